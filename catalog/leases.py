@@ -1,0 +1,170 @@
+"""The lease: at most one run works on a partition, and a run that lost it cannot commit.
+
+A job's row is its lease: a partial unique index allows one running job for each kind and subject. A lease
+is free when its heartbeat is older than the timeout, or when the process that holds it is gone from the same
+host (so that a retry need not wait for the timeout).
+"""
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import psutil
+from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from catalog.engine import run_in_transaction
+from catalog.models import JobKind, JobState, MlJob
+
+Result = TypeVar("Result")
+
+CLOCK_SLACK_SECONDS = 2.0
+"""A process is the one that took the lease when its start differs by no more than this."""
+
+
+class LeaseHeldError(Exception):
+    """Another run works on this partition; the message says which, where and since when."""
+
+
+class LeaseLostError(Exception):
+    """Another run took the lease over: this one was thought dead. Nothing more may be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A held lease. Every commit of the run goes through `commit`, which verifies it."""
+
+    engine: Engine
+    job_id: int
+    kind: JobKind
+    subject: str
+
+    def commit(
+        self, work: Callable[[Connection], Result], *, done: int, failed: int = 0, total: int | None = None
+    ) -> Result:
+        """Do `work` and add to the job's progress, in one transaction.
+
+        Raises LeaseLostError, and commits nothing, where the lease is no longer this run's.
+        """
+
+        def verified(connection: Connection) -> Result:
+            self._beat(connection, done=done, failed=failed, total=total)
+            return work(connection)
+
+        return run_in_transaction(self.engine, verified)
+
+    def heartbeat(self) -> None:
+        """Say that this run is alive. Raises LeaseLostError where the lease is no longer this run's."""
+        run_in_transaction(self.engine, lambda connection: self._beat(connection, done=0, failed=0))
+
+    def finish(self, state: JobState, error: str | None = None) -> None:
+        """End the job. A lease that was lost meanwhile is left to its new holder."""
+        run_in_transaction(
+            self.engine,
+            lambda connection: connection.execute(
+                update(MlJob)
+                .where(MlJob.id == self.job_id, MlJob.state == JobState.RUNNING)
+                .values(state=state, error=error, finished_at=datetime.now(UTC))
+            ),
+        )
+
+    def _beat(self, connection: Connection, *, done: int, failed: int, total: int | None = None) -> None:
+        beaten = connection.execute(
+            update(MlJob)
+            .where(MlJob.id == self.job_id, MlJob.state == JobState.RUNNING)
+            .values(
+                heartbeat_at=datetime.now(UTC),
+                done=MlJob.done + done,
+                failed=MlJob.failed + failed,
+                total=MlJob.total if total is None else total,
+            )
+        )
+        if beaten.rowcount != 1:
+            raise LeaseLostError(
+                f"{self.kind} {self.subject}: the lease of job {self.job_id} was taken over by another run "
+                "(this one sent no heartbeat for too long). Nothing more was written."
+            )
+
+
+def acquire_lease(
+    engine: Engine,
+    kind: JobKind,
+    subject: str,
+    *,
+    run_id: str,
+    input_version: str,
+    timeout: timedelta,
+    total: int = 0,
+) -> Lease:
+    """Take the lease of a partition. Raises LeaseHeldError where a live run holds it."""
+
+    def take(connection: Connection) -> int:
+        _end_dead_holder(connection, kind, subject, timeout)
+        process = psutil.Process()
+        now = datetime.now(UTC)
+        job_id: int = connection.execute(
+            insert(MlJob)
+            .values(
+                kind=kind,
+                subject=subject,
+                run_id=run_id,
+                host=socket.gethostname(),
+                pid=process.pid,
+                process_started_at=process.create_time(),
+                state=JobState.RUNNING,
+                input_version=input_version,
+                total=total,
+                done=0,
+                failed=0,
+                started_at=now,
+                heartbeat_at=now,
+            )
+            .returning(MlJob.id)
+        ).scalar_one()
+        return job_id
+
+    try:
+        return Lease(engine, run_in_transaction(engine, take), kind, subject)
+    except IntegrityError as error:  # another run took it between our look and our insert
+        raise LeaseHeldError(
+            f"{kind} {subject}: another run has just taken the lease. Wait for it."
+        ) from error
+
+
+def _end_dead_holder(connection: Connection, kind: JobKind, subject: str, timeout: timedelta) -> None:
+    holder = connection.execute(
+        select(MlJob).where(MlJob.kind == kind, MlJob.subject == subject, MlJob.state == JobState.RUNNING)
+    ).one_or_none()
+    if holder is None:
+        return
+    now = datetime.now(UTC)
+    silent = now - holder.heartbeat_at
+    if silent <= timeout and not _process_is_gone(holder.host, holder.pid, holder.process_started_at):
+        raise LeaseHeldError(
+            f"{kind} {subject}: run {holder.run_id} (process {holder.pid} on {holder.host}) has held the lease "
+            f"since {holder.started_at:%Y-%m-%d %H:%M:%S} UTC, with its last heartbeat {silent.seconds} s ago. "
+            f"Wait for it, or terminate it; a silent run loses the lease after {timeout.seconds} s."
+        )
+    connection.execute(
+        update(MlJob)
+        .where(MlJob.id == holder.id, MlJob.state == JobState.RUNNING)
+        .values(
+            state=JobState.INTERRUPTED,
+            finished_at=now,
+            error=f"its process ended without a word; last heartbeat {holder.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC",
+        )
+    )
+
+
+def _process_is_gone(host: str, pid: int, started_at: float) -> bool:
+    if host != socket.gethostname():
+        return False
+    if pid == os.getpid():
+        return False
+    try:
+        return abs(psutil.Process(pid).create_time() - started_at) > CLOCK_SLACK_SECONDS
+    except psutil.NoSuchProcess:
+        return True

@@ -1,0 +1,116 @@
+"""The one way by which the catalog's tables come to exist."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, inspect
+
+from catalog.engine import write_transaction
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class UnmigratedCatalogError(Exception):
+    """The catalog's revision is not the one that this code was written for; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One migration: its id and what it does."""
+
+    id: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogRevision:
+    """Where a database stands: `found` is None in one that was never migrated."""
+
+    found: str | None
+    wanted: str
+    pending: tuple[Revision, ...]
+    has_tables: bool
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the database is at the revision that the code wants."""
+        return self.found == self.wanted
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config
+
+
+def head_revision() -> str:
+    """The revision that this code was written for."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    if head is None:
+        raise AssertionError("the migrations folder is empty")
+    return head
+
+
+def catalog_revision(connection: Connection) -> CatalogRevision:
+    """Where the database stands. Raises UnmigratedCatalogError for a revision unknown to this code."""
+    script = ScriptDirectory.from_config(_config())
+    found = MigrationContext.configure(connection).get_current_revision()
+    known = {revision.revision for revision in script.walk_revisions()}
+    if found is not None and found not in known:
+        raise UnmigratedCatalogError(
+            f"the catalog is at revision {found}, which this version of Photolineage (revision "
+            f"{head_revision()}) does not know: it was written by a newer one. Install that version."
+        )
+    pending = [
+        Revision(step.revision, (step.doc or "").strip())
+        for step in script.iterate_revisions("head", found or "base")
+    ]
+    tables = set(inspect(connection).get_table_names()) - {"alembic_version"}
+    return CatalogRevision(found, head_revision(), tuple(reversed(pending)), bool(tables))
+
+
+def upgrade(engine: Engine) -> CatalogRevision:
+    """Bring the database to the newest revision in one transaction; what it was at before is returned.
+
+    Raises UnmigratedCatalogError, and changes nothing, where tables exist that no migration has made.
+    """
+    with write_transaction(engine) as connection:
+        before = catalog_revision(connection)
+        if before.found is None and before.has_tables:
+            raise UnmigratedCatalogError(
+                f"{engine.url.render_as_string(hide_password=True)} has tables but no alembic_version: "
+                "no migration of Photolineage has made them. Give the catalog a database of its own (catalog.url)."
+            )
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    return before
+
+
+def upgrade_sql(engine: Engine, since: str | None) -> str:
+    """The SQL that brings a database at revision `since` to the newest one."""
+    buffer = io.StringIO()
+    config = _config()
+    config.output_buffer = buffer
+    config.set_main_option("sqlalchemy.url", engine.url.render_as_string().replace("%", "%%"))
+    command.upgrade(config, f"{since}:head" if since else "head", sql=True)
+    return buffer.getvalue()
+
+
+def require_current(engine: Engine) -> None:
+    """Raises UnmigratedCatalogError unless the database is at the revision that the code wants."""
+    with engine.connect() as connection:
+        revision = catalog_revision(connection)
+    if revision.is_current:
+        return
+    steps = "; ".join(f"{step.id} ({step.title})" for step in revision.pending)
+    raise UnmigratedCatalogError(
+        f"the catalog {engine.url.render_as_string(hide_password=True)} is at revision "
+        f"{revision.found or 'none'}, and this code needs {revision.wanted}. To come: {steps}. "
+        "Run `photolineage migrate`, or materialize catalog_schema for a new catalog."
+    )

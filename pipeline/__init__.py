@@ -1,0 +1,1 @@
+"""What the lineage computes, in plain Python: nothing here knows of Dagster."""

@@ -1,0 +1,61 @@
+"""Bringing a model's vector index up to date with its committed embeddings."""
+
+import time
+from dataclasses import dataclass
+
+from catalog.models import JobKind
+from catalog.queries import shard_keys
+from pipeline.freshness import index_version
+from pipeline.jobs import JobContext, running_job
+from pipeline.live_embeddings import find_live_embeddings
+from pipeline.model_registry import require_model
+from pipeline.progress import OnProgress, Progress, ignore_progress
+from resources.embedding_store import EmbeddingStore
+from resources.vector_index import AnnIndexReport, IndexChange, IndexDescription, VectorIndex
+from resources.vector_index_home import VectorIndexes
+
+
+@dataclass(frozen=True, slots=True)
+class IndexingReport:
+    """What one run did; `missing` images are registered and have no embedding of this model yet."""
+
+    change: IndexChange
+    ann: AnnIndexReport
+    description: IndexDescription
+    missing: int
+    seconds: float
+
+
+def build_index(
+    context: JobContext,
+    embeddings: EmbeddingStore,
+    indexes: VectorIndexes,
+    model_key: str,
+    *,
+    on_progress: OnProgress = ignore_progress,
+) -> IndexingReport:
+    """Give the index exactly one row for each embedded image of the model.
+
+    Raises ModelNotLoadedError where nothing is embedded, LeaseHeldError, StorageError.
+    """
+    started = time.monotonic()
+    with context.engine.connect() as connection:
+        model = require_model(connection, model_key)
+        version = index_version(connection, model_key, shard_keys(connection))
+    with running_job(context, JobKind.INDEX, model_key, input_version=version) as lease:
+        with context.engine.connect() as connection:
+            live = find_live_embeddings(connection, embeddings, model.id)
+        total = len(live.rows)
+        lease.commit(lambda _connection: None, done=0, total=total)
+        index: VectorIndex = indexes.open(model_key, model.embedding_dim)
+
+        def report_rows(done: int, to_write: int) -> None:
+            lease.heartbeat()
+            on_progress(Progress(total - to_write + done, total, 0, total - to_write))
+
+        change = index.synchronize(live.rows, live.read_vectors, on_progress=report_rows)
+        index.compact()
+        ann = index.build_ann_if_outgrown()
+        lease.commit(lambda _connection: None, done=total)
+        on_progress(Progress(total, total, 0, total))
+    return IndexingReport(change, ann, index.describe(), live.missing, time.monotonic() - started)

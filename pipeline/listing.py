@@ -1,0 +1,161 @@
+"""What the catalog holds, for a person: the state of the library, and its events."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from sqlalchemy import Connection, func, select
+
+from catalog.models import Event, FileKind, JobState, MlJob, MlModel, ShardFile
+from catalog.queries import embeddable_counts, image_counts
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """Images of one source by state."""
+
+    key: str
+    images: int
+    discovered: int
+    registered: int
+    duplicates: int
+    failed: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """A model's committed embeddings beside the images that must have one."""
+
+    key: str
+    serving: bool
+    embedding_dim: int
+    committed_embeddings: int
+    embeddable: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """A job that runs, or that did not succeed. `images_per_second` is its mean rate so far."""
+
+    kind: str
+    subject: str
+    state: str
+    done: int
+    failed: int
+    total: int
+    started_at: datetime
+    heartbeat_at: datetime
+    error: str | None
+
+    @property
+    def images_per_second(self) -> float:
+        """Images a second since the start, those of earlier runs included."""
+        return self.done / max((self.heartbeat_at - self.started_at).total_seconds(), 1e-3)
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryStatus:
+    """The state of the whole library."""
+
+    sources: list[SourceStatus]
+    models: list[ModelStatus]
+    jobs: list[JobStatus]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedEvent:
+    """An event; its times are local to where it was, as far as that is known."""
+
+    id: int
+    title: str
+    starts_at: datetime
+    ends_at: datetime
+    image_count: int
+    latitude: float | None
+    longitude: float | None
+    confidence: float
+    cover_image_id: int | None
+
+
+def library_status(connection: Connection, *, recent_jobs: int = 10) -> LibraryStatus:
+    """Sources, models, and the jobs that run or whose newest attempt did not succeed."""
+    sources = [SourceStatus(*row) for row in image_counts(connection)]
+    embeddable = sum(embeddable_counts(connection).values())
+    embeddings = (
+        select(ShardFile.model_id, func.sum(ShardFile.row_count).label("images"))
+        .where(ShardFile.kind == FileKind.EMBEDDING)
+        .group_by(ShardFile.model_id)
+        .subquery()
+    )
+    events = select(Event.model_id, func.count().label("events")).group_by(Event.model_id).subquery()
+    models = connection.execute(
+        select(
+            MlModel.key,
+            MlModel.serving,
+            MlModel.embedding_dim,
+            func.coalesce(embeddings.c.images, 0),
+            func.coalesce(events.c.events, 0),
+        )
+        .outerjoin(embeddings, embeddings.c.model_id == MlModel.id)
+        .outerjoin(events, events.c.model_id == MlModel.id)
+        .order_by(MlModel.id)
+    )
+    return LibraryStatus(
+        sources=sources,
+        models=[
+            ModelStatus(key, serving, dim, int(images), embeddable, count)
+            for key, serving, dim, images, count in models
+        ],
+        jobs=_jobs(connection, recent_jobs),
+    )
+
+
+def _jobs(connection: Connection, limit: int) -> list[JobStatus]:
+    newest = select(func.max(MlJob.id)).group_by(MlJob.kind, MlJob.subject)
+    rows = connection.execute(
+        select(
+            MlJob.kind,
+            MlJob.subject,
+            MlJob.state,
+            MlJob.done,
+            MlJob.failed,
+            MlJob.total,
+            MlJob.started_at,
+            MlJob.heartbeat_at,
+            MlJob.error,
+        )
+        .where(MlJob.id.in_(newest), MlJob.state != JobState.SUCCEEDED)
+        .order_by(MlJob.id.desc())
+        .limit(limit)
+    )
+    return [JobStatus(*row) for row in rows]
+
+
+def list_events(connection: Connection, model_id: int, *, limit: int | None = None) -> Sequence[ListedEvent]:
+    """The events of a model, the newest first."""
+    rows = connection.execute(
+        select(Event.__table__)
+        .where(Event.model_id == model_id)
+        .order_by(Event.starts_at.desc())
+        .limit(limit)
+    )
+    return [
+        ListedEvent(
+            row.id,
+            row.title,
+            _local(row.starts_at, row.utc_offset_minutes),
+            _local(row.ends_at, row.utc_offset_minutes),
+            row.image_count,
+            row.latitude,
+            row.longitude,
+            row.confidence,
+            row.cover_image_id,
+        )
+        for row in rows
+    ]
+
+
+def _local(moment: datetime, utc_offset_minutes: int | None) -> datetime:
+    return moment.astimezone(timezone(timedelta(minutes=utc_offset_minutes or 0)))

@@ -1,0 +1,76 @@
+"""The models as the catalog knows them: what was measured at the first load, and which one serves."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, insert, select, update
+
+from catalog.engine import run_in_transaction
+from catalog.models import MlModel
+from catalog.queries import find_model
+from resources.embedder import ModelFacts
+from resources.settings import ModelSettings
+
+
+class ModelChangedError(Exception):
+    """A model's key stands for other weights than before; the message gives both digests."""
+
+
+class ModelNotLoadedError(LookupError):
+    """Nothing is known about a model yet: none of its partitions was materialized."""
+
+
+def require_model(connection: Connection, key: str) -> Row[*tuple[Any, ...]]:
+    """The model's row. Raises ModelNotLoadedError."""
+    row = find_model(connection, key)
+    if row is None:
+        raise ModelNotLoadedError(
+            f"model {key!r} has no embeddings yet. Materialize image_embeddings for it first."
+        )
+    return row
+
+
+def record_model(engine: Engine, key: str, settings: ModelSettings, facts: ModelFacts) -> int:
+    """The id of the model's row, made at its first load. Raises ModelChangedError for other weights."""
+
+    def record(connection: Connection) -> int:
+        known = find_model(connection, key)
+        if known is None:
+            model_id: int = connection.execute(
+                insert(MlModel)
+                .values(
+                    key=key,
+                    architecture=settings.architecture,
+                    pretrained=settings.pretrained,
+                    embedding_dim=facts.embedding_dim,
+                    image_size=facts.image_size,
+                    weights_digest=facts.weights_digest,
+                    first_loaded_at=datetime.now(UTC),
+                    serving=False,
+                )
+                .returning(MlModel.id)
+            ).scalar_one()
+            return model_id
+        recorded = ModelFacts(known.embedding_dim, known.image_size, known.weights_digest)
+        if recorded != facts:
+            raise ModelChangedError(
+                f"models.{key}: these are other weights than those of its embeddings.\n"
+                f"  recorded: {recorded}\n  loaded:   {facts}\n"
+                "Embeddings of different weights cannot be compared. Give the new model a key of its own, "
+                "or restore the former weights."
+            )
+        identifier: int = known.id
+        return identifier
+
+    return run_in_transaction(engine, record)
+
+
+def promote(connection: Connection, key: str) -> None:
+    """Let one model serve, and no other, within the caller's transaction."""
+    serving = connection.execute(select(MlModel.key).where(MlModel.serving)).scalar_one_or_none()
+    if serving == key:
+        return
+    connection.execute(update(MlModel).where(MlModel.serving).values(serving=False, serving_since=None))
+    connection.execute(
+        update(MlModel).where(MlModel.key == key).values(serving=True, serving_since=datetime.now(UTC))
+    )

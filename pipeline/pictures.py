@@ -1,0 +1,101 @@
+"""Pictures for the eye: previews by image, and contact sheets of them."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image as PillowImage
+from PIL import ImageDraw, ImageFont, ImageOps
+from sqlalchemy import Engine, select
+
+from catalog.models import FileKind, Image, Shard, Source
+from catalog.queries import committed_files
+from resources.preview_store import PreviewStore
+
+CELL_PIXELS = (232, 174)
+CAPTION_PIXELS = 22
+MARGIN_PIXELS = 6
+COLUMNS = 5
+CHARACTERS_PER_CAPTION = 36
+BACKGROUND, INK = (250, 250, 248), (40, 40, 44)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A preview with what is written below it."""
+
+    jpeg: bytes
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLocation:
+    """Where an image's original is."""
+
+    image_id: int
+    source_key: str
+    path: Path
+
+
+def locate_images(engine: Engine, image_ids: Sequence[int]) -> dict[int, ImageLocation]:
+    """The originals of images, by id; unknown ids are left out."""
+    with engine.connect() as connection:
+        rows = connection.execute(
+            select(Image.id, Source.key, Source.root, Image.path)
+            .join(Source, Source.id == Image.source_id)
+            .where(Image.id.in_(image_ids))
+        ).all()
+    return {image_id: ImageLocation(image_id, key, Path(root, path)) for image_id, key, root, path in rows}
+
+
+def read_previews(engine: Engine, previews: PreviewStore, image_ids: Sequence[int]) -> dict[int, bytes]:
+    """The previews of images, by id, as JPEG; images without one are left out."""
+    with engine.connect() as connection:
+        rows = connection.execute(
+            select(Image.id, Image.content_hash, Image.shard_id, Shard.key)
+            .join(Shard, Shard.id == Image.shard_id)
+            .where(Image.id.in_(image_ids))
+        ).all()
+        files = {
+            shard_id: [file.path for file in committed_files(connection, FileKind.PREVIEW, shard_id=shard_id)]
+            for shard_id in {row.shard_id for row in rows}
+        }
+    readers = {shard_id: previews.open(paths) for shard_id, paths in files.items()}
+    found = {row.id: readers[row.shard_id].jpeg(row.id, row.content_hash) for row in rows}
+    return {image_id: jpeg for image_id, jpeg in found.items() if jpeg is not None}
+
+
+def contact_sheet(pictures: Sequence[Picture]) -> PillowImage.Image:
+    """An RGB sheet of captioned pictures, `COLUMNS` a row, each whole within its cell."""
+    columns = max(1, min(COLUMNS, len(pictures)))
+    rows = max(1, -(-len(pictures) // columns))
+    width, height = CELL_PIXELS[0] + MARGIN_PIXELS, CELL_PIXELS[1] + CAPTION_PIXELS + MARGIN_PIXELS
+    sheet = PillowImage.new(
+        "RGB", (columns * width + MARGIN_PIXELS, rows * height + MARGIN_PIXELS), BACKGROUND
+    )
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(13)
+    for number, picture in enumerate(pictures):
+        left = MARGIN_PIXELS + number % columns * width
+        top = MARGIN_PIXELS + number // columns * height
+        cell = ImageOps.contain(PillowImage.open(io.BytesIO(picture.jpeg)).convert("RGB"), CELL_PIXELS)
+        sheet.paste(
+            cell, (left + (CELL_PIXELS[0] - cell.width) // 2, top + (CELL_PIXELS[1] - cell.height) // 2)
+        )
+        draw.text((left, top + CELL_PIXELS[1] + 3), _short(picture.caption), INK, font)
+    return sheet
+
+
+def as_markdown(sheet: PillowImage.Image, title: str) -> str:
+    """The sheet as a Markdown image with its bytes in it, as Dagster's UI shows it."""
+    buffer = io.BytesIO()
+    sheet.save(buffer, "WEBP", quality=70)
+    return f"![{title}](data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()})"
+
+
+def _short(caption: str) -> str:
+    if len(caption) <= CHARACTERS_PER_CAPTION:
+        return caption
+    return caption[: CHARACTERS_PER_CAPTION - 1] + "…"

@@ -1,0 +1,258 @@
+"""Registering a shard: each original is read once, for its facts and its preview."""
+
+import itertools
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from catalog.duplicates import refresh_duplicates
+from catalog.image_facts import FailureReason
+from catalog.leases import Lease
+from catalog.models import FileKind, Image, ImageState, JobKind, ShardFile
+from catalog.queries import ShardRow, committed_files, find_shard
+from pipeline.jobs import JobContext, StopRequest, running_job
+from pipeline.lookahead import map_ahead
+from pipeline.progress import OnProgress, Progress, ignore_progress
+from pipeline.tree_walk import SourceUnavailableError
+from resources.file_store import sweep_uncommitted
+from resources.images import OriginalImage, UnreadableImageError, read_original
+from resources.preview_store import Preview, PreviewStore
+
+LOOK_AHEAD_PER_THREAD = 4
+
+SUSPECT_REASONS = frozenset({FailureReason.VANISHED, FailureReason.UNREADABLE})
+"""Reasons that a whole disk may have: the source is looked at before an image is blamed."""
+
+PendingImage = Row[int, str, str | None]
+
+
+@dataclass(slots=True)
+class RegistrationReport:
+    """What one run did to a shard, in images; `registered` and `failed` are of the whole shard."""
+
+    read: int = 0
+    read_bytes: int = 0
+    checkpoints: int = 0
+    registered: int = 0
+    duplicates: int = 0
+    failed: int = 0
+    resumed: int = 0
+    seconds: float = 0.0
+    preview_bytes: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    pending: PendingImage
+    outcome: OriginalImage | UnreadableImageError
+
+
+def register_shard(
+    context: JobContext,
+    previews: PreviewStore,
+    shard_key: str,
+    *,
+    time_zone: str,
+    checkpoint_images: int,
+    on_progress: OnProgress = ignore_progress,
+) -> RegistrationReport:
+    """Read every new or changed image of a shard, a checkpoint at a time.
+
+    An unreadable image becomes a row with its reason. Raises SourceUnavailableError where the whole source
+    cannot be read, and InterruptedAtCheckpointError when the process was asked to end.
+    """
+    started = time.monotonic()
+    with context.engine.connect() as connection:
+        shard = find_shard(connection, shard_key)
+        pending = _pending_images(connection, shard.id)
+        resumed = _settled_count(connection, shard.id)
+    total = resumed + len(pending)
+    report = RegistrationReport(resumed=resumed)
+    with (
+        StopRequest() as stop,
+        running_job(
+            context, JobKind.REGISTER, shard_key, input_version=str(shard.revision), total=total
+        ) as lease,
+    ):
+        lease.commit(lambda _connection: None, done=resumed)
+        _sweep(context, previews, shard)
+        on_progress(Progress(resumed, total, 0, resumed))
+        threads = os.cpu_count() or 1
+        with closing(
+            map_ahead(
+                lambda image: _read(shard.root, image, time_zone),
+                pending,
+                threads=threads,
+                ahead=LOOK_AHEAD_PER_THREAD * threads,
+            )
+        ) as readings:
+            while checkpoint := _next_checkpoint(readings, checkpoint_images, report, total, on_progress):
+                _commit(lease, previews, shard, checkpoint, report)
+                stop.raise_if_asked(resumed + report.read, total)
+    with context.engine.connect() as connection:
+        _count_states(connection, shard.id, report)
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def _next_checkpoint(
+    readings: Iterator[_Reading], size: int, report: RegistrationReport, total: int, on_progress: OnProgress
+) -> list[_Reading]:
+    checkpoint: list[_Reading] = []
+    failed = sum(report.failures.values())
+    for reading in itertools.islice(readings, size):
+        checkpoint.append(reading)
+        failed += isinstance(reading.outcome, UnreadableImageError)
+        done = report.resumed + report.read + len(checkpoint)
+        on_progress(Progress(done, total, failed, report.resumed))
+    return checkpoint
+
+
+def _pending_images(connection: Connection, shard_id: int) -> Sequence[PendingImage]:
+    return connection.execute(
+        select(Image.id, Image.path, Image.content_hash)
+        .where(Image.shard_id == shard_id, Image.state == ImageState.DISCOVERED)
+        .order_by(Image.path)
+    ).all()
+
+
+def _settled_count(connection: Connection, shard_id: int) -> int:
+    return connection.execute(
+        select(func.count(Image.id)).where(
+            Image.shard_id == shard_id, Image.state.in_([ImageState.REGISTERED, ImageState.FAILED])
+        )
+    ).scalar_one()
+
+
+def _count_states(connection: Connection, shard_id: int, report: RegistrationReport) -> None:
+    rows = connection.execute(
+        select(Image.state, Image.failure_reason, Image.duplicate_of_id.is_not(None), func.count())
+        .where(Image.shard_id == shard_id)
+        .group_by(Image.state, Image.failure_reason, Image.duplicate_of_id.is_not(None))
+    )
+    report.failures.clear()
+    for state, reason, is_duplicate, count in rows:
+        if state == ImageState.REGISTERED:
+            report.registered += count
+            report.duplicates += count if is_duplicate else 0
+        elif state == ImageState.FAILED:
+            report.failed += count
+            report.failures[str(reason)] += count
+
+
+def _sweep(context: JobContext, previews: PreviewStore, shard: ShardRow) -> None:
+    with context.engine.connect() as connection:
+        committed = committed_files(connection, FileKind.PREVIEW, shard_id=shard.id)
+    sweep_uncommitted(previews.directory(shard.key), {Path(file.path).name for file in committed})
+
+
+def _read(root: str, image: PendingImage, time_zone: str) -> _Reading:
+    try:
+        return _Reading(image, read_original(os.path.join(root, image.path), assumed_time_zone=time_zone))
+    except UnreadableImageError as error:
+        if error.reason in SUSPECT_REASONS:
+            _require_source(Path(root))
+        return _Reading(image, error)
+
+
+def _require_source(root: Path) -> None:
+    try:
+        available = any(root.iterdir())
+        reason = "it is empty"
+    except OSError as error:
+        available, reason = False, error.strerror or str(error)
+    if not available:
+        raise SourceUnavailableError(
+            f"{root}: went away while its images were read: {reason}. Mount the disk and run again; what is "
+            "registered stays."
+        )
+
+
+def _commit(
+    lease: Lease,
+    previews: PreviewStore,
+    shard: ShardRow,
+    checkpoint: list[_Reading],
+    report: RegistrationReport,
+) -> None:
+    readable = [
+        Preview(reading.pending.id, reading.outcome.content_hash, reading.outcome.preview)
+        for reading in checkpoint
+        if isinstance(reading.outcome, OriginalImage)
+    ]
+    path, size = "", 0
+    if readable:
+        path, size = previews.write(shard.key, f"{lease.job_id:08d}-{report.checkpoints:04d}", readable)
+
+    def write(connection: Connection) -> None:
+        if readable:
+            connection.execute(
+                insert(ShardFile).values(
+                    kind=FileKind.PREVIEW,
+                    shard_id=shard.id,
+                    job_id=lease.job_id,
+                    path=path,
+                    row_count=len(readable),
+                    size_bytes=size,
+                    committed_at=datetime.now(UTC),
+                )
+            )
+        for reading in checkpoint:
+            connection.execute(
+                update(Image).where(Image.id == reading.pending.id).values(**_facts(reading.outcome))
+            )
+        hashes = {preview.content_hash for preview in readable}
+        hashes |= {reading.pending.content_hash for reading in checkpoint if reading.pending.content_hash}
+        refresh_duplicates(connection, hashes)
+
+    failed = len(checkpoint) - len(readable)
+    lease.commit(write, done=len(checkpoint), failed=failed)
+    report.read += len(checkpoint)
+    report.checkpoints += 1
+    report.preview_bytes += size
+    report.read_bytes += sum(
+        reading.outcome.size_bytes for reading in checkpoint if isinstance(reading.outcome, OriginalImage)
+    )
+    report.failures.update(
+        reading.outcome.reason for reading in checkpoint if isinstance(reading.outcome, UnreadableImageError)
+    )
+
+
+def _facts(outcome: OriginalImage | UnreadableImageError) -> dict[str, object]:
+    if isinstance(outcome, UnreadableImageError):
+        return {
+            "state": ImageState.FAILED,
+            "failure_reason": outcome.reason,
+            "failure_detail": outcome.detail,
+            "content_hash": None,
+            "duplicate_of_id": None,
+        }
+    return {
+        "state": ImageState.REGISTERED,
+        "registered_at": datetime.now(UTC),
+        "failure_reason": None,
+        "failure_detail": None,
+        "content_hash": outcome.content_hash,
+        "format": outcome.format,
+        "width": outcome.width,
+        "height": outcome.height,
+        "orientation": outcome.orientation,
+        "truncated": outcome.truncated,
+        "taken_at": outcome.taken_at,
+        "taken_at_source": outcome.taken_at_source,
+        "utc_offset_minutes": outcome.utc_offset_minutes,
+        "time_zone": outcome.time_zone,
+        "latitude": outcome.latitude,
+        "longitude": outcome.longitude,
+        "altitude_m": outcome.altitude_m,
+        "camera": outcome.camera,
+        "duplicate_of_id": None,
+    }

@@ -1,0 +1,286 @@
+"""Scanning a source: what is new, changed, gone and back, held against the catalog in one pass.
+
+Both sides are streams in path order, so memory does not grow with the library. Each batch is one short
+transaction; a scan that is killed has lost nothing, and the next one finds the rest.
+"""
+
+import itertools
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, Row, bindparam, func, insert, select, update
+
+from catalog.duplicates import refresh_duplicates
+from catalog.engine import run_in_transaction
+from catalog.leases import Lease
+from catalog.models import Image, ImageState, Shard, Source
+from pipeline.progress import OnProgress, Progress, ignore_progress
+from pipeline.tree_walk import FoundFile, SourceUnavailableError, TreeWalk
+
+BATCH_FILES = 2_000
+CATALOG_PAGE = 5_000
+
+KnownImage = Row[int, int, str, int, int, ImageState, str | None]
+
+
+@dataclass(slots=True)
+class ScanReport:
+    """What a scan found, in images; `unreadable_folders` were left as the catalog has them."""
+
+    files: int = 0
+    new: int = 0
+    changed: int = 0
+    missing: int = 0
+    returned: int = 0
+    unchanged: int = 0
+    unreadable_folders: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Batch:
+    new: list[FoundFile] = field(default_factory=list)
+    changed: list[tuple[KnownImage, FoundFile]] = field(default_factory=list)
+    returned: list[KnownImage] = field(default_factory=list)
+    missing: list[KnownImage] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.new) + len(self.changed) + len(self.returned) + len(self.missing)
+
+
+def ensure_source(engine: Engine, key: str, root: Path) -> int:
+    """The id of the source; its row is made, or its root brought up to date."""
+
+    def ensure(connection: Connection) -> int:
+        known = connection.execute(select(Source.id).where(Source.key == key)).scalar_one_or_none()
+        if known is not None:
+            connection.execute(update(Source).where(Source.id == known).values(root=str(root)))
+            return known
+        created: int = connection.execute(
+            insert(Source).values(key=key, root=str(root), created_at=datetime.now(UTC)).returning(Source.id)
+        ).scalar_one()
+        return created
+
+    return run_in_transaction(engine, ensure)
+
+
+def scan_source(
+    lease: Lease,
+    source_id: int,
+    walk: TreeWalk,
+    *,
+    shard_capacity: int,
+    on_progress: OnProgress = ignore_progress,
+) -> ScanReport:
+    """Bring the catalog's rows of a source up to date with its files.
+
+    Raises SourceUnavailableError, with nothing marked as missing, where the root cannot be read.
+    """
+    report = ScanReport()
+    batch = _Batch()
+    missing: list[KnownImage] = []
+    committed_files = 0
+    for position, (known, found) in enumerate(
+        _merge(_known_images(lease.engine, source_id), walk.files()), 1
+    ):
+        _sort_into(batch, missing, report, known, found)
+        if len(batch) >= BATCH_FILES or position % CATALOG_PAGE == 0:
+            _commit(lease, source_id, batch, shard_capacity, files=report.files - committed_files)
+            batch, committed_files = _Batch(), report.files
+            on_progress(Progress(report.files, None))
+    _commit(lease, source_id, batch, shard_capacity, files=report.files - committed_files)
+    # Only a walk that came to its end tells what is missing.
+    _refuse_empty_root(walk, report, missing)
+    gone = [image for image in missing if not image.path.startswith(tuple(walk.unreadable_folders))]
+    for start in range(0, len(gone), BATCH_FILES):
+        _commit(lease, source_id, _Batch(missing=gone[start : start + BATCH_FILES]), shard_capacity, files=0)
+    report.missing = len(gone)
+    report.unreadable_folders = walk.unreadable_folders
+    lease.commit(
+        lambda connection: connection.execute(
+            update(Source).where(Source.id == source_id).values(scanned_at=datetime.now(UTC))
+        ),
+        done=0,
+        total=report.files,
+    )
+    on_progress(Progress(report.files, report.files))
+    return report
+
+
+def _refuse_empty_root(walk: TreeWalk, report: ScanReport, missing: list[KnownImage]) -> None:
+    """The mount point of an unplugged disk is an empty folder."""
+    if missing and not report.files and not any(walk.root.iterdir()):
+        raise SourceUnavailableError(
+            f"{walk.root}: is empty, and the catalog has {len(missing)} images of it. Mount the disk; no image "
+            "was marked as missing. If they are really gone, leave any one file there and scan again."
+        )
+
+
+def _known_images(engine: Engine, source_id: int) -> Iterator[KnownImage]:
+    """The catalog's images of a source in path order, a page at a time, each in a short transaction."""
+    after = ""
+    while True:
+        with engine.connect() as connection:
+            page = connection.execute(
+                select(
+                    Image.id,
+                    Image.shard_id,
+                    Image.path,
+                    Image.size_bytes,
+                    Image.mtime_ns,
+                    Image.state,
+                    Image.content_hash,
+                )
+                .where(Image.source_id == source_id, Image.path > after)
+                .order_by(Image.path)
+                .limit(CATALOG_PAGE)
+            ).all()
+        if not page:
+            return
+        yield from page
+        after = page[-1].path
+
+
+def _merge(
+    known: Iterator[KnownImage], found: Iterator[FoundFile]
+) -> Iterator[tuple[KnownImage | None, FoundFile | None]]:
+    """Pairs with the same path; a row without a file, or a file without a row, stands alone."""
+    image, file = next(known, None), next(found, None)
+    while image is not None or file is not None:
+        if file is None or (image is not None and os.fsencode(image.path) < os.fsencode(file.path)):
+            yield image, None
+            image = next(known, None)
+        elif image is None or os.fsencode(file.path) < os.fsencode(image.path):
+            yield None, file
+            file = next(found, None)
+        else:
+            yield image, file
+            image, file = next(known, None), next(found, None)
+
+
+def _sort_into(
+    batch: _Batch,
+    missing: list[KnownImage],
+    report: ScanReport,
+    known: KnownImage | None,
+    found: FoundFile | None,
+) -> None:
+    if found is None:
+        if known is not None and known.state != ImageState.MISSING:
+            missing.append(known)
+        return
+    report.files += 1
+    if known is None:
+        batch.new.append(found)
+        report.new += 1
+    elif (known.size_bytes, known.mtime_ns) != (found.size_bytes, found.mtime_ns):
+        batch.changed.append((known, found))
+        report.changed += 1
+    elif known.state == ImageState.MISSING:
+        batch.returned.append(known)
+        report.returned += 1
+    else:
+        report.unchanged += 1
+
+
+def _commit(lease: Lease, source_id: int, batch: _Batch, shard_capacity: int, *, files: int) -> None:
+    def write(connection: Connection) -> None:
+        touched = {known.shard_id for known in (*batch.returned, *batch.missing)}
+        touched |= {known.shard_id for known, _ in batch.changed}
+        _update_known(connection, batch)
+        touched |= _insert_new(connection, source_id, batch.new, shard_capacity)
+        connection.execute(update(Shard).where(Shard.id.in_(touched)).values(revision=Shard.revision + 1))
+        left = [known for known, _ in batch.changed] + batch.missing + batch.returned
+        refresh_duplicates(connection, [known.content_hash for known in left if known.content_hash])
+
+    lease.commit(write, done=files)
+
+
+def _update_known(connection: Connection, batch: _Batch) -> None:
+    changes = [
+        {"image": known.id, "state": state, "size": size, "mtime": mtime}
+        for known, state, size, mtime in itertools.chain(
+            ((known, ImageState.DISCOVERED, file.size_bytes, file.mtime_ns) for known, file in batch.changed),
+            (
+                # Same size and time as when it was read: what was learnt then still holds.
+                (
+                    known,
+                    ImageState.REGISTERED if known.content_hash else ImageState.DISCOVERED,
+                    known.size_bytes,
+                    known.mtime_ns,
+                )
+                for known in batch.returned
+            ),
+            ((known, ImageState.MISSING, known.size_bytes, known.mtime_ns) for known in batch.missing),
+        )
+    ]
+    if changes:
+        connection.execute(
+            update(Image)
+            .where(Image.id == bindparam("image"))
+            .values(state=bindparam("state"), size_bytes=bindparam("size"), mtime_ns=bindparam("mtime")),
+            changes,
+        )
+
+
+def _insert_new(
+    connection: Connection, source_id: int, files: list[FoundFile], shard_capacity: int
+) -> set[int]:
+    """Put new files into the source's last shard while it has room, then into new ones."""
+    touched: set[int] = set()
+    remaining = files
+    while remaining:
+        shard_id, room = _shard_with_room(connection, source_id, shard_capacity)
+        taken, remaining = remaining[:room], remaining[room:]
+        now = datetime.now(UTC)
+        connection.execute(
+            insert(Image),
+            [
+                {
+                    "source_id": source_id,
+                    "shard_id": shard_id,
+                    "path": file.path,
+                    "size_bytes": file.size_bytes,
+                    "mtime_ns": file.mtime_ns,
+                    "state": ImageState.DISCOVERED,
+                    "discovered_at": now,
+                    "truncated": False,
+                }
+                for file in taken
+            ],
+        )
+        connection.execute(
+            update(Shard).where(Shard.id == shard_id).values(image_count=Shard.image_count + len(taken))
+        )
+        touched.add(shard_id)
+    return touched
+
+
+def _shard_with_room(connection: Connection, source_id: int, capacity: int) -> tuple[int, int]:
+    last = connection.execute(
+        select(Shard.id, Shard.capacity - Shard.image_count)
+        .where(Shard.source_id == source_id)
+        .order_by(Shard.number.desc())
+        .limit(1)
+    ).one_or_none()
+    if last is not None and last[1] > 0:
+        return last[0], last[1]
+    number = connection.execute(
+        select(func.coalesce(func.max(Shard.number) + 1, 0)).where(Shard.source_id == source_id)
+    ).scalar_one()
+    source_key = connection.execute(select(Source.key).where(Source.id == source_id)).scalar_one()
+    shard_id: int = connection.execute(
+        insert(Shard)
+        .values(
+            source_id=source_id,
+            number=number,
+            key=f"{source_key}-{number:05d}",
+            capacity=capacity,
+            image_count=0,
+            revision=0,
+        )
+        .returning(Shard.id)
+    ).scalar_one()
+    return shard_id, capacity

@@ -1,0 +1,92 @@
+"""Which model serves: promoted only when it covers every image and its index answers as it should."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, select
+
+from catalog.engine import run_in_transaction
+from catalog.models import MlModel
+from catalog.queries import serving_model_key
+from pipeline.live_embeddings import find_live_embeddings
+from pipeline.model_registry import promote, require_model
+from resources.embedding_store import EmbeddingStore
+from resources.vector_index import RecallReport
+from resources.vector_index_home import VectorIndexes
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What speaks for and against letting a model serve. `embeddable` counts images, without duplicates."""
+
+    model_key: str
+    embeddable: int
+    embedded: int
+    indexed: int
+    recall: RecallReport | None
+    refusals: tuple[str, ...]
+
+
+class NotReadyToServeError(Exception):
+    """A model may not serve; the message gives every reason with its figures."""
+
+
+def assess_readiness(
+    engine: Engine, embeddings: EmbeddingStore, indexes: VectorIndexes, model_key: str, recall_bar: float
+) -> Readiness:
+    """Coverage and recall of a model. Raises ModelNotLoadedError where nothing is embedded yet."""
+    with engine.connect() as connection:
+        model = require_model(connection, model_key)
+        live = find_live_embeddings(connection, embeddings, model.id)
+    index = indexes.open(model_key, model.embedding_dim)
+    indexed = index.row_count()
+    recall = index.recall_at_k() if indexed else None
+    embeddable = len(live.rows) + live.missing
+    refusals = []
+    if live.missing:
+        refusals.append(
+            f"{live.missing} of {embeddable} images have no embedding of it: materialize the missing partitions "
+            f"of image_embeddings for {model_key}"
+        )
+    if indexed != len(live.rows):
+        refusals.append(
+            f"its index has {indexed} rows for {len(live.rows)} embeddings: materialize vector_index for {model_key}"
+        )
+    if recall is not None and recall.recall < recall_bar:
+        refusals.append(
+            f"its recall@{recall.k} is {recall.recall:.3f}, below the bar of {recall_bar} (recall_bar)"
+        )
+    return Readiness(model_key, embeddable, len(live.rows), indexed, recall, tuple(refusals))
+
+
+def serve(engine: Engine, readiness: Readiness) -> str | None:
+    """Promote the model; the key of the one that served before is returned.
+
+    Raises NotReadyToServeError, and changes nothing, where anything speaks against it.
+    """
+    if readiness.refusals:
+        reasons = "; ".join(readiness.refusals)
+        raise NotReadyToServeError(f"{readiness.model_key} cannot serve: {reasons}. The serving model stays.")
+    with engine.connect() as connection:
+        before = serving_model_key(connection)
+    run_in_transaction(engine, lambda connection: promote(connection, readiness.model_key))
+    return before
+
+
+def choose_candidate(engine: Engine, model_keys: list[str], wanted: str | None) -> str:
+    """The wanted model, else the one that serves, else the first that was ever loaded.
+
+    Raises NotReadyToServeError for a key that is not configured, or where no model was loaded yet.
+    """
+    if wanted is not None:
+        if wanted not in model_keys:
+            raise NotReadyToServeError(
+                f"model {wanted!r} is not configured. Valid: {', '.join(model_keys) or 'none'}"
+            )
+        return wanted
+    with engine.connect() as connection:
+        serving = serving_model_key(connection)
+        loaded = set(connection.execute(select(MlModel.key)).scalars())
+    candidates = [key for key in (serving, *model_keys) if key is not None and key in loaded]
+    if not candidates:
+        raise NotReadyToServeError("no model has embeddings yet: materialize image_embeddings first.")
+    return candidates[0]

@@ -1,0 +1,38 @@
+"""Set operations over the catalog and the embedding files: rows as Arrow, joined in DuckDB."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from sqlalchemy import Connection, Select
+
+if TYPE_CHECKING:
+    import duckdb
+
+ROWS_PER_BATCH = 50_000
+
+
+def arrow_table(connection: Connection, statement: Select[*tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    """The rows of a statement in the columns of `schema`, in their order."""
+    batches = []
+    result = connection.execution_options(stream_results=True).execute(statement)
+    for rows in result.partitions(ROWS_PER_BATCH):
+        columns = zip(*rows, strict=True)
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+        batches.append(pa.record_batch(arrays, schema=schema))
+    return pa.Table.from_batches(batches, schema=schema)
+
+
+def query(sql: str, **tables: pa.Table) -> pa.Table:
+    """The result of a DuckDB query over Arrow tables, which it names as the arguments do."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        register_tables(connection, tables)
+        return connection.execute(sql).to_arrow_table()
+
+
+def register_tables(connection: "duckdb.DuckDBPyConnection", tables: Mapping[str, pa.Table]) -> None:
+    """Make Arrow tables queryable by their names, without copying them."""
+    for name, table in tables.items():
+        connection.register(name, table)

@@ -1,0 +1,104 @@
+"""Previews: upright JPEGs of a shard's images, read in sequence instead of the originals.
+
+One Arrow file a checkpoint, mapped into memory, so that one preview can be read without the others.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import ipc
+
+from resources.file_store import StorageError, write_atomically
+
+PREVIEW_SCHEMA = pa.schema(
+    [
+        pa.field("image_id", pa.int64(), nullable=False),
+        pa.field("content_hash", pa.string(), nullable=False),
+        pa.field("jpeg", pa.large_binary(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The preview of one content of one image."""
+
+    image_id: int
+    content_hash: str
+    jpeg: bytes
+
+
+class PreviewStore:
+    """The preview files under `home/previews`, one folder a shard."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+
+    def directory(self, shard_key: str) -> Path:
+        """The folder of a shard's preview files."""
+        return self._home / "previews" / shard_key
+
+    def write(self, shard_key: str, name: str, previews: Sequence[Preview]) -> tuple[str, int]:
+        """Write one file; its path relative to the home directory and its size in bytes are returned."""
+        path = self.directory(shard_key) / f"{name}.arrow"
+        table = pa.table(
+            {
+                "image_id": [preview.image_id for preview in previews],
+                "content_hash": [preview.content_hash for preview in previews],
+                "jpeg": [preview.jpeg for preview in previews],
+            },
+            schema=PREVIEW_SCHEMA,
+        )
+
+        def write(partial: Path) -> None:
+            with ipc.new_file(partial, PREVIEW_SCHEMA) as writer:
+                writer.write_table(table)
+
+        size = write_atomically(path, write)
+        return str(path.relative_to(self._home)), size
+
+    def open(self, paths: Iterable[str]) -> "PreviewReader":
+        """A reader over committed files, given by their paths relative to the home directory.
+
+        Where several hold the same content of an image, the last one is read. Raises StorageError for a file
+        that is gone.
+        """
+        return PreviewReader(self._home, paths)
+
+
+class PreviewReader:
+    """Random access to the previews of committed files; nothing is read before it is asked for."""
+
+    def __init__(self, home: Path, paths: Iterable[str]) -> None:
+        self._tables: list[pa.Table] = []
+        self._row_of: dict[tuple[int, str], tuple[int, int]] = {}
+        for number, path in enumerate(paths):
+            table = _map_file(home / path)
+            self._tables.append(table)
+            keys = zip(table["image_id"].to_pylist(), table["content_hash"].to_pylist(), strict=True)
+            self._row_of |= {key: (number, row) for row, key in enumerate(keys)}
+
+    def contents(self) -> Mapping[tuple[int, str], tuple[int, int]]:
+        """The (image id, content hash) pairs that have a preview; ordered values are in reading order."""
+        return self._row_of
+
+    def jpeg(self, image_id: int, content_hash: str) -> bytes | None:
+        """The preview of this content of this image, or None where there is none."""
+        place = self._row_of.get((image_id, content_hash))
+        if place is None:
+            return None
+        table, row = place
+        value: bytes = self._tables[table]["jpeg"][row].as_py()
+        return value
+
+
+def _map_file(path: Path) -> pa.Table:
+    try:
+        return ipc.open_file(pa.memory_map(str(path))).read_all()
+    except (OSError, pa.ArrowInvalid) as error:
+        raise StorageError(
+            f"{path}: a committed preview file cannot be read: {error}. Materialize its partition of "
+            f"registered_images again ({path.parent.name})."
+        ) from error
