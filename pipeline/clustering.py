@@ -73,7 +73,7 @@ def cluster_model(
     with running_job(context, JobKind.CLUSTER, model_key, input_version=version) as lease:
         with context.engine.connect() as connection:
             images = _images(connection)
-            vectors = find_live_embeddings(connection, embeddings, model.id).vectors()
+            vectors = find_live_embeddings(connection, embeddings, model.id, model.embedding_dim).vectors()
             former = _members_of_events(connection, model.id)
         lease.commit(lambda _connection: None, done=0, total=len(images))
         clustering = cluster_events(

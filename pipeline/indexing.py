@@ -44,7 +44,7 @@ def build_index(
         version = index_version(connection, model_key, shard_keys(connection))
     with running_job(context, JobKind.INDEX, model_key, input_version=version) as lease:
         with context.engine.connect() as connection:
-            live = find_live_embeddings(connection, embeddings, model.id)
+            live = find_live_embeddings(connection, embeddings, model.id, model.embedding_dim)
         total = len(live.rows)
         lease.commit(lambda _connection: None, done=0, total=total)
         index: VectorIndex = indexes.open(model_key, model.embedding_dim)

@@ -3,14 +3,15 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from sqlalchemy import Connection, Select, select
 
 from catalog.models import FileKind, Image, Source
 from catalog.queries import IS_EMBEDDABLE, CommittedFile, committed_files
 from resources.analytics import arrow_table, query
-from resources.embedding_store import EmbeddingStore
+from resources.embedding_store import EmbeddingStore, embedding_schema
+from resources.vector_index import live_schema
 
 FACTS_SCHEMA = pa.schema(
     [
@@ -36,12 +37,14 @@ GROUP BY ALL ORDER BY f.image_id
 class LiveEmbeddings:
     """The embeddings of one model that hold now.
 
-    `rows`: one row an image, its facts and the `shard_file_id` of the file that holds its embedding.
-    `missing`: how many images must have an embedding and have none.
+    `rows`: one row an image, its facts and the `shard_file_id` of the file that holds its embedding,
+    ordered by image id.
+    `missing`: how many images must have an embedding and have none. `dim`: the length of the vectors.
     """
 
     rows: pa.Table
     missing: int
+    dim: int
     files: Sequence[CommittedFile]
     store: EmbeddingStore
 
@@ -56,23 +59,26 @@ class LiveEmbeddings:
 
     def vectors(self) -> pa.Table:
         """Image id and vector of every live row."""
-        file_ids = pc.unique(self.rows["shard_file_id"]).to_pylist()
-        batches = list(self.read_vectors(file_ids))
-        if not batches:
-            return pa.table(
-                {"image_id": pa.array([], pa.int64()), "vector": pa.array([], pa.list_(pa.float16(), 1))}
-            )
-        keys = ["image_id", "shard_file_id"]
-        live = pa.Table.from_batches(batches).join(self.rows.select(keys), keys, join_type="left semi")
-        return live.select(["image_id", "vector"])
+        images = self.rows["image_id"].to_numpy()
+        files = self.rows["shard_file_id"].to_numpy()
+        batches = []
+        for batch in self.read_vectors(np.unique(files).tolist()):
+            place = np.minimum(np.searchsorted(images, batch["image_id"]), len(images) - 1)
+            holds = (images[place] == batch["image_id"]) & (files[place] == batch["shard_file_id"])
+            batches.append(batch.filter(pa.array(holds)).select(["image_id", "vector"]))
+        return pa.Table.from_batches(batches, schema=embedding_schema(self.dim).remove(1))
 
 
-def find_live_embeddings(connection: Connection, store: EmbeddingStore, model_id: int) -> LiveEmbeddings:
+def find_live_embeddings(
+    connection: Connection, store: EmbeddingStore, model_id: int, dim: int
+) -> LiveEmbeddings:
     """The present embeddings of a model. Raises StorageError for a committed file that is gone."""
     facts = arrow_table(connection, _facts(), FACTS_SCHEMA)
     files = committed_files(connection, FileKind.EMBEDDING, model_id=model_id)
-    rows = query(_NEWEST_OF_PRESENT_CONTENT, facts=facts, contents=_contents(store, files))
-    return LiveEmbeddings(rows, len(facts) - len(rows), files, store)
+    rows = query(_NEWEST_OF_PRESENT_CONTENT, facts=facts, contents=_contents(store, files)).cast(
+        live_schema()
+    )
+    return LiveEmbeddings(rows, len(facts) - len(rows), dim, files, store)
 
 
 def _facts() -> Select[int, str | None, str, object, float | None, float | None, int | None]:

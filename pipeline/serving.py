@@ -36,7 +36,7 @@ def assess_readiness(
     """Coverage and recall of a model. Raises ModelNotLoadedError where nothing is embedded yet."""
     with engine.connect() as connection:
         model = require_model(connection, model_key)
-        live = find_live_embeddings(connection, embeddings, model.id)
+        live = find_live_embeddings(connection, embeddings, model.id, model.embedding_dim)
     index = indexes.open(model_key, model.embedding_dim)
     indexed = index.row_count()
     recall = index.recall_at_k() if indexed else None

@@ -29,7 +29,7 @@ def query(sql: str, **tables: pa.Table) -> pa.Table:
 
     with duckdb.connect() as connection:
         register_tables(connection, tables)
-        return connection.execute(sql).to_arrow_table()
+        return connection.sql(sql).to_arrow_table()
 
 
 def register_tables(connection: "duckdb.DuckDBPyConnection", tables: Mapping[str, pa.Table]) -> None:

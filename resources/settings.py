@@ -22,6 +22,7 @@ from pydantic_settings import (
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from pipeline.events.settings import EventSettings
 from resources.model_names import architectures, closest, pretrained_tags
 
 CONFIG_VARIABLE = "PHOTOLINEAGE_CONFIG"
@@ -141,6 +142,7 @@ class Settings(BaseSettings):
     rescan_minutes: int = Field(
         default=10, ge=1, description="Time between two scans of a source by the sensor."
     )
+    events: EventSettings = EventSettings()
     recall_bar: float = Field(
         default=0.95, gt=0, le=1, description="Least recall@10 with which an index may serve."
     )
@@ -195,6 +197,15 @@ class Settings(BaseSettings):
                     "A local directory holds open_clip_config.json and open_clip_model.safetensors"
                 )
         return self
+
+    def time_zone_of(self, source_key: str) -> str:
+        """The time zone of a source's photos that carry none. Raises ConfigurationError for an unknown source."""
+        if source_key not in self.sources:
+            raise ConfigurationError(
+                f"source {source_key!r} is in the catalog and not in the configuration. Add "
+                f"[sources.{source_key}] to {self.config_file}. Valid: {', '.join(self.sources) or 'none'}"
+            )
+        return self.sources[source_key].time_zone
 
     @property
     def dagster_home(self) -> Path:

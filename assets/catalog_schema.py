@@ -1,0 +1,41 @@
+"""`catalog_schema`: the catalog's tables exist, at the revision that the code wants."""
+
+from dagster import AssetExecutionContext, AssetsDefinition, Failure, MaterializeResult, MetadataValue, asset
+
+from catalog.migrate import UnmigratedCatalogError, catalog_revision, require_current, upgrade
+from catalog.models import Base
+from resources.dagster_resources import CatalogResource
+
+
+def catalog_schema_asset() -> AssetsDefinition:
+    """The asset that every other one depends on."""
+
+    @asset(
+        group_name="photolineage",
+        kinds={"sql"},
+        description="The catalog's tables. Materialize it once: a new database is created; one of an older "
+        "revision is refused, with the migrations to apply (`photolineage migrate`).",
+    )
+    def catalog_schema(context: AssetExecutionContext, catalog: CatalogResource) -> MaterializeResult[None]:
+        engine = catalog.engine
+        try:
+            with engine.connect() as connection:
+                is_new = catalog_revision(connection).found is None
+            if is_new:
+                upgrade(engine)
+                context.log.info("the catalog was created")
+            require_current(engine)
+        except UnmigratedCatalogError as error:
+            raise Failure(description=str(error), allow_retries=False) from error
+        with engine.connect() as connection:
+            revision = catalog_revision(connection)
+        return MaterializeResult(
+            metadata={
+                "revision": revision.wanted,
+                "created": is_new,
+                "database": engine.url.render_as_string(hide_password=True),
+                "tables": MetadataValue.md(" ".join(f"`{table}`" for table in Base.metadata.tables)),
+            }
+        )
+
+    return catalog_schema

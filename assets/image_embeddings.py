@@ -1,0 +1,102 @@
+"""`image_embeddings`: the embeddings of a shard's images by a model, in committed checkpoints."""
+
+from collections.abc import Iterator
+
+from dagster import (
+    AssetCheckResult,
+    AssetDep,
+    AssetExecutionContext,
+    AssetMaterialization,
+    AssetsDefinition,
+    AssetSpec,
+    BackfillPolicy,
+    MetadataValue,
+    MultiPartitionKey,
+    ResourceParam,
+    multi_asset,
+)
+
+from assets.partitions import model_shard_partitions
+from assets.progress import ProgressSink
+from assets.running import contract_check, guard, job_context, reported_failures
+from pipeline.embedding import EmbeddingReport, Stores, embed_shard
+from pipeline.model_registry import record_model
+from resources.dagster_resources import CatalogResource, StorageResource
+from resources.embedder import Embedder, load_embedder
+from resources.settings import Settings
+
+TABLES = frozenset({"shard", "image", "ml_model", "ml_job", "shard_file"})
+
+
+def image_embeddings_asset(settings: Settings) -> AssetsDefinition:
+    """The asset over the configured models and the shards."""
+
+    @multi_asset(
+        name="image_embeddings",
+        specs=[
+            AssetSpec(
+                "image_embeddings",
+                deps=[AssetDep("registered_images")],
+                skippable=True,
+                group_name="photolineage",
+                kinds={"torch", "parquet"},
+                description="One unit vector for each distinct image of a shard, by one model. A killed run "
+                "loses at most one checkpoint; materializing it again computes only what is missing.",
+            )
+        ],
+        check_specs=[contract_check("image_embeddings")],
+        partitions_def=model_shard_partitions(settings),
+        backfill_policy=BackfillPolicy.multi_run(settings.partitions_per_run),
+    )
+    def image_embeddings(
+        context: AssetExecutionContext,
+        catalog: CatalogResource,
+        storage: StorageResource,
+        settings: ResourceParam[Settings],
+        progress: ResourceParam[ProgressSink],
+    ) -> Iterator[AssetCheckResult]:
+        yield from guard(catalog, "image_embeddings", TABLES)
+        stores = Stores(storage.previews, storage.embeddings)
+        for key in _in_model_order(context.partition_keys):
+            model_key, shard_key = key.keys_by_dimension["model"], key.keys_by_dimension["shard"]
+            model = settings.models[model_key]
+            embedder = load_embedder(model_key, model)
+            model_id = record_model(catalog.engine, model_key, model, embedder.facts)
+            with reported_failures(context):
+                report = embed_shard(
+                    job_context(context, catalog),
+                    stores,
+                    embedder,
+                    model_id,
+                    shard_key,
+                    checkpoint_images=settings.checkpoint_images,
+                    on_progress=progress.track(context, str(key)),
+                )
+            # Recorded at once, so that a killed run keeps its finished partitions.
+            context.log_event(
+                AssetMaterialization("image_embeddings", partition=key, metadata=_metadata(report, embedder))
+            )
+
+    return image_embeddings
+
+
+def _in_model_order(partition_keys: object) -> list[MultiPartitionKey]:
+    """Each model's partitions together, so that it is loaded once."""
+    assert isinstance(partition_keys, list | tuple)
+    keys = [key for key in partition_keys if isinstance(key, MultiPartitionKey)]
+    return sorted(keys, key=lambda key: (key.keys_by_dimension["model"], key.keys_by_dimension["shard"]))
+
+
+def _metadata(report: EmbeddingReport, embedder: Embedder) -> dict[str, MetadataValue[object]]:
+    return {
+        "images": MetadataValue.int(report.total),
+        "embedded_now": MetadataValue.int(report.embedded),
+        "resumed": MetadataValue.int(report.resumed),
+        "checkpoints": MetadataValue.int(report.checkpoints),
+        "megabytes": MetadataValue.float(round(report.bytes_written / 1e6, 2)),
+        "seconds": MetadataValue.float(round(report.seconds, 1)),
+        "images_per_second": MetadataValue.float(round(report.embedded / max(report.seconds, 1e-6), 1)),
+        "embedding_dim": MetadataValue.int(embedder.facts.embedding_dim),
+        "device": MetadataValue.text(embedder.device),
+        "weights_digest": MetadataValue.text(embedder.facts.weights_digest[:16]),
+    }

@@ -1,0 +1,114 @@
+"""The jobs and the sensor that carry new photos through the lineage."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+
+from dagster import (
+    DefaultSensorStatus,
+    MultiPartitionsDefinition,
+    PartitionsDefinition,
+    ResourceParam,
+    RunRequest,
+    SensorDefinition,
+    SkipReason,
+    define_asset_job,
+    sensor,
+)
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from assets.partitions import (
+    SHARDS,
+    model_partitions,
+    model_shard_key,
+    model_shard_partitions,
+    source_partitions,
+)
+from catalog.migrate import UnmigratedCatalogError, require_current
+from pipeline.freshness import StaleSubject, find_stale_work
+from resources.dagster_resources import CatalogResource
+from resources.settings import Settings
+
+SENSOR_INTERVAL_SECONDS = 30
+
+
+def lineage_jobs(settings: Settings) -> dict[str, UnresolvedAssetJobDefinition]:
+    """One job an asset, by the asset's name."""
+    partitions: dict[str, PartitionsDefinition[str] | MultiPartitionsDefinition | None] = {
+        "catalog_schema": None,
+        "source_files": source_partitions(settings),
+        "registered_images": SHARDS,
+        "image_embeddings": model_shard_partitions(settings),
+        "vector_index": model_partitions(settings),
+        "image_events": model_partitions(settings),
+        "serving_model": None,
+    }
+    return {
+        asset: define_asset_job(
+            f"materialize_{asset}",
+            selection=[asset],
+            partitions_def=partitions_def,
+            description=f"Materializes `{asset}` and runs its checks.",
+        )
+        for asset, partitions_def in partitions.items()
+    }
+
+
+def stale_partitions_sensor(jobs: Mapping[str, UnresolvedAssetJobDefinition]) -> SensorDefinition:
+    """Asks for what is stale, each version of it once, by the asset's job."""
+
+    @sensor(
+        name="stale_partitions",
+        jobs=[
+            jobs[asset]
+            for asset in (
+                "source_files",
+                "registered_images",
+                "image_embeddings",
+                "vector_index",
+                "image_events",
+            )
+        ],
+        minimum_interval_seconds=SENSOR_INTERVAL_SECONDS,
+        default_status=DefaultSensorStatus.STOPPED,
+        description="Turn it on, and new, changed and gone photos go through to events by themselves: it scans "
+        "the sources from time to time, and asks for exactly the partitions whose inputs have changed.",
+    )
+    def stale_partitions(
+        catalog: CatalogResource, settings: ResourceParam[Settings]
+    ) -> Iterator[RunRequest | SkipReason]:
+        try:
+            require_current(catalog.engine)
+        except UnmigratedCatalogError as error:
+            yield SkipReason(str(error))
+            return
+        with catalog.engine.connect() as connection:
+            work = find_stale_work(
+                connection,
+                [key for key, source in settings.sources.items() if source.root.is_dir()],
+                list(settings.models),
+                timedelta(minutes=settings.rescan_minutes),
+            )
+        if not work.count():
+            yield SkipReason("Everything is up to date.")
+            return
+        for asset, stale in (
+            ("source_files", work.sources),
+            ("registered_images", work.shards),
+            ("image_embeddings", work.embeddings),
+            ("vector_index", work.indexes),
+            ("image_events", work.events),
+        ):
+            for subject in stale:
+                yield _request(asset, subject)
+
+    return stale_partitions
+
+
+def _request(asset: str, stale: StaleSubject) -> RunRequest:
+    model, _, shard = stale.subject.partition("|")
+    return RunRequest(
+        run_key=f"{asset}:{stale.subject}:{stale.version}",
+        job_name=f"materialize_{asset}",
+        partition_key=model_shard_key(model, shard) if shard else stale.subject,
+        tags={"photolineage/model": model} if shard else {},
+    )

@@ -1,0 +1,111 @@
+"""`registered_images`: every original of a shard, read once: its facts, or why it cannot be read."""
+
+from collections.abc import Iterator
+
+from dagster import (
+    AllPartitionMapping,
+    AssetCheckResult,
+    AssetDep,
+    AssetExecutionContext,
+    AssetMaterialization,
+    AssetsDefinition,
+    AssetSpec,
+    BackfillPolicy,
+    MetadataValue,
+    ResourceParam,
+    TableRecord,
+    multi_asset,
+)
+
+from assets.partitions import SHARDS
+from assets.progress import ProgressSink
+from assets.running import contract_check, guard, job_context, reported_failures
+from catalog.queries import failures, find_shard
+from pipeline.registering import RegistrationReport, register_shard
+from resources.dagster_resources import CatalogResource, StorageResource
+from resources.settings import Settings
+
+TABLES = frozenset({"source", "shard", "image", "ml_job", "shard_file"})
+LISTED_FAILURES = 100
+
+
+def registered_images_asset(settings: Settings) -> AssetsDefinition:
+    """The asset over the shards."""
+
+    @multi_asset(
+        name="registered_images",
+        specs=[
+            AssetSpec(
+                "registered_images",
+                deps=[AssetDep("source_files", partition_mapping=AllPartitionMapping())],
+                skippable=True,
+                group_name="photolineage",
+                kinds={"pillow"},
+                description="Content hash, size, time, place, camera and a preview of each image of a shard. "
+                "Unreadable images are rows with a reason. Materializing it again reads only what is new "
+                "or changed.",
+            )
+        ],
+        check_specs=[contract_check("registered_images")],
+        partitions_def=SHARDS,
+        backfill_policy=BackfillPolicy.multi_run(settings.partitions_per_run),
+    )
+    def registered_images(
+        context: AssetExecutionContext,
+        catalog: CatalogResource,
+        storage: StorageResource,
+        settings: ResourceParam[Settings],
+        progress: ResourceParam[ProgressSink],
+    ) -> Iterator[AssetCheckResult]:
+        yield from guard(catalog, "registered_images", TABLES)
+        for shard_key in context.partition_keys:
+            with catalog.engine.connect() as connection:
+                shard = find_shard(connection, shard_key)
+            with reported_failures(context):
+                report = register_shard(
+                    job_context(context, catalog),
+                    storage.previews,
+                    shard_key,
+                    time_zone=settings.time_zone_of(shard.source_key),
+                    checkpoint_images=settings.checkpoint_images,
+                    on_progress=progress.track(context, shard_key),
+                )
+            # Recorded at once, so that a killed run keeps its finished partitions.
+            context.log_event(
+                AssetMaterialization(
+                    "registered_images", partition=shard_key, metadata=_metadata(catalog, shard.id, report)
+                )
+            )
+
+    return registered_images
+
+
+def _metadata(
+    catalog: CatalogResource, shard_id: int, report: RegistrationReport
+) -> dict[str, MetadataValue[object]]:
+    with catalog.engine.connect() as connection:
+        unreadable = failures(connection, shard_id=shard_id, limit=LISTED_FAILURES)
+    metadata: dict[str, MetadataValue[object]] = {
+        "registered": MetadataValue.int(report.registered),
+        "unreadable": MetadataValue.int(report.failed),
+        "duplicates": MetadataValue.int(report.duplicates),
+        "read_now": MetadataValue.int(report.read),
+        "read_megabytes": MetadataValue.float(round(report.read_bytes / 1e6, 1)),
+        "preview_megabytes": MetadataValue.float(round(report.preview_bytes / 1e6, 1)),
+        "seconds": MetadataValue.float(round(report.seconds, 1)),
+        "images_per_second": MetadataValue.float(round(report.read / max(report.seconds, 1e-6), 1)),
+    }
+    if unreadable:
+        metadata["failures"] = MetadataValue.table(
+            [
+                TableRecord(
+                    {
+                        "path": path.encode(errors="backslashreplace").decode(),
+                        "reason": str(reason),
+                        "detail": str(detail),
+                    }
+                )
+                for path, reason, detail in unreadable
+            ]
+        )
+    return metadata

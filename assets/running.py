@@ -1,0 +1,74 @@
+"""What every partitioned asset does around its plain function: guard, lease, progress, failure."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dagster import (
+    AssetCheckResult,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    AssetExecutionContext,
+    AssetKey,
+    Failure,
+    MetadataValue,
+)
+from dagster._core.errors import DagsterExecutionInterruptedError
+
+from catalog.leases import LeaseHeldError
+from pipeline.jobs import InterruptedAtCheckpointError, JobContext
+from resources.dagster_resources import CatalogResource
+from schema_checks.guard import contract_report
+
+CONTRACT_CHECK = "catalog_contract"
+
+
+def job_context(context: AssetExecutionContext, catalog: CatalogResource) -> JobContext:
+    """Who works in this run."""
+    return JobContext(catalog.engine, context.run_id, catalog.lease_timeout)
+
+
+def contract_check(asset_key: str) -> AssetCheckSpec:
+    """The check that an asset makes of itself before it writes."""
+    return AssetCheckSpec(
+        CONTRACT_CHECK,
+        asset=asset_key,
+        blocking=True,
+        description="The tables that this asset writes are as the ORM says. Verified before the first write: "
+        "where it fails, nothing was written.",
+    )
+
+
+def guard(catalog: CatalogResource, asset_key: str, tables: frozenset[str]) -> Iterator[AssetCheckResult]:
+    """Yields the result of the asset's contract check; raises Failure after a failed one."""
+    report = contract_report(catalog.engine, tables)
+    yield AssetCheckResult(
+        check_name=CONTRACT_CHECK,
+        asset_key=AssetKey(asset_key),
+        passed=report.holds,
+        severity=AssetCheckSeverity.ERROR,
+        description=report.summary,
+        metadata={
+            "drifts": len(report.drifts),
+            "revision_found": report.revision_found or "none",
+            "revision_wanted": report.revision_wanted,
+            "differences": MetadataValue.md(report.markdown),
+        },
+    )
+    if not report.holds:
+        raise Failure(
+            description=f"{report.summary} Nothing was written.",
+            metadata={"differences": MetadataValue.md(report.markdown)},
+            allow_retries=False,
+        )
+
+
+@contextmanager
+def reported_failures(context: AssetExecutionContext) -> Iterator[None]:
+    """Turns an interruption into Dagster's own, and a held lease into a failure that is not retried."""
+    try:
+        yield
+    except InterruptedAtCheckpointError as interruption:
+        context.log.info(str(interruption))
+        raise DagsterExecutionInterruptedError(str(interruption)) from interruption
+    except LeaseHeldError as error:
+        raise Failure(description=str(error), allow_retries=False) from error

@@ -1,0 +1,76 @@
+"""`serving_model`: the one model that search and browsing use."""
+
+from collections.abc import Iterator
+
+from dagster import (
+    AssetCheckResult,
+    AssetDep,
+    AssetExecutionContext,
+    AssetsDefinition,
+    Config,
+    Failure,
+    MaterializeResult,
+    ResourceParam,
+    asset,
+)
+from pydantic import Field
+
+from assets.running import contract_check, guard
+from pipeline.model_registry import ModelNotLoadedError
+from pipeline.serving import NotReadyToServeError, assess_readiness, choose_candidate, serve
+from resources.dagster_resources import CatalogResource, StorageResource
+from resources.settings import Settings
+
+TABLES = frozenset({"ml_model"})
+
+
+class ServingModelConfig(Config):
+    """Which model is to serve."""
+
+    model: str | None = Field(
+        default=None,
+        description="The key of the model to promote. Left out: the one that serves stays, or the first one "
+        "that has embeddings is promoted.",
+    )
+
+
+def serving_model_asset() -> AssetsDefinition:
+    """The asset that promotes a model."""
+
+    @asset(
+        deps=[AssetDep("vector_index")],
+        check_specs=[contract_check("serving_model")],
+        group_name="photolineage",
+        kinds={"sql"},
+        description="The model that search uses. Materialize it with `model: <key>` to promote another; it "
+        "refuses one that does not cover every image or whose recall is too low, and says why. Promoting "
+        "the former model again is the way back.",
+    )
+    def serving_model(
+        context: AssetExecutionContext,
+        config: ServingModelConfig,
+        catalog: CatalogResource,
+        storage: StorageResource,
+        settings: ResourceParam[Settings],
+    ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
+        yield from guard(catalog, "serving_model", TABLES)
+        try:
+            model_key = choose_candidate(catalog.engine, list(settings.models), config.model)
+            readiness = assess_readiness(
+                catalog.engine, storage.embeddings, storage.indexes, model_key, settings.recall_bar
+            )
+            before = serve(catalog.engine, readiness)
+        except (NotReadyToServeError, ModelNotLoadedError) as error:
+            raise Failure(description=str(error), allow_retries=False) from error
+        context.log.info(f"{model_key} serves (before: {before or 'none'})")
+        yield MaterializeResult(
+            metadata={
+                "model": model_key,
+                "before": before or "none",
+                "images": readiness.embeddable,
+                "recall_at_10": readiness.recall.recall if readiness.recall else 1.0,
+                "p50_ms": round(readiness.recall.p50_ms, 2) if readiness.recall else 0.0,
+            }
+        )
+
+    return serving_model

@@ -1,0 +1,81 @@
+"""`source_files`: what is on the disk of each source, as rows of the catalog."""
+
+from collections.abc import Iterator
+
+from dagster import (
+    AssetCheckResult,
+    AssetExecutionContext,
+    AssetsDefinition,
+    MaterializeResult,
+    ResourceParam,
+    asset,
+)
+
+from assets.partitions import SHARDS, source_partitions
+from assets.progress import ProgressSink
+from assets.running import contract_check, guard, job_context, reported_failures
+from catalog.models import JobKind
+from catalog.queries import shard_keys
+from pipeline.jobs import running_job
+from pipeline.scanning import ensure_source, scan_source
+from pipeline.tree_walk import TreeWalk
+from resources.dagster_resources import CatalogResource
+from resources.images import SUPPORTED_SUFFIXES
+from resources.settings import Settings
+
+TABLES = frozenset({"source", "shard", "image", "ml_job"})
+
+
+def source_files_asset(settings: Settings) -> AssetsDefinition:
+    """The asset over the configured sources."""
+
+    @asset(
+        partitions_def=source_partitions(settings),
+        deps=["catalog_schema"],
+        check_specs=[contract_check("source_files")],
+        group_name="photolineage",
+        kinds={"file"},
+        description="The files of a source, by directory listing alone: new, changed, missing and returned "
+        "images become rows, in shards. Materialize it again whenever photos were added; the sensor does "
+        "so by itself.",
+    )
+    def source_files(
+        context: AssetExecutionContext,
+        catalog: CatalogResource,
+        settings: ResourceParam[Settings],
+        progress: ResourceParam[ProgressSink],
+    ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
+        yield from guard(catalog, "source_files", TABLES)
+        key = context.partition_key
+        root = settings.sources[key].root
+        source_id = ensure_source(catalog.engine, key, root)
+        with (
+            reported_failures(context),
+            running_job(job_context(context, catalog), JobKind.SCAN, key, input_version="") as lease,
+        ):
+            report = scan_source(
+                lease,
+                source_id,
+                TreeWalk(root, SUPPORTED_SUFFIXES),
+                shard_capacity=settings.shard_capacity,
+                on_progress=progress.track(context, key),
+            )
+        with catalog.engine.connect() as connection:
+            shards = shard_keys(connection, [key])
+        context.instance.add_dynamic_partitions(str(SHARDS.name), shards)
+        if report.unreadable_folders:
+            context.log.warning(f"permission denied, left as they were: {report.unreadable_folders[:20]}")
+        yield MaterializeResult(
+            metadata={
+                "files": report.files,
+                "new": report.new,
+                "changed": report.changed,
+                "missing": report.missing,
+                "returned": report.returned,
+                "shards": len(shards),
+                "unreadable_folders": report.unreadable_folders,
+                "root": str(root),
+            }
+        )
+
+    return source_files

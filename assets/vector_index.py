@@ -1,0 +1,70 @@
+"""`vector_index`: a model's embeddings, searchable."""
+
+from collections.abc import Iterator
+
+from dagster import (
+    AssetCheckResult,
+    AssetDep,
+    AssetExecutionContext,
+    AssetsDefinition,
+    MaterializeResult,
+    ResourceParam,
+    asset,
+)
+
+from assets.partitions import model_partitions
+from assets.progress import ProgressSink
+from assets.running import contract_check, guard, job_context, reported_failures
+from pipeline.indexing import build_index
+from resources.dagster_resources import CatalogResource, StorageResource
+from resources.settings import Settings
+
+TABLES = frozenset({"image", "ml_model", "ml_job", "shard_file"})
+
+
+def vector_index_asset(settings: Settings) -> AssetsDefinition:
+    """The asset over the configured models."""
+
+    @asset(
+        partitions_def=model_partitions(settings),
+        deps=[AssetDep("image_embeddings")],
+        check_specs=[contract_check("vector_index")],
+        group_name="photolineage",
+        kinds={"lancedb"},
+        description="One row for each distinct image, with what search filters by. Brought up to date by what "
+        "changed; a new model gets a table of its own.",
+    )
+    def vector_index(
+        context: AssetExecutionContext,
+        catalog: CatalogResource,
+        storage: StorageResource,
+        progress: ResourceParam[ProgressSink],
+    ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
+        yield from guard(catalog, "vector_index", TABLES)
+        model_key = context.partition_key
+        with reported_failures(context):
+            report = build_index(
+                job_context(context, catalog),
+                storage.embeddings,
+                storage.indexes,
+                model_key,
+                on_progress=progress.track(context, model_key),
+            )
+        if report.missing:
+            context.log.warning(
+                f"{model_key}: {report.missing} images have no embedding yet and are not in the index"
+            )
+        yield MaterializeResult(
+            metadata={
+                "rows": report.description.rows,
+                "added": report.change.added,
+                "replaced": report.change.replaced,
+                "removed": report.change.removed,
+                "not_embedded": report.missing,
+                "ann_index": report.description.ann_kind or "none (exact search)",
+                "megabytes": round(report.description.bytes / 1e6, 2),
+                "seconds": round(report.seconds, 1),
+            }
+        )
+
+    return vector_index

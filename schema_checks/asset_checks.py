@@ -1,0 +1,178 @@
+"""The asset checks: the catalog table by table, and each store beside it."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from dagster import (
+    AssetCheckExecutionContext,
+    AssetCheckResult,
+    AssetChecksDefinition,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    AssetKey,
+    MetadataValue,
+    MultiPartitionKey,
+    PartitionsDefinition,
+    ResourceParam,
+    asset_check,
+    multi_asset_check,
+)
+
+from catalog.models import Base
+from pipeline.model_registry import ModelNotLoadedError, require_model
+from resources.dagster_resources import CatalogResource, StorageResource
+from resources.settings import Settings
+from schema_checks.guard import report_of
+from schema_checks.store_checks import (
+    StoreFindings,
+    check_embedding_files,
+    check_events,
+    check_index_coverage,
+)
+
+
+def catalog_table_checks() -> AssetChecksDefinition:
+    """One blocking check for each table of the catalog, so that the failing table is the failing line."""
+    tables = sorted(Base.metadata.tables)
+
+    @multi_asset_check(
+        name="catalog_tables",
+        specs=[
+            AssetCheckSpec(
+                f"table_{table}",
+                asset="catalog_schema",
+                blocking=True,
+                description=f"The table `{table}` in the database is as the ORM says.",
+            )
+            for table in tables
+        ],
+    )
+    def catalog_tables(catalog: CatalogResource) -> Iterator[AssetCheckResult]:
+        with catalog.engine.connect() as connection:
+            for table in tables:
+                report = report_of(connection, frozenset({table}))
+                yield AssetCheckResult(
+                    asset_key=AssetKey("catalog_schema"),
+                    check_name=f"table_{table}",
+                    passed=report.holds,
+                    severity=AssetCheckSeverity.ERROR,
+                    description=report.summary,
+                    metadata={
+                        "drifts": len(report.drifts),
+                        "revision_found": report.revision_found or "none",
+                        "revision_wanted": report.revision_wanted,
+                        "differences": MetadataValue.md(report.markdown),
+                    },
+                )
+
+    return catalog_tables
+
+
+def store_checks(
+    models: PartitionsDefinition[str], model_shards: PartitionsDefinition[MultiPartitionKey]
+) -> Sequence[AssetChecksDefinition]:
+    """The checks of embedding files, index and events, each by the partitions of its asset."""
+
+    @asset_check(
+        asset="image_embeddings",
+        partitions_def=model_shards,
+        description="The committed files of the partition exist and hold what their commit records say: schema, "
+        "dimension, weights, finite unit vectors, no image twice or of another shard.",
+    )
+    def embedding_files(
+        context: AssetCheckExecutionContext, catalog: CatalogResource, storage: StorageResource
+    ) -> AssetCheckResult:
+        keys = [key for key in context.partition_keys if isinstance(key, MultiPartitionKey)]
+        findings = []
+        with catalog.engine.connect() as connection:
+            for key in keys:
+                model, shard = key.keys_by_dimension["model"], key.keys_by_dimension["shard"]
+                findings.append(check_embedding_files(connection, storage.embeddings, model, shard))
+        return _result(findings, ", ".join(keys), "files")
+
+    @asset_check(
+        asset="vector_index",
+        partitions_def=models,
+        description="Index rows = committed embeddings = registered images, less duplicates.",
+    )
+    def index_coverage(
+        context: AssetCheckExecutionContext, catalog: CatalogResource, storage: StorageResource
+    ) -> AssetCheckResult:
+        def check(model: str) -> StoreFindings:
+            with catalog.engine.connect() as connection:
+                return check_index_coverage(connection, storage.embeddings, storage.indexes, model)
+
+        return _by_model(context, check, "index rows")
+
+    @asset_check(
+        asset="vector_index",
+        partitions_def=models,
+        description="recall@10 of the index against exact search on a seeded sample.",
+    )
+    def index_recall(
+        context: AssetCheckExecutionContext,
+        catalog: CatalogResource,
+        storage: StorageResource,
+        settings: ResourceParam[Settings],
+    ) -> AssetCheckResult:
+        model_key = context.partition_key
+        with catalog.engine.connect() as connection:
+            dim = require_model(connection, model_key).embedding_dim
+        recall = storage.indexes.open(model_key, dim).recall_at_k()
+        return AssetCheckResult(
+            passed=bool(recall.recall >= settings.recall_bar),
+            description=f"{model_key}: recall@{recall.k} is {recall.recall:.3f}, the bar is {settings.recall_bar} "
+            "(recall_bar)",
+            metadata={
+                "partition": model_key,
+                "recall": recall.recall,
+                "p50_ms": recall.p50_ms,
+                "p95_ms": recall.p95_ms,
+                "sample": recall.sample,
+            },
+        )
+
+    @asset_check(
+        asset="image_events",
+        partitions_def=models,
+        description="Members are registered images, sizes agree, and no event spans more than its limit.",
+    )
+    def event_membership(
+        context: AssetCheckExecutionContext,
+        catalog: CatalogResource,
+        settings: ResourceParam[Settings],
+    ) -> AssetCheckResult:
+        def check(model: str) -> StoreFindings:
+            with catalog.engine.connect() as connection:
+                return check_events(connection, model, settings.events.max_event_days)
+
+        return _by_model(context, check, "events")
+
+    return [embedding_files, index_coverage, index_recall, event_membership]
+
+
+def _by_model(
+    context: AssetCheckExecutionContext, check: Callable[[str], StoreFindings], unit: str
+) -> AssetCheckResult:
+    model_key = context.partition_key
+    try:
+        return _result([check(model_key)], model_key, unit)
+    except ModelNotLoadedError as error:
+        return AssetCheckResult(passed=False, description=str(error), metadata={"partition": model_key})
+
+
+def _result(findings: Sequence[StoreFindings], partition: str, unit: str) -> AssetCheckResult:
+    problems = [problem for finding in findings for problem in finding.problems]
+    looked_at = sum(finding.looked_at for finding in findings)
+    description = f"{partition}: {looked_at} {unit}, " + (
+        f"{len(problems)} problems" if problems else "all as recorded"
+    )
+    return AssetCheckResult(
+        passed=not problems,
+        severity=AssetCheckSeverity.ERROR,
+        description=description,
+        metadata={
+            "partition": partition,
+            unit.replace(" ", "_"): looked_at,
+            "problems": MetadataValue.md("\n".join(f"- {problem}" for problem in problems) or "none"),
+        },
+    )

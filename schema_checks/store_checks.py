@@ -1,0 +1,155 @@
+"""What must hold between the catalog and the stores beside it: embedding files, index, events."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlalchemy import Connection, func, select
+
+from catalog.models import Event, EventImage, FileKind, Image, ImageState, MlModel, Shard, ShardFile
+from pipeline.live_embeddings import find_live_embeddings
+from pipeline.model_registry import require_model
+from resources.embedding_store import EmbeddingFileHeader, EmbeddingStore, embedding_schema
+from resources.file_store import StorageError
+from resources.vector_index_home import VectorIndexes
+
+UNIT_LENGTH_TOLERANCE = 2e-3
+"""float16 keeps 11 bits: the length of a unit vector of it is 1 within this."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFindings:
+    """What was looked at, and what is wrong with it, each in a sentence that names what mends it."""
+
+    looked_at: int
+    problems: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+
+def check_embedding_files(
+    connection: Connection, store: EmbeddingStore, model_key: str, shard_key: str
+) -> StoreFindings:
+    """The committed files of one partition: they exist, and hold what their commit records say.
+
+    Schema, dimension, digest of the weights and shard; finite vectors of unit length; no image twice in a
+    file, none of another shard.
+    """
+    model = connection.execute(select(MlModel.__table__).where(MlModel.key == model_key)).one_or_none()
+    if model is None:
+        return StoreFindings(0, ())
+    files = connection.execute(
+        select(ShardFile.path, ShardFile.row_count, ShardFile.shard_id)
+        .join(Shard, Shard.id == ShardFile.shard_id)
+        .where(Shard.key == shard_key, ShardFile.model_id == model.id, ShardFile.kind == FileKind.EMBEDDING)
+    ).all()
+    header = EmbeddingFileHeader(model_key, model.weights_digest, shard_key)
+    expected = embedding_schema(model.embedding_dim, header)
+    problems = []
+    for path, row_count, shard_id in files:
+        members = set(connection.execute(select(Image.id).where(Image.shard_id == shard_id)).scalars())
+        problems += [
+            f"`{path}`: {problem}. Materialize `{model_key}|{shard_key}` of image_embeddings again."
+            for problem in _embedding_file_problems(store, path, row_count, expected, members)
+        ]
+    return StoreFindings(len(files), tuple(problems))
+
+
+def _embedding_file_problems(
+    store: EmbeddingStore, path: str, row_count: int, expected: pa.Schema, members: set[int]
+) -> list[str]:
+    try:
+        schema = store.read_schema(path)
+    except StorageError as error:
+        return [str(error).split(". Materialize")[0]]
+    if not schema.equals(expected, check_metadata=True):
+        return [f"its schema differs: expected {_one_line(expected)}, found {_one_line(schema)}"]
+    table = store.read(path)
+    problems = []
+    if len(table) != row_count:
+        problems.append(f"it has {len(table)} rows, and its commit record says {row_count}")
+    ids = table["image_id"]
+    if len(pc.unique(ids)) != len(ids):
+        problems.append("an image is in it twice")
+    foreign = set(ids.to_pylist()) - members
+    if foreign:
+        problems.append(f"it holds images of another shard: {sorted(foreign)[:5]}")
+    flat = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+    lengths = np.linalg.norm(flat.reshape(len(table), -1), axis=1)
+    if not np.all(np.abs(lengths - 1) <= UNIT_LENGTH_TOLERANCE):
+        problems.append(
+            f"{int(np.sum(~(np.abs(lengths - 1) <= UNIT_LENGTH_TOLERANCE)))} vectors are not finite or "
+            "not of unit length"
+        )
+    return problems
+
+
+def _one_line(schema: pa.Schema) -> str:
+    columns = ", ".join(f"{field.name} {field.type}" for field in schema)
+    metadata = {key.decode(): value.decode()[:12] for key, value in (schema.metadata or {}).items()}
+    return f"({columns}) {metadata}"
+
+
+def check_index_coverage(
+    connection: Connection, store: EmbeddingStore, indexes: VectorIndexes, model_key: str
+) -> StoreFindings:
+    """Index rows = committed embeddings = registered images, less duplicates; image by image."""
+    model = require_model(connection, model_key)
+    live = find_live_embeddings(connection, store, model.id, model.embedding_dim)
+    rows = indexes.open(model_key, model.embedding_dim).live_rows()
+    problems = []
+    if live.missing:
+        problems.append(
+            f"{live.missing} registered images have no embedding. Materialize the missing partitions of "
+            f"image_embeddings for `{model_key}`."
+        )
+    keys = ["image_id", "shard_file_id"]
+    absent = live.rows.select(keys).join(rows.select(keys), keys, join_type="left anti")
+    extra = rows.select(keys).join(live.rows.select(keys), keys, join_type="left anti")
+    twice = len(rows) - len(pc.unique(rows["image_id"]))
+    for count, what in (
+        (len(absent), "embeddings are not in the index"),
+        (len(extra), "rows of the index are of images or embeddings that do not hold any more"),
+        (twice, "rows of the index repeat an image"),
+    ):
+        if count:
+            problems.append(f"{count} {what}. Materialize vector_index for `{model_key}`.")
+    return StoreFindings(len(rows), tuple(problems))
+
+
+def check_events(connection: Connection, model_key: str, max_event_days: float) -> StoreFindings:
+    """Every member of an event is registered, sizes agree, and no event spans more than its limit."""
+    model = require_model(connection, model_key)
+    remedy = f"Materialize image_events for `{model_key}`."
+    events = connection.execute(
+        select(
+            Event.id,
+            Event.title,
+            Event.image_count,
+            Event.starts_at,
+            Event.ends_at,
+            func.count(EventImage.image_id),
+        )
+        .outerjoin(EventImage, EventImage.event_id == Event.id)
+        .where(Event.model_id == model.id)
+        .group_by(Event.id, Event.title, Event.image_count, Event.starts_at, Event.ends_at)
+    ).all()
+    problems = []
+    for event_id, title, recorded, starts_at, ends_at, members in events:
+        if recorded != members:
+            problems.append(f"event {event_id} ({title}) says {recorded} images and has {members}. {remedy}")
+        if not 0 <= (ends_at - starts_at).total_seconds() <= max_event_days * 86_400:
+            problems.append(f"event {event_id} ({title}) spans {ends_at - starts_at}. {remedy}")
+    unregistered = connection.execute(
+        select(func.count())
+        .select_from(EventImage)
+        .join(Image, Image.id == EventImage.image_id)
+        .where(EventImage.model_id == model.id, Image.state != ImageState.REGISTERED)
+    ).scalar_one()
+    if unregistered:
+        problems.append(f"{unregistered} members of events are missing or unreadable images. {remedy}")
+    return StoreFindings(len(events), tuple(problems))
