@@ -1,49 +1,6 @@
-"""The code location: the lineage over the configuration. Composition, and nothing else."""
+"""The code location of the Dagster UI: the lineage over the configuration."""
 
-from dagster import Definitions, in_process_executor
-
-from assets.catalog_schema import catalog_schema_asset
-from assets.image_embeddings import image_embeddings_asset
-from assets.image_events import image_events_asset
-from assets.jobs import lineage_jobs, stale_partitions_sensor
-from assets.partitions import model_partitions, model_shard_partitions
-from assets.progress import LoggedProgress
-from assets.registered_images import registered_images_asset
-from assets.serving_model import serving_model_asset
-from assets.source_files import source_files_asset
-from assets.vector_index import vector_index_asset
-from resources.dagster_resources import catalog_resource, storage_resource
-from resources.settings import Settings, load_settings
-from schema_checks.asset_checks import catalog_table_checks, store_checks
-
-
-def build_definitions(settings: Settings) -> Definitions:
-    """The lineage over these settings."""
-    jobs = lineage_jobs(settings)
-    return Definitions(
-        assets=[
-            catalog_schema_asset(),
-            source_files_asset(settings),
-            registered_images_asset(settings),
-            image_embeddings_asset(settings),
-            vector_index_asset(settings),
-            image_events_asset(settings),
-            serving_model_asset(),
-        ],
-        asset_checks=[
-            catalog_table_checks(),
-            *store_checks(model_partitions(settings), model_shard_partitions(settings)),
-        ],
-        jobs=list(jobs.values()),
-        sensors=[stale_partitions_sensor(jobs)],
-        resources={
-            "catalog": catalog_resource(settings),
-            "storage": storage_resource(settings),
-            "settings": settings,
-            "progress": LoggedProgress(),
-        },
-        executor=in_process_executor,
-    )
-
+from assets.lineage import build_definitions
+from resources.settings import load_settings
 
 defs = build_definitions(load_settings())

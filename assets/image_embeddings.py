@@ -1,6 +1,7 @@
 """`image_embeddings`: the embeddings of a shard's images by a model, in committed checkpoints."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from dagster import (
     AssetCheckResult,
@@ -87,7 +88,7 @@ def _in_model_order(partition_keys: object) -> list[MultiPartitionKey]:
     return sorted(keys, key=lambda key: (key.keys_by_dimension["model"], key.keys_by_dimension["shard"]))
 
 
-def _metadata(report: EmbeddingReport, embedder: Embedder) -> dict[str, MetadataValue[object]]:
+def _metadata(report: EmbeddingReport, embedder: Embedder) -> dict[str, MetadataValue[Any]]:
     return {
         "images": MetadataValue.int(report.total),
         "embedded_now": MetadataValue.int(report.embedded),

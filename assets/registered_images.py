@@ -1,6 +1,7 @@
 """`registered_images`: every original of a shard, read once: its facts, or why it cannot be read."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from dagster import (
     AllPartitionMapping,
@@ -82,10 +83,10 @@ def registered_images_asset(settings: Settings) -> AssetsDefinition:
 
 def _metadata(
     catalog: CatalogResource, shard_id: int, report: RegistrationReport
-) -> dict[str, MetadataValue[object]]:
+) -> dict[str, MetadataValue[Any]]:
     with catalog.engine.connect() as connection:
         unreadable = failures(connection, shard_id=shard_id, limit=LISTED_FAILURES)
-    metadata: dict[str, MetadataValue[object]] = {
+    metadata: dict[str, MetadataValue[Any]] = {
         "registered": MetadataValue.int(report.registered),
         "unreadable": MetadataValue.int(report.failed),
         "duplicates": MetadataValue.int(report.duplicates),

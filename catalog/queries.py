@@ -125,6 +125,13 @@ def committed_files(
     return [CommittedFile(*row) for row in connection.execute(statement.order_by(ShardFile.id))]
 
 
+def newest_file_id(connection: Connection, kind: FileKind, model_id: int) -> int | None:
+    """The id of a model's newest commit record, or None where it has none."""
+    return connection.execute(
+        select(func.max(ShardFile.id)).where(ShardFile.kind == kind, ShardFile.model_id == model_id)
+    ).scalar_one()
+
+
 def materialized_versions(connection: Connection, kind: JobKind) -> Mapping[str, str]:
     """The version of the inputs that the newest succeeded job of each subject saw."""
     newest = (
@@ -147,6 +154,12 @@ def materialized_version(connection: Connection, kind: JobKind, subject: str) ->
         .order_by(MlJob.id.desc())
         .limit(1)
     ).scalar_one_or_none()
+
+
+def shard_sizes(connection: Connection) -> dict[str, int]:
+    """How many images each shard holds, whatever their state."""
+    rows = connection.execute(select(Shard.key, Shard.image_count))
+    return {key: count for key, count in rows}  # noqa: C416
 
 
 def shard_revisions(connection: Connection) -> Mapping[str, int]:

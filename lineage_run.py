@@ -1,0 +1,180 @@
+"""The whole lineage in this process, through Dagster and its instance, step by step."""
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from dagster import DagsterInstance, Definitions, ExecuteInProcessResult
+from dagster._core.errors import DagsterExecutionInterruptedError
+from sqlalchemy import Engine
+
+from assets.lineage import build_definitions
+from assets.partitions import SHARDS, model_shard_key
+from assets.progress import ProgressSink
+from catalog.engine import create_catalog_engine, require_reachable
+from catalog.migrate import catalog_revision
+from catalog.models import JobKind
+from catalog.queries import serving_model_key, shard_keys, shard_sizes
+from pipeline.freshness import StaleSubject, find_stale_embeddings, find_stale_models, find_stale_shards
+from resources.settings import PROJECT_ROOT, Settings
+
+DEPLOYMENT = PROJECT_ROOT / "deploy" / "local" / "dagster.yaml"
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class StepFailedError(Exception):
+    """A step of the lineage failed; the message is its cause."""
+
+
+class RunInterruptedError(Exception):
+    """The run was asked to end; what is committed stays."""
+
+
+class StepProgress(ProgressSink, Protocol):
+    """Progress over the partitions of one step after the other."""
+
+    def begin(self, title: str, images: int | None) -> None:
+        """A step begins that will go through this many images, if that is known."""
+        ...
+
+    def end(self) -> None:
+        """The step is done."""
+        ...
+
+
+@dataclass(slots=True)
+class RunReport:
+    """Which partitions were materialized, by asset; empty where there was nothing to do."""
+
+    materialized: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether everything but the scan was up to date."""
+        return not any(asset != "source_files" for asset in self.materialized)
+
+
+def prepare_dagster_home(settings: Settings) -> Path:
+    """The folder of the Dagster instance, with the local deployment's configuration; `DAGSTER_HOME` names it."""
+    home = settings.dagster_home
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "dagster.yaml").exists():
+        shutil.copyfile(DEPLOYMENT, home / "dagster.yaml")
+    os.environ["DAGSTER_HOME"] = str(home)
+    return home
+
+
+def run_lineage(
+    settings: Settings, source_keys: Sequence[str], model_keys: Sequence[str], progress: StepProgress
+) -> RunReport:
+    """Bring sources and models up to date, from the disk to the events.
+
+    Only what is stale is materialized. Raises StepFailedError, RunInterruptedError.
+    """
+    prepare_dagster_home(settings)
+    engine = create_catalog_engine(settings.catalog.url)
+    require_reachable(engine)
+    with DagsterInstance.get() as instance:
+        run = _LineageRun(settings, build_definitions(settings), instance, engine, progress)
+        return run.execute(source_keys, model_keys)
+
+
+@dataclass
+class _LineageRun:
+    settings: Settings
+    definitions: Definitions
+    instance: DagsterInstance
+    engine: Engine
+    progress: StepProgress
+    report: RunReport = field(default_factory=RunReport)
+
+    def execute(self, source_keys: Sequence[str], model_keys: Sequence[str]) -> RunReport:
+        with self.engine.connect() as connection:
+            current = catalog_revision(connection).is_current
+        if not current:
+            self._materialize("catalog_schema", None)
+        self._step("Scanning", "source_files", [StaleSubject(key, "") for key in source_keys], None)
+        with self.engine.connect() as connection:
+            mine = set(shard_keys(connection, source_keys))
+            sizes = shard_sizes(connection)
+            everything = shard_keys(connection)
+        self.instance.add_dynamic_partitions(str(SHARDS.name), everything)
+        stale = [shard for shard in self._find(find_stale_shards) if shard.subject in mine]
+        self._step("Registering", "registered_images", stale, sum(sizes[shard.subject] for shard in stale))
+        for number, model in enumerate(model_keys, 1):
+            of = f" (model {number} of {len(model_keys)})" if len(model_keys) > 1 else ""
+            self._bring_up_to_date(model, mine, sizes, of)
+        with self.engine.connect() as connection:
+            serving = serving_model_key(connection)
+        if serving is None and model_keys and mine:
+            self._materialize("serving_model", None, {"model": model_keys[0]})
+        return self.report
+
+    def _bring_up_to_date(self, model: str, mine: set[str], sizes: dict[str, int], of: str) -> None:
+        pairs = self._find(lambda connection: find_stale_embeddings(connection, [model]))
+        stale = [pair for pair in pairs if pair.subject.split("|")[1] in mine]
+        images = sum(sizes[pair.subject.split("|")[1]] for pair in stale)
+        self._step(f"Embedding by {model}{of}", "image_embeddings", stale, images)
+        for title, asset, kind in (
+            ("Indexing", "vector_index", JobKind.INDEX),
+            ("Finding events", "image_events", JobKind.CLUSTER),
+        ):
+            models = self._find(lambda connection, kind=kind: find_stale_models(connection, [model], kind))
+            self._step(f"{title} by {model}{of}", asset, models, None)
+
+    def _find(self, query: Callable[..., list[StaleSubject]]) -> list[StaleSubject]:
+        with self.engine.connect() as connection:
+            return query(connection)
+
+    def _step(self, title: str, asset: str, stale: Sequence[StaleSubject], images: int | None) -> None:
+        if not stale:
+            return
+        self.progress.begin(title, images)
+        try:
+            for subject in stale:
+                model, _, shard = subject.subject.partition("|")
+                self._materialize(asset, model_shard_key(model, shard) if shard else subject.subject)
+        finally:
+            self.progress.end()
+
+    def _materialize(
+        self, asset: str, partition_key: str | None, config: dict[str, Any] | None = None
+    ) -> None:
+        run_config: dict[str, Any] = dict(QUIET)
+        if config is not None:
+            run_config["ops"] = {asset: {"config": config}}
+        job = self.definitions.resolve_job_def(f"materialize_{asset}")
+        try:
+            result = job.execute_in_process(
+                instance=self.instance,
+                partition_key=partition_key,
+                run_config=run_config,
+                raise_on_error=False,
+                resources={"progress": self.progress},
+            )
+        except (KeyboardInterrupt, DagsterExecutionInterruptedError) as interruption:
+            raise RunInterruptedError(str(interruption) or "interrupted") from interruption
+        if not result.success:
+            raise StepFailedError(f"{asset} {partition_key or ''}: {_cause(result)}")
+        self.report.materialized.setdefault(asset, []).append(partition_key or asset)
+
+
+def _cause(result: ExecuteInProcessResult) -> str:
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            if data.user_failure_data and data.user_failure_data.description:
+                return data.user_failure_data.description
+            error = data.error
+            while error is not None and error.cause is not None:
+                error = error.cause
+            return error.message.strip() if error is not None else "failed without a message"
+    failed = [
+        f"{evaluation.check_name}: {evaluation.description}"
+        for evaluation in result.get_asset_check_evaluations()
+        if not evaluation.passed
+    ]
+    return "; ".join(failed) or "failed; see the run in the Dagster UI"

@@ -1,0 +1,27 @@
+"""Originals: read once, decoded upright, and told apart from what is no image."""
+
+from catalog.image_facts import FailureReason, TakenAtSource
+from resources.images.containers import SUPPORTED_SUFFIXES
+from resources.images.decode import MAX_PIXELS, decode_upright
+from resources.images.errors import UnreadableImageError
+from resources.images.original import (
+    MAX_FILE_BYTES,
+    PREVIEW_SHORT_SIDE,
+    OriginalImage,
+    content_hash,
+    read_original,
+)
+
+__all__ = [
+    "MAX_FILE_BYTES",
+    "MAX_PIXELS",
+    "PREVIEW_SHORT_SIDE",
+    "SUPPORTED_SUFFIXES",
+    "FailureReason",
+    "OriginalImage",
+    "TakenAtSource",
+    "UnreadableImageError",
+    "content_hash",
+    "decode_upright",
+    "read_original",
+]

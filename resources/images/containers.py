@@ -1,0 +1,185 @@
+"""Opening an image by what its first bytes are, whatever its file is called."""
+
+import contextlib
+import ctypes
+import io
+import logging
+import struct
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import pillow_heif
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+from PIL.ImageFile import ImageFile
+
+# fmt: off
+RAW_SUFFIXES: Final = frozenset(
+    (
+        ".3fr", ".arw", ".cr2", ".cr3", ".dcr", ".dng", ".erf", ".kdc", ".mef", ".mos", ".mrw", ".nef",
+        ".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".srw", ".x3f",
+    )
+)
+SUPPORTED_SUFFIXES: Final = RAW_SUFFIXES | frozenset(
+    (
+        ".avif", ".bmp", ".gif", ".heic", ".heics", ".heif", ".heifs", ".hif", ".jfif", ".jpe", ".jpeg",
+        ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp",
+    )
+)
+# fmt: on
+"""The suffixes, in lower case and with their dot, of the files that are worth reading."""
+
+RAW: Final = "RAW"
+
+# The plugins are called directly: `Image.open` holds every file against a limit of pixels that is one for the
+# whole process and lower than the sensors of today's telephones (200 megapixels).
+_PLUGINS: Final[dict[str, Callable[[io.BytesIO], ImageFile]]] = {
+    "JPEG": JpegImagePlugin.jpeg_factory,
+    "PNG": PngImagePlugin.PngImageFile,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "HEIF": pillow_heif.HeifImageFile,
+    "AVIF": AvifImagePlugin.AvifImageFile,
+}
+_PREFIXES: Final = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"BM", "BMP"),
+    (b"FUJIFILMCCD-RAW", RAW),
+    (b"IIRO", RAW),
+    (b"IIRS", RAW),
+    (b"MMOR", RAW),
+    (b"IIU\x00", RAW),
+    (b"FOVb", RAW),
+    (b"\x00MRM", RAW),
+)
+_TIFF_PREFIXES: Final = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+_HEIF_BRANDS: Final = frozenset(
+    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
+)
+_AVIF_BRANDS: Final = frozenset((b"avif", b"avis"))
+
+_NEW_SUBFILE_TYPE: Final = 254
+_PHOTOMETRIC_INTERPRETATION: Final = 262
+_DNG_VERSION: Final = 50706
+_COLOR_FILTER_ARRAY: Final = 32803
+_EXIF_ITEM: Final = b"Exif\x00"
+"""The type of the item, in the table of contents that begins an AVIF file, and the end of its name."""
+_PNG_COMPRESSED_METADATA: Final = frozenset((b"zTXt", b"iTXt", b"iCCP"))
+
+# A damaged tag is worth a warning to Pillow, and happens in every real library; how large is too large is decided
+# here. Filters that are set once, because `warnings.catch_warnings` swaps those of the whole process and is no use
+# in threads.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# Without a handler of its own, an error that Pillow logs is printed by logging's handler of last resort.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+# libtiff prints its errors, one for each row of a damaged fax, past Python; the decoder's status tells enough.
+# Where Pillow is linked otherwise than in its wheels, the function is not found, and libtiff goes on printing.
+with contextlib.suppress(AttributeError):
+    ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)  # type: ignore[attr-defined]
+
+
+def format_of(data: bytes) -> str | None:
+    """The image format that the first bytes announce, "RAW" for any camera's own; None for none of ours."""
+    for prefix, name in _PREFIXES:
+        if data.startswith(prefix):
+            return name
+    if data.startswith(_TIFF_PREFIXES):
+        return RAW if _is_raw_tiff(data) else "TIFF"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data[4:8] == b"ftyp":
+        return _format_of_brands(data)
+    return None
+
+
+def open_container(data: bytes, image_format: str) -> ImageFile:
+    """The image in `data`, its header read and its pixels not.
+
+    Raises whatever Pillow's plugin for `image_format` raises on bytes that it cannot take.
+    """
+    plugin = _PLUGINS[image_format]
+    try:
+        return plugin(io.BytesIO(data))
+    except (SyntaxError, ValueError):
+        picture = _without_damaged_metadata(data, image_format)
+        if picture is None:
+            raise
+        return plugin(io.BytesIO(picture))
+
+
+def _without_damaged_metadata(data: bytes, image_format: str) -> bytes | None:
+    """The file without what is no part of its picture and may keep it from being opened; None if none is."""
+    if image_format == "PNG":
+        return b"".join(_needed_png_chunks(data))
+    if image_format == "AVIF" and _EXIF_ITEM in data:
+        return data.replace(_EXIF_ITEM, b"none\x00", 1)
+    return None
+
+
+def _format_of_brands(data: bytes) -> str | None:
+    """The format of an ISO base media file by its brand, or by the compatible ones if that is generic."""
+    (box_size,) = struct.unpack(">I", data[:4])
+    brands = {data[start : start + 4] for start in range(16, min(box_size, len(data), 256), 4)}
+    major = data[8:12]
+    if major == b"crx ":
+        return RAW
+    if major in _AVIF_BRANDS or (major in (b"mif1", b"msf1") and brands & _AVIF_BRANDS):
+        return "AVIF"
+    return "HEIF" if major in _HEIF_BRANDS else None
+
+
+def _is_raw_tiff(data: bytes) -> bool:
+    """Whether a TIFF is a camera's raw file: its first image is a colour filter array or a reduced copy."""
+    if data[8:10] == b"CR":
+        return True
+    tags = dict(_short_tags(data))
+    reduced = tags.get(_NEW_SUBFILE_TYPE, 0) & 1
+    return (
+        bool(reduced) or _DNG_VERSION in tags or tags.get(_PHOTOMETRIC_INTERPRETATION) == _COLOR_FILTER_ARRAY
+    )
+
+
+def _short_tags(data: bytes) -> Iterator[tuple[int, int]]:
+    """Tag and value of the entries of a classic TIFF's first directory whose value is one SHORT or LONG."""
+    order = "<" if data[:2] == b"II" else ">"
+    if data[2:4] not in (b"*\x00", b"\x00*"):
+        return
+    try:
+        (offset,) = struct.unpack_from(f"{order}I", data, 4)
+        (count,) = struct.unpack_from(f"{order}H", data, offset)
+        for entry in range(offset + 2, offset + 2 + 12 * count, 12):
+            tag, kind = struct.unpack_from(f"{order}HH", data, entry)
+            yield tag, struct.unpack_from(f"{order}{'H' if kind == 3 else 'I'}", data, entry + 8)[0]
+    except struct.error:
+        return
+
+
+def _needed_png_chunks(data: bytes) -> Iterator[bytes]:
+    """A PNG without metadata that is damaged or compressed, which may unpack to gigabytes."""
+    yield data[:8]
+    position = 8
+    while position + 12 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, position)
+        chunk = data[position : position + 12 + size]
+        is_critical = not kind[0] & 0x20
+        if is_critical or (
+            kind not in _PNG_COMPRESSED_METADATA and zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:])
+        ):
+            yield chunk
+        position += 12 + size

@@ -1,0 +1,81 @@
+"""Every check of the library in one go, as the command line runs them."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine
+
+from catalog.models import Base
+from catalog.queries import shard_keys
+from pipeline.model_registry import ModelNotLoadedError
+from resources.embedding_store import EmbeddingStore
+from resources.file_store import StorageError
+from resources.settings import Settings
+from resources.vector_index_home import VectorIndexes
+from schema_checks.guard import report_of
+from schema_checks.store_checks import (
+    StoreFindings,
+    check_embedding_files,
+    check_events,
+    check_index_coverage,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckFinding:
+    """What one check found."""
+
+    name: str
+    passed: bool
+    description: str
+
+
+def check_library(settings: Settings, engine: Engine) -> list[CheckFinding]:
+    """The catalog table by table; where that holds, the files, index and events of each model that has any."""
+    with engine.connect() as connection:
+        report = report_of(connection)
+        if not report.holds and not report.drifts:
+            return [CheckFinding("catalog", False, report.summary)]
+        findings = [_table_finding(connection, table) for table in sorted(Base.metadata.tables)]
+        if all(finding.passed for finding in findings):
+            for model_key in settings.models:
+                findings += _model_findings(connection, settings, model_key)
+    return findings
+
+
+def _table_finding(connection: Connection, table: str) -> CheckFinding:
+    report = report_of(connection, frozenset({table}))
+    differences = "; ".join(
+        f"{drift.kind} {drift.name}: the model says {drift.expected}, the database says {drift.actual}"
+        for drift in report.drifts
+    )
+    return CheckFinding(f"catalog: table {table}", report.holds, differences or report.summary)
+
+
+def _model_findings(connection: Connection, settings: Settings, model_key: str) -> list[CheckFinding]:
+    store, indexes = EmbeddingStore(settings.home), VectorIndexes(settings.home)
+    try:
+        files = [
+            check_embedding_files(connection, store, model_key, shard) for shard in shard_keys(connection)
+        ]
+        embeddings = _finding(model_key, "embedding_files", files)
+        if not embeddings.passed:
+            return [embeddings]
+        coverage = check_index_coverage(connection, store, indexes, model_key)
+        membership = check_events(connection, model_key, settings.events.max_event_days)
+    except ModelNotLoadedError:
+        return []  # nothing of this model is built yet, so nothing of it can be wrong
+    except StorageError as error:
+        return [CheckFinding(f"{model_key}: stores", False, str(error))]
+    return [
+        embeddings,
+        _finding(model_key, "index_coverage", [coverage]),
+        _finding(model_key, "event_membership", [membership]),
+    ]
+
+
+def _finding(model_key: str, name: str, findings: list[StoreFindings]) -> CheckFinding:
+    problems = [problem for finding in findings for problem in finding.problems]
+    looked_at = sum(finding.looked_at for finding in findings)
+    return CheckFinding(
+        f"{model_key}: {name}", not problems, "; ".join(problems) or f"{looked_at} looked at, all as recorded"
+    )
