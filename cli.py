@@ -345,12 +345,13 @@ def ui(
     host: Annotated[str, typer.Option(help="The address that it listens on.")] = "127.0.0.1",
 ) -> None:
     """Open the Dagster UI over the same instance (`dagster dev`)."""
-    from lineage_run import prepare_dagster_home
+    from lineage_run import make_shards_known, prepare_dagster_home
     from resources.settings import CONFIG_VARIABLE, PROJECT_ROOT
 
     with _reported_errors(False):
         settings = load_settings()
         prepare_dagster_home(settings)
+        make_shards_known(settings)
     os.environ[CONFIG_VARIABLE] = str(settings.config_file)
     os.chdir(PROJECT_ROOT)
     command = ["-m", "dagster", "dev", "-w", "workspace.yaml", "-h", host, "-p", str(port)]

@@ -67,6 +67,16 @@ def prepare_dagster_home(settings: Settings) -> Path:
     return home
 
 
+def make_shards_known(settings: Settings) -> None:
+    """Let the Dagster instance know every shard of the catalog, also where the instance is new."""
+    engine = create_catalog_engine(settings.catalog.url)
+    require_reachable(engine)
+    with engine.connect() as connection:
+        shards = shard_keys(connection) if catalog_revision(connection).is_current else []
+    with DagsterInstance.get() as instance:
+        instance.add_dynamic_partitions(str(SHARDS.name), shards)
+
+
 def run_lineage(
     settings: Settings, source_keys: Sequence[str], model_keys: Sequence[str], progress: StepProgress
 ) -> RunReport:

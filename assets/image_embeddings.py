@@ -7,10 +7,10 @@ from dagster import (
     AssetCheckResult,
     AssetDep,
     AssetExecutionContext,
-    AssetMaterialization,
     AssetsDefinition,
     AssetSpec,
     BackfillPolicy,
+    MaterializeResult,
     MetadataValue,
     MultiPartitionKey,
     ResourceParam,
@@ -19,7 +19,7 @@ from dagster import (
 
 from assets.partitions import model_shard_partitions
 from assets.progress import ProgressSink
-from assets.running import contract_check, guard, job_context, reported_failures
+from assets.running import contract_check, guard, job_context, materialized, reported_failures
 from pipeline.embedding import EmbeddingReport, Stores, embed_shard
 from pipeline.model_registry import record_model
 from resources.dagster_resources import CatalogResource, StorageResource
@@ -55,7 +55,7 @@ def image_embeddings_asset(settings: Settings) -> AssetsDefinition:
         storage: StorageResource,
         settings: ResourceParam[Settings],
         progress: ResourceParam[ProgressSink],
-    ) -> Iterator[AssetCheckResult]:
+    ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
         yield from guard(catalog, "image_embeddings", TABLES)
         stores = Stores(storage.previews, storage.embeddings)
         for key in _in_model_order(context.partition_keys):
@@ -73,10 +73,7 @@ def image_embeddings_asset(settings: Settings) -> AssetsDefinition:
                     checkpoint_images=settings.checkpoint_images,
                     on_progress=progress.track(context, str(key)),
                 )
-            # Recorded at once, so that a killed run keeps its finished partitions.
-            context.log_event(
-                AssetMaterialization("image_embeddings", partition=key, metadata=_metadata(report, embedder))
-            )
+            yield from materialized(context, "image_embeddings", key, _metadata(report, embedder))
 
     return image_embeddings
 

@@ -1,6 +1,6 @@
 """The jobs and the sensor that carry new photos through the lineage."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 
 from dagster import (
@@ -10,6 +10,8 @@ from dagster import (
     ResourceParam,
     RunRequest,
     SensorDefinition,
+    SensorEvaluationContext,
+    SensorResult,
     SkipReason,
     define_asset_job,
     sensor,
@@ -24,6 +26,7 @@ from assets.partitions import (
     source_partitions,
 )
 from catalog.migrate import UnmigratedCatalogError, require_current
+from catalog.queries import shard_keys
 from pipeline.freshness import StaleSubject, find_stale_work
 from resources.dagster_resources import CatalogResource
 from resources.settings import Settings
@@ -74,13 +77,12 @@ def stale_partitions_sensor(jobs: Mapping[str, UnresolvedAssetJobDefinition]) ->
         "the sources from time to time, and asks for exactly the partitions whose inputs have changed.",
     )
     def stale_partitions(
-        catalog: CatalogResource, settings: ResourceParam[Settings]
-    ) -> Iterator[RunRequest | SkipReason]:
+        context: SensorEvaluationContext, catalog: CatalogResource, settings: ResourceParam[Settings]
+    ) -> SensorResult | SkipReason:
         try:
             require_current(catalog.engine)
         except UnmigratedCatalogError as error:
-            yield SkipReason(str(error))
-            return
+            return SkipReason(str(error))
         with catalog.engine.connect() as connection:
             work = find_stale_work(
                 connection,
@@ -88,18 +90,25 @@ def stale_partitions_sensor(jobs: Mapping[str, UnresolvedAssetJobDefinition]) ->
                 list(settings.models),
                 timedelta(minutes=settings.rescan_minutes),
             )
+            shards = shard_keys(connection)
         if not work.count():
-            yield SkipReason("Everything is up to date.")
-            return
-        for asset, stale in (
-            ("source_files", work.sources),
-            ("registered_images", work.shards),
-            ("image_embeddings", work.embeddings),
-            ("vector_index", work.indexes),
-            ("image_events", work.events),
-        ):
-            for subject in stale:
-                yield _request(asset, subject)
+            return SkipReason("Everything is up to date.")
+        known = set(context.instance.get_dynamic_partitions(str(SHARDS.name)))
+        unknown = [shard for shard in shards if shard not in known]
+        return SensorResult(
+            run_requests=[
+                _request(asset, subject)
+                for asset, stale in (
+                    ("source_files", work.sources),
+                    ("registered_images", work.shards),
+                    ("image_embeddings", work.embeddings),
+                    ("vector_index", work.indexes),
+                    ("image_events", work.events),
+                )
+                for subject in stale
+            ],
+            dynamic_partitions_requests=[SHARDS.build_add_request(unknown)] if unknown else [],
+        )
 
     return stale_partitions
 

@@ -8,10 +8,10 @@ from dagster import (
     AssetCheckResult,
     AssetDep,
     AssetExecutionContext,
-    AssetMaterialization,
     AssetsDefinition,
     AssetSpec,
     BackfillPolicy,
+    MaterializeResult,
     MetadataValue,
     ResourceParam,
     TableRecord,
@@ -20,7 +20,7 @@ from dagster import (
 
 from assets.partitions import SHARDS
 from assets.progress import ProgressSink
-from assets.running import contract_check, guard, job_context, reported_failures
+from assets.running import contract_check, guard, job_context, materialized, reported_failures
 from catalog.queries import failures, find_shard
 from pipeline.registering import RegistrationReport, register_shard
 from resources.dagster_resources import CatalogResource, StorageResource
@@ -57,7 +57,7 @@ def registered_images_asset(settings: Settings) -> AssetsDefinition:
         storage: StorageResource,
         settings: ResourceParam[Settings],
         progress: ResourceParam[ProgressSink],
-    ) -> Iterator[AssetCheckResult]:
+    ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
         yield from guard(catalog, "registered_images", TABLES)
         for shard_key in context.partition_keys:
             with catalog.engine.connect() as connection:
@@ -71,11 +71,8 @@ def registered_images_asset(settings: Settings) -> AssetsDefinition:
                     checkpoint_images=settings.checkpoint_images,
                     on_progress=progress.track(context, shard_key),
                 )
-            # Recorded at once, so that a killed run keeps its finished partitions.
-            context.log_event(
-                AssetMaterialization(
-                    "registered_images", partition=shard_key, metadata=_metadata(catalog, shard.id, report)
-                )
+            yield from materialized(
+                context, "registered_images", shard_key, _metadata(catalog, shard.id, report)
             )
 
     return registered_images

@@ -1,7 +1,8 @@
 """What every partitioned asset does around its plain function: guard, lease, progress, failure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from dagster import (
     AssetCheckResult,
@@ -9,7 +10,9 @@ from dagster import (
     AssetCheckSpec,
     AssetExecutionContext,
     AssetKey,
+    AssetMaterialization,
     Failure,
+    MaterializeResult,
     MetadataValue,
 )
 from dagster._core.errors import DagsterExecutionInterruptedError
@@ -60,6 +63,22 @@ def guard(catalog: CatalogResource, asset_key: str, tables: frozenset[str]) -> I
             metadata={"differences": MetadataValue.md(report.markdown)},
             allow_retries=False,
         )
+
+
+def materialized(
+    context: AssetExecutionContext,
+    asset_key: str,
+    partition_key: str,
+    metadata: Mapping[str, MetadataValue[Any]],
+) -> Iterator[MaterializeResult[None]]:
+    """Records a partition as materialized the moment it is done, so that a killed run keeps it.
+
+    The asset must be skippable. In a run of one partition the result is yielded, and the asset's checks follow.
+    """
+    if len(context.partition_keys) == 1:
+        yield MaterializeResult(asset_key=asset_key, metadata=metadata)
+    else:
+        context.log_event(AssetMaterialization(asset_key, partition=partition_key, metadata=metadata))
 
 
 @contextmanager

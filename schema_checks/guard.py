@@ -8,8 +8,7 @@ from catalog.migrate import CatalogRevision, UnmigratedCatalogError, catalog_rev
 from catalog.models import Base
 from schema_checks.contract import compare
 from schema_checks.drift import Drift, Severity
-
-drift_table = str
+from schema_checks.report import markdown_table
 
 MIGRATE = "Run `photolineage migrate`, or the job `migrate_catalog` in the Dagster UI."
 
@@ -60,7 +59,9 @@ def report_of(connection: Connection, tables: frozenset[str] | None = None) -> C
     else:
         where = ", ".join(sorted({drift.table or drift.name for drift in drifts}))
         summary = f"{len(drifts)} differences ({errors} errors) between the ORM and the database in {where}."
-    return ContractReport(drifts, revision.found, revision.wanted, summary, drift_table(drifts))
+    return ContractReport(
+        drifts, revision.found, revision.wanted, summary, markdown_table(drifts) if drifts else "none"
+    )
 
 
 def _unmigrated(revision: CatalogRevision) -> ContractReport:

@@ -1,0 +1,30 @@
+# Set-up and the everyday commands. Every target makes the environment first.
+PYTHON ?= python3.11
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test ui lint clean-demo
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[raw,test]'
+	touch $@
+
+demo: $(INSTALLED) ## the whole lineage on a drawn photo library
+	$(VENV)/bin/photolineage demo
+
+test: $(INSTALLED) ## every test
+	$(VENV)/bin/python -m pytest
+
+ui: $(INSTALLED) ## the Dagster UI on the demo's instance
+	$(VENV)/bin/photolineage ui
+
+lint: $(INSTALLED) ## format, lint, types, layers
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+clean-demo: ## forget everything that was written under data/
+	rm -rf data
