@@ -11,7 +11,7 @@ import typer
 from sqlalchemy import Engine
 
 from catalog.engine import CatalogUnreachableError, create_catalog_engine, require_reachable
-from catalog.migrate import UnmigratedCatalogError, catalog_revision, require_current, upgrade
+from catalog.migrate import UnmigratedCatalogError, catalog_revision, require_current
 from catalog.queries import serving_model_key
 from resources.settings import ConfigurationError, Settings, add_source, load_settings
 from terminal import (
@@ -284,25 +284,43 @@ def check(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def migrate(as_json: AsJson = False) -> None:
+def migrate(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the SQL and change nothing.")] = False,
+    i_have_a_backup: Annotated[
+        bool, typer.Option("--i-have-a-backup", help="A PostgreSQL catalog is changed only with this.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Bring the catalog to the newest revision, after a backup of a SQLite file."""
-    from catalog.backup import back_up
+    from catalog.migration_plan import BackupRequiredError, apply_migration, plan_migration
 
     with _reported_errors(as_json):
         settings = load_settings()
         engine = create_catalog_engine(settings.catalog.url)
         require_reachable(engine)
-        with engine.connect() as connection:
-            before = catalog_revision(connection)
+        plan = plan_migration(engine)
         backup = None
-        if not before.is_current:
-            backup = back_up(engine, settings.home / "backups", before.found or "empty")
-            upgrade(engine)
+        if not dry_run:
+            try:
+                backup = apply_migration(engine, settings.home / "backups", has_backup=i_have_a_backup)
+            except BackupRequiredError as error:
+                _fail(error, as_json)
             require_current(engine)
+    before = plan.revision
     if as_json:
-        print_json({"before": before.found, "revision": before.wanted, "backup": backup})
+        print_json(
+            {
+                "before": before.found,
+                "revision": before.wanted,
+                "dry_run": dry_run,
+                "sql": plan.sql,
+                "backup": backup,
+            }
+        )
     elif before.is_current:
         console.print(f"Already up to date (revision {before.wanted}).")
+    elif dry_run:
+        console.print(plan.sql, markup=False, highlight=False, soft_wrap=True)
     else:
         console.print(f"Migrated from {before.found or 'an empty database'} to revision {before.wanted}.")
         if backup is not None:
@@ -313,7 +331,6 @@ def migrate(as_json: AsJson = False) -> None:
 def demo(as_json: AsJson = False) -> None:
     """Draw the demo library, run the lineage over it, and show what came out."""
     from demo.library import render_library
-
     from demo.showcase import demo_folder, show
 
     with _reported_errors(as_json):
@@ -345,13 +362,20 @@ def ui(
     host: Annotated[str, typer.Option(help="The address that it listens on.")] = "127.0.0.1",
 ) -> None:
     """Open the Dagster UI over the same instance (`dagster dev`)."""
-    from lineage_run import make_shards_known, prepare_dagster_home
+    from assets.dead_runs import ServerRunningError
+    from lineage_run import prepare_server
     from resources.settings import CONFIG_VARIABLE, PROJECT_ROOT
 
     with _reported_errors(False):
         settings = load_settings()
-        prepare_dagster_home(settings)
-        make_shards_known(settings)
+        try:
+            dead = prepare_server(settings)
+        except ServerRunningError as error:
+            _fail(error)
+    if dead:
+        console.print(
+            f"{len(dead)} runs whose process is gone were marked as failed; they are started again."
+        )
     os.environ[CONFIG_VARIABLE] = str(settings.config_file)
     os.chdir(PROJECT_ROOT)
     command = ["-m", "dagster", "dev", "-w", "workspace.yaml", "-h", host, "-p", str(port)]

@@ -9,8 +9,10 @@ from typing import Any, Protocol
 
 from dagster import DagsterInstance, Definitions, ExecuteInProcessResult
 from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.storage.tags import MAX_RETRIES_TAG
 from sqlalchemy import Engine
 
+from assets.dead_runs import fail_dead_runs, lock_server, process_tag, server_is_running
 from assets.lineage import build_definitions
 from assets.partitions import SHARDS, model_shard_key
 from assets.progress import ProgressSink
@@ -67,14 +69,19 @@ def prepare_dagster_home(settings: Settings) -> Path:
     return home
 
 
-def make_shards_known(settings: Settings) -> None:
-    """Let the Dagster instance know every shard of the catalog, also where the instance is new."""
+def prepare_server(settings: Settings) -> list[str]:
+    """Ready the instance for its UI; the ids of dead runs that were marked as failed are returned.
+
+    Every shard of the catalog is known to the instance, also to a new one. Raises ServerRunningError.
+    """
+    lock_server(prepare_dagster_home(settings))
     engine = create_catalog_engine(settings.catalog.url)
     require_reachable(engine)
     with engine.connect() as connection:
         shards = shard_keys(connection) if catalog_revision(connection).is_current else []
     with DagsterInstance.get() as instance:
         instance.add_dynamic_partitions(str(SHARDS.name), shards)
+        return fail_dead_runs(instance, server_running=False)
 
 
 def run_lineage(
@@ -84,10 +91,11 @@ def run_lineage(
 
     Only what is stale is materialized. Raises StepFailedError, RunInterruptedError.
     """
-    prepare_dagster_home(settings)
+    dagster_home = prepare_dagster_home(settings)
     engine = create_catalog_engine(settings.catalog.url)
     require_reachable(engine)
     with DagsterInstance.get() as instance:
+        fail_dead_runs(instance, server_running=server_is_running(dagster_home))
         run = _LineageRun(settings, build_definitions(settings), instance, engine, progress)
         return run.execute(source_keys, model_keys)
 
@@ -163,6 +171,7 @@ class _LineageRun:
                 partition_key=partition_key,
                 run_config=run_config,
                 raise_on_error=False,
+                tags={**process_tag(), MAX_RETRIES_TAG: "0"},
                 resources={"progress": self.progress},
             )
         except (KeyboardInterrupt, DagsterExecutionInterruptedError) as interruption:

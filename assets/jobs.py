@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from dagster import (
+    AssetSelection,
+    DefaultScheduleStatus,
     DefaultSensorStatus,
     MultiPartitionsDefinition,
     PartitionsDefinition,
     ResourceParam,
     RunRequest,
+    ScheduleDefinition,
     SensorDefinition,
     SensorEvaluationContext,
     SensorResult,
@@ -32,6 +35,7 @@ from resources.dagster_resources import CatalogResource
 from resources.settings import Settings
 
 SENSOR_INTERVAL_SECONDS = 30
+CONTRACT_SCHEDULE = "0 6 * * *"
 
 
 def lineage_jobs(settings: Settings) -> dict[str, UnresolvedAssetJobDefinition]:
@@ -54,6 +58,26 @@ def lineage_jobs(settings: Settings) -> dict[str, UnresolvedAssetJobDefinition]:
         )
         for asset, partitions_def in partitions.items()
     }
+
+
+def check_contract_job() -> UnresolvedAssetJobDefinition:
+    """The job that holds every table of the catalog against the ORM."""
+    return define_asset_job(
+        "check_contract",
+        selection=AssetSelection.checks_for_assets("catalog_schema"),
+        description="Holds every table of the catalog against the ORM; changes nothing.",
+    )
+
+
+def daily_contract_check(job: UnresolvedAssetJobDefinition) -> ScheduleDefinition:
+    """The contract, daily, so that drift shows before the next run needs it."""
+    return ScheduleDefinition(
+        name="daily_contract_check",
+        job=job,
+        cron_schedule=CONTRACT_SCHEDULE,
+        default_status=DefaultScheduleStatus.RUNNING,
+        description="Holds the catalog against the ORM every morning.",
+    )
 
 
 def stale_partitions_sensor(jobs: Mapping[str, UnresolvedAssetJobDefinition]) -> SensorDefinition:

@@ -7,7 +7,8 @@ from dagster import AssetChecksDefinition, Definitions, PreviewWarning, in_proce
 from assets.catalog_schema import catalog_schema_asset
 from assets.image_embeddings import image_embeddings_asset
 from assets.image_events import image_events_asset
-from assets.jobs import lineage_jobs, stale_partitions_sensor
+from assets.jobs import check_contract_job, daily_contract_check, lineage_jobs, stale_partitions_sensor
+from assets.migrate_catalog import migrate_catalog_job
 from assets.partitions import model_partitions, model_shard_partitions
 from assets.progress import LoggedProgress
 from assets.registered_images import registered_images_asset
@@ -22,6 +23,7 @@ from schema_checks.asset_checks import catalog_table_checks, store_checks
 def build_definitions(settings: Settings) -> Definitions:
     """The lineage over these settings."""
     jobs = lineage_jobs(settings)
+    contract_job = check_contract_job()
     return Definitions(
         assets=[
             catalog_schema_asset(),
@@ -33,7 +35,8 @@ def build_definitions(settings: Settings) -> Definitions:
             serving_model_asset(),
         ],
         asset_checks=_asset_checks(settings),
-        jobs=list(jobs.values()),
+        jobs=[*jobs.values(), migrate_catalog_job(), contract_job],
+        schedules=[daily_contract_check(contract_job)],
         sensors=[stale_partitions_sensor(jobs)],
         resources={
             "catalog": catalog_resource(settings),

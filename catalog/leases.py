@@ -5,7 +5,6 @@ is free when its heartbeat is older than the timeout, or when the process that h
 host (so that a retry need not wait for the timeout).
 """
 
-import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -160,11 +159,12 @@ def _end_dead_holder(connection: Connection, kind: JobKind, subject: str, timeou
 
 
 def _process_is_gone(host: str, pid: int, started_at: float) -> bool:
+    """Another process with the same id is told by its start; a dead one may stay as a zombie for long."""
     if host != socket.gethostname():
         return False
-    if pid == os.getpid():
-        return False
     try:
-        return abs(psutil.Process(pid).create_time() - started_at) > CLOCK_SLACK_SECONDS
+        process = psutil.Process(pid)
+        is_another = abs(process.create_time() - started_at) > CLOCK_SLACK_SECONDS
+        return is_another or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True

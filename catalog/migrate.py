@@ -10,9 +10,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect
 
-from catalog.engine import write_transaction
+from catalog.engine import advisory_lock, write_transaction
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+
+MIGRATION_LOCK = 0x6D696772617465
+"""The key of the PostgreSQL lock that serialises migrations of one database."""
 
 
 class UnmigratedCatalogError(Exception):
@@ -80,6 +83,7 @@ def upgrade(engine: Engine) -> CatalogRevision:
     Raises UnmigratedCatalogError, and changes nothing, where tables exist that no migration has made.
     """
     with write_transaction(engine) as connection:
+        advisory_lock(connection, MIGRATION_LOCK)
         before = catalog_revision(connection)
         if before.found is None and before.has_tables:
             raise UnmigratedCatalogError(

@@ -102,7 +102,8 @@ class Image(Base):
     """One file of a source, for life: its id and its shard never change.
 
     `path` is relative to the source's root. `content_hash` and what follows it are of the content last
-    read, and stay when the file goes missing. `taken_at` is an instant. `duplicate_of_id` names the image
+    read, and stay when the file goes missing; the hash of a file that has changed is null until it is read
+    again. `taken_at` is an instant. `duplicate_of_id` names the image
     with the same content that is embedded in its place.
     """
 

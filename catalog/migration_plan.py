@@ -1,0 +1,53 @@
+"""A migration as a person runs it: shown first, backed up, applied in one transaction."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from catalog.backup import back_up
+from catalog.migrate import CatalogRevision, UnmigratedCatalogError, catalog_revision, upgrade, upgrade_sql
+
+
+class BackupRequiredError(Exception):
+    """A PostgreSQL catalog is migrated only after somebody says that there is a backup."""
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationPlan:
+    """What a migration would do: the revisions to come and their SQL; both empty where there is nothing to do."""
+
+    revision: CatalogRevision
+    sql: str
+
+
+def plan_migration(engine: Engine) -> MigrationPlan:
+    """What would be applied. Raises UnmigratedCatalogError for tables that no migration has made."""
+    with engine.connect() as connection:
+        revision = catalog_revision(connection)
+    if revision.found is None and revision.has_tables:
+        raise UnmigratedCatalogError(
+            f"{engine.url.render_as_string(hide_password=True)} has tables but no alembic_version: no migration "
+            "of Photolineage has made them. Give the catalog a database of its own (catalog.url)."
+        )
+    return MigrationPlan(revision, "" if revision.is_current else upgrade_sql(engine, revision.found))
+
+
+def apply_migration(engine: Engine, backups: Path, *, has_backup: bool) -> Path | None:
+    """Back up a SQLite catalog, then bring it to the newest revision; the backup's path is returned.
+
+    Raises BackupRequiredError for a PostgreSQL catalog with tables, unless `has_backup`.
+    """
+    plan = plan_migration(engine)
+    if plan.revision.is_current:
+        return None
+    if engine.dialect.name == "postgresql" and plan.revision.has_tables and not has_backup:
+        database = engine.url.database
+        raise BackupRequiredError(
+            f"this migration changes the PostgreSQL database {database!r}. Back it up first "
+            f"(`pg_dump --format=custom --file=catalog.dump {database}`), then say so: "
+            "`photolineage migrate --i-have-a-backup`, or `i_have_a_backup: true` in the job's configuration."
+        )
+    backup = back_up(engine, backups, plan.revision.found or "empty")
+    upgrade(engine)
+    return backup
