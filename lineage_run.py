@@ -187,10 +187,11 @@ def _cause(result: ExecuteInProcessResult) -> str:
             data = event.step_failure_data
             if data.user_failure_data and data.user_failure_data.description:
                 return data.user_failure_data.description
-            error = data.error
-            while error is not None and error.cause is not None:
-                error = error.cause
-            return error.message.strip() if error is not None else "failed without a message"
+            # Dagster's own error says only which step failed; its cause is what was raised there.
+            raised = data.error.cause if data.error is not None and data.error.cause else data.error
+            if raised is None:
+                return "failed without a message"
+            return raised.message.strip().split(f"{raised.cls_name}: ", 1)[-1]
     failed = [
         f"{evaluation.check_name}: {evaluation.description}"
         for evaluation in result.get_asset_check_evaluations()

@@ -1,7 +1,6 @@
 """Embedding models: open_clip on torch, loaded once a process and let go before the next one."""
 
 import hashlib
-import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -109,7 +108,6 @@ def load_embedder(key: str, settings: ModelSettings) -> Embedder:
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    logging.getLogger("root").setLevel(max(logging.WARNING, logging.getLogger().level))
     try:
         model, preprocess = open_clip.create_model_from_pretrained(
             settings.architecture, pretrained=settings.pretrained, device=device, weights_only=True
@@ -125,7 +123,7 @@ def _unavailable(key: str, settings: ModelSettings, error: Exception) -> str:
     named = f"models.{key}: {settings.architecture}" + (
         f" ({settings.pretrained})" if settings.pretrained else ""
     )
-    reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    reason = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(" .")
     if settings.architecture.startswith(LOCAL_DIRECTORY):
         remedy = (
             "The folder must hold open_clip_config.json and open_clip_model.safetensors that fit each other."

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 
 PARTIAL_PREFIX = ".partial-"
@@ -25,7 +26,8 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> int:
         partial.rename(path)
         _flush_to_disk(path.parent)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be written, nothing can be removed
+            partial.unlink()
         raise StorageError(
             f"{path}: cannot be written: {error.strerror or error}. Free space on the disk of the home "
             "directory, or make it writable, and run again: what is committed stays."

@@ -1,0 +1,37 @@
+"""The searchable embeddings of each model: one LanceDB table a model, brought up to date by what changed."""
+
+from resources.vector_index.errors import (
+    ImageNotIndexedError,
+    IndexNotBuiltError,
+    IndexSchemaError,
+    MissingVectorsError,
+    VectorIndexError,
+)
+from resources.vector_index.filters import Box, Circle, SearchFilters
+from resources.vector_index.maintenance import AnnAction, AnnIndexReport, CompactionReport
+from resources.vector_index.ranking import Hit
+from resources.vector_index.recall import RecallReport
+from resources.vector_index.schema import index_schema, live_schema
+from resources.vector_index.table import IndexChange, IndexDescription, VectorIndex, VectorReader
+
+__all__ = [
+    "AnnAction",
+    "AnnIndexReport",
+    "Box",
+    "Circle",
+    "CompactionReport",
+    "Hit",
+    "ImageNotIndexedError",
+    "IndexChange",
+    "IndexDescription",
+    "IndexNotBuiltError",
+    "IndexSchemaError",
+    "MissingVectorsError",
+    "RecallReport",
+    "SearchFilters",
+    "VectorIndex",
+    "VectorIndexError",
+    "VectorReader",
+    "index_schema",
+    "live_schema",
+]
