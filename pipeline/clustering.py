@@ -21,7 +21,7 @@ from pipeline.events.stability import EventMatching, match_events
 from pipeline.events.timeline import IMAGES_SCHEMA
 from pipeline.events.titles import DEFAULT_TITLE_WORDS, title_events
 from pipeline.freshness import events_version
-from pipeline.jobs import JobContext, running_job
+from pipeline.jobs import JobContext, running_job, with_heartbeats
 from pipeline.live_embeddings import find_live_embeddings
 from pipeline.model_registry import require_model
 from pipeline.progress import OnProgress, Progress, ignore_progress
@@ -76,6 +76,7 @@ def cluster_model(
             vectors = find_live_embeddings(connection, embeddings, model.id, model.embedding_dim).vectors()
             former = _members_of_events(connection, model.id)
         lease.commit(lambda _connection: None, done=0, total=len(images))
+        on_progress = with_heartbeats(lease, context.lease_timeout, on_progress)
         clustering = cluster_events(
             images, vectors, settings, on_progress=lambda done, total: on_progress(Progress(done, total))
         )

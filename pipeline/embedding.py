@@ -27,7 +27,7 @@ from catalog.queries import (
     find_shard,
     materialized_version,
 )
-from pipeline.jobs import JobContext, StopRequest, running_job
+from pipeline.jobs import JobContext, StopRequest, running_job, with_heartbeats
 from pipeline.lookahead import map_ahead
 from pipeline.progress import OnProgress, Progress, ignore_progress
 from resources.embedder import Embedder
@@ -105,6 +105,7 @@ def embed_shard(
         sweep_uncommitted(directory, {Path(file.path).name for file in committed})
         remaining = remaining_images(stores.embeddings, images, committed)
         report = EmbeddingReport(total=len(images), resumed=len(images) - len(remaining))
+        on_progress = with_heartbeats(lease, context.lease_timeout, on_progress)
         lease.commit(lambda _connection: None, done=report.resumed, total=report.total)
         on_progress(Progress(report.resumed, report.total, 0, report.resumed))
         if remaining:

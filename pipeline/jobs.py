@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from sqlalchemy import Engine
 
 from catalog.leases import Lease, LeaseLostError, acquire_lease
 from catalog.models import JobKind, JobState
+from pipeline.progress import OnProgress, Progress
 
 
 class InterruptedAtCheckpointError(Exception):
@@ -48,25 +50,46 @@ def running_job(
         yield lease
     except LeaseLostError:
         raise
-    except (KeyboardInterrupt, SystemExit, GeneratorExit, InterruptedAtCheckpointError) as interruption:
-        lease.finish(JobState.INTERRUPTED, str(interruption) or type(interruption).__name__)
+    except InterruptedAtCheckpointError as interruption:
+        lease.finish(JobState.INTERRUPTED, str(interruption))
         raise
-    except BaseException as error:
+    except Exception as error:
         lease.finish(JobState.FAILED, f"{type(error).__name__}: {error}")
+        raise
+    except BaseException as interruption:  # Ctrl-C, the end of the process, Dagster's termination
+        lease.finish(JobState.INTERRUPTED, str(interruption) or type(interruption).__name__)
         raise
     else:
         lease.finish(JobState.SUCCEEDED)
 
 
+def with_heartbeats(lease: Lease, timeout: timedelta, on_progress: OnProgress) -> OnProgress:
+    """`on_progress`, with a heartbeat whenever a quarter of the lease's timeout has passed since the last one.
+
+    A checkpoint of a large model may take longer than the timeout, and its run is alive all the while.
+    """
+    beaten = time.monotonic()
+
+    def report(progress: Progress) -> None:
+        nonlocal beaten
+        if time.monotonic() - beaten >= timeout.total_seconds() / 4:
+            lease.heartbeat()
+            beaten = time.monotonic()
+        on_progress(progress)
+
+    return report
+
+
 class StopRequest:
     """Whether the process was asked to end (SIGTERM, or Ctrl-C); steps look at each checkpoint.
 
-    Within the block, the first signal asks; a second Ctrl-C ends at once. Signals are left alone outside the
-    main thread.
+    Within the block, the first signal asks; a second Ctrl-C ends at once. A signal that no checkpoint has
+    answered when the block ends is passed on to whoever handled it before. Signals are left alone outside
+    the main thread.
     """
 
     def __init__(self) -> None:
-        self._asked = threading.Event()
+        self._asked: signal.Signals | None = None
         self._before: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> "StopRequest":
@@ -75,18 +98,20 @@ class StopRequest:
                 self._before[number] = signal.signal(number, self._ask)
         return self
 
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(self, error_type: type[BaseException] | None, *_error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
+        if self._asked is not None and error_type is None:
+            signal.raise_signal(self._asked)
 
     def _ask(self, number: int, _frame: FrameType | None) -> None:
-        if self._asked.is_set() and number == signal.SIGINT:
+        if self._asked is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self._asked.set()
+        self._asked = signal.Signals(number)
 
     def raise_if_asked(self, done: int, total: int) -> None:
         """Raises InterruptedAtCheckpointError where the process was asked to end."""
-        if self._asked.is_set():
+        if self._asked is not None:
             raise InterruptedAtCheckpointError(
                 f"ended on request after {done} of {total} images; run it again to continue from there"
             )

@@ -32,6 +32,11 @@ FROM facts f JOIN contents c USING (image_id, content_hash)
 GROUP BY ALL ORDER BY f.image_id
 """
 
+_OUTDATED = """
+SELECT count(*) AS images FROM live FULL JOIN indexed USING (image_id)
+WHERE live.shard_file_id IS DISTINCT FROM indexed.shard_file_id
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class LiveEmbeddings:
@@ -56,6 +61,11 @@ class LiveEmbeddings:
                 table = self.store.read(file.path).drop_columns(["content_hash"])
                 identity = pa.array([file.id] * len(table), pa.int64())
                 yield from table.add_column(1, "shard_file_id", identity).to_batches()
+
+    def count_outdated(self, indexed: pa.Table) -> int:
+        """How many images are in one of `rows` and `indexed` only, or with another embedding."""
+        count: int = query(_OUTDATED, live=self.rows, indexed=indexed)["images"][0].as_py()
+        return count
 
     def vectors(self) -> pa.Table:
         """Image id and vector of every live row."""

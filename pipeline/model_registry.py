@@ -5,11 +5,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, insert, select, update
 
-from catalog.engine import run_in_transaction
+from catalog.engine import advisory_lock, run_in_transaction
 from catalog.models import MlModel
 from catalog.queries import find_model
 from resources.embedder import ModelFacts
 from resources.settings import ModelSettings
+
+MODELS_LOCK = 0x6D6F64656C
+"""The key of the PostgreSQL lock that serialises first loads: the runs of a backfill load a model at once."""
 
 
 class ModelChangedError(Exception):
@@ -34,6 +37,7 @@ def record_model(engine: Engine, key: str, settings: ModelSettings, facts: Model
     """The id of the model's row, made at its first load. Raises ModelChangedError for other weights."""
 
     def record(connection: Connection) -> int:
+        advisory_lock(connection, MODELS_LOCK)
         known = find_model(connection, key)
         if known is None:
             model_id: int = connection.execute(

@@ -17,7 +17,7 @@ from catalog.image_facts import FailureReason
 from catalog.leases import Lease
 from catalog.models import FileKind, Image, ImageState, JobKind, ShardFile
 from catalog.queries import ShardRow, committed_files, find_shard
-from pipeline.jobs import JobContext, StopRequest, running_job
+from pipeline.jobs import JobContext, StopRequest, running_job, with_heartbeats
 from pipeline.lookahead import map_ahead
 from pipeline.progress import OnProgress, Progress, ignore_progress
 from pipeline.tree_walk import SourceUnavailableError
@@ -30,7 +30,7 @@ LOOK_AHEAD_PER_THREAD = 4
 SUSPECT_REASONS = frozenset({FailureReason.VANISHED, FailureReason.UNREADABLE})
 """Reasons that a whole disk may have: the source is looked at before an image is blamed."""
 
-PendingImage = Row[int, str, str | None]
+PendingImage = Row[int, str, int, int]
 
 
 @dataclass(slots=True)
@@ -72,19 +72,20 @@ def register_shard(
     started = time.monotonic()
     with context.engine.connect() as connection:
         shard = find_shard(connection, shard_key)
-        pending = _pending_images(connection, shard.id)
-        resumed = _settled_count(connection, shard.id)
-    total = resumed + len(pending)
-    report = RegistrationReport(resumed=resumed)
+    report = RegistrationReport()
     with (
         StopRequest() as stop,
-        running_job(
-            context, JobKind.REGISTER, shard_key, input_version=str(shard.revision), total=total
-        ) as lease,
+        running_job(context, JobKind.REGISTER, shard_key, input_version=str(shard.revision)) as lease,
     ):
-        lease.commit(lambda _connection: None, done=resumed)
+        with context.engine.connect() as connection:
+            pending = _pending_images(connection, shard.id)
+            _count_states(connection, shard.id, report)
+        report.resumed = report.registered + report.failed
+        total = report.resumed + len(pending)
+        lease.commit(lambda _connection: None, done=report.resumed, failed=report.failed, total=total)
         _sweep(context, previews, shard)
-        on_progress(Progress(resumed, total, 0, resumed))
+        on_progress = with_heartbeats(lease, context.lease_timeout, on_progress)
+        on_progress(Progress(report.resumed, total, report.failed, report.resumed))
         threads = os.cpu_count() or 1
         with closing(
             map_ahead(
@@ -96,7 +97,7 @@ def register_shard(
         ) as readings:
             while checkpoint := _next_checkpoint(readings, checkpoint_images, report, total, on_progress):
                 _commit(lease, previews, shard, checkpoint, report)
-                stop.raise_if_asked(resumed + report.read, total)
+                stop.raise_if_asked(report.resumed + report.read, total)
     with context.engine.connect() as connection:
         _count_states(connection, shard.id, report)
     report.seconds = time.monotonic() - started
@@ -118,18 +119,10 @@ def _next_checkpoint(
 
 def _pending_images(connection: Connection, shard_id: int) -> Sequence[PendingImage]:
     return connection.execute(
-        select(Image.id, Image.path, Image.content_hash)
+        select(Image.id, Image.path, Image.size_bytes, Image.mtime_ns)
         .where(Image.shard_id == shard_id, Image.state == ImageState.DISCOVERED)
         .order_by(Image.path)
     ).all()
-
-
-def _settled_count(connection: Connection, shard_id: int) -> int:
-    return connection.execute(
-        select(func.count(Image.id)).where(
-            Image.shard_id == shard_id, Image.state.in_([ImageState.REGISTERED, ImageState.FAILED])
-        )
-    ).scalar_one()
 
 
 def _count_states(connection: Connection, shard_id: int, report: RegistrationReport) -> None:
@@ -138,6 +131,7 @@ def _count_states(connection: Connection, shard_id: int, report: RegistrationRep
         .where(Image.shard_id == shard_id)
         .group_by(Image.state, Image.failure_reason, Image.duplicate_of_id.is_not(None))
     )
+    report.registered = report.duplicates = report.failed = 0
     report.failures.clear()
     for state, reason, is_duplicate, count in rows:
         if state == ImageState.REGISTERED:
@@ -206,12 +200,8 @@ def _commit(
                 )
             )
         for reading in checkpoint:
-            connection.execute(
-                update(Image).where(Image.id == reading.pending.id).values(**_facts(reading.outcome))
-            )
-        hashes = {preview.content_hash for preview in readable}
-        hashes |= {reading.pending.content_hash for reading in checkpoint if reading.pending.content_hash}
-        refresh_duplicates(connection, hashes)
+            _settle(connection, reading)
+        refresh_duplicates(connection, [preview.content_hash for preview in readable])
 
     failed = len(checkpoint) - len(readable)
     lease.commit(write, done=len(checkpoint), failed=failed)
@@ -223,6 +213,20 @@ def _commit(
     )
     report.failures.update(
         reading.outcome.reason for reading in checkpoint if isinstance(reading.outcome, UnreadableImageError)
+    )
+
+
+def _settle(connection: Connection, reading: _Reading) -> None:
+    """Record what was read, unless a scan has seen meanwhile that the file has changed or gone."""
+    connection.execute(
+        update(Image)
+        .where(
+            Image.id == reading.pending.id,
+            Image.state == ImageState.DISCOVERED,
+            Image.size_bytes == reading.pending.size_bytes,
+            Image.mtime_ns == reading.pending.mtime_ns,
+        )
+        .values(**_facts(reading.outcome))
     )
 
 

@@ -200,9 +200,13 @@ def _commit(lease: Lease, source_id: int, batch: _Batch, shard_capacity: int, *,
 
 def _update_known(connection: Connection, batch: _Batch) -> None:
     changes = [
-        {"image": known.id, "state": state, "size": size, "mtime": mtime}
-        for known, state, size, mtime in itertools.chain(
-            ((known, ImageState.DISCOVERED, file.size_bytes, file.mtime_ns) for known, file in batch.changed),
+        {"image": known.id, "state": state, "size": size, "mtime": mtime, "hash": content_hash}
+        for known, state, size, mtime, content_hash in itertools.chain(
+            (
+                # Its content is not known any more, also if it goes missing before it is read again.
+                (known, ImageState.DISCOVERED, file.size_bytes, file.mtime_ns, None)
+                for known, file in batch.changed
+            ),
             (
                 # Same size and time as when it was read: what was learnt then still holds.
                 (
@@ -210,17 +214,26 @@ def _update_known(connection: Connection, batch: _Batch) -> None:
                     ImageState.REGISTERED if known.content_hash else ImageState.DISCOVERED,
                     known.size_bytes,
                     known.mtime_ns,
+                    known.content_hash,
                 )
                 for known in batch.returned
             ),
-            ((known, ImageState.MISSING, known.size_bytes, known.mtime_ns) for known in batch.missing),
+            (
+                (known, ImageState.MISSING, known.size_bytes, known.mtime_ns, known.content_hash)
+                for known in batch.missing
+            ),
         )
     ]
     if changes:
         connection.execute(
             update(Image)
             .where(Image.id == bindparam("image"))
-            .values(state=bindparam("state"), size_bytes=bindparam("size"), mtime_ns=bindparam("mtime")),
+            .values(
+                state=bindparam("state"),
+                size_bytes=bindparam("size"),
+                mtime_ns=bindparam("mtime"),
+                content_hash=bindparam("hash"),
+            ),
             changes,
         )
 

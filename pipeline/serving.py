@@ -39,6 +39,7 @@ def assess_readiness(
         live = find_live_embeddings(connection, embeddings, model.id, model.embedding_dim)
     index = indexes.open(model_key, model.embedding_dim)
     indexed = index.row_count()
+    outdated = live.count_outdated(index.live_rows()) if indexed else len(live.rows)
     recall = index.recall_at_k() if indexed else None
     embeddable = len(live.rows) + live.missing
     refusals = []
@@ -47,9 +48,10 @@ def assess_readiness(
             f"{live.missing} of {embeddable} images have no embedding of it: materialize the missing partitions "
             f"of image_embeddings for {model_key}"
         )
-    if indexed != len(live.rows):
+    if outdated:
         refusals.append(
-            f"its index has {indexed} rows for {len(live.rows)} embeddings: materialize vector_index for {model_key}"
+            f"its index has {indexed} rows for {len(live.rows)} embeddings, and is out of date for {outdated} "
+            f"images: materialize vector_index for {model_key}"
         )
     if recall is not None and recall.recall < recall_bar:
         refusals.append(

@@ -1,7 +1,8 @@
 """Walking a source: `scandir` and `stat` only, in the order of the path's bytes, without holding the tree."""
 
+import errno
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,9 +36,10 @@ class TreeWalk:
     def files(self) -> Iterator[FoundFile]:
         """The files in the order of their paths' bytes. Raises SourceUnavailableError for the root."""
         try:
-            root = os.stat(self.root)
-            yield from self._below("", {(root.st_dev, root.st_ino)})
-            self.root.stat()
+            root = _identity(self.root.stat())
+            yield from self._below("", {root})
+            if _identity(self.root.stat()) != root:
+                raise OSError(errno.ESTALE, "another folder took its place while it was walked")
         except OSError as error:
             raise SourceUnavailableError(
                 f"{self.root}: cannot be read: {error.strerror}. Mount the disk or correct the source's root; "
@@ -48,13 +50,12 @@ class TreeWalk:
         for entry in self._entries(folder):
             path = f"{folder}{entry.name}"
             try:
-                if entry.is_dir():
-                    stat = entry.stat()
-                    identity = (stat.st_dev, stat.st_ino)
+                if _leads_to(entry.is_dir):
+                    identity = _identity(entry.stat())
                     if identity not in entered:
                         entered.add(identity)
                         yield from self._below(f"{path}/", entered)
-                elif os.path.splitext(entry.name)[1].lower() in self.suffixes and entry.is_file():
+                elif os.path.splitext(entry.name)[1].lower() in self.suffixes and _leads_to(entry.is_file):
                     stat = entry.stat()
                     yield FoundFile(path, stat.st_size, stat.st_mtime_ns)
             except FileNotFoundError:
@@ -74,4 +75,18 @@ class TreeWalk:
 
 def _path_order(entry: os.DirEntry[str]) -> bytes:
     """A folder sorts by its name with the separator, as its files' whole paths do."""
-    return os.fsencode(entry.name) + (b"/" if entry.is_dir() else b"")
+    return os.fsencode(entry.name) + (b"/" if _leads_to(entry.is_dir) else b"")
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _leads_to(kind: Callable[[], bool]) -> bool:
+    """Whether an entry is of this kind; a link that leads to itself is of none."""
+    try:
+        return kind()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return False
+        raise

