@@ -1,15 +1,17 @@
 """`image_embeddings`: the embeddings of a shard's images by a model, in committed checkpoints."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dagster import (
     AssetCheckResult,
+    AssetCheckSpec,
     AssetDep,
     AssetExecutionContext,
     AssetsDefinition,
     AssetSpec,
     BackfillPolicy,
+    Failure,
     MaterializeResult,
     MetadataValue,
     MultiPartitionKey,
@@ -21,12 +23,24 @@ from assets.partitions import model_shard_partitions
 from assets.progress import ProgressSink
 from assets.running import contract_check, guard, job_context, materialized, reported_failures
 from pipeline.embedding import EmbeddingReport, Stores, embed_shard
-from pipeline.model_registry import record_model
+from pipeline.model_registry import ModelChangedError, record_model
 from resources.dagster_resources import CatalogResource, StorageResource
 from resources.embedder import Embedder, load_embedder
 from resources.settings import Settings
+from schema_checks.drift import Drift
+from schema_checks.report import markdown_table
+from schema_checks.store_contract import compare_model
 
 TABLES = frozenset({"shard", "image", "ml_model", "ml_job", "shard_file"})
+
+
+_MODEL_CHECK = AssetCheckSpec(
+    "model_contract",
+    asset="image_embeddings",
+    blocking=True,
+    description="The loaded weights are those of the model's embeddings: dimension, image size and digest. "
+    "Verified before the first write: where it fails, nothing was written.",
+)
 
 
 def image_embeddings_asset(settings: Settings) -> AssetsDefinition:
@@ -45,7 +59,7 @@ def image_embeddings_asset(settings: Settings) -> AssetsDefinition:
                 "loses at most one checkpoint; materializing it again computes only what is missing.",
             )
         ],
-        check_specs=[contract_check("image_embeddings")],
+        check_specs=[contract_check("image_embeddings"), _MODEL_CHECK],
         partitions_def=model_shard_partitions(settings),
         backfill_policy=BackfillPolicy.multi_run(settings.partitions_per_run),
     )
@@ -62,7 +76,11 @@ def image_embeddings_asset(settings: Settings) -> AssetsDefinition:
             model_key, shard_key = key.keys_by_dimension["model"], key.keys_by_dimension["shard"]
             model = settings.models[model_key]
             embedder = load_embedder(model_key, model)
-            model_id = record_model(catalog.engine, model_key, model, embedder.facts)
+            try:
+                model_id = record_model(catalog.engine, model_key, model, embedder.facts)
+            except ModelChangedError as error:
+                yield _model_result(compare_model(error.recorded, error.loaded, model_key))
+                raise Failure(description=str(error), allow_retries=False) from error
             with reported_failures(context):
                 report = embed_shard(
                     job_context(context, catalog),
@@ -74,8 +92,23 @@ def image_embeddings_asset(settings: Settings) -> AssetsDefinition:
                     on_progress=progress.track(context, str(key)),
                 )
             yield from materialized(context, "image_embeddings", key, _metadata(report, embedder))
+        yield _model_result([])
 
     return image_embeddings
+
+
+def _model_result(drifts: Sequence[Drift]) -> AssetCheckResult:
+    return AssetCheckResult(
+        check_name=_MODEL_CHECK.name,
+        asset_key=_MODEL_CHECK.asset_key,
+        passed=not drifts,
+        description="; ".join(drift.fix.note for drift in drifts[:1])
+        or "The loaded weights are the recorded ones.",
+        metadata={
+            "drifts": len(drifts),
+            "differences": MetadataValue.md(markdown_table(drifts) if drifts else "none"),
+        },
+    )
 
 
 def _in_model_order(partition_keys: object) -> list[MultiPartitionKey]:

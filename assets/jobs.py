@@ -7,8 +7,6 @@ from dagster import (
     AssetSelection,
     DefaultScheduleStatus,
     DefaultSensorStatus,
-    MultiPartitionsDefinition,
-    PartitionsDefinition,
     ResourceParam,
     RunRequest,
     ScheduleDefinition,
@@ -21,13 +19,7 @@ from dagster import (
 )
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from assets.partitions import (
-    SHARDS,
-    model_partitions,
-    model_shard_key,
-    model_shard_partitions,
-    source_partitions,
-)
+from assets.partitions import SHARDS, model_shard_key
 from catalog.migrate import UnmigratedCatalogError, require_current
 from catalog.queries import shard_keys
 from pipeline.freshness import StaleSubject, find_stale_work
@@ -38,25 +30,19 @@ SENSOR_INTERVAL_SECONDS = 30
 CONTRACT_SCHEDULE = "0 6 * * *"
 
 
-def lineage_jobs(settings: Settings) -> dict[str, UnresolvedAssetJobDefinition]:
+STALE_ASSETS = ("source_files", "registered_images", "image_embeddings", "vector_index", "image_events")
+ASSETS = ("catalog_schema", *STALE_ASSETS, "serving_model")
+
+
+def lineage_jobs() -> dict[str, UnresolvedAssetJobDefinition]:
     """One job an asset, by the asset's name."""
-    partitions: dict[str, PartitionsDefinition[str] | MultiPartitionsDefinition | None] = {
-        "catalog_schema": None,
-        "source_files": source_partitions(settings),
-        "registered_images": SHARDS,
-        "image_embeddings": model_shard_partitions(settings),
-        "vector_index": model_partitions(settings),
-        "image_events": model_partitions(settings),
-        "serving_model": None,
-    }
     return {
         asset: define_asset_job(
             f"materialize_{asset}",
             selection=[asset],
-            partitions_def=partitions_def,
             description=f"Materializes `{asset}` and runs its checks.",
         )
-        for asset, partitions_def in partitions.items()
+        for asset in ASSETS
     }
 
 
@@ -85,16 +71,7 @@ def stale_partitions_sensor(jobs: Mapping[str, UnresolvedAssetJobDefinition]) ->
 
     @sensor(
         name="stale_partitions",
-        jobs=[
-            jobs[asset]
-            for asset in (
-                "source_files",
-                "registered_images",
-                "image_embeddings",
-                "vector_index",
-                "image_events",
-            )
-        ],
+        jobs=[jobs[asset] for asset in STALE_ASSETS],
         minimum_interval_seconds=SENSOR_INTERVAL_SECONDS,
         default_status=DefaultSensorStatus.STOPPED,
         description="Turn it on, and new, changed and gone photos go through to events by themselves: it scans "

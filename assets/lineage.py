@@ -22,7 +22,7 @@ from schema_checks.asset_checks import catalog_table_checks, store_checks
 
 def build_definitions(settings: Settings) -> Definitions:
     """The lineage over these settings."""
-    jobs = lineage_jobs(settings)
+    jobs = lineage_jobs()
     contract_job = check_contract_job()
     return Definitions(
         assets=[

@@ -27,7 +27,7 @@ CONTRACT_CHECK = "catalog_contract"
 
 def job_context(context: AssetExecutionContext, catalog: CatalogResource) -> JobContext:
     """Who works in this run."""
-    return JobContext(catalog.engine, context.run_id, catalog.lease_timeout)
+    return JobContext(catalog.engine, context.run.run_id, catalog.lease_timeout)
 
 
 def contract_check(asset_key: str) -> AssetCheckSpec:

@@ -18,6 +18,17 @@ MODELS_LOCK = 0x6D6F64656C
 class ModelChangedError(Exception):
     """A model's key stands for other weights than before; the message gives both digests."""
 
+    def __init__(self, key: str, recorded: ModelFacts, loaded: ModelFacts) -> None:
+        self.key = key
+        self.recorded = recorded
+        self.loaded = loaded
+        super().__init__(
+            f"models.{key}: these are other weights than those of its embeddings.\n"
+            f"  recorded: {recorded}\n  loaded:   {loaded}\n"
+            "Embeddings of different weights cannot be compared. Give the new model a key of its own, "
+            "or restore the former weights."
+        )
+
 
 class ModelNotLoadedError(LookupError):
     """Nothing is known about a model yet: none of its partitions was materialized."""
@@ -57,12 +68,7 @@ def record_model(engine: Engine, key: str, settings: ModelSettings, facts: Model
             return model_id
         recorded = ModelFacts(known.embedding_dim, known.image_size, known.weights_digest)
         if recorded != facts:
-            raise ModelChangedError(
-                f"models.{key}: these are other weights than those of its embeddings.\n"
-                f"  recorded: {recorded}\n  loaded:   {facts}\n"
-                "Embeddings of different weights cannot be compared. Give the new model a key of its own, "
-                "or restore the former weights."
-            )
+            raise ModelChangedError(key, recorded, facts)
         identifier: int = known.id
         return identifier
 

@@ -22,6 +22,7 @@ from pipeline.model_registry import ModelNotLoadedError, require_model
 from resources.dagster_resources import CatalogResource, StorageResource
 from resources.settings import Settings
 from schema_checks.guard import report_of
+from schema_checks.report import markdown_table
 from schema_checks.store_checks import (
     StoreFindings,
     check_embedding_files,
@@ -162,17 +163,20 @@ def _by_model(
 
 def _result(findings: Sequence[StoreFindings], partition: str, unit: str) -> AssetCheckResult:
     problems = [problem for finding in findings for problem in finding.problems]
+    drifts = [drift for finding in findings for drift in finding.drifts]
     looked_at = sum(finding.looked_at for finding in findings)
+    wrong = len(problems) + len(drifts)
     description = f"{partition}: {looked_at} {unit}, " + (
         f"{len(problems)} problems" if problems else "all as recorded"
     )
     return AssetCheckResult(
-        passed=not problems,
+        passed=not wrong,
         severity=AssetCheckSeverity.ERROR,
         description=description,
         metadata={
             "partition": partition,
             unit.replace(" ", "_"): looked_at,
             "problems": MetadataValue.md("\n".join(f"- {problem}" for problem in problems) or "none"),
+            "differences": MetadataValue.md(markdown_table(drifts) if drifts else "none"),
         },
     )

@@ -11,6 +11,7 @@ from resources.embedding_store import EmbeddingStore
 from resources.file_store import StorageError
 from resources.settings import Settings
 from resources.vector_index_home import VectorIndexes
+from schema_checks.drift import Drift
 from schema_checks.guard import report_of
 from schema_checks.store_checks import (
     StoreFindings,
@@ -44,10 +45,7 @@ def check_library(settings: Settings, engine: Engine) -> list[CheckFinding]:
 
 def _table_finding(connection: Connection, table: str) -> CheckFinding:
     report = report_of(connection, frozenset({table}))
-    differences = "; ".join(
-        f"{drift.kind} {drift.name}: the model says {drift.expected}, the database says {drift.actual}"
-        for drift in report.drifts
-    )
+    differences = "; ".join(_sentence(drift) for drift in report.drifts)
     return CheckFinding(f"catalog: table {table}", report.holds, differences or report.summary)
 
 
@@ -75,7 +73,16 @@ def _model_findings(connection: Connection, settings: Settings, model_key: str) 
 
 def _finding(model_key: str, name: str, findings: list[StoreFindings]) -> CheckFinding:
     problems = [problem for finding in findings for problem in finding.problems]
+    problems += [_sentence(drift) for finding in findings for drift in finding.drifts]
     looked_at = sum(finding.looked_at for finding in findings)
     return CheckFinding(
         f"{model_key}: {name}", not problems, "; ".join(problems) or f"{looked_at} looked at, all as recorded"
+    )
+
+
+def _sentence(drift: Drift) -> str:
+    fix = "; ".join(drift.fix.safe) or drift.fix.note
+    return (
+        f"{drift.table}: {drift.kind} {drift.name}: expected {drift.expected or 'nothing'}, "
+        f"found {drift.actual or 'nothing'}" + (f". Fix: {fix}" if fix else "")
     )

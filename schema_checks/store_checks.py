@@ -12,7 +12,10 @@ from pipeline.live_embeddings import find_live_embeddings
 from pipeline.model_registry import require_model
 from resources.embedding_store import EmbeddingFileHeader, EmbeddingStore, embedding_schema
 from resources.file_store import StorageError
+from resources.vector_index import index_schema
 from resources.vector_index_home import VectorIndexes
+from schema_checks.drift import Drift
+from schema_checks.store_contract import compare_arrow
 
 UNIT_LENGTH_TOLERANCE = 2e-3
 """float16 keeps 11 bits: the length of a unit vector of it is 1 within this."""
@@ -20,15 +23,16 @@ UNIT_LENGTH_TOLERANCE = 2e-3
 
 @dataclass(frozen=True, slots=True)
 class StoreFindings:
-    """What was looked at, and what is wrong with it, each in a sentence that names what mends it."""
+    """What was looked at; how its schema differs; what else is wrong, in sentences that name what mends it."""
 
     looked_at: int
-    problems: tuple[str, ...]
+    problems: tuple[str, ...] = ()
+    drifts: tuple[Drift, ...] = ()
 
     @property
     def holds(self) -> bool:
         """Whether nothing is wrong."""
-        return not self.problems
+        return not self.problems and not self.drifts
 
 
 def check_embedding_files(
@@ -36,39 +40,44 @@ def check_embedding_files(
 ) -> StoreFindings:
     """The committed files of one partition: they exist, and hold what their commit records say.
 
-    Schema, dimension, digest of the weights and shard; finite vectors of unit length; no image twice in a
+    Columns, types, dimension, digest of the weights and shard; finite vectors of unit length; no image twice in a
     file, none of another shard.
     """
     model = connection.execute(select(MlModel.__table__).where(MlModel.key == model_key)).one_or_none()
     if model is None:
-        return StoreFindings(0, ())
+        return StoreFindings(0)
     files = connection.execute(
-        select(ShardFile.path, ShardFile.row_count, ShardFile.shard_id)
+        select(ShardFile.path, ShardFile.row_count)
         .join(Shard, Shard.id == ShardFile.shard_id)
         .where(Shard.key == shard_key, ShardFile.model_id == model.id, ShardFile.kind == FileKind.EMBEDDING)
     ).all()
     header = EmbeddingFileHeader(model_key, model.weights_digest, shard_key)
     expected = embedding_schema(model.embedding_dim, header)
-    problems = []
-    for path, row_count, shard_id in files:
-        members = set(connection.execute(select(Image.id).where(Image.shard_id == shard_id)).scalars())
-        problems += [
-            f"`{path}`: {problem}. Materialize `{model_key}|{shard_key}` of image_embeddings again."
-            for problem in _embedding_file_problems(store, path, row_count, expected, members)
-        ]
-    return StoreFindings(len(files), tuple(problems))
+    members = set(
+        connection.execute(
+            select(Image.id).join(Shard, Shard.id == Image.shard_id).where(Shard.key == shard_key)
+        )
+        .scalars()
+        .all()
+    )
+    remedy = f"Materialize `{model_key}|{shard_key}` of image_embeddings again."
+    problems: list[str] = []
+    drifts: list[Drift] = []
+    for path, row_count in files:
+        try:
+            drifts_of_file = compare_arrow(expected, store.read_schema(path), path, remedy)
+            drifts += drifts_of_file
+            if not drifts_of_file:
+                problems += [
+                    f"`{path}`: {problem}. {remedy}"
+                    for problem in _content_problems(store.read(path), row_count, members)
+                ]
+        except StorageError as error:
+            problems.append(str(error))
+    return StoreFindings(len(files), tuple(problems), tuple(drifts))
 
 
-def _embedding_file_problems(
-    store: EmbeddingStore, path: str, row_count: int, expected: pa.Schema, members: set[int]
-) -> list[str]:
-    try:
-        schema = store.read_schema(path)
-    except StorageError as error:
-        return [str(error).split(". Materialize")[0]]
-    if not schema.equals(expected, check_metadata=True):
-        return [f"its schema differs: expected {_one_line(expected)}, found {_one_line(schema)}"]
-    table = store.read(path)
+def _content_problems(table: pa.Table, row_count: int, members: set[int]) -> list[str]:
     problems = []
     if len(table) != row_count:
         problems.append(f"it has {len(table)} rows, and its commit record says {row_count}")
@@ -80,18 +89,10 @@ def _embedding_file_problems(
         problems.append(f"it holds images of another shard: {sorted(foreign)[:5]}")
     flat = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float32)
     lengths = np.linalg.norm(flat.reshape(len(table), -1), axis=1)
-    if not np.all(np.abs(lengths - 1) <= UNIT_LENGTH_TOLERANCE):
-        problems.append(
-            f"{int(np.sum(~(np.abs(lengths - 1) <= UNIT_LENGTH_TOLERANCE)))} vectors are not finite or "
-            "not of unit length"
-        )
+    wrong = int(np.sum(~(np.abs(lengths - 1) <= UNIT_LENGTH_TOLERANCE)))
+    if wrong:
+        problems.append(f"{wrong} vectors are not finite or not of unit length")
     return problems
-
-
-def _one_line(schema: pa.Schema) -> str:
-    columns = ", ".join(f"{field.name} {field.type}" for field in schema)
-    metadata = {key.decode(): value.decode()[:12] for key, value in (schema.metadata or {}).items()}
-    return f"({columns}) {metadata}"
 
 
 def check_index_coverage(
@@ -100,7 +101,14 @@ def check_index_coverage(
     """Index rows = committed embeddings = registered images, less duplicates; image by image."""
     model = require_model(connection, model_key)
     live = find_live_embeddings(connection, store, model.id, model.embedding_dim)
-    rows = indexes.open(model_key, model.embedding_dim).live_rows()
+    index = indexes.open(model_key, model.embedding_dim)
+    remedy = f"Give the changed model a key, and so a table, of its own beside `{model_key}`."
+    drifts = compare_arrow(
+        index_schema(model.embedding_dim), index.describe().schema, f"index {model_key}", remedy
+    )
+    if drifts:
+        return StoreFindings(index.row_count(), drifts=tuple(drifts))
+    rows = index.live_rows()
     problems = []
     if live.missing:
         problems.append(
