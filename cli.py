@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 from sqlalchemy import Engine
 
-from catalog.engine import CatalogUnreachableError, create_catalog_engine, require_reachable
+from catalog.engine import CatalogUnreachableError, create_catalog_engine, explained_errors, require_reachable
 from catalog.migrate import UnmigratedCatalogError, catalog_revision, require_current
 from catalog.queries import serving_model_key
 from resources.settings import ConfigurationError, Settings, add_source, load_settings
@@ -298,14 +298,15 @@ def migrate(
         settings = load_settings()
         engine = create_catalog_engine(settings.catalog.url)
         require_reachable(engine)
-        plan = plan_migration(engine)
         backup = None
-        if not dry_run:
-            try:
-                backup = apply_migration(engine, settings.home / "backups", has_backup=i_have_a_backup)
-            except BackupRequiredError as error:
-                _fail(error, as_json)
-            require_current(engine)
+        with explained_errors(engine):
+            plan = plan_migration(engine)
+            if not dry_run:
+                try:
+                    backup = apply_migration(engine, settings.home / "backups", has_backup=i_have_a_backup)
+                except BackupRequiredError as error:
+                    _fail(error, as_json)
+                require_current(engine)
     before = plan.revision
     if as_json:
         print_json(

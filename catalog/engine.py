@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import stamina
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
@@ -96,17 +96,34 @@ def advisory_lock(connection: Connection, key: int) -> None:
 
 def require_reachable(engine: Engine) -> None:
     """Raises CatalogUnreachableError where the database does not answer a query."""
+    with explained_errors(engine), engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+
+
+@contextmanager
+def explained_errors(engine: Engine) -> Iterator[None]:
+    """Turns what the database refuses into CatalogUnreachableError: which database, why, and what to do."""
     try:
-        with engine.connect() as connection:
-            connection.execute(text("SELECT 1"))
+        yield
     except DBAPIError as error:
         url = engine.url.render_as_string(hide_password=True)
-        raise CatalogUnreachableError(
-            f"catalog.url = {url!r}: the database does not answer: {error.orig}. "
-            "Start the server, or correct the URL in photolineage.toml (PHOTOLINEAGE_CATALOG__URL)."
-        ) from error
+        reason = str(error.orig).strip()
+        raise CatalogUnreachableError(f"catalog.url = {url!r}: {reason}. {_remedy(reason)}") from error
 
 
-def rows_as_dicts(connection: Connection, statement: Any) -> list[dict[str, Any]]:
-    """All rows of a statement, each as a dict by column label."""
-    return [dict(row) for row in connection.execute(statement).mappings()]
+def _remedy(reason: str) -> str:
+    for symptom, remedy in _REMEDIES.items():
+        if symptom in reason.lower():
+            return remedy
+    return "Start the server, or correct the URL in photolineage.toml (PHOTOLINEAGE_CATALOG__URL)."
+
+
+_REMEDIES = {
+    "locked": f"Another process has held it for more than {SQLITE_BUSY_TIMEOUT_MS // 1000} s. End that process "
+    "(`fuser` on the file names it), then try again; nothing was changed.",
+    "readonly": "Make the file and its folder writable for this user; nothing was changed.",
+    "read-only": "Connect to a server that accepts writes; nothing was changed.",
+    "not a database": "The file is something else. Name another file in catalog.url; this one was not touched.",
+    "disk is full": "Free space on its disk; what was committed stays.",
+    "unable to open": "Its folder must exist and be writable for this user.",
+}
