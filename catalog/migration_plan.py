@@ -36,6 +36,7 @@ def plan_migration(engine: Engine) -> MigrationPlan:
 def apply_migration(engine: Engine, backups: Path, *, has_backup: bool) -> Path | None:
     """Back up a SQLite catalog, then bring it to the newest revision; the backup's path is returned.
 
+    An empty database needs none.
     Raises BackupRequiredError for a PostgreSQL catalog with tables, unless `has_backup`.
     """
     plan = plan_migration(engine)
@@ -48,6 +49,6 @@ def apply_migration(engine: Engine, backups: Path, *, has_backup: bool) -> Path 
             f"(`pg_dump --format=custom --file=catalog.dump {database}`), then say so: "
             "`photolineage migrate --i-have-a-backup`, or `i_have_a_backup: true` in the job's configuration."
         )
-    backup = back_up(engine, backups, plan.revision.found or "empty")
+    backup = back_up(engine, backups, str(plan.revision.found)) if plan.revision.has_tables else None
     upgrade(engine)
     return backup

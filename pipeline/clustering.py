@@ -16,7 +16,6 @@ from pipeline.events.cluster import cluster_events
 from pipeline.events.model import ClockOffset
 from pipeline.events.model import Event as FoundEvent
 from pipeline.events.places import place_names
-from pipeline.events.settings import EventSettings
 from pipeline.events.stability import EventMatching, match_events
 from pipeline.events.timeline import IMAGES_SCHEMA
 from pipeline.events.titles import DEFAULT_TITLE_WORDS, title_events
@@ -27,6 +26,7 @@ from pipeline.model_registry import require_model
 from pipeline.progress import OnProgress, Progress, ignore_progress
 from resources.analytics import arrow_table
 from resources.embedding_store import EmbeddingStore
+from resources.event_settings import EventSettings
 
 EncodeText = Callable[[list[str]], NDArray[np.float32]]
 

@@ -67,4 +67,4 @@ def closest(name: str, valid: Iterable[str]) -> str:
     near = difflib.get_close_matches(name.lower(), folded, n=5, cutoff=0.5)
     if near:
         return "closest: " + ", ".join(folded[match] for match in near)
-    return "valid: " + ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+    return "valid: " + ", ".join(names[:30]) + (", …" if len(names) > 30 else "")

@@ -22,7 +22,7 @@ from pydantic_settings import (
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from pipeline.events.settings import EventSettings
+from resources.event_settings import EventSettings
 from resources.model_names import architectures, closest, pretrained_tags
 
 CONFIG_VARIABLE = "PHOTOLINEAGE_CONFIG"

@@ -1,0 +1,51 @@
+"""How well a clustering agrees with the truth: B-cubed and pairwise precision, recall and F1."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Precision, recall and their harmonic mean."""
+
+    precision: float
+    recall: float
+
+    @property
+    def f1(self) -> float:
+        """0 where precision and recall are both 0."""
+        total = self.precision + self.recall
+        return 2 * self.precision * self.recall / total if total else 0.0
+
+
+def b_cubed(found: NDArray[np.int64], truth: NDArray[np.int64]) -> Agreement:
+    """The mean over images of the share of each image's cluster that is of its event, and the other way about.
+
+    Bagga and Baldwin, "Algorithms for scoring coreference chains", 1998.
+    """
+    both, found_size, true_size = _overlaps(found, truth)
+    total = both.sum()
+    return Agreement(float((both**2 / found_size).sum() / total), float((both**2 / true_size).sum() / total))
+
+
+def pairwise(found: NDArray[np.int64], truth: NDArray[np.int64]) -> Agreement:
+    """The share of pairs put together that belong together, and the other way about; 1 where there are no such
+    pairs."""
+    both, _, _ = _overlaps(found, truth)
+    common, together, related = (_pairs(counts) for counts in (both, np.bincount(found), np.bincount(truth)))
+    return Agreement(common / together if together else 1.0, common / related if related else 1.0)
+
+
+def _pairs(counts: NDArray[np.int64] | NDArray[np.float64]) -> float:
+    return float((counts * (counts - 1) / 2).sum())
+
+
+def _overlaps(
+    found: NDArray[np.int64], truth: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """The size of each non-empty overlap, and the sizes of the cluster and the event that overlap there."""
+    pairs, both = np.unique(np.stack((found, truth), axis=1), axis=0, return_counts=True)
+    found_size, true_size = np.bincount(found)[pairs[:, 0]], np.bincount(truth)[pairs[:, 1]]
+    return both.astype(np.float64), found_size.astype(np.float64), true_size.astype(np.float64)

@@ -1,0 +1,1 @@
+"""Images become events, by time, place and looks."""

@@ -1,0 +1,185 @@
+"""Images in time order: one representative for each set of duplicates, by DuckDB over Arrow."""
+
+from dataclasses import dataclass, fields
+from typing import Self, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pipeline.events.model import Ids
+
+NO_OFFSET = np.iinfo(np.int32).min
+NO_INSTANT = np.iinfo(np.int64).max
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+IMAGES_SCHEMA = pa.schema(
+    [
+        ("image_id", pa.int64()),
+        ("taken_at", pa.timestamp("us", "UTC")),
+        ("taken_at_source", pa.string()),
+        ("utc_offset_minutes", pa.int16()),
+        ("latitude", pa.float64()),
+        ("longitude", pa.float64()),
+        ("camera", pa.string()),
+        ("folder", pa.string()),
+        ("duplicate_of", pa.int64()),
+    ]
+)
+
+# An original that is itself absent, or that is a duplicate, is represented by the rows that name it.
+_REPRESENTATIVES = """
+CREATE TEMP TABLE repeated AS
+WITH grouped AS (
+    SELECT image_id, instant, duplicate_of AS original FROM images WHERE duplicate_of IS NOT NULL
+    UNION ALL
+    SELECT image_id, instant, image_id FROM images
+    WHERE duplicate_of IS NULL AND image_id IN (SELECT duplicate_of FROM images WHERE duplicate_of IS NOT NULL)
+)
+SELECT image_id, first_value(image_id) OVER (PARTITION BY original ORDER BY instant NULLS LAST, image_id) AS
+representative FROM grouped
+"""
+
+_IN_TIME_ORDER = """
+SELECT row FROM images ANTI JOIN (SELECT image_id FROM repeated WHERE image_id <> representative) USING (image_id)
+ORDER BY instant NULLS LAST, image_id
+"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timeline:
+    """One row for each distinct image, ordered by (`at`, `image_id`): arrays of one length.
+
+    `at`: microseconds since 1970 UTC, `NO_INSTANT` where unknown. `utc_offset`: minutes, `NO_OFFSET` where unknown.
+    `latitude`, `longitude`: degrees, NaN where unknown. `camera` and `folder`: codes into `Library.cameras` and
+    `Library.folders`. `vector`: the row of the image's embedding, -1 where it has none. `quality`: 0 to 1, how sharp
+    and level, 0 where unknown.
+    """
+
+    image_id: Ids
+    at: NDArray[np.int64]
+    utc_offset: NDArray[np.int32]
+    latitude: NDArray[np.float64]
+    longitude: NDArray[np.float64]
+    camera: NDArray[np.int32]
+    folder: NDArray[np.int32]
+    vector: NDArray[np.int64]
+    quality: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.image_id)
+
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_] | slice) -> Self:
+        """The chosen rows, in the order of `rows`."""
+        return type(self)(**{column.name: getattr(self, column.name)[rows] for column in fields(self)})
+
+    def shifted(self, shift_us: NDArray[np.int64]) -> Self:
+        """The same images by clocks that are `shift_us` later, a value for each row, in time order again."""
+        moved = self.at + shift_us
+        order = np.lexsort((self.image_id, moved))
+        columns = {column.name: getattr(self, column.name)[order] for column in fields(self)}
+        return type(self)(**(columns | {"at": moved[order]}))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Library:
+    """The images of a library: the dated and the undated ones, and the duplicates of either.
+
+    `duplicate` images (ascending) are represented by `representative` ones, which are rows of `dated` or of `undated`.
+    """
+
+    dated: Timeline
+    undated: Timeline
+    cameras: tuple[str | None, ...]
+    folders: tuple[str | None, ...]
+    duplicate: Ids
+    representative: Ids
+
+
+def read_library(images: pa.Table, embedded_ids: Ids, trusted_time_sources: tuple[str, ...]) -> Library:
+    """Order `images` by time: `IMAGES_SCHEMA`, and optionally `quality` (0 to 1: how sharp and level a picture is).
+
+    `embedded_ids` names the image of each embedding row.
+    Raises ValueError where a column is absent or an image is listed twice.
+    """
+    import duckdb
+
+    missing = [name for name in IMAGES_SCHEMA.names if name not in images.column_names]
+    if missing:
+        raise ValueError(
+            f"images: no column {', '.join(missing)}; needed are {', '.join(IMAGES_SCHEMA.names)}"
+        )
+    instants = _trusted_instants(images, trusted_time_sources)
+    with duckdb.connect(":memory:", config={"autoload_known_extensions": False}) as connection:
+        rows = pa.array(np.arange(images.num_rows))
+        known = {
+            "row": rows,
+            "image_id": images["image_id"],
+            "instant": instants,
+            "duplicate_of": images["duplicate_of"],
+        }
+        connection.register("images", pa.table(known))
+        connection.execute(_REPRESENTATIVES)
+        repeated = connection.sql(
+            "SELECT image_id, representative FROM repeated WHERE image_id <> representative ORDER BY image_id"
+        ).fetchnumpy()
+        order = connection.sql(_IN_TIME_ORDER).fetchnumpy()["row"]
+    (cameras, camera), (folders, folder) = _codes(images["camera"]), _codes(images["folder"])
+    image_id = _array(images["image_id"], 0, np.int64)[order]
+    timeline = Timeline(
+        image_id=image_id,
+        at=_array(instants, NO_INSTANT, np.int64)[order],
+        utc_offset=_array(images["utc_offset_minutes"].cast(pa.int32()), NO_OFFSET, np.int32)[order],
+        latitude=_array(images["latitude"], float("nan"), np.float64)[order],
+        longitude=_array(images["longitude"], float("nan"), np.float64)[order],
+        camera=camera[order],
+        folder=folder[order],
+        vector=positions(embedded_ids, image_id),
+        quality=_quality(images)[order],
+    )
+    if len(np.unique(image_id)) != len(image_id):
+        raise ValueError("images: an image_id occurs more than once; pass one row for each image")
+    dated_count = int(np.searchsorted(timeline.at, NO_INSTANT))
+    return Library(
+        dated=timeline.take(slice(0, dated_count)),
+        undated=timeline.take(slice(dated_count, None)),
+        cameras=cameras,
+        folders=folders,
+        duplicate=np.asarray(repeated["image_id"], dtype=np.int64),
+        representative=np.asarray(repeated["representative"], dtype=np.int64),
+    )
+
+
+def _trusted_instants(images: pa.Table, trusted_time_sources: tuple[str, ...]) -> pa.ChunkedArray:
+    """Microseconds since 1970 UTC, null where the time is not known or not trusted."""
+    trusted = pc.is_in(images["taken_at_source"], value_set=pa.array(trusted_time_sources, pa.string()))
+    return pc.if_else(trusted, images["taken_at"].cast(pa.int64()), pa.scalar(None, pa.int64()))
+
+
+def _quality(images: pa.Table) -> NDArray[np.float64]:
+    if "quality" not in images.column_names:
+        return np.zeros(images.num_rows)
+    return _array(images["quality"].cast(pa.float64()), 0.0, np.float64)
+
+
+def _codes(column: pa.ChunkedArray) -> tuple[tuple[str | None, ...], NDArray[np.int32]]:
+    """The distinct values in ascending order, null last, and each row's position among them."""
+    values = sorted(value for value in pc.unique(column).to_pylist() if value is not None)
+    codes = pc.index_in(column, value_set=pa.array(values, pa.string()))
+    return (*values, None), _array(codes, len(values), np.int32)
+
+
+def _array(column: pa.ChunkedArray, null: float, dtype: type[Scalar]) -> NDArray[Scalar]:
+    return np.asarray(pc.fill_null(column, null).to_numpy(), dtype=dtype)
+
+
+def positions(ids: Ids, wanted: Ids) -> NDArray[np.int64]:
+    """Where each of `wanted` stands in `ids`, -1 where it does not."""
+    if len(ids) == 0:
+        return np.full(len(wanted), -1, dtype=np.int64)
+    order = np.argsort(ids, kind="stable")
+    place = np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)
+    found = order[place]
+    return np.where(ids[found] == wanted, found, -1).astype(np.int64)

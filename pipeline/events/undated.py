@@ -1,0 +1,109 @@
+"""Images without a trustworthy time: the event that looks and folder agree on."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.events.looks import Embeddings, LooksScale
+from pipeline.events.timeline import Library, Timeline
+from resources.event_settings import EventSettings
+
+Rows = NDArray[np.int64]
+
+_ROWS_COMPARED = 16_384
+_NEAREST = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Joined:
+    """For each undated row: the event that it joins, -1 where it joins none, and the probability that it belongs
+    there."""
+
+    event: Rows
+    confidence: NDArray[np.float64]
+
+
+def join_undated(
+    library: Library,
+    dated: Timeline,
+    event_of_dated: Rows,
+    embeddings: Embeddings,
+    scale: LooksScale,
+    settings: EventSettings,
+) -> Joined:
+    """Find the event of each undated image among those that have dated images in its folder.
+
+    A folder without dated images is taken together with those below its parent. The likeness to an event is that
+    to its three nearest images; the probability weighs the events of the folder against each other and against
+    none of them.
+    """
+    undated = library.undated
+    joined = Joined(np.full(len(undated), -1, dtype=np.int64), np.zeros(len(undated)))
+    embedded = np.flatnonzero(undated.vector >= 0)
+    dated_rows = np.flatnonzero(dated.vector >= 0)
+    dated_rows = dated_rows[np.argsort(dated.folder[dated_rows], kind="stable")]
+    edges = np.searchsorted(dated.folder[dated_rows], np.arange(len(library.folders) + 1))
+    for folder in np.unique(undated.folder[embedded]):
+        own = embedded[undated.folder[embedded] == folder]
+        folders = _folders_that_tell(int(folder), library.folders, edges)
+        rows = np.concatenate([dated_rows[edges[f] : edges[f + 1]] for f in folders] or [dated_rows[:0]])
+        if len(rows):
+            candidates, likeness = _likeness_to_events(
+                undated.vector[own], dated.vector[rows], event_of_dated[rows], embeddings, scale
+            )
+            _choose(own, candidates, likeness, settings, joined)
+    return joined
+
+
+def _folders_that_tell(folder: int, folders: tuple[str | None, ...], edges: Rows) -> list[int]:
+    path = folders[folder]
+    if path is None:
+        return []
+    if edges[folder + 1] > edges[folder]:
+        return [folder]
+    parent = PurePosixPath(path).parent
+    if parent.name == "":
+        return []
+    inside = (
+        f
+        for f, other in enumerate(folders)
+        if other is not None and PurePosixPath(other).is_relative_to(parent)
+    )
+    return [f for f in inside if edges[f + 1] > edges[f]]
+
+
+def _likeness_to_events(
+    undated_vector: Rows, dated_vector: Rows, event: Rows, embeddings: Embeddings, scale: LooksScale
+) -> tuple[Rows, NDArray[np.float64]]:
+    """The events, ascending, and the likeness of each undated image to each of them, shape (undated, events)."""
+    order = np.argsort(event, kind="stable")
+    candidates, starts, counts = np.unique(event[order], return_index=True, return_counts=True)
+    most = max(_NEAREST, _ROWS_COMPARED // len(candidates))
+    chosen = [
+        order[start + np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))]
+        for start, n in zip(starts, counts, strict=True)
+    ]
+    cosines = embeddings.vectors(undated_vector) @ embeddings.vectors(dated_vector[np.concatenate(chosen)]).T
+    edges = np.cumsum([0] + [len(rows) for rows in chosen])
+    nearest = [
+        -np.partition(-cosines[:, low:high], min(_NEAREST, high - low) - 1, axis=1)[:, :_NEAREST].mean(axis=1)
+        for low, high in pairwise(edges)
+    ]
+    return candidates, scale.likeness(np.stack(nearest, axis=1))
+
+
+def _choose(
+    own: Rows, candidates: Rows, likeness: NDArray[np.float64], settings: EventSettings, joined: Joined
+) -> None:
+    nats = settings.undated_weight * (likeness - settings.undated_neutral)
+    highest = np.maximum(nats.max(axis=1, keepdims=True), 0)
+    odds = np.exp(nats - highest)
+    probability = odds / (odds.sum(axis=1, keepdims=True) + np.exp(-highest))
+    best = probability.argmax(axis=1)
+    certainty = np.round(probability[np.arange(len(own)), best], 4)
+    enough = certainty >= settings.undated_min_confidence
+    joined.event[own[enough]] = candidates[best[enough]]
+    joined.confidence[own[enough]] = certainty[enough]
