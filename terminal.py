@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, is_dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from rich.progress import (
 from rich.progress import Progress as RichProgressBar
 from rich.table import Table
 
-from pipeline.listing import LibraryStatus, ListedEvent
+from pipeline.listing import JobStatus, LibraryStatus, ListedEvent
 from pipeline.progress import OnProgress, Progress
 
 if TYPE_CHECKING:
@@ -159,13 +159,27 @@ def print_status(status: LibraryStatus) -> None:
         console.print(
             table(
                 "Jobs that run or did not succeed",
-                ["kind", "partition", "state", "images#", "of#", "per second#", "error"],
+                ["kind", "partition", "state", "images#", "of#", "per second#", "left#", "error"],
                 [
-                    (j.kind, j.subject, j.state, j.done, j.total, f"{j.images_per_second:.1f}", j.error or "")
+                    (
+                        j.kind,
+                        j.subject,
+                        j.state,
+                        j.done,
+                        j.total,
+                        f"{j.images_per_second:.1f}",
+                        _time_left(j),
+                        j.error or "",
+                    )
                     for j in status.jobs
                 ],
             )
         )
+
+
+def _time_left(job: JobStatus) -> str:
+    left = job.seconds_left if job.state == "running" else None
+    return "" if left is None else str(timedelta(seconds=round(left)))
 
 
 def print_events(events: Sequence[ListedEvent]) -> None:

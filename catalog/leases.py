@@ -41,23 +41,29 @@ class Lease:
     kind: JobKind
     subject: str
 
-    def commit(
-        self, work: Callable[[Connection], Result], *, done: int, failed: int = 0, total: int | None = None
-    ) -> Result:
+    def commit(self, work: Callable[[Connection], Result], *, done: int, failed: int = 0) -> Result:
         """Do `work` and add to the job's progress, in one transaction.
 
         Raises LeaseLostError, and commits nothing, where the lease is no longer this run's.
         """
 
         def verified(connection: Connection) -> Result:
-            self._beat(connection, done=done, failed=failed, total=total)
+            self._beat(connection, done=MlJob.done + done, failed=MlJob.failed + failed)
             return work(connection)
 
         return run_in_transaction(self.engine, verified)
 
+    def begin(self, *, total: int, resumed: int = 0, failed: int = 0) -> None:
+        """Record how much there is to do, and how much of it earlier runs have done (`failed` of that in vain).
+
+        Raises LeaseLostError where the lease is no longer this run's.
+        """
+        values = {"total": total, "done": resumed, "resumed": resumed, "failed": failed}
+        run_in_transaction(self.engine, lambda connection: self._beat(connection, **values))
+
     def heartbeat(self) -> None:
         """Say that this run is alive. Raises LeaseLostError where the lease is no longer this run's."""
-        run_in_transaction(self.engine, lambda connection: self._beat(connection, done=0, failed=0))
+        run_in_transaction(self.engine, self._beat)
 
     def finish(self, state: JobState, error: str | None = None) -> None:
         """End the job. A lease that was lost meanwhile is left to its new holder."""
@@ -70,16 +76,11 @@ class Lease:
             ),
         )
 
-    def _beat(self, connection: Connection, *, done: int, failed: int, total: int | None = None) -> None:
+    def _beat(self, connection: Connection, **values: object) -> None:
         beaten = connection.execute(
             update(MlJob)
             .where(MlJob.id == self.job_id, MlJob.state == JobState.RUNNING)
-            .values(
-                heartbeat_at=datetime.now(UTC),
-                done=MlJob.done + done,
-                failed=MlJob.failed + failed,
-                total=MlJob.total if total is None else total,
-            )
+            .values(heartbeat_at=datetime.now(UTC), **values)
         )
         if beaten.rowcount != 1:
             raise LeaseLostError(
@@ -117,6 +118,7 @@ def acquire_lease(
                 input_version=input_version,
                 total=total,
                 done=0,
+                resumed=0,
                 failed=0,
                 started_at=now,
                 heartbeat_at=now,

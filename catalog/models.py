@@ -172,7 +172,7 @@ class MlModel(Base):
 
 
 class MlJob(Base):
-    """One attempt at one partition: its lease, its progress and how it ended.
+    """One attempt at one partition: its lease, its progress in images and how it ended.
 
     The partial unique index is the lease: one running job for each kind and subject. `input_version` is
     the version of the inputs that the job saw; a subject whose newest succeeded job has the present
@@ -204,6 +204,7 @@ class MlJob(Base):
     input_version: Mapped[str] = mapped_column(String(64))
     total: Mapped[int] = mapped_column(BigInteger)
     done: Mapped[int] = mapped_column(BigInteger)
+    resumed: Mapped[int] = mapped_column(BigInteger)
     failed: Mapped[int] = mapped_column(BigInteger)
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     heartbeat_at: Mapped[datetime] = mapped_column(UtcDateTime)

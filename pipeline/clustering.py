@@ -75,7 +75,7 @@ def cluster_model(
             images = _images(connection)
             vectors = find_live_embeddings(connection, embeddings, model.id, model.embedding_dim).vectors()
             former = _members_of_events(connection, model.id)
-        lease.commit(lambda _connection: None, done=0, total=len(images))
+        lease.begin(total=len(images))
         on_progress = with_heartbeats(lease, context.lease_timeout, on_progress)
         clustering = cluster_events(
             images, vectors, settings, on_progress=lambda done, total: on_progress(Progress(done, total))

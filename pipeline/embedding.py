@@ -106,7 +106,7 @@ def embed_shard(
         remaining = remaining_images(stores.embeddings, images, committed)
         report = EmbeddingReport(total=len(images), resumed=len(images) - len(remaining))
         on_progress = with_heartbeats(lease, context.lease_timeout, on_progress)
-        lease.commit(lambda _connection: None, done=report.resumed, total=report.total)
+        lease.begin(total=report.total, resumed=report.resumed)
         on_progress(Progress(report.resumed, report.total, 0, report.resumed))
         if remaining:
             reader = stores.previews.open(file.path for file in preview_files)

@@ -46,7 +46,7 @@ def build_index(
         with context.engine.connect() as connection:
             live = find_live_embeddings(connection, embeddings, model.id, model.embedding_dim)
         total = len(live.rows)
-        lease.commit(lambda _connection: None, done=0, total=total)
+        lease.begin(total=total)
         index: VectorIndex = indexes.open(model_key, model.embedding_dim)
 
         def report_rows(done: int, to_write: int) -> None:

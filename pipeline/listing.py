@@ -37,12 +37,13 @@ class ModelStatus:
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """A job that runs, or that did not succeed. `images_per_second` is its mean rate so far."""
+    """A job that runs, or that did not succeed; in images. `resumed` of the `done` are earlier runs'."""
 
     kind: str
     subject: str
     state: str
     done: int
+    resumed: int
     failed: int
     total: int
     started_at: datetime
@@ -51,8 +52,14 @@ class JobStatus:
 
     @property
     def images_per_second(self) -> float:
-        """Images a second since the start, those of earlier runs included."""
-        return self.done / max((self.heartbeat_at - self.started_at).total_seconds(), 1e-3)
+        """Images a second of this run: those that earlier runs had committed do not count."""
+        return (self.done - self.resumed) / max((self.heartbeat_at - self.started_at).total_seconds(), 1e-3)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds to the end at this rate, or None where nothing tells."""
+        rate = self.images_per_second
+        return (self.total - self.done) / rate if rate > 0 and self.total > self.done else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +127,7 @@ def _jobs(connection: Connection, limit: int) -> list[JobStatus]:
             MlJob.subject,
             MlJob.state,
             MlJob.done,
+            MlJob.resumed,
             MlJob.failed,
             MlJob.total,
             MlJob.started_at,
@@ -130,7 +138,7 @@ def _jobs(connection: Connection, limit: int) -> list[JobStatus]:
         .order_by(MlJob.id.desc())
         .limit(limit)
     )
-    return [JobStatus(*row) for row in rows]
+    return [JobStatus(**row) for row in rows.mappings()]
 
 
 def list_events(connection: Connection, model_id: int, *, limit: int | None = None) -> Sequence[ListedEvent]:

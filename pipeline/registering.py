@@ -82,7 +82,7 @@ def register_shard(
             _count_states(connection, shard.id, report)
         report.resumed = report.registered + report.failed
         total = report.resumed + len(pending)
-        lease.commit(lambda _connection: None, done=report.resumed, failed=report.failed, total=total)
+        lease.begin(total=total, resumed=report.resumed, failed=report.failed)
         _sweep(context, previews, shard)
         on_progress = with_heartbeats(lease, context.lease_timeout, on_progress)
         on_progress(Progress(report.resumed, total, report.failed, report.resumed))

@@ -103,7 +103,6 @@ def scan_source(
             update(Source).where(Source.id == source_id).values(scanned_at=datetime.now(UTC))
         ),
         done=0,
-        total=report.files,
     )
     on_progress(Progress(report.files, report.files))
     return report
