@@ -20,6 +20,8 @@ from catalog.models import JobKind, JobState, MlJob
 
 Result = TypeVar("Result")
 
+POSTGRESQL_UNIQUE_VIOLATION = "23505"
+
 CLOCK_SLACK_SECONDS = 2.0
 """A process is the one that took the lease when its start differs by no more than this."""
 
@@ -60,6 +62,10 @@ class Lease:
         """
         values = {"total": total, "done": resumed, "resumed": resumed, "failed": failed}
         run_in_transaction(self.engine, lambda connection: self._beat(connection, **values))
+
+    def settle_total(self, total: int) -> None:
+        """Record how much there was to do, where only the end of the work tells."""
+        run_in_transaction(self.engine, lambda connection: self._beat(connection, total=total))
 
     def heartbeat(self) -> None:
         """Say that this run is alive. Raises LeaseLostError where the lease is no longer this run's."""
@@ -129,7 +135,10 @@ def acquire_lease(
 
     try:
         return Lease(engine, run_in_transaction(engine, take), kind, subject)
-    except IntegrityError as error:  # another run took it between our look and our insert
+    except IntegrityError as error:
+        if getattr(error.orig, "sqlstate", None) != POSTGRESQL_UNIQUE_VIOLATION:
+            raise
+        # Another run took it between our look and our insert; on SQLite none can.
         raise LeaseHeldError(
             f"{kind} {subject}: another run has just taken the lease. Wait for it."
         ) from error

@@ -104,6 +104,7 @@ def scan_source(
         ),
         done=0,
     )
+    lease.settle_total(report.files)
     on_progress(Progress(report.files, report.files))
     return report
 
