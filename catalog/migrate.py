@@ -77,6 +77,15 @@ def catalog_revision(connection: Connection) -> CatalogRevision:
     return CatalogRevision(found, head_revision(), tuple(reversed(pending)), bool(tables))
 
 
+def refuse_foreign_tables(engine: Engine, revision: CatalogRevision) -> None:
+    """Raises UnmigratedCatalogError where tables exist that no migration has made."""
+    if revision.found is None and revision.has_tables:
+        raise UnmigratedCatalogError(
+            f"{engine.url.render_as_string(hide_password=True)} has tables but no alembic_version: "
+            "no migration of Photolineage has made them. Give the catalog a database of its own (catalog.url)."
+        )
+
+
 def upgrade(engine: Engine) -> CatalogRevision:
     """Bring the database to the newest revision in one transaction; what it was at before is returned.
 
@@ -85,11 +94,7 @@ def upgrade(engine: Engine) -> CatalogRevision:
     with write_transaction(engine) as connection:
         advisory_lock(connection, MIGRATION_LOCK)
         before = catalog_revision(connection)
-        if before.found is None and before.has_tables:
-            raise UnmigratedCatalogError(
-                f"{engine.url.render_as_string(hide_password=True)} has tables but no alembic_version: "
-                "no migration of Photolineage has made them. Give the catalog a database of its own (catalog.url)."
-            )
+        refuse_foreign_tables(engine, before)
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

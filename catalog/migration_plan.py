@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from catalog.backup import back_up
-from catalog.migrate import CatalogRevision, UnmigratedCatalogError, catalog_revision, upgrade, upgrade_sql
+from catalog.migrate import CatalogRevision, catalog_revision, refuse_foreign_tables, upgrade, upgrade_sql
 
 
 class BackupRequiredError(Exception):
@@ -25,11 +25,7 @@ def plan_migration(engine: Engine) -> MigrationPlan:
     """What would be applied. Raises UnmigratedCatalogError for tables that no migration has made."""
     with engine.connect() as connection:
         revision = catalog_revision(connection)
-    if revision.found is None and revision.has_tables:
-        raise UnmigratedCatalogError(
-            f"{engine.url.render_as_string(hide_password=True)} has tables but no alembic_version: no migration "
-            "of Photolineage has made them. Give the catalog a database of its own (catalog.url)."
-        )
+    refuse_foreign_tables(engine, revision)
     return MigrationPlan(revision, "" if revision.is_current else upgrade_sql(engine, revision.found))
 
 
