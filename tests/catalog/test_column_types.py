@@ -1,0 +1,88 @@
+"""Instants, paths and enumerations mean the same on each database, and are stored as they are meant."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from sqlalchemy import Engine, select, text, update
+from sqlalchemy.exc import DBAPIError, StatementError
+
+from catalog.engine import write_transaction
+from catalog.models import FailureReason, Image, ImageState, Source
+
+AddImage = Callable[..., int]
+
+WEIRD_PATHS = {
+    "newline": "a\nb.jpg",
+    "quotes": 'it\'s "so" \\ `far`.jpg',
+    "emoji": "plage 🏖/été.jpg",
+    "invalid UTF-8": "latin1-\udce9t\udce9.jpg",
+    "255 bytes": "n" * 251 + ".jpg",
+    "percent and colon": "100%s :name %(x)s ?.jpg",
+    "control": "\x01\t\x7f.jpg",
+}
+
+
+@pytest.mark.parametrize("path", WEIRD_PATHS.values(), ids=WEIRD_PATHS.keys())
+def test_a_path_comes_back_as_it_went_in(catalog_engine: Engine, add_image: AddImage, path: str) -> None:
+    image_id = add_image(path)
+    with catalog_engine.connect() as connection:
+        assert connection.execute(select(Image.path)).scalar_one() == path
+        assert connection.execute(select(Image.id).where(Image.path == path)).scalar_one() == image_id
+
+
+def test_paths_sort_by_their_bytes(catalog_engine: Engine, add_image: AddImage) -> None:
+    paths = ["é.jpg", "Z.jpg", "a.jpg", "\udcff.jpg", "a/b.jpg", "a-b.jpg", "🏖.jpg", "B.jpg", "ä.jpg"]
+    for path in paths:
+        add_image(path)
+    with catalog_engine.connect() as connection:
+        found = connection.execute(select(Image.path).order_by(Image.path)).scalars().all()
+        after = connection.execute(select(Image.path).where(Image.path > "a.jpg").order_by(Image.path))
+        assert after.scalars().all() == ["a/b.jpg", "ä.jpg", "é.jpg", "🏖.jpg", "\udcff.jpg"]
+    assert found == ["B.jpg", "Z.jpg", "a-b.jpg", "a.jpg", "a/b.jpg", "ä.jpg", "é.jpg", "🏖.jpg", "\udcff.jpg"]
+
+
+def test_an_instant_is_kept_to_the_microsecond_and_comes_back_in_utc(
+    catalog_engine: Engine, add_image: AddImage
+) -> None:
+    tokyo = datetime(2024, 2, 29, 23, 59, 59, 999999, tzinfo=timezone(timedelta(hours=9)))
+    add_image("a.jpg", taken_at=tokyo)
+    with catalog_engine.connect() as connection:
+        taken_at = connection.execute(select(Image.taken_at)).scalar_one()
+    assert taken_at == tokyo
+    assert taken_at is not None
+    assert taken_at.tzinfo is UTC
+    assert taken_at.hour == 14
+
+
+def test_a_naive_time_is_refused(add_image: AddImage) -> None:
+    naive = datetime(2024, 1, 1)  # noqa: DTZ001
+    with pytest.raises(StatementError, match="an instant needs a time zone"):
+        add_image("a.jpg", taken_at=naive)
+
+
+def test_an_enumeration_stores_values_not_names(catalog_engine: Engine, add_image: AddImage) -> None:
+    add_image("a.jpg", state=ImageState.FAILED, failure_reason=FailureReason.TOO_LARGE)
+    with catalog_engine.connect() as connection:
+        stored = connection.execute(text("SELECT state, failure_reason FROM image")).one()
+        read = connection.execute(select(Image.state, Image.failure_reason)).one()
+    assert tuple(stored) == ("failed", "too_large")
+    assert tuple(read) == (ImageState.FAILED, FailureReason.TOO_LARGE)
+
+
+def test_the_database_itself_refuses_a_value_outside_an_enumeration(
+    catalog_engine: Engine, add_image: AddImage
+) -> None:
+    add_image("a.jpg")
+    with pytest.raises(DBAPIError), write_transaction(catalog_engine) as connection:
+        connection.execute(text("UPDATE image SET state = 'FAILED'"))
+    with pytest.raises(StatementError, match="vanisht"), write_transaction(catalog_engine) as connection:
+        connection.execute(update(Image).values(state="vanisht"))
+
+
+def test_a_foreign_key_is_held(catalog_engine: Engine, add_image: AddImage) -> None:
+    with pytest.raises(DBAPIError):
+        add_image("a.jpg", shard_id=4711)
+    add_image("b.jpg")
+    with pytest.raises(DBAPIError), write_transaction(catalog_engine) as connection:
+        connection.execute(Source.__table__.delete())

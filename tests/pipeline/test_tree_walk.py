@@ -1,0 +1,131 @@
+"""The walk of a source: every image once, in the order of the paths' bytes."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.tree_walk import FoundFile, SourceUnavailableError, TreeWalk
+
+SUFFIXES = frozenset({".jpg", ".png"})
+
+
+def make(root: Path, *paths: str) -> None:
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(b"x")
+
+
+def walked(root: Path) -> list[str]:
+    return [file.path for file in TreeWalk(root, SUFFIXES).files()]
+
+
+def test_files_come_in_the_order_of_their_paths_bytes(tmp_path: Path) -> None:
+    paths = [
+        "b.jpg",
+        "a/z.jpg",
+        "a-b.jpg",
+        "a.jpg",
+        "a/b/c.jpg",
+        "a0/x.jpg",
+        "é.jpg",
+        "Z.jpg",
+        "a/\udcff.jpg",
+    ]
+    make(tmp_path, *paths)
+    assert walked(tmp_path) == sorted(paths, key=os.fsencode)
+
+
+def test_size_and_time_are_those_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"four")
+    os.utime(tmp_path / "a.jpg", ns=(1, 1_700_000_000_123_456_789))
+    assert list(TreeWalk(tmp_path, SUFFIXES).files()) == [FoundFile("a.jpg", 4, 1_700_000_000_123_456_789)]
+
+
+def test_only_images_that_are_not_hidden_are_found(tmp_path: Path) -> None:
+    make(tmp_path, "a.JPG", "b.txt", ".c.jpg", ".hidden/d.jpg", "e.jpg/f.png", "g", "h.jpg.part")
+    assert walked(tmp_path) == ["a.JPG", "e.jpg/f.png"]
+
+
+def test_a_link_is_followed_once_and_a_loop_ends(tmp_path: Path) -> None:
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    make(root, "a/b/1.jpg")
+    make(elsewhere, "2.jpg")
+    (root / "a/b/loop").symlink_to(root)
+    (root / "a/b/parent").symlink_to("..")
+    (root / "c").symlink_to(elsewhere)
+    (root / "d").symlink_to(elsewhere)
+    (root / "file.jpg").symlink_to(elsewhere / "2.jpg")
+    assert walked(root) == ["a/b/1.jpg", "c/2.jpg", "file.jpg"]
+
+
+def test_links_that_lead_nowhere_are_left_out(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "z/b.jpg")
+    (tmp_path / "itself.jpg").symlink_to("itself.jpg")
+    (tmp_path / "ping").symlink_to("pong")
+    (tmp_path / "pong").symlink_to("ping")
+    (tmp_path / "broken.jpg").symlink_to("gone.jpg")
+    assert walked(tmp_path) == ["a.jpg", "z/b.jpg"]
+
+
+def test_a_folder_that_goes_away_while_it_is_walked_is_passed_over(tmp_path: Path) -> None:
+    make(tmp_path, "a/1.jpg", "b/2.jpg", "c/3.jpg")
+    files = TreeWalk(tmp_path, SUFFIXES).files()
+    assert next(files).path == "a/1.jpg"
+    (tmp_path / "b/2.jpg").unlink()
+    (tmp_path / "b").rmdir()
+    assert [file.path for file in files] == ["c/3.jpg"]
+
+
+@pytest.mark.parametrize("root", ["gone", "file"])
+def test_a_root_that_cannot_be_listed_is_an_error(tmp_path: Path, root: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SourceUnavailableError, match=rf"/{root}: cannot be read: .* no image was marked"):
+        walked(tmp_path / root)
+
+
+def test_a_root_that_goes_away_at_the_end_is_an_error(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    make(root, "a.jpg", "b.jpg")
+    files = TreeWalk(root, SUFFIXES).files()
+    next(files)
+    root.rename(tmp_path / "unplugged")
+    with pytest.raises(SourceUnavailableError, match="cannot be read"):
+        list(files)
+
+
+def test_the_mount_point_of_a_disk_that_was_unplugged_is_not_taken_for_the_disk(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    make(root, "a/1.jpg", "b/2.jpg", "c/3.jpg")
+    files = TreeWalk(root, SUFFIXES).files()
+    next(files)
+    root.rename(tmp_path / "unplugged")
+    root.mkdir()
+    with pytest.raises(SourceUnavailableError, match="another folder took its place"):
+        list(files)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read every folder")
+def test_folders_that_may_not_be_read_are_reported(tmp_path: Path) -> None:
+    make(tmp_path, "a/1.jpg", "b/2.jpg")
+    (tmp_path / "a").chmod(0)
+    walk = TreeWalk(tmp_path, SUFFIXES)
+    assert [file.path for file in walk.files()] == ["b/2.jpg"]
+    assert walk.unreadable_folders == ["a/"]
+    (tmp_path / "a").chmod(0o700)
+
+
+def test_an_unreadable_folder_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As above, also for the superuser: the system call refuses."""
+    make(tmp_path, "a/1.jpg", "b/2.jpg")
+    scandir = os.scandir
+
+    def refuse(path: Path) -> object:
+        if Path(path) == tmp_path / "a":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    walk = TreeWalk(tmp_path, SUFFIXES)
+    assert [file.path for file in walk.files()] == ["b/2.jpg"]
+    assert walk.unreadable_folders == ["a/"]

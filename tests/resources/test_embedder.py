@@ -1,0 +1,88 @@
+"""A model loaded by open_clip: unit vectors, and the facts that its embeddings depend on."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from resources.embedder import ModelUnavailableError, load_embedder
+from resources.settings import ModelSettings
+from tests.library import TINY_MODELS, write_tiny_model
+
+
+def settings_of(folder: Path) -> ModelSettings:
+    return ModelSettings(architecture=f"local-dir:{folder}")
+
+
+@pytest.fixture
+def pictures() -> list[Image.Image]:
+    draw = np.random.default_rng(3)
+    return [Image.fromarray(draw.integers(0, 256, (40, 60, 3), np.uint8)) for _ in range(5)]
+
+
+@pytest.mark.parametrize("key", TINY_MODELS)
+def test_the_facts_are_measured(tiny_models: Mapping[str, Path], key: str) -> None:
+    facts = load_embedder(key, settings_of(tiny_models[key])).facts
+    assert (facts.embedding_dim, facts.image_size) == (TINY_MODELS[key], 64)
+    assert len(facts.weights_digest) == 64
+
+
+def test_embeddings_are_unit_vectors_that_do_not_depend_on_the_batch(
+    tiny_models: Mapping[str, Path], pictures: list[Image.Image]
+) -> None:
+    embedder = load_embedder("tiny-a", settings_of(tiny_models["tiny-a"]))
+    together = embedder.encode_images(pictures)
+    assert together.shape == (5, 16)
+    assert together.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-6)
+    alone = np.concatenate([embedder.encode_images([picture]) for picture in pictures])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    assert np.unique(together.round(4), axis=0).shape == (5, 16)
+
+
+def test_texts_are_embedded_in_the_same_space(tiny_models: Mapping[str, Path]) -> None:
+    embedder = load_embedder("tiny-a", settings_of(tiny_models["tiny-a"]))
+    vectors = embedder.encode_text(["a beach", "a mountain"])
+    assert vectors.shape == (2, 16)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    assert embedder.encode_text([]).shape == embedder.encode_images([]).shape == (0, 16)
+    assert not embedder.truncates("a beach")
+    assert embedder.truncates("beach " * 76)
+
+
+def test_the_digest_is_of_the_weights(tmp_path: Path, tiny_models: Mapping[str, Path]) -> None:
+    first = load_embedder("tiny-a", settings_of(tiny_models["tiny-a"])).facts
+    same = shutil.copytree(tiny_models["tiny-a"], tmp_path / "same")
+    other = write_tiny_model(tmp_path / "other", dim=16, seed=99)
+    assert load_embedder("same", settings_of(same)).facts == first
+    assert load_embedder("other", settings_of(other)).facts.weights_digest != first.weights_digest
+
+
+def test_a_model_that_is_asked_for_again_is_not_loaded_again(tiny_models: Mapping[str, Path]) -> None:
+    settings = settings_of(tiny_models["tiny-b"])
+    assert load_embedder("tiny-b", settings) is load_embedder("tiny-b", settings)
+
+
+def test_weights_that_do_not_fit_their_configuration_are_refused(
+    tmp_path: Path, tiny_models: Mapping[str, Path]
+) -> None:
+    folder = shutil.copytree(tiny_models["tiny-a"], tmp_path / "torn")
+    config = json.loads((folder / "open_clip_config.json").read_text())
+    config["model_cfg"]["embed_dim"] = 99
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    with pytest.raises(
+        ModelUnavailableError,
+        match=r"models\.torn: local-dir:.* cannot be loaded: .* must hold open_clip_config",
+    ):
+        load_embedder("torn", settings_of(folder))
+
+
+def test_a_model_without_weights_is_refused(tmp_path: Path, tiny_models: Mapping[str, Path]) -> None:
+    folder = shutil.copytree(tiny_models["tiny-a"], tmp_path / "bare")
+    (folder / "open_clip_model.safetensors").unlink()
+    with pytest.raises(ModelUnavailableError, match=r"models\.bare: .* cannot be loaded: "):
+        load_embedder("bare", settings_of(folder))
