@@ -1,0 +1,1 @@
+"""A rendered photo library, and small CLIP models that know its scenes."""

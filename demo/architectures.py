@@ -1,0 +1,64 @@
+"""The demo models' architectures, in open_clip's configuration format."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CONFIG_FILE = "open_clip_config.json"
+WEIGHTS_FILE = "open_clip_model.safetensors"
+
+_PREPROCESS: dict[str, Any] = {
+    "mean": [0.5, 0.5, 0.5],
+    "std": [0.5, 0.5, 0.5],
+    "interpolation": "bicubic",
+    "resize_mode": "shortest",
+}
+
+
+def model_folder(key: str) -> Path:
+    """Where a demo model lies in this package."""
+    return Path(__file__).parent / "models" / key
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A model's configuration and how long it is trained."""
+
+    model: dict[str, Any]
+    steps: int
+    pictures_per_kind: int
+    learning_rate: float
+
+    @property
+    def image_size(self) -> int:
+        """Pixels along each side of the vision tower's input."""
+        return int(self.model["vision_cfg"]["image_size"])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The content of `open_clip_config.json`."""
+        return {"model_cfg": self.model, "preprocess_cfg": {**_PREPROCESS, "size": self.image_size}}
+
+
+RECIPES = {
+    "demo-clip-v1": Recipe(
+        model={
+            "embed_dim": 128,
+            "vision_cfg": {"image_size": 64, "patch_size": 16, "width": 128, "layers": 4, "head_width": 32},
+            "text_cfg": {"context_length": 32, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
+        },
+        steps=1200,
+        pictures_per_kind=200,
+        learning_rate=1e-3,
+    ),
+    "demo-clip-v2": Recipe(
+        model={
+            "embed_dim": 192,
+            "vision_cfg": {"image_size": 96, "layers": [1, 1, 1, 1], "width": 16, "head_width": 64},
+            "text_cfg": {"context_length": 32, "vocab_size": 49408, "width": 48, "heads": 3, "layers": 3},
+        },
+        steps=800,
+        pictures_per_kind=200,
+        learning_rate=1e-3,
+    ),
+}

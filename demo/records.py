@@ -1,0 +1,56 @@
+"""What is kept of a demo model's training and evaluation, beside its weights."""
+
+from pydantic import BaseModel, ConfigDict
+
+EVALUATION_FILE = "evaluation.json"
+TRAINING_FILE = "training.json"
+
+
+class Training(BaseModel):
+    """How a model came about: `final_loss` is the mean over the last hundred steps, `seconds` excludes drawing."""
+
+    model_config = ConfigDict(frozen=True)
+
+    seed: int
+    steps: int
+    batch: int
+    pictures: int
+    learning_rate: float
+    view_loss_weight: float
+    final_loss: float
+    seconds: int
+    threads: int
+    torch: str
+    open_clip: str
+
+
+class Retrieval(BaseModel):
+    """How well texts find pictures: shares of the queries, by how many hits are looked at.
+
+    `recall[k]` is the share with a right picture among the first k, `precision_at_10` the mean share of right ones
+    among the first ten.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    queries: int
+    pictures: int
+    recall: dict[int, float]
+    precision_at_10: float
+
+
+class Evaluation(BaseModel):
+    """A model's figures. `weights_sha256` is the digest of the file that they were measured on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    weights_sha256: str
+    megabytes: float
+    embedding_dim: int
+    held_out_pictures: int
+    zero_shot_accuracy: float
+    held_out_names: Retrieval
+    held_out_captions: Retrieval
+    copies_found_first: float
+    library_names: Retrieval
+    library_captions: Retrieval
