@@ -134,7 +134,9 @@ def _shot(
     if camera is PHONE:
         path = f"Phone/IMG_{clock:%Y%m%d_%H%M%S}.jpg"
     else:
-        path = f"{occasion.first_day:%Y}/{occasion.first_day} {occasion.place.name}/DSC{1000 + number:05d}.jpg"
+        path = (
+            f"{occasion.first_day:%Y}/{occasion.first_day} {occasion.place.name}/DSC{1000 + number:05d}.jpg"
+        )
     truth = ImageTruth(
         path=path,
         kind=ImageKind.PHOTO,

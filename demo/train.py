@@ -69,7 +69,6 @@ def _fitted(recipe: Recipe, scenes: SceneSet, out: Path) -> tuple[Any, float]:
 
     model = open_clip.CLIP(**recipe.model, output_dict=True)
     tokenizer = open_clip.get_tokenizer(f"local-dir:{out}")
-    contrast = open_clip.ClipLoss()
     optimizer = torch.optim.AdamW(_parameter_groups(model), lr=recipe.learning_rate, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _warm_cosine(step, recipe.steps))
     losses: list[float] = []
@@ -77,19 +76,9 @@ def _fitted(recipe: Recipe, scenes: SceneSet, out: Path) -> tuple[Any, float]:
         task = progress.add_task("Training", total=recipe.steps)
         for pictures, captions in _batches(scenes, recipe.steps):
             first, second = (_view(pictures, recipe.image_size) for _ in range(2))
-            output = model(first, tokenizer(captions))
-            seen_again = model.encode_image(second, normalize=True)
-            scale = output["logit_scale"]
-            said = sum(
-                contrast(images, texts, scale)
-                for images, texts in zip(
-                    output["image_features"].chunk(GROUPS), output["text_features"].chunk(GROUPS), strict=True
-                )
-            )
-            seen = contrast(output["image_features"], seen_again, scale)
-            loss = said / GROUPS + VIEW_LOSS_WEIGHT * seen
+            loss = _loss(model, first, second, tokenizer(captions))
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
             schedule.step()
             with torch.no_grad():
@@ -97,6 +86,23 @@ def _fitted(recipe: Recipe, scenes: SceneSet, out: Path) -> tuple[Any, float]:
             losses.append(loss.item())
             progress.update(task, advance=1, description=f"loss {np.mean(losses[-50:]):.3f}")
     return model.eval(), float(np.mean(losses[-100:]))
+
+
+def _loss(
+    model: Any, first: "torch.Tensor", second: "torch.Tensor", tokens: "torch.Tensor"
+) -> "torch.Tensor":
+    """Pictures against captions within each group, plus the two views of each picture against those of all others."""
+    import open_clip
+    import torch
+
+    contrast = open_clip.ClipLoss()
+    output = model(first, tokens)
+    seen_again = model.encode_image(second, normalize=True)
+    scale = output["logit_scale"]
+    groups = zip(output["image_features"].chunk(GROUPS), output["text_features"].chunk(GROUPS), strict=True)
+    said = torch.stack([contrast(images, texts, scale) for images, texts in groups])
+    seen: torch.Tensor = contrast(output["image_features"], seen_again, scale)
+    return said.mean() + VIEW_LOSS_WEIGHT * seen
 
 
 def _batches(scenes: SceneSet, steps: int) -> Iterator[tuple["torch.Tensor", list[str]]]:

@@ -173,6 +173,11 @@ def tropical_beach(canvas: Canvas, rng: np.random.Generator) -> None:
             rng.uniform(0.88, 0.94),
             rng.uniform(0.16, 0.26),
         )
+    _bathers(canvas, rng, shore_y)
+    _palms(canvas, rng)
+
+
+def _bathers(canvas: Canvas, rng: np.random.Generator, shore_y: float) -> None:
     for _ in range(int(rng.integers(0, 3))):
         clothes = pick(rng, [(214, 64, 70), (34, 110, 180), (245, 190, 60), (90, 60, 140)])
         person(
@@ -184,6 +189,9 @@ def tropical_beach(canvas: Canvas, rng: np.random.Generator) -> None:
             (176, 120, 88),
             clothes=clothes,
         )
+
+
+def _palms(canvas: Canvas, rng: np.random.Generator) -> None:
     for _ in range(int(rng.integers(1, 4))):
         side = 1 if rng.random() < 0.5 else -1
         foot = canvas.aspect * (0.5 - side * rng.uniform(0.38, 0.55))

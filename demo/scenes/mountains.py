@@ -179,16 +179,7 @@ def waterfall(canvas: Canvas, rng: np.random.Generator) -> None:
     for fall in range(int(rng.integers(1, 4))):
         x = middle + (rng.normal(0, 0.28) if fall else 0.0)
         _fall(canvas, rng, float(x), top + rng.uniform(-0.02, 0.06), pool, rng.uniform(0.1, 0.2) / (1 + fall))
-    for _ in range(70):
-        x, y = rng.uniform(0, canvas.aspect), pool + (1 - pool) * rng.random()
-        canvas.line(
-            [(x, y), (x + rng.uniform(0.02, 0.12), y)],
-            mix((180, 220, 220), (40, 100, 104), rng.random()),
-            0.003,
-        )
-    for _ in range(int(rng.integers(5, 12))):
-        x, size = rng.beta(0.5, 0.5) * canvas.aspect, rng.uniform(0.03, 0.1)
-        canvas.ball(x, rng.uniform(pool, 1.0), size * 1.4, size, varied(rng, (92, 96, 90), 5), shine=0.1)
+    _pool(canvas, rng, pool)
     for side in (0.0, canvas.aspect):
         for _ in range(int(rng.integers(2, 6))):
             foliage(
@@ -201,6 +192,20 @@ def waterfall(canvas: Canvas, rng: np.random.Generator) -> None:
                 varied(rng, (70, 130, 54), 16),
                 leaves=120,
             )
+
+
+def _pool(canvas: Canvas, rng: np.random.Generator, pool: float) -> None:
+    """Glints on the water, and boulders in it."""
+    for _ in range(70):
+        x, y = rng.uniform(0, canvas.aspect), pool + (1 - pool) * rng.random()
+        canvas.line(
+            [(x, y), (x + rng.uniform(0.02, 0.12), y)],
+            mix((180, 220, 220), (40, 100, 104), rng.random()),
+            0.003,
+        )
+    for _ in range(int(rng.integers(5, 12))):
+        x, size = rng.beta(0.5, 0.5) * canvas.aspect, rng.uniform(0.03, 0.1)
+        canvas.ball(x, rng.uniform(pool, 1.0), size * 1.4, size, varied(rng, (92, 96, 90), 5), shine=0.1)
 
 
 def _fall(canvas: Canvas, rng: np.random.Generator, x: float, top: float, pool: float, width: float) -> None:

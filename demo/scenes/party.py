@@ -15,15 +15,7 @@ def birthday_table(canvas: Canvas, rng: np.random.Generator) -> None:
     wall = rgb(pick(rng, ["f2dcc0", "d8e4ea", "f4c9c0", "c9d8c0", "e6d4ee", "7a5a5a", "f6e6b8", "48506a"]))
     table = rng.uniform(0.56, 0.68)
     canvas.gradient([(0, darker(wall, 0.12)), (1, lighter(wall, 0.15))], bottom=table)
-    for _ in range(int(rng.integers(0, 14))):
-        canvas.glow(
-            canvas.aspect * rng.random(),
-            rng.uniform(0.05, 0.5),
-            rng.uniform(0.03, 0.07),
-            pick(rng, PARTY_COLOURS),
-            strength=0.35,
-            falloff=0.4,
-        )
+    _lights_out_of_focus(canvas, rng)
     _bunting(canvas, rng)
     for _ in range(int(rng.integers(3, 9))):
         side = 1 if rng.random() < 0.5 else -1
@@ -34,22 +26,7 @@ def birthday_table(canvas: Canvas, rng: np.random.Generator) -> None:
             rng.uniform(0.16, 0.42),
             rng.uniform(0.055, 0.1),
         )
-    cloth = pick(
-        rng,
-        [(250, 248, 244), (214, 70, 80), (120, 170, 210), (246, 226, 190), (240, 190, 200), (120, 80, 50)],
-    )
-    canvas.gradient([(0, lighter(cloth, 0.1)), (1, darker(cloth, 0.22))], top=table)
-    if rng.random() < 0.5:
-        for x in np.arange(0, canvas.aspect, 0.09):
-            canvas.polygon(
-                [
-                    (float(x), table),
-                    (float(x) + 0.03, table),
-                    (float(x) * 1.3 - canvas.aspect * 0.15 + 0.04, 1.0),
-                    (float(x) * 1.3 - canvas.aspect * 0.15, 1.0),
-                ],
-                mix(cloth, pick(rng, PARTY_COLOURS), 0.25),
-            )
+    _tablecloth(canvas, rng, table)
     for x in (0.16, 0.84):
         gift(
             canvas,
@@ -77,6 +54,37 @@ def birthday_table(canvas: Canvas, rng: np.random.Generator) -> None:
         y = rng.uniform(table + 0.03, 1)
         canvas.ellipse_at(
             canvas.aspect * rng.random(), y, 0.006, 0.003, rng.uniform(0, 3), pick(rng, PARTY_COLOURS)
+        )
+
+
+def _tablecloth(canvas: Canvas, rng: np.random.Generator, table: float) -> None:
+    cloth = pick(
+        rng,
+        [(250, 248, 244), (214, 70, 80), (120, 170, 210), (246, 226, 190), (240, 190, 200), (120, 80, 50)],
+    )
+    canvas.gradient([(0, lighter(cloth, 0.1)), (1, darker(cloth, 0.22))], top=table)
+    if rng.random() < 0.5:
+        for x in np.arange(0, canvas.aspect, 0.09):
+            canvas.polygon(
+                [
+                    (float(x), table),
+                    (float(x) + 0.03, table),
+                    (float(x) * 1.3 - canvas.aspect * 0.15 + 0.04, 1.0),
+                    (float(x) * 1.3 - canvas.aspect * 0.15, 1.0),
+                ],
+                mix(cloth, pick(rng, PARTY_COLOURS), 0.25),
+            )
+
+
+def _lights_out_of_focus(canvas: Canvas, rng: np.random.Generator) -> None:
+    for _ in range(int(rng.integers(0, 14))):
+        canvas.glow(
+            canvas.aspect * rng.random(),
+            rng.uniform(0.05, 0.5),
+            rng.uniform(0.03, 0.07),
+            pick(rng, PARTY_COLOURS),
+            strength=0.35,
+            falloff=0.4,
         )
 
 

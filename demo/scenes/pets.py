@@ -95,18 +95,7 @@ def _window_room(canvas: Canvas, rng: np.random.Generator) -> None:
         canvas.rectangle(x - 0.03, 0, x + 0.03, 0.84, frame)
     canvas.rectangle(0, 0, canvas.aspect, 0.04, frame)
     canvas.gradient([(0, lighter(frame, 0.2)), (0.3, frame), (1, darker(frame, 0.25))], top=0.82)
-    curtain = rgb(pick(rng, ["c8564a", "e8d8b8", "7a8aa8", "a8b890", "d8a0a0"]))
-    width = rng.uniform(0.14, 0.24)
-    for edge, side in ((0.0, 1), (canvas.aspect, -1)):
-        for fold in range(5):
-            start = edge + side * width * fold / 5
-            canvas.rectangle(
-                min(start, start + side * width / 5),
-                0,
-                max(start, start + side * width / 5),
-                0.84,
-                darker(curtain, 0.18 * (fold % 2)),
-            )
+    _curtains(canvas, rng)
     if rng.random() < 0.5:
         pot = canvas.aspect * (0.16 if rng.random() < 0.5 else 0.84)
         canvas.polygon(
@@ -120,6 +109,21 @@ def _window_room(canvas: Canvas, rng: np.random.Generator) -> None:
                 0.018,
                 -angle,
                 varied(rng, (74, 130, 70), 10),
+            )
+
+
+def _curtains(canvas: Canvas, rng: np.random.Generator) -> None:
+    curtain = rgb(pick(rng, ["c8564a", "e8d8b8", "7a8aa8", "a8b890", "d8a0a0"]))
+    width = rng.uniform(0.14, 0.24)
+    for edge, side in ((0.0, 1), (canvas.aspect, -1)):
+        for fold in range(5):
+            start = edge + side * width * fold / 5
+            canvas.rectangle(
+                min(start, start + side * width / 5),
+                0,
+                max(start, start + side * width / 5),
+                0.84,
+                darker(curtain, 0.18 * (fold % 2)),
             )
 
 
@@ -269,6 +273,11 @@ def _head(
             mix(fur, (250, 246, 240), 0.6),
             shine=0.0,
         )
+    _eyes(canvas, rng, x, y, size)
+    _muzzle(canvas, x, y, size, fur)
+
+
+def _eyes(canvas: Canvas, rng: np.random.Generator, x: float, y: float, size: float) -> None:
     iris = pick(rng, [(160, 190, 70), (230, 180, 50), (110, 170, 200), (200, 140, 50)])
     for side in (-1, 1):
         eye_x, eye_y = x + side * size * 0.42, y - size * 0.04
@@ -276,6 +285,10 @@ def _head(
         canvas.ellipse(eye_x, eye_y, size * 0.185, size * 0.145, iris)
         canvas.ellipse(eye_x, eye_y, size * rng.uniform(0.045, 0.1), size * 0.135, (10, 10, 12))
         canvas.disc(eye_x - size * 0.06, eye_y - size * 0.06, size * 0.035, (255, 255, 255))
+
+
+def _muzzle(canvas: Canvas, x: float, y: float, size: float, fur: Colour) -> None:
+    """Nose, mouth and whiskers."""
     canvas.polygon(
         [(x - size * 0.1, y + size * 0.2), (x + size * 0.1, y + size * 0.2), (x, y + size * 0.31)],
         (212, 120, 120),

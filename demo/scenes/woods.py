@@ -14,6 +14,7 @@ FOREST_LIGHTS = (
     ("d8ece4", "86b09c", "264c40"),
     ("eef6dc", "a6cf8e", "1f4a2c"),
 )
+AUTUMN_COLOURS = [(214, 84, 30), (236, 150, 38), (196, 46, 34), (246, 190, 60), (170, 90, 36), (222, 116, 30)]
 
 
 def forest(canvas: Canvas, rng: np.random.Generator) -> None:
@@ -137,18 +138,40 @@ def autumn_park(canvas: Canvas, rng: np.random.Generator) -> None:
         ),
         bottom=horizon,
     )
-    palette = [(214, 84, 30), (236, 150, 38), (196, 46, 34), (246, 190, 60), (170, 90, 36), (222, 116, 30)]
+    _distant_trees(canvas, rng, horizon)
+    lawn = pick(rng, [(122, 132, 58), (96, 122, 52), (150, 130, 64)])
+    canvas.gradient([(0, lighter(lawn, 0.1)), (1, darker(lawn, 0.3))], top=horizon)
+    _path(canvas, rng, horizon, (178, 160, 136))
+    _fallen_leaves(canvas, rng, horizon)
+    for near in np.sort(rng.random(int(rng.integers(3, 8)))):
+        side = 1 if rng.random() < 0.5 else -1
+        x = canvas.aspect * (0.5 + side * rng.uniform(0.14, 0.5))
+        _round_tree(
+            canvas,
+            rng,
+            x,
+            horizon + 0.02 + 0.25 * near,
+            0.3 + 0.4 * near,
+            varied(rng, pick(rng, AUTUMN_COLOURS), 8),
+        )
+    if rng.random() < 0.65:
+        _bench(
+            canvas, canvas.aspect * rng.uniform(0.25, 0.75), rng.uniform(0.8, 0.93), rng.uniform(0.1, 0.16)
+        )
+
+
+def _distant_trees(canvas: Canvas, rng: np.random.Generator, horizon: float) -> None:
     hills(
         canvas,
         rng,
         canvas.aspect,
         horizon - 0.03,
         0.1,
-        mix(pick(rng, palette), (120, 100, 90), 0.5),
+        mix(pick(rng, AUTUMN_COLOURS), (120, 100, 90), 0.5),
         roughness=0.6,
     )
     for _ in range(22):
-        haze = mix(pick(rng, palette), (190, 170, 150), 0.4)
+        haze = mix(pick(rng, AUTUMN_COLOURS), (190, 170, 150), 0.4)
         foliage(
             canvas,
             rng,
@@ -160,11 +183,10 @@ def autumn_park(canvas: Canvas, rng: np.random.Generator) -> None:
             leaves=70,
             leaf=0.009,
         )
-    lawn = pick(rng, [(122, 132, 58), (96, 122, 52), (150, 130, 64)])
-    canvas.gradient([(0, lighter(lawn, 0.1)), (1, darker(lawn, 0.3))], top=horizon)
-    _path(canvas, rng, horizon, (178, 160, 136))
-    fallen = 420
-    for depth in np.sort(rng.random(fallen)):
+
+
+def _fallen_leaves(canvas: Canvas, rng: np.random.Generator, horizon: float) -> None:
+    for depth in np.sort(rng.random(420)):
         y = horizon + (1 - horizon) * depth**1.3
         size = 0.002 + 0.009 * depth
         canvas.ellipse_at(
@@ -173,17 +195,7 @@ def autumn_park(canvas: Canvas, rng: np.random.Generator) -> None:
             size,
             size * 0.5,
             rng.uniform(0, 3),
-            varied(rng, pick(rng, palette), 10),
-        )
-    for near in np.sort(rng.random(int(rng.integers(3, 8)))):
-        side = 1 if rng.random() < 0.5 else -1
-        x = canvas.aspect * (0.5 + side * rng.uniform(0.14, 0.5))
-        _round_tree(
-            canvas, rng, x, horizon + 0.02 + 0.25 * near, 0.3 + 0.4 * near, varied(rng, pick(rng, palette), 8)
-        )
-    if rng.random() < 0.65:
-        _bench(
-            canvas, canvas.aspect * rng.uniform(0.25, 0.75), rng.uniform(0.8, 0.93), rng.uniform(0.1, 0.16)
+            varied(rng, pick(rng, AUTUMN_COLOURS), 10),
         )
 
 
