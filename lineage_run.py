@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from dagster import DagsterInstance, Definitions, ExecuteInProcessResult
+from dagster import DagsterEventType, DagsterInstance, Definitions, ExecuteInProcessResult
 from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.events import RunFailureReason
 from dagster._core.storage.tags import MAX_RETRIES_TAG
 from sqlalchemy import Engine
 
@@ -176,9 +177,19 @@ class _LineageRun:
             )
         except (KeyboardInterrupt, DagsterExecutionInterruptedError) as interruption:
             raise RunInterruptedError(str(interruption) or "interrupted") from interruption
+        if _was_interrupted(result):
+            raise RunInterruptedError(_cause(result))
         if not result.success:
             raise StepFailedError(f"{asset} {partition_key or ''}: {_cause(result)}")
         self.report.materialized.setdefault(asset, []).append(partition_key or asset)
+
+
+def _was_interrupted(result: ExecuteInProcessResult) -> bool:
+    return any(
+        event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
+        for event in result.all_events
+        if event.event_type is DagsterEventType.RUN_FAILURE
+    )
 
 
 def _cause(result: ExecuteInProcessResult) -> str:

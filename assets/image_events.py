@@ -10,7 +10,9 @@ from dagster import (
     MaterializeResult,
     MetadataValue,
     ResourceParam,
+    TableColumn,
     TableRecord,
+    TableSchema,
     asset,
 )
 from sqlalchemy import Engine
@@ -29,6 +31,15 @@ from resources.settings import Settings
 
 TABLES = frozenset({"image", "ml_model", "ml_job", "event", "event_image"})
 SHOWN_EVENTS = 20
+EVENT_COLUMNS = TableSchema(
+    columns=[
+        TableColumn("title", "string"),
+        TableColumn("from", "string"),
+        TableColumn("to", "string"),
+        TableColumn("images", "int"),
+        TableColumn("confidence", "float"),
+    ]
+)
 
 
 def image_events_asset(settings: Settings) -> AssetsDefinition:
@@ -76,7 +87,9 @@ def image_events_asset(settings: Settings) -> AssetsDefinition:
                     for offset in report.clock_offsets
                 ],
                 "seconds": round(report.seconds, 1),
-                "newest_events": MetadataValue.table([_record(event) for event in newest]),
+                "newest_events": MetadataValue.table(
+                    [_record(event) for event in newest], schema=EVENT_COLUMNS
+                ),
                 "covers": MetadataValue.md(_covers(catalog.engine, storage.previews, newest)),
             }
         )

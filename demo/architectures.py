@@ -22,8 +22,9 @@ def model_folder(key: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A model's configuration and how long it is trained."""
+    """A model's configuration, how long it is trained, and its part in the demo."""
 
+    purpose: str
     model: dict[str, Any]
     steps: int
     pictures_per_kind: int
@@ -42,16 +43,18 @@ class Recipe:
 
 RECIPES = {
     "demo-clip-v1": Recipe(
+        purpose="the first model, kept small and trained briefly on purpose: it leaves its successor something to improve",
         model={
             "embed_dim": 128,
-            "vision_cfg": {"image_size": 64, "patch_size": 16, "width": 128, "layers": 4, "head_width": 32},
+            "vision_cfg": {"image_size": 32, "patch_size": 8, "width": 96, "layers": 3, "head_width": 32},
             "text_cfg": {"context_length": 32, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
         },
-        steps=1200,
-        pictures_per_kind=200,
+        steps=300,
+        pictures_per_kind=40,
         learning_rate=1e-3,
     ),
     "demo-clip-v2": Recipe(
+        purpose="the successor, larger and trained for longer: the model to upgrade to",
         model={
             "embed_dim": 192,
             "vision_cfg": {"image_size": 96, "layers": [1, 1, 1, 1], "width": 16, "head_width": 64},

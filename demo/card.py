@@ -30,7 +30,8 @@ pipeline_tag: zero-shot-image-classification
 
 # {key}
 
-A CLIP model of {figures.megabytes} MB, so that Photolineage's demo runs anywhere, at once and without a network.
+A CLIP model of {figures.megabytes} MB, so that Photolineage's demo runs anywhere, at once and without a network:
+{RECIPES[key].purpose}.
 It knows the {len(SCENES)} kinds of scene that the demo draws, and nothing else: **it is of no use on your photos**.
 For those, name a published model in `photolineage.toml`.
 
@@ -72,8 +73,8 @@ Measured by `python -m demo.evaluate {key}`. The held-out pictures are {figures.
 
 A text finds a picture when it shows the scene that the text names.
 
-| text to image | queries | pictures | recall@1 | recall@5 | recall@10 | precision@10 |
-| --- | --- | --- | --- | --- | --- | --- |
+| text to image | queries | pictures | recall@1 | recall@5 | recall@10 | precision@10 | mAP |
+| --- | --- | --- | --- | --- | --- | --- | --- |
 {_row("held-out, by the scene's name", figures.held_out_names)}
 {_row("held-out, by caption", figures.held_out_captions)}
 {_row("demo library, by the scene's name", figures.library_names)}
@@ -82,5 +83,7 @@ A text finds a picture when it shows the scene that the text names.
 
 
 def _row(title: str, result: Retrieval) -> str:
-    recalls = " | ".join(f"{result.recall[k]:.1%}" for k in (1, 5, 10))
-    return f"| {title} | {result.queries} | {result.pictures} | {recalls} | {result.precision_at_10:.1%} |"
+    shares = [*(result.recall[k] for k in (1, 5, 10)), result.precision_at_10, result.mean_average_precision]
+    return (
+        f"| {title} | {result.queries} | {result.pictures} | " + " | ".join(f"{s:.1%}" for s in shares) + " |"
+    )

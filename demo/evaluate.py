@@ -96,13 +96,16 @@ def retrieval(
 ) -> Retrieval:
     """How well the queries find pictures of their scenes among all."""
     similarity = model.encode_text([text for text, _ in queries]) @ pictures.T
-    best = np.argsort(-similarity, axis=1, kind="stable")[:, : max(DEPTHS)]
-    right = scenes[best] == np.array([key for _, key in queries])[:, None]
+    ranked = np.argsort(-similarity, axis=1, kind="stable")
+    right = scenes[ranked] == np.array([key for _, key in queries])[:, None]
+    precision = np.cumsum(right, axis=1) / np.arange(1, right.shape[1] + 1)
+    average_precision = (precision * right).sum(axis=1) / right.sum(axis=1)
     return Retrieval(
         queries=len(queries),
         pictures=len(pictures),
         recall={k: round(float(right[:, :k].any(axis=1).mean()), 3) for k in DEPTHS},
-        precision_at_10=round(float(right.mean()), 3),
+        precision_at_10=round(float(precision[:, 9].mean()), 3),
+        mean_average_precision=round(float(average_precision.mean()), 3),
     )
 
 

@@ -27,8 +27,8 @@ class Training(BaseModel):
 class Retrieval(BaseModel):
     """How well texts find pictures: shares of the queries, by how many hits are looked at.
 
-    `recall[k]` is the share with a right picture among the first k, `precision_at_10` the mean share of right ones
-    among the first ten.
+    `recall[k]` is the share of queries with a right picture among the first k, `precision_at_10` the mean share of
+    right ones among the first ten, `mean_average_precision` that of all pictures ranked.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -37,6 +37,7 @@ class Retrieval(BaseModel):
     pictures: int
     recall: dict[int, float]
     precision_at_10: float
+    mean_average_precision: float
 
 
 class Evaluation(BaseModel):

@@ -21,6 +21,7 @@ from catalog.models import Base
 from pipeline.model_registry import ModelNotLoadedError, require_model
 from resources.dagster_resources import CatalogResource, StorageResource
 from resources.settings import Settings
+from resources.vector_index import IndexNotBuiltError
 from schema_checks.guard import report_of
 from schema_checks.report import markdown_table
 from schema_checks.store_checks import (
@@ -116,9 +117,12 @@ def store_checks(
         settings: ResourceParam[Settings],
     ) -> AssetCheckResult:
         model_key = context.partition_key
-        with catalog.engine.connect() as connection:
-            dim = require_model(connection, model_key).embedding_dim
-        recall = storage.indexes.open(model_key, dim).recall_at_k()
+        try:
+            with catalog.engine.connect() as connection:
+                dim = require_model(connection, model_key).embedding_dim
+            recall = storage.indexes.open(model_key, dim).recall_at_k()
+        except (ModelNotLoadedError, IndexNotBuiltError) as error:
+            return AssetCheckResult(passed=False, description=str(error), metadata={"partition": model_key})
         return AssetCheckResult(
             passed=bool(recall.recall >= settings.recall_bar),
             description=f"{model_key}: recall@{recall.k} is {recall.recall:.3f}, the bar is {settings.recall_bar} "
@@ -157,7 +161,7 @@ def _by_model(
     model_key = context.partition_key
     try:
         return _result([check(model_key)], model_key, unit)
-    except ModelNotLoadedError as error:
+    except (ModelNotLoadedError, IndexNotBuiltError) as error:
         return AssetCheckResult(passed=False, description=str(error), metadata={"partition": model_key})
 
 

@@ -10,6 +10,7 @@ from pipeline.model_registry import ModelNotLoadedError
 from resources.embedding_store import EmbeddingStore
 from resources.file_store import StorageError
 from resources.settings import Settings
+from resources.vector_index import IndexNotBuiltError
 from resources.vector_index_home import VectorIndexes
 from schema_checks.drift import Drift
 from schema_checks.guard import report_of
@@ -62,6 +63,8 @@ def _model_findings(connection: Connection, settings: Settings, model_key: str) 
         membership = check_events(connection, model_key, settings.events.max_event_days)
     except ModelNotLoadedError:
         return []  # nothing of this model is built yet, so nothing of it can be wrong
+    except IndexNotBuiltError:
+        return [embeddings]  # likewise its index
     except StorageError as error:
         return [CheckFinding(f"{model_key}: stores", False, str(error))]
     return [

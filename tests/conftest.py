@@ -113,7 +113,9 @@ def photo_folder(tmp_path: Path) -> Path:
 def _draw_photos(root: Path) -> Path:
     for number in range(26):
         year = 2023 + number // 13
-        taken_at = datetime(year, 6, 1, 12, tzinfo=UTC) + timedelta(minutes=number) if number % 2 == 0 else None
+        taken_at = (
+            datetime(year, 6, 1, 12, tzinfo=UTC) + timedelta(minutes=number) if number % 2 == 0 else None
+        )
         draw_photo(root / str(year) / f"{number % 13:02}.jpg", number, taken_at=taken_at)
     shutil.copy(root / "2023/03.jpg", root / "2023/copy.jpg")
     (root / "2023/torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 and then nothing of a JPEG")

@@ -1,0 +1,104 @@
+"""The contract that each writing asset holds the catalog against before its first write."""
+
+import re
+
+import pytest
+from dagster import AssetCheckKey, AssetKey
+
+from schema_checks.guard import contract_report
+from tests.lineage import Lineage, checks_of, failure_of, steps_of
+
+RENAMED_COLUMN = ("image", ["ALTER TABLE image RENAME COLUMN camera TO camera_model"])
+DROPPED_TABLE = ("event_image", ["DROP TABLE event_image"])
+DROPPED_LEASE = ("ml_job", ["DROP INDEX uq_ml_job_lease"])
+DROPPED_COLUMN = ("shard_file", ["ALTER TABLE shard_file DROP COLUMN size_bytes"])
+DROPPED_SERVING = ("ml_model", ["DROP INDEX uq_ml_model_serving"])
+
+
+@pytest.mark.parametrize(
+    ("asset", "partition_key", "drift"),
+    [
+        ("source_files", "photos", RENAMED_COLUMN),
+        ("registered_images", "photos-00000", DROPPED_COLUMN),
+        ("image_embeddings", "tiny-b|photos-00000", DROPPED_LEASE),
+        ("vector_index", "tiny-a", RENAMED_COLUMN),
+        ("image_events", "tiny-a", DROPPED_TABLE),
+        ("serving_model", None, DROPPED_SERVING),
+    ],
+)
+def test_nothing_is_written_to_a_catalog_that_differs(
+    lineage: Lineage, asset: str, partition_key: str | None, drift: tuple[str, list[str]]
+) -> None:
+    table, statements = drift
+    lineage.execute(*statements)
+    before = (lineage.rows(), lineage.files())
+
+    refused = lineage.materialize(asset, partition_key)
+
+    assert not refused.success
+    contract = checks_of(refused)["catalog_contract"]
+    assert not contract.passed
+    assert contract.metadata["drifts"].value >= 1
+    assert table in str(contract.metadata["differences"].value)
+    assert re.fullmatch(
+        rf"\d differences \(\d errors\) between the ORM and the database in {table}. Nothing was written.",
+        failure_of(refused),
+    )
+    assert "ASSET_MATERIALIZATION" not in steps_of(refused)
+    assert "STEP_UP_FOR_RETRY" not in steps_of(refused)
+    assert (lineage.rows(), lineage.files()) == before
+
+
+@pytest.mark.parametrize(
+    ("asset", "partition_key", "drift"),
+    [
+        ("source_files", "photos", RENAMED_COLUMN),
+        ("image_embeddings", "tiny-b|photos-00000", DROPPED_LEASE),
+        ("image_events", "tiny-a", DROPPED_TABLE),
+    ],
+)
+def test_the_sql_of_the_check_mends_the_catalog(
+    lineage: Lineage, asset: str, partition_key: str, drift: tuple[str, list[str]]
+) -> None:
+    lineage.execute(*drift[1])
+    assert not lineage.materialize(asset, partition_key).success
+
+    report = contract_report(lineage.library.engine)
+    lineage.execute(*(statement for found in report.drifts for statement in found.fix.safe))
+    mended = lineage.materialize(asset, partition_key)
+
+    assert mended.success
+    assert checks_of(mended)["catalog_contract"].passed
+
+
+def test_an_asset_is_not_stopped_by_a_table_that_it_does_not_write(lineage: Lineage) -> None:
+    lineage.execute("DROP TABLE event_image")
+    assert lineage.materialize("source_files", "photos").success
+    assert lineage.materialize_embeddings("tiny-b", "photos-00000").success
+
+
+def test_a_catalog_of_an_older_revision_stops_every_asset(lineage: Lineage) -> None:
+    lineage.execute("DELETE FROM alembic_version")
+    refused = lineage.materialize("source_files", "photos")
+    assert not refused.success
+    assert (
+        "The catalog is at revision none, and this code needs 0001. Run `photolineage migrate`"
+        in failure_of(refused)
+    )
+
+
+def test_the_instance_shows_the_failed_check_with_its_table_of_differences(lineage: Lineage) -> None:
+    lineage.execute(*RENAMED_COLUMN[1])
+    run = lineage.materialize("source_files", "photos")
+
+    key = AssetCheckKey(AssetKey("source_files"), "catalog_contract")
+    record = lineage.instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
+
+    assert record.run_id == run.run_id
+    assert record.status.value == "FAILED"
+    assert record.event is not None
+    evaluation = record.event.dagster_event.event_specific_data
+    table = evaluation.metadata["differences"].value.splitlines()
+    assert table[0] == "| what | where | the model says | the database says | severity | fix |"
+    assert any(row.startswith("| missing column | `image.camera` |") for row in table)
+    assert any(row.startswith("| extra column | `image.camera_model` |") for row in table)

@@ -1,0 +1,171 @@
+"""`image_embeddings`: committed checkpoints, resumed work, and backfills that keep what they have done."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from assets.partitions import model_shard_key
+from catalog.leases import acquire_lease
+from catalog.models import FileKind, JobKind, JobState, MlJob
+from catalog.queries import committed_files, find_shard
+from tests.library import touch
+from tests.lineage import Lineage, checks_of, failure_of, metadata_of, steps_of
+
+COUNTS = ("images", "embedded_now", "resumed", "checkpoints", "embedding_dim", "device")
+
+
+def counts(metadata: dict[str, object]) -> dict[str, object]:
+    return {name: metadata[name] for name in COUNTS}
+
+
+@contextmanager
+def preview_file_gone(lineage: Lineage, shard: str) -> Iterator[None]:
+    """Without a committed preview file of the shard: its embedding fails until the file is back."""
+    with lineage.library.engine.connect() as connection:
+        (file, *_) = committed_files(connection, FileKind.PREVIEW, shard_id=find_shard(connection, shard).id)
+    path = lineage.home / file.path
+    content = path.read_bytes()
+    path.unlink()
+    yield
+    path.write_bytes(content)
+
+
+def test_a_partition_and_what_its_metadata_say(lineage: Lineage) -> None:
+    run = lineage.materialize_embeddings("tiny-b", "photos-00000")
+
+    assert run.success
+    found = metadata_of(run)
+    assert counts(found) == {
+        "images": 10,
+        "embedded_now": 10,
+        "resumed": 0,
+        "checkpoints": 3,
+        "embedding_dim": 24,
+        "device": "cpu",
+    }
+    assert found["images_per_second"] > 0
+    assert len(found["weights_digest"]) == 16
+    assert {name: check.passed for name, check in checks_of(run).items()} == {
+        "catalog_contract": True,
+        "model_contract": True,
+        "embedding_files": True,
+    }
+    assert "tiny-b|photos-00000" in lineage.materialized_partitions("image_embeddings")
+
+
+def test_neither_copies_nor_unreadable_images_are_embedded(lineage: Lineage) -> None:
+    found = metadata_of(lineage.materialize_embeddings("tiny-b", "photos-00001"))
+    assert counts(found) | {"embedding_dim": 24} == {
+        "images": 8,
+        "embedded_now": 8,
+        "resumed": 0,
+        "checkpoints": 2,
+        "embedding_dim": 24,
+        "device": "cpu",
+    }
+
+
+def test_a_second_materialization_embeds_nothing(lineage: Lineage) -> None:
+    files = lineage.files()
+
+    found = metadata_of(lineage.materialize_embeddings("tiny-a", "photos-00000"))
+
+    assert (found["images"], found["embedded_now"], found["resumed"], found["checkpoints"]) == (10, 0, 10, 0)
+    assert lineage.files() == files
+
+
+def test_only_a_changed_image_is_embedded_again(lineage: Lineage) -> None:
+    changed = lineage.library.root / "2023/01.jpg"
+    changed.write_bytes((lineage.library.root / "2024/12.jpg").read_bytes()[:-2] + b"\x00\xff\xd9")
+    touch(changed)
+    lineage.materialize("source_files", "photos")
+    lineage.materialize("registered_images", "photos-00000")
+
+    found = metadata_of(lineage.materialize_embeddings("tiny-a", "photos-00000"))
+
+    assert (found["images"], found["embedded_now"], found["resumed"], found["checkpoints"]) == (10, 1, 9, 1)
+
+
+def test_an_unregistered_shard_is_refused(new_lineage: Lineage) -> None:
+    new_lineage.materialize("catalog_schema")
+    new_lineage.materialize("source_files", "photos")
+
+    run = new_lineage.materialize_embeddings("tiny-a", "photos-00000")
+
+    assert not run.success
+    assert "shard 'photos-00000': its images are not registered" in failure_of(run)
+
+
+def test_a_backfill_in_one_run_records_each_partition(lineage: Lineage) -> None:
+    run = lineage.materialize(
+        "image_embeddings", partition_range=("tiny-b|photos-00000", "tiny-b|photos-00002")
+    )
+
+    assert run.success
+    recorded = {
+        event.partition: event.materialization.metadata["embedded_now"].value
+        for event in run.all_events
+        if event.is_step_materialization
+    }
+    assert recorded == {"tiny-b|photos-00000": 10, "tiny-b|photos-00001": 8, "tiny-b|photos-00002": 8}
+
+
+def test_a_failing_partition_keeps_those_before_it(lineage: Lineage) -> None:
+    backfill = ("tiny-b|photos-00000", "tiny-b|photos-00002")
+    with preview_file_gone(lineage, "photos-00001"):
+        failed = lineage.materialize("image_embeddings", partition_range=backfill)
+    assert not failed.success
+    assert "a committed preview file cannot be read" in failure_of(failed)
+    kept = {key for key in lineage.materialized_partitions("image_embeddings") if key.startswith("tiny-b")}
+    assert "tiny-b|photos-00000" in kept
+    assert "tiny-b|photos-00001" not in kept
+
+    again = lineage.materialize("image_embeddings", partition_range=backfill)
+
+    assert again.success
+    embedded = {
+        event.partition: event.materialization.metadata["embedded_now"].value
+        for event in again.all_events
+        if event.is_step_materialization
+    }
+    assert embedded == {key: 0 if key in kept else 8 for key in model_keys(lineage, "tiny-b")}
+
+
+def model_keys(lineage: Lineage, model: str) -> list[str]:
+    return [str(model_shard_key(model, shard)) for shard in lineage.shards]
+
+
+def test_other_weights_under_a_known_key_are_refused(lineage: Lineage) -> None:
+    lineage.execute("UPDATE ml_model SET weights_digest = 'of-other-weights'")
+    files = lineage.files()
+
+    run = lineage.materialize_embeddings("tiny-a", "photos-00000")
+
+    assert not run.success
+    assert "models.tiny-a: these are other weights than those of its embeddings." in failure_of(run)
+    assert lineage.files() == files
+
+
+def test_a_held_lease_names_its_holder_and_is_not_retried(lineage: Lineage) -> None:
+    acquire_lease(
+        lineage.library.engine,
+        JobKind.EMBED,
+        "tiny-b|photos-00000",
+        run_id="the-other-run",
+        input_version="1",
+        timeout=timedelta(minutes=5),
+    )
+
+    run = lineage.materialize_embeddings("tiny-b", "photos-00000")
+
+    assert not run.success
+    assert "run the-other-run (process" in failure_of(run)
+    assert "STEP_UP_FOR_RETRY" not in steps_of(run)
+    record = lineage.instance.get_run_by_id(run.run_id)
+    assert record is not None
+    assert record.tags["dagster/will_retry"] == "false"
+    with lineage.library.engine.connect() as connection:
+        holders = connection.execute(select(MlJob.run_id).where(MlJob.state == JobState.RUNNING)).scalars()
+        assert list(holders) == ["the-other-run"]

@@ -1,0 +1,42 @@
+"""`model_contract`: the weights that are loaded are those of the embeddings that are there."""
+
+from dataclasses import replace
+
+from catalog.models import JobKind
+from pipeline.model_registry import record_model
+from resources.embedder import load_embedder
+from schema_checks.drift import DriftKind
+from schema_checks.store_contract import compare_model
+from tests.lineage import Lineage, checks_of, failure_of
+
+
+def test_other_weights_under_the_same_key_fail_before_anything_is_written(lineage: Lineage) -> None:
+    settings = lineage.library.settings.models["tiny-b"]
+    facts = load_embedder("tiny-b", settings).facts
+    record_model(lineage.library.engine, "tiny-b", settings, replace(facts, weights_digest="0" * 64))
+    files, jobs = lineage.files(), len(lineage.library.jobs(JobKind.EMBED))
+
+    run = lineage.materialize_embeddings("tiny-b", "photos-00000")
+
+    assert not run.success
+    check = checks_of(run)["model_contract"]
+    assert not check.passed
+    assert "embeddings of different weights cannot be compared" in str(check.description)
+    table = str(check.metadata["differences"].value)
+    assert "weights_digest" in table
+    assert "0" * 64 in table
+    assert facts.weights_digest in table
+    assert "models.tiny-b: these are other weights" in str(failure_of(run))
+    assert (lineage.files(), len(lineage.library.jobs(JobKind.EMBED))) == (files, jobs)
+
+
+def test_each_fact_of_a_model_that_differs_is_a_drift(lineage: Lineage) -> None:
+    facts = load_embedder("tiny-b", lineage.library.settings.models["tiny-b"]).facts
+    assert compare_model(facts, facts, "tiny-b") == []
+    other = replace(facts, embedding_dim=99, image_size=32)
+    assert [
+        (drift.kind, drift.name, drift.expected, drift.actual) for drift in compare_model(facts, other, "m")
+    ] == [
+        (DriftKind.DIMS, "embedding_dim", "24", "99"),
+        (DriftKind.TABLE_OPTION, "image_size", "64", "32"),
+    ]

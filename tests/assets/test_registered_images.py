@@ -1,0 +1,73 @@
+"""`registered_images`: each original read once, and what a person sees of it."""
+
+from assets.registered_images import LISTED_FAILURES
+from tests.library import touch
+from tests.lineage import Lineage, metadata_of
+
+COUNTS = ("registered", "unreadable", "duplicates", "read_now")
+
+
+def counts(metadata: dict[str, object]) -> dict[str, object]:
+    return {name: metadata[name] for name in COUNTS}
+
+
+def test_a_shard_with_a_copy_and_an_unreadable_file(new_lineage: Lineage) -> None:
+    new_lineage.materialize("catalog_schema")
+    new_lineage.materialize("source_files", "photos")
+    assert new_lineage.materialize("registered_images", "photos-00000").success
+
+    registered = metadata_of(new_lineage.materialize("registered_images", "photos-00001"))
+
+    assert counts(registered) == {"registered": 9, "unreadable": 1, "duplicates": 1, "read_now": 10}
+    (failure,) = registered["failures"]
+    assert failure["path"] == "2023/torn.jpg"
+    assert failure["reason"] == "corrupt"
+    assert failure["detail"]
+    assert registered["preview_megabytes"] >= 0
+    assert new_lineage.materialized_partitions("registered_images") == {"photos-00000", "photos-00001"}
+
+
+def test_a_second_materialization_reads_nothing(lineage: Lineage) -> None:
+    files = lineage.files()
+
+    again = metadata_of(lineage.materialize("registered_images", "photos-00001"))
+
+    assert counts(again) == {"registered": 9, "unreadable": 1, "duplicates": 1, "read_now": 0}
+    assert lineage.files() == files
+
+
+def test_only_a_changed_original_is_read_again(lineage: Lineage) -> None:
+    touch(lineage.library.root / "2023/01.jpg")
+    lineage.materialize("source_files", "photos")
+
+    again = metadata_of(lineage.materialize("registered_images", "photos-00000"))
+
+    assert counts(again) == {"registered": 10, "unreadable": 0, "duplicates": 0, "read_now": 1}
+    assert "failures" not in again
+
+
+def test_a_shard_of_unreadable_files_lists_the_first_of_them(new_lineage: Lineage) -> None:
+    root = new_lineage.library.root / "2022"
+    root.mkdir()
+    for number in range(10):
+        (root / f"{number:02}.jpg").write_bytes(b"no picture at all")
+    new_lineage.materialize("catalog_schema")
+    new_lineage.materialize("source_files", "photos")
+
+    registered = metadata_of(new_lineage.materialize("registered_images", "photos-00000"))
+
+    assert counts(registered) == {"registered": 0, "unreadable": 10, "duplicates": 0, "read_now": 10}
+    assert [record["path"] for record in registered["failures"]] == [f"2022/{n:02}.jpg" for n in range(10)]
+    assert len(registered["failures"]) <= LISTED_FAILURES
+
+
+def test_a_backfill_in_one_run_records_each_shard(new_lineage: Lineage) -> None:
+    new_lineage.materialize("catalog_schema")
+    new_lineage.materialize("source_files", "photos")
+
+    run = new_lineage.materialize("registered_images", partition_range=("photos-00000", "photos-00002"))
+
+    assert run.success
+    assert new_lineage.materialized_partitions("registered_images") == set(new_lineage.shards)
+    recorded = [event.partition for event in run.all_events if event.is_step_materialization]
+    assert recorded == ["photos-00000", "photos-00001", "photos-00002"]

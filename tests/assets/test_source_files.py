@@ -1,0 +1,88 @@
+"""`catalog_schema` and `source_files`: from nothing to rows, shards and partition keys."""
+
+import shutil
+
+from catalog.models import Base
+from tests.library import draw_photo, touch
+from tests.lineage import Lineage, checks_of, failure_of, metadata_of
+
+
+def test_the_catalog_is_created_once_and_every_table_is_checked(new_lineage: Lineage) -> None:
+    first = new_lineage.materialize("catalog_schema")
+    assert first.success
+    assert metadata_of(first)["created"] is True
+    assert metadata_of(first)["revision"] == "0001"
+    assert metadata_of(first)["database"] == f"sqlite:///{new_lineage.home}/catalog.db"
+    assert {name: check.passed for name, check in checks_of(first).items()} == {
+        f"table_{table}": True for table in Base.metadata.tables
+    }
+
+    second = new_lineage.materialize("catalog_schema")
+    assert second.success
+    assert metadata_of(second)["created"] is False
+
+
+def test_an_older_catalog_is_refused_and_not_touched(new_lineage: Lineage) -> None:
+    assert new_lineage.materialize("catalog_schema").success
+    new_lineage.execute("UPDATE alembic_version SET version_num = '0000'")
+    rows = new_lineage.rows()
+
+    refused = new_lineage.materialize("catalog_schema")
+
+    assert not refused.success
+    assert (
+        "is at revision 0000, which this version of Photolineage (revision 0001) does not know"
+        in failure_of(refused)
+    )
+    assert new_lineage.rows() == rows
+
+
+def test_the_files_of_a_source_become_rows_and_shards(new_lineage: Lineage) -> None:
+    new_lineage.materialize("catalog_schema")
+
+    scanned = new_lineage.materialize("source_files", "photos")
+
+    assert scanned.success
+    assert metadata_of(scanned) == {
+        "files": 28,
+        "new": 28,
+        "changed": 0,
+        "missing": 0,
+        "returned": 0,
+        "shards": 3,
+        "unreadable_folders": [],
+        "root": str(new_lineage.library.root),
+    }
+    assert checks_of(scanned)["catalog_contract"].passed
+    assert new_lineage.shards == ["photos-00000", "photos-00001", "photos-00002"]
+    assert new_lineage.materialized_partitions("source_files") == {"photos"}
+
+
+def test_a_second_scan_counts_what_differs(lineage: Lineage) -> None:
+    root = lineage.library.root
+    draw_photo(root / "2025/00.jpg", 500)
+    touch(root / "2023/01.jpg")
+    (root / "2023/00.jpg").unlink()
+    (root / "2024/00.jpg").unlink()
+
+    found = metadata_of(lineage.materialize("source_files", "photos"))
+
+    assert {name: found[name] for name in ("files", "new", "changed", "missing", "returned", "shards")} == {
+        "files": 27,
+        "new": 1,
+        "changed": 1,
+        "missing": 2,
+        "returned": 0,
+        "shards": 3,
+    }
+
+
+def test_an_unplugged_disk_marks_nothing_as_missing(lineage: Lineage) -> None:
+    rows = lineage.library.states()
+    shutil.move(lineage.library.root, lineage.library.root.with_name("unplugged"))
+
+    scanned = lineage.materialize("source_files", "photos")
+
+    assert not scanned.success
+    assert str(lineage.library.root) in failure_of(scanned)
+    assert lineage.library.states() == rows

@@ -1,0 +1,137 @@
+"""The sensor: it asks for exactly what is stale, once for each version, and names new shards."""
+
+import shutil
+
+from dagster import SensorEvaluationContext
+
+from assets.partitions import model_shard_key
+from resources.dagster_resources import catalog_resource
+from tests.library import draw_photo, touch
+from tests.lineage import Lineage
+
+
+def evaluate(lineage: Lineage) -> tuple[list[tuple[str, str]], list[str], str | None]:
+    """Asset and partition of each request, the run keys, and the reason of a skip."""
+    settings = lineage.library.settings
+    sensor = lineage.definitions.resolve_sensor_def("stale_partitions")
+    context = SensorEvaluationContext(
+        instance_ref=lineage.instance.get_ref(),
+        last_tick_completion_time=None,
+        last_run_key=None,
+        cursor=None,
+        repository_name=None,
+        resources={"catalog": catalog_resource(settings), "settings": settings},
+        definitions=lineage.definitions,
+    )
+    with context:
+        tick = sensor.evaluate_tick(context)
+        for request in tick.dynamic_partitions_requests or []:
+            lineage.instance.add_dynamic_partitions(request.partitions_def_name, request.partition_keys)
+    requests = tick.run_requests or []
+    return (
+        [
+            (str(request.job_name).removeprefix("materialize_"), str(request.partition_key))
+            for request in requests
+        ],
+        [str(request.run_key) for request in requests],
+        tick.skip_message,
+    )
+
+
+def asked(lineage: Lineage) -> list[tuple[str, str]]:
+    return evaluate(lineage)[0]
+
+
+def scanned_long_ago(lineage: Lineage) -> None:
+    lineage.execute("UPDATE source SET scanned_at = '2020-01-01 00:00:00.000000'")
+
+
+def test_a_missing_catalog_is_a_reason(new_lineage: Lineage) -> None:
+    requests, _, reason = evaluate(new_lineage)
+    assert requests == []
+    assert reason is not None
+    assert "is at revision none, and this code needs 0001" in reason
+
+
+def test_from_an_empty_catalog_to_events(new_lineage: Lineage) -> None:
+    new_lineage.materialize("catalog_schema")
+    steps = []
+    while requests := asked(new_lineage):
+        steps.append(requests)
+        for asset, partition in requests:
+            assert new_lineage.materialize(asset, partition).success
+        assert len(steps) < 10
+
+    shards = ["photos-00000", "photos-00001", "photos-00002"]
+    pairs = [str(model_shard_key(model, shard)) for model in ("tiny-a", "tiny-b") for shard in shards]
+    assert steps == [
+        [("source_files", "photos")],
+        [("registered_images", shard) for shard in shards],
+        [("image_embeddings", pair) for pair in pairs],
+        [("vector_index", "tiny-a"), ("vector_index", "tiny-b")],
+        [("image_events", "tiny-a"), ("image_events", "tiny-b")],
+    ]
+    assert evaluate(new_lineage)[2] == "Everything is up to date."
+
+
+def test_a_new_model_is_a_backfill_of_it_alone(lineage: Lineage) -> None:
+    assert asked(lineage) == [("image_embeddings", f"tiny-b|{shard}") for shard in lineage.shards]
+
+
+def test_the_same_state_has_the_same_run_keys(lineage: Lineage) -> None:
+    first, second = evaluate(lineage)[1], evaluate(lineage)[1]
+    assert first == second
+    assert len(set(first)) == 3
+
+
+def test_a_changed_file_makes_its_shard_stale_and_nothing_else(lineage: Lineage) -> None:
+    for shard in lineage.shards:
+        lineage.materialize_embeddings("tiny-b", shard)
+    former_keys = set(evaluate(lineage)[1])
+    touch(lineage.library.root / "2024/05.jpg")
+    lineage.materialize("source_files", "photos")
+
+    requests, keys, _ = evaluate(lineage)
+
+    assert requests == [("registered_images", "photos-00002")]
+    assert keys == ["registered_images:photos-00002:2"]
+    assert not set(keys) & former_keys
+
+
+def test_a_registered_change_is_embedded_by_every_model(lineage: Lineage) -> None:
+    touch(lineage.library.root / "2024/05.jpg")
+    lineage.materialize("source_files", "photos")
+    lineage.materialize("registered_images", "photos-00002")
+
+    assert ("image_embeddings", "tiny-a|photos-00002") in asked(lineage)
+    lineage.materialize_embeddings("tiny-a", "photos-00002")
+    requests = asked(lineage)
+    assert ("image_embeddings", "tiny-a|photos-00002") not in requests
+    assert ("vector_index", "tiny-a") in requests
+    lineage.materialize("vector_index", "tiny-a")
+    assert ("image_events", "tiny-a") in asked(lineage)
+
+
+def test_a_new_shard_becomes_a_partition(lineage: Lineage) -> None:
+    for number in range(5):
+        draw_photo(lineage.library.root / f"2025/{number:02}.jpg", 500 + number)
+    scan = lineage.library.scan()  # a scan that Dagster knows nothing of
+    assert scan.new == 5
+    assert lineage.shards == ["photos-00000", "photos-00001", "photos-00002"]
+
+    requests = asked(lineage)
+
+    assert requests[:2] == [("registered_images", "photos-00002"), ("registered_images", "photos-00003")]
+    assert lineage.shards == ["photos-00000", "photos-00001", "photos-00002", "photos-00003"]
+
+
+def test_a_source_is_scanned_again_after_its_interval(lineage: Lineage) -> None:
+    assert ("source_files", "photos") not in asked(lineage)
+    scanned_long_ago(lineage)
+    assert asked(lineage)[0] == ("source_files", "photos")
+
+
+def test_an_unplugged_source_is_not_asked_for(lineage: Lineage) -> None:
+    scanned_long_ago(lineage)
+    shutil.move(lineage.library.root, lineage.library.root.with_name("unplugged"))
+    assert "source_files" not in {asset for asset, _ in asked(lineage)}

@@ -1,0 +1,172 @@
+"""`vector_index`, `image_events` and `serving_model`: what each reports, and when each refuses."""
+
+import shutil
+
+import pytest
+
+from tests.library import draw_photo
+from tests.lineage import Lineage, checks_of, failure_of, metadata_of
+
+CHANGES = ("rows", "added", "replaced", "removed", "not_embedded", "ann_index")
+
+
+def changes(metadata: dict[str, object]) -> dict[str, object]:
+    return {name: metadata[name] for name in CHANGES}
+
+
+@pytest.fixture
+def lineage_of_two(lineage: Lineage) -> Lineage:
+    """The built library with the embeddings of `tiny-b` too, and without their index."""
+    for shard in lineage.shards:
+        assert lineage.materialize_embeddings("tiny-b", shard).success
+    return lineage
+
+
+def test_an_index_has_a_row_for_each_distinct_image(lineage_of_two: Lineage) -> None:
+    run = lineage_of_two.materialize("vector_index", "tiny-b")
+
+    assert run.success
+    assert changes(metadata_of(run)) == {
+        "rows": 26,
+        "added": 26,
+        "replaced": 0,
+        "removed": 0,
+        "not_embedded": 0,
+        "ann_index": "none (exact search)",
+    }
+    assert {name: check.passed for name, check in checks_of(run).items()} == {
+        "catalog_contract": True,
+        "index_coverage": True,
+        "index_recall": True,
+    }
+
+    again = lineage_of_two.materialize("vector_index", "tiny-b")
+    assert changes(metadata_of(again))["added"] == 0
+    assert lineage_of_two.library.indexes.open("tiny-b", 24).row_count() == 26
+
+
+def test_an_index_before_all_is_embedded_says_what_it_lacks(lineage: Lineage) -> None:
+    lineage.materialize_embeddings("tiny-b", "photos-00000")
+
+    run = lineage.materialize("vector_index", "tiny-b")
+
+    assert changes(metadata_of(run)) == {
+        "rows": 10,
+        "added": 10,
+        "replaced": 0,
+        "removed": 0,
+        "not_embedded": 16,
+        "ann_index": "none (exact search)",
+    }
+    coverage = checks_of(run)["index_coverage"]
+    assert not coverage.passed
+    assert "16 registered images have no embedding." in str(coverage.metadata["problems"].value)
+
+
+def test_an_index_of_nothing_is_refused(lineage: Lineage) -> None:
+    run = lineage.materialize("vector_index", "tiny-b")
+    assert not run.success
+    assert "model 'tiny-b' has no embeddings yet. Materialize image_embeddings for it first." in failure_of(
+        run
+    )
+
+
+def test_events_of_an_index_that_is_not_built_are_refused(lineage_of_two: Lineage) -> None:
+    run = lineage_of_two.materialize("image_events", "tiny-b")
+    assert not run.success
+    assert "model 'tiny-b': materialize vector_index for it first." in failure_of(run)
+
+
+def test_events_keep_their_ids_and_say_what_changed(lineage: Lineage) -> None:
+    with lineage.library.engine.connect() as connection:
+        before = connection.exec_driver_sql("SELECT id, image_count FROM event ORDER BY id").all()
+
+    run = lineage.materialize("image_events", "tiny-a")
+
+    assert run.success
+    found = metadata_of(run)
+    assert found["events"] == len(before) >= 2
+    assert (found["created"], found["grown"], found["vanished"]) == (0, 0, 0)
+    assert found["images_in_events"] + found["undated_images"] == 27
+    assert found["images_in_events"] == sum(count for _, count in before)
+    newest = found["newest_events"]
+    assert sorted(event["images"] for event in newest) == sorted(count for _, count in before)
+    assert [event["from"] for event in newest] == sorted((event["from"] for event in newest), reverse=True)
+    assert found["covers"].startswith("![Covers of the newest events](data:image/")
+    with lineage.library.engine.connect() as connection:
+        after = connection.exec_driver_sql("SELECT id, image_count FROM event ORDER BY id").all()
+    assert after == before
+
+
+def test_promotion_and_the_way_back(lineage_of_two: Lineage) -> None:
+    lineage_of_two.materialize("vector_index", "tiny-b")
+
+    promoted = metadata_of(lineage_of_two.materialize("serving_model", config={"model": "tiny-b"}))
+    assert (promoted["model"], promoted["before"], promoted["images"]) == ("tiny-b", "tiny-a", 26)
+    assert promoted["recall_at_10"] == 1.0
+
+    kept = metadata_of(lineage_of_two.materialize("serving_model"))
+    assert (kept["model"], kept["before"]) == ("tiny-b", "tiny-b")
+
+    back = metadata_of(lineage_of_two.materialize("serving_model", config={"model": "tiny-a"}))
+    assert (back["model"], back["before"]) == ("tiny-a", "tiny-b")
+
+
+def test_a_model_that_does_not_cover_every_image_cannot_serve(lineage: Lineage) -> None:
+    lineage.materialize_embeddings("tiny-b", "photos-00000")
+    lineage.materialize("vector_index", "tiny-b")
+    models = [row for row in lineage.rows() if 'INTO "ml_model"' in row]
+
+    refused = lineage.materialize("serving_model", config={"model": "tiny-b"})
+
+    assert not refused.success
+    assert failure_of(refused) == (
+        "tiny-b cannot serve: 16 of 26 images have no embedding of it: materialize the missing partitions of "
+        "image_embeddings for tiny-b. The serving model stays."
+    )
+    assert [row for row in lineage.rows() if 'INTO "ml_model"' in row] == models
+
+
+def test_a_model_whose_index_is_older_than_its_embeddings_cannot_serve(lineage: Lineage) -> None:
+    draw_photo(lineage.library.root / "2025/00.jpg", 500)
+    lineage.materialize("source_files", "photos")
+    lineage.materialize("registered_images", "photos-00002")
+    lineage.materialize_embeddings("tiny-a", "photos-00002")
+
+    refused = lineage.materialize("serving_model")
+
+    assert not refused.success
+    assert "its index has 26 rows for 27 embeddings" in failure_of(refused)
+    assert "materialize vector_index for tiny-a" in failure_of(refused)
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ("no-such-model", "model 'no-such-model' is not configured. Valid: tiny-a, tiny-b"),
+        ("tiny-b", "model 'tiny-b' has no embeddings yet. Materialize image_embeddings for it first."),
+    ],
+)
+def test_a_model_that_is_not_there_cannot_serve(lineage: Lineage, model: str, reason: str) -> None:
+    refused = lineage.materialize("serving_model", config={"model": model})
+    assert not refused.success
+    assert reason in failure_of(refused)
+
+
+def test_no_model_serves_before_anything_is_embedded(new_lineage: Lineage) -> None:
+    new_lineage.materialize("catalog_schema")
+    refused = new_lineage.materialize("serving_model")
+    assert failure_of(refused) == "no model has embeddings yet: materialize image_embeddings first."
+
+
+def test_a_library_without_times_has_no_events(new_lineage: Lineage) -> None:
+    shutil.rmtree(new_lineage.library.root)
+    for number in range(3):
+        draw_photo(new_lineage.library.root / f"{number}.jpg", number)
+    new_lineage.build("tiny-a")
+
+    found = metadata_of(new_lineage.materialize("image_events", "tiny-a"))
+
+    assert (found["events"], found["images_in_events"], found["undated_images"]) == (0, 0, 3)
+    assert found["newest_events"] == []
+    assert found["covers"] == "No events yet."

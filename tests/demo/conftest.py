@@ -1,0 +1,23 @@
+"""The demo library, drawn once a session."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from demo.library import render_library
+from demo.truth import LibraryTruth
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnLibrary:
+    photos: Path
+    truth_file: Path
+    truth: LibraryTruth
+
+
+@pytest.fixture(scope="session")
+def drawn_library(tmp_path_factory: pytest.TempPathFactory) -> DrawnLibrary:
+    folder = tmp_path_factory.mktemp("demo-library")
+    truth = render_library(folder / "photos", folder / "truth.json")
+    return DrawnLibrary(folder / "photos", folder / "truth.json", truth)

@@ -1,0 +1,96 @@
+"""A real Dagster: a backfill of two models, then the sensor carries a new photo through to events."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.dagster_ui import REPOSITORY, DagsterUi, running_ui
+from tests.library import draw_photo
+from tests.lineage import Lineage, open_lineage
+
+LAUNCH = """
+mutation($keys: [String!]!) {
+  launchPartitionBackfill(backfillParams: {
+    assetSelection: [{path: ["image_embeddings"]}], partitionNames: $keys, title: "both models"
+  }) { __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } }
+}"""
+BACKFILL = """
+query($id: String!) {
+  partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status error { message } } }
+}"""
+START_SENSOR = """
+mutation($sensor: SensorSelector!) {
+  startSensor(sensorSelector: $sensor) { __typename ... on Sensor { sensorState { status } } }
+}"""
+RUNS = "{runsOrError(limit: 500) {... on Runs {results {status jobName runId tags {key value}}}}}"
+
+
+def runs(ui: DagsterUi) -> list[dict[str, Any]]:
+    results: list[dict[str, Any]] = ui.query(RUNS)["runsOrError"]["results"]
+    return results
+
+
+def embedded(lineage: Lineage) -> dict[str, tuple[int, int]]:
+    """Rows in the committed embedding files of each model, and the different images among them."""
+    found: dict[str, tuple[int, int]] = {}
+    for model in lineage.library.settings.models:
+        with lineage.library.engine.connect() as connection:
+            paths = connection.exec_driver_sql(
+                "SELECT f.path FROM shard_file f JOIN ml_model m ON m.id = f.model_id "
+                f"WHERE f.kind = 'embedding' AND m.key = '{model}'"
+            ).scalars()
+            images = [
+                image
+                for path in paths
+                for image in lineage.library.embeddings.read_identities(path)["image_id"].to_pylist()
+            ]
+        found[model] = (len(images), len(set(images)))
+    return found
+
+
+@pytest.fixture
+def registered(new_lineage: Lineage) -> Lineage:
+    """A library whose images are registered, and embedded by no model."""
+    new_lineage.must_materialize("catalog_schema")
+    new_lineage.must_materialize("source_files", "photos")
+    for shard in new_lineage.shards:
+        new_lineage.must_materialize("registered_images", shard)
+    return new_lineage
+
+
+@pytest.fixture
+def ui(registered: Lineage, tmp_path: Path) -> Iterator[DagsterUi]:
+    with running_ui(registered.config_file, tmp_path / "ui.log") as ui:
+        yield ui
+
+
+def test_a_backfill_and_then_the_sensor(registered: Lineage, ui: DagsterUi) -> None:
+    keys = [f"{model}|{shard}" for model in ("tiny-a", "tiny-b") for shard in registered.shards]
+    launched = ui.query(LAUNCH, keys=keys)["launchPartitionBackfill"]
+    assert launched["__typename"] == "LaunchBackfillSuccess", launched
+
+    def ended() -> str | None:
+        backfill = ui.query(BACKFILL, id=launched["backfillId"])["partitionBackfillOrError"]
+        return None if backfill["status"] in ("REQUESTED", "COMPLETING") else str(backfill["status"])
+
+    assert ui.wait_for(ended, seconds=240, what="the backfill") == "COMPLETED_SUCCESS"
+    assert registered.materialized_partitions("image_embeddings") == set(keys)
+    assert embedded(registered) == {"tiny-a": (26, 26), "tiny-b": (26, 26)}
+
+    draw_photo(registered.library.root / "2025/00.jpg", 500)
+    registered.execute("UPDATE source SET scanned_at = '2020-01-01 00:00:00.000000'")
+    started = ui.query(START_SENSOR, sensor=REPOSITORY | {"sensorName": "stale_partitions"})
+    assert started["startSensor"]["sensorState"]["status"] == "RUNNING"
+
+    def through_to_events() -> bool | None:
+        events = registered.materialized_partitions("image_events")
+        images = registered.library.states()
+        return True if events == {"tiny-a", "tiny-b"} and images.get("2025/00.jpg") == "registered" else None
+
+    ui.wait_for(through_to_events, seconds=360, what="the new photo in events")
+    assert embedded(registered) == {"tiny-a": (27, 27), "tiny-b": (27, 27)}
+    assert [run for run in runs(ui) if run["status"] == "FAILURE"] == []
+    with open_lineage(registered.config_file) as reopened:
+        assert reopened.library.indexes.open("tiny-b", 24).row_count() == 27

@@ -1,0 +1,190 @@
+"""A small library on Dagster: its definitions, and an instance on the disk in which their jobs are executed."""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dagster import (
+    AssetCheckEvaluation,
+    AssetKey,
+    DagsterInstance,
+    Definitions,
+    ExecuteInProcessResult,
+    TableMetadataValue,
+)
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+
+from assets.lineage import build_definitions
+from assets.partitions import SHARDS, model_shard_key
+from catalog.engine import create_catalog_engine
+from lineage_run import DEPLOYMENT
+from pipeline.scanning import ensure_source
+from resources.settings import load_settings
+from tests.library import Library
+
+CONFIGURATION = "photolineage.toml"
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def write_configuration(folder: Path, models: Mapping[str, Path], *, extra: str = "") -> Path:
+    """A configuration over the photos in `folder/photos`; home is `folder/home`, the catalog SQLite."""
+    sections = "".join(
+        f"[models.{key}]\narchitecture = 'local-dir:{model}'\n" for key, model in models.items()
+    )
+    path = folder / CONFIGURATION
+    path.write_text(
+        f"home = 'home'\nshard_capacity = 10\ncheckpoint_images = 4\n{extra}"
+        f"[sources.photos]\nroot = 'photos'\nremovable = true\n{sections}"
+    )
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """A library, and the Dagster instance under its home."""
+
+    library: Library
+    definitions: Definitions
+    instance: DagsterInstance
+
+    @property
+    def config_file(self) -> Path:
+        return self.library.settings.config_file
+
+    @property
+    def home(self) -> Path:
+        return self.library.settings.home
+
+    @property
+    def shards(self) -> list[str]:
+        return list(self.instance.get_dynamic_partitions(str(SHARDS.name)))
+
+    def materialize(
+        self,
+        asset: str,
+        partition_key: str | None = None,
+        *,
+        partition_range: tuple[str, str] | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> ExecuteInProcessResult:
+        """Run the asset's job for no partition, one, or a range of them as one run of a backfill has it."""
+        tags = {}
+        if partition_range is not None:
+            tags = dict(
+                zip(
+                    (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG),
+                    partition_range,
+                    strict=True,
+                )
+            )
+        return self.definitions.resolve_job_def(f"materialize_{asset}").execute_in_process(
+            instance=self.instance,
+            partition_key=partition_key,
+            tags=tags,
+            run_config=QUIET | ({"ops": {asset: {"config": config}}} if config else {}),
+            raise_on_error=False,
+        )
+
+    def materialize_embeddings(self, model: str, shard: str) -> ExecuteInProcessResult:
+        return self.materialize("image_embeddings", model_shard_key(model, shard))
+
+    def build(self, *models: str) -> None:
+        """Materialize everything, for these models."""
+        self.must_materialize("catalog_schema")
+        self.must_materialize("source_files", "photos")
+        for shard in self.shards:
+            self.must_materialize("registered_images", shard)
+        for model in models:
+            for shard in self.shards:
+                self.must_materialize("image_embeddings", model_shard_key(model, shard))
+            self.must_materialize("vector_index", model)
+            self.must_materialize("image_events", model)
+        self.must_materialize("serving_model")
+
+    def must_materialize(self, asset: str, partition_key: str | None = None) -> None:
+        """Materialize, and raise AssertionError with the reason of a failure."""
+        result = self.materialize(asset, partition_key)
+        if not result.success:
+            raise AssertionError(f"{asset} {partition_key}: {failure_of(result)}")
+
+    def materialized_partitions(self, asset: str) -> set[str]:
+        return set(self.instance.get_materialized_partitions(AssetKey(asset)))
+
+    def files(self) -> dict[str, bytes]:
+        """Previews, embeddings and indexes: their contents by their path under the home."""
+        folders = [self.home / name for name in ("previews", "embeddings", "index")]
+        paths = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+        return {str(path.relative_to(self.home)): path.read_bytes() for path in paths}
+
+    def rows(self) -> list[str]:
+        """The whole catalog as SQL."""
+        raw = self.library.engine.raw_connection()
+        try:
+            return list(raw.driver_connection.iterdump())  # type: ignore[union-attr]
+        finally:
+            raw.close()
+
+    def execute(self, *statements: str) -> None:
+        """Run SQL on the catalog, as somebody might by hand."""
+        with self.library.engine.begin() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+
+
+@contextmanager
+def open_lineage(config_file: Path) -> Iterator[Lineage]:
+    """The lineage of a configuration, with the local deployment's instance."""
+    settings = load_settings(config_file)
+    settings.dagster_home.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(DEPLOYMENT, settings.dagster_home / "dagster.yaml")
+    engine = create_catalog_engine(settings.catalog.url)
+    with DagsterInstance.from_config(str(settings.dagster_home)) as instance:
+        yield Lineage(Library(settings, engine), build_definitions(settings), instance)
+    engine.dispose()
+
+
+def copy_library(source: Path, target: Path) -> Path:
+    """A copy of a library's folder, photos included; the configuration of the copy."""
+    shutil.copytree(source, target, dirs_exist_ok=True)
+    config_file = target / CONFIGURATION
+    settings = load_settings(config_file)
+    if (settings.home / "catalog.db").exists():
+        engine = create_catalog_engine(settings.catalog.url)
+        ensure_source(engine, "photos", settings.sources["photos"].root)
+        engine.dispose()
+    return config_file
+
+
+def metadata_of(result: ExecuteInProcessResult) -> dict[str, Any]:
+    """The metadata of the one materialization of a run, as plain values."""
+    (materialization,) = [event for event in result.all_events if event.is_step_materialization]
+    return {
+        name: [record.data for record in value.records]
+        if isinstance(value, TableMetadataValue)
+        else value.value
+        for name, value in materialization.materialization.metadata.items()
+    }
+
+
+def checks_of(result: ExecuteInProcessResult) -> dict[str, AssetCheckEvaluation]:
+    """The evaluations of a run, by the check's name."""
+    return {evaluation.check_name: evaluation for evaluation in result.get_asset_check_evaluations()}
+
+
+def failure_of(result: ExecuteInProcessResult) -> str:
+    """What a person reads about a failed run: the description of a Failure, else the error of the step."""
+    (failed,) = [event for event in result.all_events if event.is_step_failure]
+    data = failed.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return str(data.user_failure_data.description)
+    error = data.error
+    assert error is not None
+    return str((error.cause or error).message)
+
+
+def steps_of(result: ExecuteInProcessResult) -> Sequence[str]:
+    """The types of the events of a run."""
+    return [event.event_type_value for event in result.all_events]

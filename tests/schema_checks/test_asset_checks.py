@@ -1,0 +1,163 @@
+"""The asset checks through Dagster: what each shows where it fails, and where it passes."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckKey,
+    AssetKey,
+    AssetSelection,
+    Definitions,
+    define_asset_job,
+)
+
+from catalog.models import Base
+from tests.lineage import QUIET, Lineage
+
+PARTITIONED = {
+    "embedding_files": ("image_embeddings", "tiny-a|photos-00000"),
+    "index_coverage": ("vector_index", "tiny-a"),
+    "index_recall": ("vector_index", "tiny-a"),
+    "event_membership": ("image_events", "tiny-a"),
+}
+
+
+def partition_tags(partition_key: str) -> dict[str, str]:
+    """The tags of a run of one partition: a check alone has no assets whose partitions a job could share."""
+    model, _, shard = partition_key.partition("|")
+    tags = {"dagster/partition": partition_key}
+    if shard:
+        tags |= {"dagster/partition/model": model, "dagster/partition/shard": shard}
+    return tags
+
+
+def run_check(lineage: Lineage, name: str, partition_key: str | None = None) -> AssetCheckEvaluation:
+    """Execute one store check by itself, as the UI does."""
+    asset, default = PARTITIONED[name]
+    job = define_asset_job("one_check", selection=AssetSelection.checks(AssetCheckKey(AssetKey(asset), name)))
+    definitions = Definitions.merge(lineage.definitions, Definitions(jobs=[job]))
+    result = definitions.resolve_job_def("one_check").execute_in_process(
+        instance=lineage.instance,
+        tags=partition_tags(partition_key or default),
+        run_config=QUIET,
+        raise_on_error=False,
+    )
+    (evaluation,) = result.get_asset_check_evaluations()
+    return evaluation
+
+
+@pytest.mark.parametrize("name", PARTITIONED)
+def test_a_store_that_is_as_recorded_passes(lineage: Lineage, name: str) -> None:
+    evaluation = run_check(lineage, name)
+    assert evaluation.passed
+    assert evaluation.metadata["partition"].value == PARTITIONED[name][1]
+
+
+@pytest.mark.parametrize("name", ["index_coverage", "event_membership"])
+def test_a_model_of_which_nothing_is_built_fails(lineage: Lineage, name: str) -> None:
+    evaluation = run_check(lineage, name, "tiny-b")
+    assert not evaluation.passed
+    assert evaluation.description == (
+        "model 'tiny-b' has no embeddings yet. Materialize image_embeddings for it first."
+    )
+
+
+def test_an_embedding_file_that_is_gone_fails(lineage: Lineage) -> None:
+    gone = min((lineage.home / "embeddings/tiny-a/photos-00000").iterdir())
+    gone.unlink()
+    evaluation = run_check(lineage, "embedding_files")
+    assert not evaluation.passed
+    assert evaluation.description == "tiny-a|photos-00000: 3 files, 1 problems"
+    assert gone.name in str(evaluation.metadata["problems"].value)
+
+
+def test_an_index_without_a_row_fails(lineage: Lineage) -> None:
+    lineage.execute("UPDATE image SET state = 'missing' WHERE id = 1")
+    evaluation = run_check(lineage, "index_coverage")
+    assert not evaluation.passed
+    assert evaluation.metadata["index_rows"].value == 26
+    assert "1 rows of the index are of images" in str(evaluation.metadata["problems"].value)
+
+
+def test_an_event_of_a_wrong_size_fails(lineage: Lineage) -> None:
+    lineage.execute("UPDATE event SET image_count = 99 WHERE id = 1")
+    evaluation = run_check(lineage, "event_membership")
+    assert not evaluation.passed
+    assert "says 99 images and has" in str(evaluation.metadata["problems"].value)
+
+
+def run_table_checks(lineage: Lineage) -> dict[str, AssetCheckEvaluation]:
+    result = lineage.definitions.resolve_job_def("check_contract").execute_in_process(
+        instance=lineage.instance, run_config=QUIET, raise_on_error=False
+    )
+    return {evaluation.check_name: evaluation for evaluation in result.get_asset_check_evaluations()}
+
+
+def test_every_table_has_a_check_that_passes(lineage: Lineage) -> None:
+    checks = run_table_checks(lineage)
+    assert {name: check.passed for name, check in checks.items()} == {
+        f"table_{table}": True for table in Base.metadata.tables
+    }
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("source", "root"),
+        ("shard", "capacity"),
+        ("image", "camera"),
+        ("ml_model", "image_size"),
+        ("ml_job", "host"),
+        ("shard_file", "size_bytes"),
+        ("event", "confidence"),
+    ],
+)
+def test_the_table_that_lacks_a_column_is_the_one_that_fails(
+    lineage: Lineage, table: str, column: str
+) -> None:
+    lineage.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+    checks = run_table_checks(lineage)
+    assert [name for name, check in checks.items() if not check.passed] == [f"table_{table}"]
+    failed = checks[f"table_{table}"]
+    assert failed.metadata["drifts"].value == 1
+    assert f"| missing column | `{table}.{column}` |" in str(failed.metadata["differences"].value)
+
+
+def test_a_table_that_is_gone_fails(lineage: Lineage) -> None:
+    lineage.execute("DROP TABLE event_image")
+    checks = run_table_checks(lineage)
+    assert [name for name, check in checks.items() if not check.passed] == ["table_event_image"]
+    assert "missing table" in str(checks["table_event_image"].metadata["differences"].value)
+
+
+def test_an_index_that_finds_too_little_fails(lineage: Lineage) -> None:
+    """4,000 vectors in 64 partitions, each known by one byte: too coarse to find their neighbours."""
+    import lancedb
+    from lancedb.index import IvfPq
+
+    vectors = np.random.default_rng(0).standard_normal((4000, 16)).astype(np.float16)
+    index = lineage.library.indexes.open("tiny-a", 16)
+    table = lancedb.connect(index.directory).open_table("tiny-a")
+    row = table.search().limit(1).select(table.schema.names).to_arrow().select(table.schema.names)
+    copies = pa.concat_tables([row] * len(vectors))
+    for name, column in (
+        ("image_id", pa.array(range(1000, 1000 + len(vectors)), pa.int64())),
+        (
+            "vector",
+            pa.FixedSizeListArray.from_arrays(
+                pa.array(vectors.ravel(), pa.float16()), type=table.schema.field("vector").type
+            ),
+        ),
+    ):
+        copies = copies.set_column(table.schema.get_field_index(name), table.schema.field(name), column)
+    table.add(copies)
+    coarse = IvfPq(distance_type="cosine", num_partitions=64, num_sub_vectors=1)
+    table.create_index("vector", config=coarse, name="vector_ann_4026")
+
+    evaluation = run_check(lineage, "index_recall")
+
+    assert not evaluation.passed
+    assert 0 < evaluation.metadata["recall"].value < 0.95
+    assert evaluation.metadata["sample"].value == 200
+    assert str(evaluation.description).endswith(", the bar is 0.95 (recall_bar)")

@@ -1,0 +1,335 @@
+"""`photolineage …` as a person and a program meet it: what it prints, where, and its exit code."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from resources.settings import CONFIG_VARIABLE
+from tests.library import draw_photo
+from tests.lineage import Lineage, open_lineage, write_configuration
+
+PHOTOLINEAGE = Path(sys.executable).with_name("photolineage")
+
+
+def environment(config_file: Path) -> dict[str, str]:
+    return os.environ | {CONFIG_VARIABLE: str(config_file), "COLUMNS": "200", "NO_COLOR": "1"}
+
+
+def photolineage(lineage: Lineage, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the installed command in a process of its own."""
+    return subprocess.run(
+        [PHOTOLINEAGE, *arguments],
+        env=environment(lineage.config_file),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def as_json(lineage: Lineage, *arguments: str) -> Any:
+    """What a command that succeeds prints with --json: nothing but one JSON value."""
+    done = photolineage(lineage, *arguments, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+def failure(lineage: Lineage, *arguments: str) -> str:
+    """The message of a command that fails."""
+    done = photolineage(lineage, *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def start_run(config_file: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [PHOTOLINEAGE, "run"],
+        env=environment(config_file),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def embedded_images(lineage: Lineage) -> tuple[int, int]:
+    """Rows of committed embedding files: all of them, and the different images among them."""
+    with lineage.library.engine.connect() as connection:
+        if not connection.dialect.has_table(connection, "shard_file"):
+            return (0, 0)
+        paths = list(
+            connection.exec_driver_sql("SELECT path FROM shard_file WHERE kind = 'embedding'").scalars()
+        )
+    images = [
+        image
+        for path in paths
+        for image in lineage.library.embeddings.read_identities(path)["image_id"].to_pylist()
+    ]
+    return len(images), len(set(images))
+
+
+@pytest.fixture
+def slow_lineage(tmp_path: Path, tiny_models: Mapping[str, Path]) -> Any:
+    """A new library of 400 photos in checkpoints of 4: its embedding can be met in the middle."""
+    folder = tmp_path / "slow"
+    for number in range(400):
+        draw_photo(folder / f"photos/{number:03}.jpg", number)
+    config = write_configuration(folder, tiny_models)
+    config.write_text(config.read_text().replace("shard_capacity = 10", "shard_capacity = 400"))
+    with open_lineage(config) as lineage:
+        yield lineage
+
+
+def wait_for_embeddings(lineage: Lineage, process: subprocess.Popen[str]) -> int:
+    """The committed embeddings as soon as there are some, while the run goes on."""
+    for _ in range(1200):
+        committed, _distinct = embedded_images(lineage)
+        if committed:
+            assert process.poll() is None
+            return committed
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    raise AssertionError("nothing was embedded within a minute")
+
+
+def test_run_twice(new_lineage: Lineage) -> None:
+    first = photolineage(new_lineage, "run")
+    assert first.returncode == 0, first.stderr
+    assert "Nothing to do" not in first.stdout
+    assert "photos" in first.stdout
+    files = new_lineage.files()
+
+    second = photolineage(new_lineage, "run")
+
+    assert second.returncode == 0
+    assert "Nothing to do: everything is up to date." in second.stdout
+    assert new_lineage.files() == files
+    assert embedded_images(new_lineage) == (26, 26)
+
+
+def test_run_for_programs(lineage: Lineage) -> None:
+    draw_photo(lineage.library.root / "2025/00.jpg", 500)
+
+    report = as_json(lineage, "run")
+
+    assert report["nothing_to_do"] is False
+    assert report["materialized"] == {
+        "source_files": ["photos"],
+        "registered_images": ["photos-00002"],
+        "image_embeddings": ["tiny-a|photos-00002"],
+        "vector_index": ["tiny-a"],
+        "image_events": ["tiny-a"],
+    }
+    (source,) = report["status"]["sources"]
+    assert (source["images"], source["registered"], source["duplicates"], source["failed"]) == (29, 28, 1, 1)
+
+
+def test_photos_become_a_source_once(lineage: Lineage, tmp_path: Path) -> None:
+    holiday = tmp_path / "My Holiday"
+    draw_photo(holiday / "a.jpg", 600)
+    sources = lineage.home / "sources.toml"
+
+    first = as_json(lineage, "run", "--photos", str(holiday))
+    written = sources.read_text()
+    second = as_json(lineage, "run", "--photos", str(holiday))
+
+    assert first["materialized"]["source_files"] == ["my-holiday"]
+    assert first["materialized"]["registered_images"] == ["my-holiday-00000"]
+    assert second["nothing_to_do"] is True
+    assert sources.read_text() == written
+    assert f'[sources."my-holiday"]\nroot = "{holiday}"\n' in written
+
+
+def test_photos_that_are_not_there(lineage: Lineage, tmp_path: Path) -> None:
+    message = failure(lineage, "run", "--photos", str(tmp_path / "nowhere"))
+    assert f"--photos {tmp_path}/nowhere: no such directory" in message
+    assert not (lineage.home / "sources.toml").exists()
+
+
+def test_status(lineage: Lineage) -> None:
+    status = as_json(lineage, "status")
+    assert status["sources"] == [
+        {
+            "key": "photos",
+            "images": 28,
+            "discovered": 0,
+            "registered": 27,
+            "duplicates": 1,
+            "failed": 1,
+            "missing": 0,
+        }
+    ]
+    (model,) = status["models"]
+    assert (model["key"], model["serving"], model["committed_embeddings"], model["embeddable"]) == (
+        "tiny-a",
+        True,
+        26,
+        26,
+    )
+    assert status["jobs"] == []
+
+
+def test_status_before_the_first_run(new_lineage: Lineage) -> None:
+    assert "is at revision none, and this code needs 0001" in failure(new_lineage, "status")
+
+
+def test_search_by_text_and_by_file(lineage: Lineage) -> None:
+    by_text = as_json(lineage, "search", "coloured squares", "-k", "3")
+    assert by_text["model"] == "tiny-a"
+    assert len(by_text["hits"]) == 3
+    scores = [hit["score"] for hit in by_text["hits"]]
+    assert scores == sorted(scores, reverse=True)
+
+    photo = lineage.library.root / "2024/05.jpg"
+    by_file = as_json(lineage, "search", "--image", str(photo), "-k", "1")
+    assert by_file["hits"][0]["path"] == str(photo)
+    assert by_file["hits"][0]["score"] > 0.99
+
+
+def test_search_by_an_image_of_the_library_loads_no_model(lineage: Lineage) -> None:
+    code = (
+        "import sys; from cli import app; "
+        "app(['search', '--image-id', '1', '-k', '2', '--json'], standalone_mode=False); "
+        "print('torch' in sys.modules or 'open_clip' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(lineage.config_file),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    hits = json.loads(done.stdout)["hits"]
+    assert hits[0]["image_id"] == 1
+    assert hits[0]["path"] == str(lineage.library.root / "2023/00.jpg")
+    assert done.stderr == "False\n"
+
+
+def test_a_contact_sheet_of_hits(lineage: Lineage, tmp_path: Path) -> None:
+    from PIL import Image
+
+    sheet = tmp_path / "hits.png"
+    done = photolineage(lineage, "search", "--image-id", "1", "-k", "4", "--sheet", str(sheet))
+    assert done.returncode == 0, done.stderr
+    with Image.open(sheet) as picture:
+        assert picture.width > 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["squares", "--model", "tiny-z"], "--model 'tiny-z' is not configured; "),
+        (["squares", "--model", "tiny-b"], "model 'tiny-b' has no embeddings yet."),
+        (["   "], "the text is empty: say what the pictures show"),
+        ([], "nothing to look for: give a text, --image <file> or --image-id <id>"),
+        (["--image-id", "999"], "999"),
+        (["--image", "/nowhere.jpg"], "image file /nowhere.jpg: cannot be opened"),
+    ],
+)
+def test_a_search_that_cannot_be_answered(lineage: Lineage, arguments: list[str], message: str) -> None:
+    said = " ".join(failure(lineage, "search", *arguments).split())
+    assert said.startswith("Error: ")
+    assert message in said
+
+
+def test_an_unknown_model_is_answered_with_the_closest(lineage: Lineage) -> None:
+    done = photolineage(lineage, "search", "squares", "--model", "tiny-z", "--json")
+    assert done.returncode == 1
+    error = json.loads(done.stdout)["error"]
+    assert "tiny-a" in error
+    assert "tiny-b" in error
+
+
+def test_events(lineage: Lineage) -> None:
+    listed = as_json(lineage, "events")
+    assert listed["model"] == "tiny-a"
+    assert len(listed["events"]) >= 2
+    starts = [event["starts_at"] for event in listed["events"]]
+    assert starts == sorted(starts, reverse=True)
+    newest = as_json(lineage, "events", "--limit", "1")
+    assert newest["events"] == listed["events"][:1]
+
+
+def test_check_passes_and_fails(lineage: Lineage) -> None:
+    passed = as_json(lineage, "check")
+    assert passed["passed"] is True
+    assert all(check["passed"] for check in passed["checks"])
+
+    lineage.execute("ALTER TABLE image RENAME COLUMN camera TO camera_model")
+    failed = photolineage(lineage, "check", "--json")
+    assert failed.returncode == 1
+    report = json.loads(failed.stdout)
+    assert report["passed"] is False
+    assert [check["name"] for check in report["checks"] if not check["passed"]] == ["catalog: table image"]
+
+    shown = photolineage(lineage, "check")
+    assert shown.returncode == 1
+    assert "FAILED" in shown.stdout
+
+
+def test_migrate_makes_a_catalog_once(new_lineage: Lineage) -> None:
+    first = as_json(new_lineage, "migrate")
+    assert (first["before"], first["revision"]) == (None, "0001")
+    second = photolineage(new_lineage, "migrate")
+    assert (second.returncode, second.stdout) == (0, "Already up to date (revision 0001).\n")
+
+
+def test_a_step_that_fails_is_exit_code_1_with_its_reason(lineage: Lineage) -> None:
+    draw_photo(lineage.library.root / "2025/00.jpg", 500)
+    lineage.execute("ALTER TABLE image RENAME COLUMN camera TO camera_model")
+    message = failure(lineage, "run")
+    assert "source_files photos:" in message
+    assert "between the ORM and the database in image. Nothing was written." in message
+
+
+def test_a_wrong_configuration_is_a_message(lineage: Lineage) -> None:
+    lineage.config_file.write_text("shard_capacity = 0\n" + lineage.config_file.read_text())
+    lineage.config_file.write_text(lineage.config_file.read_text().replace("shard_capacity = 10\n", ""))
+    message = failure(lineage, "status")
+    assert "shard_capacity = 0: Input should be greater than or equal to 1" in message
+
+
+def test_a_run_that_is_killed_continues(slow_lineage: Lineage) -> None:
+    killed = start_run(slow_lineage.config_file)
+    wait_for_embeddings(slow_lineage, killed)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    kept, distinct = embedded_images(slow_lineage)
+    assert 0 < kept == distinct < 400
+
+    continued = as_json(slow_lineage, "run")
+
+    assert continued["materialized"]["image_embeddings"] == ["tiny-a|photos-00000"]
+    assert "registered_images" not in continued["materialized"]
+    assert embedded_images(slow_lineage) == (400, 400)
+    with slow_lineage.library.engine.connect() as connection:
+        jobs = connection.exec_driver_sql(
+            "SELECT state, done FROM ml_job WHERE kind = 'embed' ORDER BY id"
+        ).all()
+    assert [tuple(job) for job in jobs] == [("interrupted", kept), ("succeeded", 400)]
+
+
+def test_ctrl_c_ends_at_a_checkpoint_and_says_how_to_continue(slow_lineage: Lineage) -> None:
+    run = start_run(slow_lineage.config_file)
+    wait_for_embeddings(slow_lineage, run)
+    run.send_signal(signal.SIGINT)
+    _, said = run.communicate(timeout=60)
+
+    assert run.returncode == 1
+    kept, distinct = embedded_images(slow_lineage)
+    assert 0 < kept == distinct < 400
+    assert kept % 4 == 0
+    message = " ".join(said.split())
+    assert f"Interrupted: ended on request after {kept} of 400 images" in message
+    assert "Run the same command again to continue." in message
+    assert "Traceback" not in said
+
+    assert photolineage(slow_lineage, "run").returncode == 0
+    assert embedded_images(slow_lineage) == (400, 400)
