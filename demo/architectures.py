@@ -43,7 +43,7 @@ class Recipe:
 
 RECIPES = {
     "demo-clip-v1": Recipe(
-        purpose="the first model, kept small and trained briefly on purpose: it leaves its successor something to improve",
+        purpose="the first model, kept small and trained briefly on purpose, so that an upgrade shows",
         model={
             "embed_dim": 128,
             "vision_cfg": {"image_size": 32, "patch_size": 8, "width": 96, "layers": 3, "head_width": 32},
