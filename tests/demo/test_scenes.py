@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from demo.paraphrases import PARAPHRASES
 from demo.scenes import SCENES, TEMPLATES, caption, render_scene
 
 
@@ -32,6 +33,17 @@ def test_no_phrase_names_two_scenes() -> None:
     phrases = [phrase for scene in SCENES.values() for phrase in scene.captions]
     assert len(phrases) == len(set(phrases))
     assert len(SCENES) == 18
+
+
+def test_paraphrases_ask_for_every_scene_in_words_that_training_never_used() -> None:
+    assert set(PARAPHRASES) == set(SCENES)
+    trained = {
+        template.format(phrase)
+        for scene in SCENES.values()
+        for phrase in scene.captions
+        for template in TEMPLATES
+    }
+    assert trained.isdisjoint(phrase for phrases in PARAPHRASES.values() for phrase in phrases)
 
 
 def test_an_unknown_scene_is_refused() -> None:

@@ -1,0 +1,126 @@
+"""The drifts that were seen in the field, planted in the catalog, on both databases, through Dagster.
+
+Each is found before a row is written, names what differs, and is mended by the statements that the check shows.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pytest
+from dagster import DagsterInstance
+from sqlalchemy import Engine, func, select
+
+from assets.lineage import build_definitions
+from assets.partitions import SHARDS
+from benchmarks.contract_cases.mending import mend
+from catalog.models import Base, Image, ImageState, MlJob
+from tests.library import Library
+from tests.lineage import Lineage, checks_of, failure_of
+
+
+@dataclass(frozen=True)
+class FieldDrift:
+    """What happened to the database, by dialect, and the row of the check's table that must tell it."""
+
+    statements: Mapping[str, tuple[str, ...]]
+    shown: tuple[str, str]
+
+
+def on_both(*statements: str) -> Mapping[str, tuple[str, ...]]:
+    return {"sqlite": statements, "postgresql": statements}
+
+
+DRIFTS = {
+    "no such table: ml_job": FieldDrift(
+        {"sqlite": ("DROP TABLE ml_job",), "postgresql": ("DROP TABLE ml_job CASCADE",)},
+        ("missing table", "`ml_job`"),
+    ),
+    "a column of the ORM is not in the database": FieldDrift(
+        on_both("ALTER TABLE image DROP COLUMN camera"), ("missing column", "`image.camera`")
+    ),
+    "a column lives in another table": FieldDrift(
+        on_both("ALTER TABLE image DROP COLUMN camera", "ALTER TABLE shard ADD COLUMN camera TEXT"),
+        ("missing column", "`image.camera`"),
+    ),
+    "an enum type has another name": FieldDrift(
+        {"postgresql": ("ALTER TYPE image_state RENAME TO imagestate",)}, ("enum name", "image_state")
+    ),
+    "enum names in the place of values": FieldDrift(
+        {"postgresql": ("ALTER TYPE image_state RENAME VALUE 'registered' TO 'REGISTERED'",)},
+        ("enum values", "image_state"),
+    ),
+    "a foreign key names another column": FieldDrift(
+        {
+            "postgresql": (
+                "ALTER TABLE shard_file DROP CONSTRAINT fk_shard_file_job_id_ml_job",
+                (
+                    "ALTER TABLE shard_file ADD CONSTRAINT fk_shard_file_job_id_ml_job "
+                    "FOREIGN KEY (job_id) REFERENCES shard (id) NOT VALID"
+                ),
+            )
+        },
+        ("fk changed", "fk_shard_file_job_id_ml_job"),
+    ),
+}
+CASES = [
+    pytest.param(name, dialect, id=f"{dialect}: {name}")
+    for name, drift in DRIFTS.items()
+    for dialect in drift.statements
+]
+
+
+@pytest.fixture
+def field_lineage(
+    request: pytest.FixtureRequest, make_library: object, tmp_path: object
+) -> Iterator[Lineage]:
+    """A scanned library on the dialect of the case, with an instance that knows its shards."""
+    dialect = request.getfixturevalue("dialect")
+    url = (
+        "sqlite:///{home}/catalog.db"
+        if dialect == "sqlite"
+        else request.getfixturevalue("postgresql_database").render_as_string(hide_password=False)
+    )
+    library: Library = make_library(url)  # type: ignore[operator]
+    library.scan()
+    with DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions(str(SHARDS.name), ["photos-00000"])
+        yield Lineage(library, build_definitions(library.settings), instance)
+
+
+def written(engine: Engine) -> tuple[int, int]:
+    """Images that were read, and jobs; a table that is gone counts as empty."""
+    with engine.connect() as connection:
+        read = connection.execute(
+            select(func.count()).select_from(Image.__table__).where(Image.content_hash.is_not(None))
+        ).scalar_one()
+        present = engine.dialect.has_table(connection, "ml_job")
+        jobs = connection.execute(select(func.count(MlJob.id))).scalar_one() if present else 0
+    return read, jobs
+
+
+@pytest.mark.parametrize(("name", "dialect"), CASES)
+def test_a_field_drift_is_found_before_a_row_is_written_and_its_advice_mends_it(
+    field_lineage: Lineage, name: str, dialect: str
+) -> None:
+    engine = field_lineage.library.engine
+    drift = DRIFTS[name]
+    field_lineage.execute(*drift.statements[dialect])
+    before = written(engine)
+
+    refused = field_lineage.materialize("registered_images", "photos-00000")
+
+    assert not refused.success
+    check = checks_of(refused)["catalog_contract"]
+    assert not check.passed
+    rows = str(check.metadata["differences"].value).splitlines()
+    assert any(row.startswith(f"| {drift.shown[0]} |") and drift.shown[1] in row for row in rows), rows
+    assert "Nothing was written." in failure_of(refused)
+    assert written(engine) == before
+    assert field_lineage.files() == {}
+
+    with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        assert mend(Base.metadata, connection) == []
+    assert field_lineage.materialize("registered_images", "photos-00000").success
+    with engine.connect() as connection:
+        states = connection.execute(select(Image.state, func.count()).group_by(Image.state)).all()
+    assert (ImageState.REGISTERED, 10) in [tuple(row) for row in states]
