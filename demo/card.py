@@ -1,5 +1,6 @@
 """A demo model's card, written from the records that its training and its evaluation left."""
 
+import textwrap
 from pathlib import Path
 
 from demo.architectures import RECIPES
@@ -21,7 +22,7 @@ def card_text(key: str, training: Training, figures: Evaluation) -> str:
     model = RECIPES[key].model
     vision = model["vision_cfg"]
     tower = "ResNet" if isinstance(vision["layers"], list) else "vision transformer"
-    known = ", ".join(scene.name for scene in SCENES.values())
+    known = textwrap.fill(", ".join(scene.name for scene in SCENES.values()), 110)
     return f"""---
 license: apache-2.0
 library_name: open_clip
@@ -50,7 +51,9 @@ tokenizer = open_clip.get_tokenizer("local-dir:demo/models/{key}")
 ```
 
 ## What it knows
-Drawings, by `demo/scenes`, of: {known}; and the phrases that people might use for them.
+Drawings, by `demo/scenes`, of these scenes, and the words that people use for them:
+{known}.
+
 What it says of any other picture or text means nothing: most of the vocabulary's words never occurred in training.
 
 ## How it was trained
@@ -71,12 +74,14 @@ Measured by `python -m demo.evaluate {key}`. The held-out pictures are {figures.
 | zero-shot accuracy among {len(SCENES)} kinds ("a photo of …") | {figures.zero_shot_accuracy:.1%} |
 | a trimmed, brightened, recompressed copy finds its original first | {figures.copies_found_first:.1%} |
 
-A text finds a picture when it shows the scene that the text names.
+A text finds a picture when it shows the scene that the text names. The captions are those that training used;
+the paraphrases are not.
 
 | text to image | queries | pictures | recall@1 | recall@5 | recall@10 | precision@10 | mAP |
 | --- | --- | --- | --- | --- | --- | --- | --- |
 {_row("held-out, by the scene's name", figures.held_out_names)}
 {_row("held-out, by caption", figures.held_out_captions)}
+{_row("held-out, by paraphrase", figures.held_out_paraphrases)}
 {_row("demo library, by the scene's name", figures.library_names)}
 {_row("demo library, by caption", figures.library_captions)}
 """

@@ -18,6 +18,7 @@ from demo.architectures import RECIPES, WEIGHTS_FILE, model_folder
 from demo.card import write_card
 from demo.dataset import KINDS, SceneSet, Split, scene_set
 from demo.library import ImageKind, LibraryTruth, render_library
+from demo.paraphrases import PARAPHRASES
 from demo.records import EVALUATION_FILE, Evaluation, Retrieval
 from demo.scenes import SCENES
 from resources.embedder import Embedder, load_embedder
@@ -56,6 +57,7 @@ def evaluate(key: str, folder: Path) -> Evaluation:
         zero_shot_accuracy=_zero_shot_accuracy(model, pictures, held_out.kinds),
         held_out_names=retrieval(model, names(), pictures, scenes),
         held_out_captions=retrieval(model, captions(), pictures, scenes),
+        held_out_paraphrases=retrieval(model, paraphrases(), pictures, scenes),
         copies_found_first=_copies_found_first(model, held_out, pictures),
         library_names=retrieval(model, names(), photos, photo_scenes),
         library_captions=retrieval(model, captions(), photos, photo_scenes),
@@ -70,6 +72,11 @@ def names() -> list[tuple[str, str]]:
 def captions() -> list[tuple[str, str]]:
     """Each caption of each scene as a query, with the scene's key."""
     return [(caption, key) for key, scene in SCENES.items() for caption in scene.captions]
+
+
+def paraphrases() -> list[tuple[str, str]]:
+    """Phrases that training never used, with the key of the scene that each asks for."""
+    return [(phrase, key) for key, phrases in PARAPHRASES.items() for phrase in phrases]
 
 
 def embed_pictures(model: Embedder, pictures: list[Image.Image]) -> Embeddings:

@@ -52,6 +52,7 @@ class Evaluation(BaseModel):
     zero_shot_accuracy: float
     held_out_names: Retrieval
     held_out_captions: Retrieval
+    held_out_paraphrases: Retrieval
     copies_found_first: float
     library_names: Retrieval
     library_captions: Retrieval
