@@ -8,6 +8,7 @@ from dagster import (
     AssetCheckSpec,
     AssetDep,
     AssetExecutionContext,
+    AssetKey,
     AssetsDefinition,
     AssetSpec,
     BackfillPolicy,
@@ -34,13 +35,7 @@ from schema_checks.store_contract import compare_model
 TABLES = frozenset({"shard", "image", "ml_model", "ml_job", "shard_file"})
 
 
-_MODEL_CHECK = AssetCheckSpec(
-    "model_contract",
-    asset="image_embeddings",
-    blocking=True,
-    description="The loaded weights are those of the model's embeddings: dimension, image size and digest. "
-    "Verified before the first write: where it fails, nothing was written.",
-)
+MODEL_CHECK = "model_contract"
 
 
 def image_embeddings_asset(settings: Settings) -> AssetsDefinition:
@@ -59,7 +54,17 @@ def image_embeddings_asset(settings: Settings) -> AssetsDefinition:
                 "loses at most one checkpoint; materializing it again computes only what is missing.",
             )
         ],
-        check_specs=[contract_check("image_embeddings"), _MODEL_CHECK],
+        check_specs=[
+            contract_check("image_embeddings", model_shard_partitions(settings)),
+            AssetCheckSpec(
+                MODEL_CHECK,
+                asset="image_embeddings",
+                partitions_def=model_shard_partitions(settings),
+                blocking=True,
+                description="The loaded weights are those of the model's embeddings: dimension, image size and "
+                "digest. Verified before the first write: where it fails, nothing was written.",
+            ),
+        ],
         partitions_def=model_shard_partitions(settings),
         backfill_policy=BackfillPolicy.multi_run(settings.partitions_per_run),
     )
@@ -99,8 +104,8 @@ def image_embeddings_asset(settings: Settings) -> AssetsDefinition:
 
 def _model_result(drifts: Sequence[Drift]) -> AssetCheckResult:
     return AssetCheckResult(
-        check_name=_MODEL_CHECK.name,
-        asset_key=_MODEL_CHECK.asset_key,
+        check_name=MODEL_CHECK,
+        asset_key=AssetKey("image_embeddings"),
         passed=not drifts,
         description="; ".join(drift.fix.note for drift in drifts[:1])
         or "The loaded weights are the recorded ones.",

@@ -48,7 +48,7 @@ def image_events_asset(settings: Settings) -> AssetsDefinition:
     @asset(
         partitions_def=model_partitions(settings),
         deps=[AssetDep("vector_index")],
-        check_specs=[contract_check("image_events")],
+        check_specs=[contract_check("image_events", model_partitions(settings))],
         group_name="photolineage",
         kinds={"duckdb"},
         description="Images that belong together in time, place and looks, as albums with a title and a cover. "

@@ -2,7 +2,7 @@
 
 import warnings
 
-from dagster import AssetChecksDefinition, Definitions, PreviewWarning, in_process_executor
+from dagster import Definitions, PreviewWarning, in_process_executor
 
 from assets.catalog_schema import catalog_schema_asset
 from assets.image_embeddings import image_embeddings_asset
@@ -24,8 +24,10 @@ def build_definitions(settings: Settings) -> Definitions:
     """The lineage over these settings."""
     jobs = lineage_jobs()
     contract_job = check_contract_job()
-    return Definitions(
-        assets=[
+    with warnings.catch_warnings():
+        # Partitioned checks are a preview in Dagster 1.13; without them the UI shows the last partition's alone.
+        warnings.simplefilter("ignore", PreviewWarning)
+        assets = [
             catalog_schema_asset(),
             source_files_asset(settings),
             registered_images_asset(settings),
@@ -33,8 +35,14 @@ def build_definitions(settings: Settings) -> Definitions:
             vector_index_asset(settings),
             image_events_asset(settings),
             serving_model_asset(),
-        ],
-        asset_checks=_asset_checks(settings),
+        ]
+        checks = [
+            catalog_table_checks(),
+            *store_checks(model_partitions(settings), model_shard_partitions(settings)),
+        ]
+    return Definitions(
+        assets=assets,
+        asset_checks=checks,
         jobs=[*jobs.values(), migrate_catalog_job(), contract_job],
         schedules=[daily_contract_check(contract_job)],
         sensors=[stale_partitions_sensor(jobs)],
@@ -46,11 +54,3 @@ def build_definitions(settings: Settings) -> Definitions:
         },
         executor=in_process_executor,
     )
-
-
-def _asset_checks(settings: Settings) -> list[AssetChecksDefinition]:
-    with warnings.catch_warnings():
-        # Partitioned checks are a preview in Dagster 1.13; without them the UI shows the last partition's alone.
-        warnings.simplefilter("ignore", PreviewWarning)
-        partitioned = store_checks(model_partitions(settings), model_shard_partitions(settings))
-    return [catalog_table_checks(), *partitioned]

@@ -47,7 +47,7 @@ def registered_images_asset(settings: Settings) -> AssetsDefinition:
                 "or changed.",
             )
         ],
-        check_specs=[contract_check("registered_images")],
+        check_specs=[contract_check("registered_images", SHARDS)],
         partitions_def=SHARDS,
         backfill_policy=BackfillPolicy.multi_run(settings.partitions_per_run),
     )

@@ -14,6 +14,7 @@ from dagster import (
     Failure,
     MaterializeResult,
     MetadataValue,
+    PartitionsDefinition,
 )
 from dagster._core.errors import DagsterExecutionInterruptedError
 
@@ -30,11 +31,16 @@ def job_context(context: AssetExecutionContext, catalog: CatalogResource) -> Job
     return JobContext(catalog.engine, context.run.run_id, catalog.lease_timeout)
 
 
-def contract_check(asset_key: str) -> AssetCheckSpec:
-    """The check that an asset makes of itself before it writes."""
+def contract_check(asset_key: str, partitions_def: PartitionsDefinition[Any] | None = None) -> AssetCheckSpec:
+    """The check that an asset makes of itself before it writes.
+
+    It is partitioned as its asset is: Dagster's UI would otherwise hold the result of one partition against
+    the latest materialization of another, and show it as not evaluated.
+    """
     return AssetCheckSpec(
         CONTRACT_CHECK,
         asset=asset_key,
+        partitions_def=partitions_def,
         blocking=True,
         description="The tables that this asset writes are as the ORM says. Verified before the first write: "
         "where it fails, nothing was written.",

@@ -32,7 +32,7 @@ def source_files_asset(settings: Settings) -> AssetsDefinition:
     @asset(
         partitions_def=source_partitions(settings),
         deps=["catalog_schema"],
-        check_specs=[contract_check("source_files")],
+        check_specs=[contract_check("source_files", source_partitions(settings))],
         group_name="photolineage",
         kinds={"file"},
         description="The files of a source, by directory listing alone: new, changed, missing and returned "

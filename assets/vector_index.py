@@ -28,7 +28,7 @@ def vector_index_asset(settings: Settings) -> AssetsDefinition:
     @asset(
         partitions_def=model_partitions(settings),
         deps=[AssetDep("image_embeddings")],
-        check_specs=[contract_check("vector_index")],
+        check_specs=[contract_check("vector_index", model_partitions(settings))],
         group_name="photolineage",
         kinds={"lancedb"},
         description="One row for each distinct image, with what search filters by. Brought up to date by what "
