@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, exists, func, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import Connection, Row, and_, case, func, select
 
 from catalog.image_facts import FailureReason
 from catalog.models import (
@@ -201,16 +200,3 @@ def failures(
         .order_by(Image.path)
         .limit(limit)
     ).all()
-
-
-def orphaned_duplicates(connection: Connection) -> int:
-    """How many images point at one that is not registered: they would be in no index. None may exist."""
-    first = aliased(Image)
-    return connection.execute(
-        select(func.count())
-        .select_from(Image)
-        .where(
-            Image.state == ImageState.REGISTERED,
-            exists().where(first.id == Image.duplicate_of_id, first.state != ImageState.REGISTERED),
-        )
-    ).scalar_one()

@@ -226,13 +226,6 @@ class Canvas(Sketch):
         mirrored = rippled.resize((self.image.width, height), Image.Resampling.BILINEAR)
         self.image.paste(Image.blend(mirrored, Image.new("RGB", mirrored.size, tint), opacity), (0, top))
 
-    def soften(self, radius: float, *, top: float = 0.0, bottom: float = 1.0) -> None:
-        """Throw the band from `top` to `bottom` out of focus; the radius is in units of the height."""
-        box = (0, round(top * self.unit), self.image.width, round(bottom * self.unit))
-        small = self.image.crop(box).reduce(SUPERSAMPLING)
-        blurred = small.filter(ImageFilter.BoxBlur(radius * self.unit / SUPERSAMPLING))
-        self.image.paste(blurred.resize((box[2], box[3] - box[1]), Image.Resampling.BILINEAR), box[:2])
-
     def photograph(
         self, rng: np.random.Generator, *, grain: float = 1.6, vignette: float = 0.18
     ) -> Image.Image:

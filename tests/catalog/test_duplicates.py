@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Connection, Engine, exists, func, select, update
+from sqlalchemy.orm import aliased
 
 from catalog.duplicates import HASHES_PER_QUERY, refresh_duplicates
 from catalog.engine import write_transaction
 from catalog.models import Image, ImageState, Shard
-from catalog.queries import orphaned_duplicates
 
 AddImage = Callable[..., int]
 
@@ -16,6 +16,19 @@ AddImage = Callable[..., int]
 @pytest.fixture
 def add_registered(add_image: AddImage) -> Callable[[str, str], int]:
     return lambda path, content: add_image(path, state=ImageState.REGISTERED, content_hash=content)
+
+
+def orphaned_duplicates(connection: Connection) -> int:
+    """How many images point at one that is not registered: they would be in no index. None may exist."""
+    first = aliased(Image)
+    return connection.execute(
+        select(func.count())
+        .select_from(Image)
+        .where(
+            Image.state == ImageState.REGISTERED,
+            exists().where(first.id == Image.duplicate_of_id, first.state != ImageState.REGISTERED),
+        )
+    ).scalar_one()
 
 
 def refresh(engine: Engine, *contents: str) -> dict[int, int | None]:
