@@ -20,7 +20,7 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 from assets.lineage import build_definitions
 from assets.partitions import SHARDS, model_shard_key
 from catalog.engine import create_catalog_engine
-from lineage_run import DEPLOYMENT
+from cli.lineage_run import DEPLOYMENT
 from pipeline.scanning import ensure_source
 from resources.settings import load_settings
 from tests.library import Library

@@ -3,6 +3,7 @@
 import io
 import os
 import shutil
+import threading
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -283,19 +284,29 @@ def test_what_a_scan_saw_change_meanwhile_is_not_taken_for_read(library: Library
     assert images["2023/01.jpg"].state == ImageState.MISSING
 
 
-def test_a_source_that_goes_away_blames_no_image(library: Library) -> None:
+def test_a_source_that_goes_away_blames_no_image(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     library.scan()
+    unplugged = library.root.parent / "unplugged"
+    first_checkpoint_is_read, unplugging = threading.Event(), threading.Lock()
 
-    def unplug(progress: Progress) -> None:
-        if progress.done == 4 and library.root.exists():
-            library.root.rename(library.root.parent / "unplugged")
+    def unplug_before_the_seventh(path: str, *, assumed_time_zone: str) -> object:
+        if os.path.basename(path) >= "06.jpg":
+            assert first_checkpoint_is_read.wait(timeout=60)
+            with unplugging:
+                if library.root.exists():
+                    library.root.rename(unplugged)
+        return read_original(path, assumed_time_zone=assumed_time_zone)
 
-    with pytest.raises(SourceUnavailableError, match="went away while its images were read"):
-        library.register(FIRST, on_progress=unplug)
-    states = Counter(library.states().values())
-    assert states["failed"] == 0
-    assert states["registered"] in {4, 8}
-    (library.root.parent / "unplugged").rename(library.root)
+    def note(progress: Progress) -> None:
+        if progress.done == 4:
+            first_checkpoint_is_read.set()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(registering, "read_original", unplug_before_the_seventh)
+        with pytest.raises(SourceUnavailableError, match="went away while its images were read"):
+            library.register(FIRST, on_progress=note)
+    assert Counter(library.states().values()) == {"registered": 4, "discovered": 24}
+    unplugged.rename(library.root)
     assert library.register(FIRST).registered == 10
 
 

@@ -1,0 +1,73 @@
+"""`photolineage run`: the lineage from a terminal."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from catalog.engine import create_catalog_engine, require_reachable
+from catalog.migrate import catalog_revision
+from cli.app import AsJson, app, fail, known_model, reported_errors
+from cli.terminal import ProgressBars, console, errors, print_json, print_status
+from resources.settings import ConfigurationError, Settings, add_source, load_settings
+
+
+@app.command()
+def run(
+    photos: Annotated[
+        list[Path] | None,
+        typer.Option(help="A folder of photos, added as a source; may be given several times."),
+    ] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="A model's key; may be given several times.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the library up to date: scan, register, embed, index, find events."""
+    with reported_errors(as_json):
+        settings = load_settings()
+        sources = [add_source(settings, folder) for folder in photos] if photos else None
+        if photos:
+            settings = load_settings()
+        run_steps(settings, sources or list(settings.sources), model, as_json)
+
+
+def run_steps(settings: Settings, sources: list[str], models: list[str] | None, as_json: bool) -> None:
+    from cli.lineage_run import RunInterruptedError, StepFailedError, run_lineage
+    from pipeline.listing import library_status
+
+    if not sources:
+        raise ConfigurationError(
+            f"no source is configured. Run `photolineage run --photos <folder>`, or add a [sources.<key>] "
+            f"section to {settings.config_file}"
+        )
+    engine = create_catalog_engine(settings.catalog.url)
+    require_reachable(engine)
+    if models is None:
+        with engine.connect() as connection:
+            fresh = not catalog_revision(connection).is_current
+        models = (
+            [next(iter(settings.models))]
+            if fresh and settings.models
+            else [known_model(settings, engine, None)]
+        )
+    else:
+        models = [known_model(settings, engine, key) for key in models]
+    try:
+        with ProgressBars(visible=not as_json) as bars:
+            report = run_lineage(settings, sources, models, bars)
+    except StepFailedError as error:
+        fail(error, as_json)
+    except RunInterruptedError as error:
+        errors.print(f"Interrupted: {error}. Run the same command again to continue.")
+        raise typer.Exit(1) from error
+    with engine.connect() as connection:
+        status = library_status(connection)
+    if as_json:
+        print_json(
+            {"materialized": report.materialized, "nothing_to_do": report.nothing_to_do, "status": status}
+        )
+        return
+    if report.nothing_to_do:
+        console.print("Nothing to do: everything is up to date.")
+    print_status(status)
