@@ -37,9 +37,10 @@ def compare(metadata: MetaData, connection: Connection) -> list[Drift]:
         fixes: SqliteFixes | PostgresqlFixes = SqliteFixes(model, shadow, live)
     elif dialect.name == "postgresql":
         model = Model(metadata, dialect, str)
-        live, shadow = postgresql_shadow.read_live_and_shadow(metadata, connection)
-        live = in_the_words_of(shadow, live, native_enums(metadata, dialect))
-        fixes = PostgresqlFixes(model, shadow, live)
+        enums = native_enums(metadata, dialect)
+        live, shadow = postgresql_shadow.read_live_and_shadow(metadata, enums, connection)
+        live = in_the_words_of(shadow, live, enums)
+        fixes = PostgresqlFixes(model, enums, shadow, live)
     else:
         raise UnsupportedDatabaseError(
             f"The contract reads SQLite and PostgreSQL; this connection's dialect is {dialect.name!r}."

@@ -1,12 +1,13 @@
 """The SQL that mends a drift of a PostgreSQL database."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from sqlalchemy import Enum
 from sqlalchemy import Table as ModelTable
 
 from schema_checks.drift import NO_FIX, DriftKind, Fix
 from schema_checks.finding import Finding
-from schema_checks.model import Model, native_enums
+from schema_checks.model import Model
 from schema_checks.postgresql_column_fixes import ColumnFixes, add_column
 from schema_checks.postgresql_enum_fixes import enum_fix
 from schema_checks.rendering import Script, Writer, rendered
@@ -31,11 +32,13 @@ _ROWS_MUST_FIT = "PostgreSQL refuses this while a row breaks the rule."
 class PostgresqlFixes:
     """The fixes of what was found between the model's schema and the live one."""
 
-    def __init__(self, model: Model, expected: Schema, actual: Schema) -> None:
+    def __init__(
+        self, model: Model, enums: Mapping[TableKey, Enum], expected: Schema, actual: Schema
+    ) -> None:
         self._model = model
         self._expected = expected
         self._actual = actual
-        self._enums = native_enums(model.metadata, model.dialect)
+        self._enums = enums
 
     def fix(self, finding: Finding) -> Fix:
         """How the drift is mended."""

@@ -65,11 +65,14 @@ def read_schemas(connection: Connection, *sides: list[Namespace]) -> list[Schema
     nothing depends on what the session or a temporary table shadows.
     """
     names = {"schemas": [namespace.name for side in sides for namespace in side]}
-    found = {
-        query: [dict(row) for row in connection.execute(text(query), names).mappings()]
-        for query in catalog.QUERIES
-    }
+    found = {query: _rows_of(connection, query, names) for query in catalog.QUERIES}
     return [_Reader(found, side).schema() for side in sides]
+
+
+def _rows_of(connection: Connection, query: str, names: dict[str, list[str]]) -> list[dict[str, Any]]:
+    result = connection.execute(text(query), names)
+    columns = tuple(result.keys())
+    return [dict(zip(columns, row, strict=True)) for row in result]
 
 
 class _Reader:
@@ -121,12 +124,14 @@ class _Reader:
         return [self._printed(row) for row in rows] if self._copies else rows
 
     def _printed(self, row: Row) -> Row:
-        return {name: value if name.endswith("schema") else self._text(value) for name, value in row.items()}
+        return {
+            name: self._text(value) if isinstance(value, str) and not name.endswith("schema") else value
+            for name, value in row.items()
+        }
 
-    def _text(self, value: Any) -> Any:
-        if isinstance(value, str):
-            for name, printed_as in self._copies.items():
-                value = value.replace(name, printed_as)
+    def _text(self, value: str) -> str:
+        for name, printed_as in self._copies.items():
+            value = value.replace(name, printed_as)
         return value
 
     def _key(self, row: Row, schema: str = "schema", name: str = "relation") -> TableKey:

@@ -1,17 +1,16 @@
 """The model's schema, created beside the live one on the same PostgreSQL server and rolled back."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 
-from sqlalchemy import Connection, MetaData, RowMapping, text
+from sqlalchemy import Connection, Enum, MetaData, RowMapping, text
 from sqlalchemy.dialects.postgresql.named_types import ENUM, CreateEnumType
 from sqlalchemy.exc import DBAPIError
 
 from schema_checks.errors import MissingPrivilegeError, ReadOnlyDatabaseError, ShadowSchemaError
-from schema_checks.model import native_enums
 from schema_checks.postgresql_schema import Namespace, read_schemas
-from schema_checks.schema import Schema
+from schema_checks.schema import Schema, TableKey
 from schema_checks.transactions import rolled_back
 
 _EXTENSION_OF_TYPE = {
@@ -37,7 +36,9 @@ WHERE n.nspname = ANY(:schemas) AND c.relname = ANY(:tables) AND c.relkind IN ('
 """
 
 
-def read_live_and_shadow(metadata: MetaData, connection: Connection) -> tuple[Schema, Schema]:
+def read_live_and_shadow(
+    metadata: MetaData, enums: Mapping[TableKey, Enum], connection: Connection
+) -> tuple[Schema, Schema]:
     """The live schema, and the model's as the same server prints it.
 
     Nothing that is created outlives the call. The live default schema is the one that the connection began
@@ -50,11 +51,10 @@ def read_live_and_shadow(metadata: MetaData, connection: Connection) -> tuple[Sc
         session = connection.execute(text(_SESSION)).mappings().one()
         _require_scratch(session)
         home = _home(metadata, connection, session)
-        live = _live_namespaces(metadata, connection, home)
+        live = _live_namespaces(metadata, enums, connection, home)
         copies = [_scratch_for(namespace, connection) for namespace in live]
-        _create_model(
-            metadata, connection, copies, [*session["searched"], home, *session["extension_schemas"]]
-        )
+        also_searched = [*session["searched"], home, *session["extension_schemas"]]
+        _create_model(metadata, enums, connection, copies, also_searched)
         connection.execute(text("SET LOCAL search_path TO pg_catalog, pg_temp"))
         live_schema, shadow = read_schemas(connection, live, copies)
         return live_schema, shadow
@@ -87,8 +87,9 @@ def _home(metadata: MetaData, connection: Connection, session: RowMapping) -> st
     return next((name for name in candidates if name in holders), default)
 
 
-def _live_namespaces(metadata: MetaData, connection: Connection, home: str) -> list[Namespace]:
-    enums = native_enums(metadata, connection.dialect)
+def _live_namespaces(
+    metadata: MetaData, enums: Mapping[TableKey, Enum], connection: Connection, home: str
+) -> list[Namespace]:
     named = {table.schema for table in metadata.tables.values()} | {schema for schema, _ in enums}
     translations = _translations(connection)
     others = sorted(name for name in named if name is not None)
@@ -110,7 +111,11 @@ def _quoted(connection: Connection, name: str) -> str:
 
 
 def _create_model(
-    metadata: MetaData, connection: Connection, copies: list[Namespace], also_searched: list[str]
+    metadata: MetaData,
+    enums: Mapping[TableKey, Enum],
+    connection: Connection,
+    copies: list[Namespace],
+    also_searched: list[str],
 ) -> None:
     quote = connection.dialect.identifier_preparer.quote_identifier
     path = ", ".join([copies[0].name, *map(quote, also_searched), "pg_temp"])
@@ -120,7 +125,7 @@ def _create_model(
             connection.exec_driver_sql(f"CREATE EXTENSION {quote(extension)}")
         schemas: dict[str | None, str] = {copy.model_name: copy.name for copy in copies if copy.model_name}
         with _translated(connection, schemas), _pipelined(connection):
-            _create_foreign_enums(metadata, connection)
+            _create_foreign_enums(enums, connection)
             metadata.create_all(connection, checkfirst=False)
     except (DBAPIError, connection.dialect.loaded_dbapi.Error) as error:
         raise ShadowSchemaError(
@@ -151,9 +156,9 @@ def _missing_extensions(metadata: MetaData, connection: Connection) -> list[str]
     return sorted(needed - installed)
 
 
-def _create_foreign_enums(metadata: MetaData, connection: Connection) -> None:
+def _create_foreign_enums(enums: Mapping[TableKey, Enum], connection: Connection) -> None:
     """Those that the model describes and leaves to another to create (`create_type=False`)."""
-    for enum in native_enums(metadata, connection.dialect).values():
+    for enum in enums.values():
         if isinstance(enum, ENUM) and not enum.create_type:
             connection.execute(CreateEnumType(enum))
 
