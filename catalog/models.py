@@ -104,13 +104,14 @@ class Image(Base):
     `path` is relative to the source's root. `content_hash` and what follows it are of the content last
     read, and stay when the file goes missing; the hash of a file that has changed is null until it is read
     again. `taken_at` is an instant. `duplicate_of_id` names the image
-    with the same content that is embedded in its place.
+    with the same content that is embedded in its place. `embedded_models` has the bit `2**id` of each model
+    of which a committed file holds an embedding of the content last registered (`catalog.coverage`).
     """
 
     __tablename__ = "image"
     __table_args__ = (
         UniqueConstraint("source_id", "path"),
-        Index(None, "shard_id", "state"),
+        Index(None, "shard_id", "state", "embedded_models", "duplicate_of_id"),
         Index(None, "content_hash"),
         Index(None, "duplicate_of_id"),
         {"sqlite_autoincrement": True},
@@ -142,6 +143,7 @@ class Image(Base):
     altitude_m: Mapped[float | None]
     camera: Mapped[str | None] = mapped_column(Text)
     duplicate_of_id: Mapped[int | None] = mapped_column(ForeignKey("image.id"))
+    embedded_models: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
 
 
 class MlModel(Base):
@@ -215,7 +217,8 @@ class MlJob(Base):
 class ShardFile(Base):
     """The commit record of a preview or embedding file; a file without one is garbage.
 
-    `path` is relative to the home directory.
+    `path` is relative to the home directory. `superseded_at` is when another file took over what still held of
+    it: nobody opens it any more, and it is removed once nobody can be reading it.
     """
 
     __tablename__ = "shard_file"
@@ -230,6 +233,7 @@ class ShardFile(Base):
     row_count: Mapped[int]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     committed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    superseded_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Event(Base):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, func, select
+from sqlalchemy import Connection, Row, and_, func, select
 
 from catalog.image_facts import FailureReason
 from catalog.models import (
@@ -53,6 +53,7 @@ class EmbeddableImage:
     id: int
     path: str
     content_hash: str
+    embedded_models: int
 
 
 def find_shard(connection: Connection, key: str) -> ShardRow:
@@ -92,30 +93,22 @@ IS_EMBEDDABLE = and_(Image.state == ImageState.REGISTERED, Image.duplicate_of_id
 def embeddable_images(connection: Connection, shard_id: int) -> list[EmbeddableImage]:
     """The images of a shard that must have an embedding, in path order."""
     rows = connection.execute(
-        select(Image.id, Image.path, Image.content_hash)
+        select(Image.id, Image.path, Image.content_hash, Image.embedded_models)
         .where(Image.shard_id == shard_id, IS_EMBEDDABLE)
         .order_by(Image.path)
     )
-    return [EmbeddableImage(image_id, path, content_hash or "") for image_id, path, content_hash in rows]
-
-
-def embeddable_counts(connection: Connection) -> Mapping[str, int]:
-    """How many images of each shard must have an embedding; shards without any are included."""
-    embeddable = select(Image.id, Image.shard_id).where(IS_EMBEDDABLE).subquery()
-    rows = connection.execute(
-        select(Shard.key, func.count(embeddable.c.id))
-        .outerjoin(embeddable, embeddable.c.shard_id == Shard.id)
-        .group_by(Shard.key)
-    )
-    return {key: count for key, count in rows}  # noqa: C416 (rows are not tuples to the type checker)
+    return [
+        EmbeddableImage(image_id, path, content_hash or "", models)
+        for image_id, path, content_hash, models in rows
+    ]
 
 
 def committed_files(
     connection: Connection, kind: FileKind, *, shard_id: int | None = None, model_id: int | None = None
 ) -> list[CommittedFile]:
-    """The commit records of one kind, oldest first."""
+    """The commit records of one kind that are not superseded, oldest first."""
     statement = select(ShardFile.id, ShardFile.shard_id, ShardFile.path, ShardFile.row_count).where(
-        ShardFile.kind == kind
+        ShardFile.kind == kind, ShardFile.superseded_at.is_(None)
     )
     if shard_id is not None:
         statement = statement.where(ShardFile.shard_id == shard_id)
@@ -165,29 +158,6 @@ def shard_revisions(connection: Connection) -> Mapping[str, int]:
     """The revision of each shard."""
     rows = connection.execute(select(Shard.key, Shard.revision).order_by(Shard.key))
     return {key: revision for key, revision in rows}  # noqa: C416
-
-
-def image_counts(connection: Connection) -> Sequence[Row[str, int, int, int, int, int, int]]:
-    """By source: its key and its images in all, discovered, registered, duplicate, failed and missing."""
-
-    def count(condition: object) -> object:
-        return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)  # type: ignore[arg-type]
-
-    columns = [
-        Source.key,
-        func.count(Image.id),
-        count(Image.state == ImageState.DISCOVERED),
-        count(Image.state == ImageState.REGISTERED),
-        count(and_(Image.state == ImageState.REGISTERED, Image.duplicate_of_id.is_not(None))),
-        count(Image.state == ImageState.FAILED),
-        count(Image.state == ImageState.MISSING),
-    ]
-    return connection.execute(
-        select(*columns)  # type: ignore[call-overload]
-        .outerjoin(Image, Image.source_id == Source.id)
-        .group_by(Source.key)
-        .order_by(Source.key)
-    ).all()
 
 
 def failures(

@@ -141,7 +141,7 @@ def print_status(status: LibraryStatus) -> None:
     console.print(
         table(
             "Models",
-            ["model", "serves", "dimension#", "embeddings#", "to have#", "events#"],
+            ["model", "serves", "dimension#", "embeddings#", "to have#", "shards left#", "events#"],
             [
                 (
                     m.key,
@@ -149,6 +149,7 @@ def print_status(status: LibraryStatus) -> None:
                     m.embedding_dim,
                     m.committed_embeddings,
                     m.embeddable,
+                    m.shards_left,
                     m.events,
                 )
                 for m in status.models

@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from sqlalchemy import Connection, insert
 
+from catalog.coverage import mark_embedded, settle_embedded
 from catalog.leases import Lease
 from catalog.models import FileKind, JobKind, ShardFile
 from catalog.queries import (
@@ -107,6 +109,7 @@ def embed_shard(
         report = EmbeddingReport(total=len(images), resumed=len(images) - len(remaining))
         on_progress = with_heartbeats(lease, context.lease_timeout, on_progress)
         lease.begin(total=report.total, resumed=report.resumed)
+        lease.commit(partial(settle_embedded, model_id=model_id, images=images, remaining=remaining), done=0)
         on_progress(Progress(report.resumed, report.total, 0, report.resumed))
         if remaining:
             reader = stores.previews.open(file.path for file in preview_files)
@@ -191,6 +194,7 @@ class _ShardEmbedding:
                     committed_at=datetime.now(UTC),
                 )
             )
+            mark_embedded(connection, self.model_id, images)
 
         self.lease.commit(record, done=len(images))
         self.report.embedded += len(images)

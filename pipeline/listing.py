@@ -6,8 +6,8 @@ from datetime import datetime, timedelta, timezone
 
 from sqlalchemy import Connection, func, select
 
-from catalog.models import Event, FileKind, JobState, MlJob, MlModel, ShardFile
-from catalog.queries import embeddable_counts, image_counts
+from catalog.coverage import ImageTally, tally_images
+from catalog.models import Event, ImageState, JobState, MlJob, MlModel, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,17 @@ class SourceStatus:
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """A model's committed embeddings beside the images that must have one."""
+    """A model's committed embeddings of present contents beside the images that must have one.
+
+    `shards_left` have images without.
+    """
 
     key: str
     serving: bool
     embedding_dim: int
     committed_embeddings: int
     embeddable: int
+    shards_left: int
     events: int
 
 
@@ -88,35 +92,58 @@ class ListedEvent:
 
 def library_status(connection: Connection, *, recent_jobs: int = 10) -> LibraryStatus:
     """Sources, models, and the jobs that run or whose newest attempt did not succeed."""
-    sources = [SourceStatus(*row) for row in image_counts(connection)]
-    embeddable = sum(embeddable_counts(connection).values())
-    embeddings = (
-        select(ShardFile.model_id, func.sum(ShardFile.row_count).label("images"))
-        .where(ShardFile.kind == FileKind.EMBEDDING)
-        .group_by(ShardFile.model_id)
-        .subquery()
+    tallies = tally_images(connection)
+    sources = connection.execute(select(Source.key).order_by(Source.key)).scalars()
+    return LibraryStatus(
+        sources=[
+            _source_status(source, [tally for tally in tallies if tally.source == source])
+            for source in sources
+        ],
+        models=_models(connection, tallies),
+        jobs=_jobs(connection, recent_jobs),
     )
+
+
+def _source_status(source: str, tallies: Sequence[ImageTally]) -> SourceStatus:
+    def count(state: ImageState) -> int:
+        return sum(tally.images for tally in tallies if tally.state == state)
+
+    return SourceStatus(
+        key=source,
+        images=sum(tally.images for tally in tallies),
+        discovered=count(ImageState.DISCOVERED),
+        registered=count(ImageState.REGISTERED),
+        duplicates=sum(tally.duplicates for tally in tallies if tally.state == ImageState.REGISTERED),
+        failed=count(ImageState.FAILED),
+        missing=count(ImageState.MISSING),
+    )
+
+
+def _models(connection: Connection, tallies: Sequence[ImageTally]) -> list[ModelStatus]:
     events = select(Event.model_id, func.count().label("events")).group_by(Event.model_id).subquery()
     models = connection.execute(
         select(
+            MlModel.id,
             MlModel.key,
             MlModel.serving,
             MlModel.embedding_dim,
-            func.coalesce(embeddings.c.images, 0),
             func.coalesce(events.c.events, 0),
         )
-        .outerjoin(embeddings, embeddings.c.model_id == MlModel.id)
         .outerjoin(events, events.c.model_id == MlModel.id)
         .order_by(MlModel.id)
     )
-    return LibraryStatus(
-        sources=sources,
-        models=[
-            ModelStatus(key, serving, dim, int(images), embeddable, count)
-            for key, serving, dim, images, count in models
-        ],
-        jobs=_jobs(connection, recent_jobs),
-    )
+    return [
+        ModelStatus(
+            key,
+            serving,
+            dim,
+            committed_embeddings=sum(tally.embedded(model_id) for tally in tallies),
+            embeddable=sum(tally.embeddable for tally in tallies),
+            shards_left=len({t.shard for t in tallies if t.embedded(model_id) < t.embeddable}),
+            events=count,
+        )
+        for model_id, key, serving, dim, count in models
+    ]
 
 
 def _jobs(connection: Connection, limit: int) -> list[JobStatus]:

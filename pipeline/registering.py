@@ -259,4 +259,5 @@ def _facts(outcome: OriginalImage | UnreadableImageError) -> dict[str, object]:
         "altitude_m": outcome.altitude_m,
         "camera": outcome.camera,
         "duplicate_of_id": None,
+        "embedded_models": 0,
     }

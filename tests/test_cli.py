@@ -177,7 +177,7 @@ def test_status(lineage: Lineage) -> None:
 
 
 def test_status_before_the_first_run(new_lineage: Lineage) -> None:
-    assert "is at revision none, and this code needs 0001" in failure(new_lineage, "status")
+    assert "is at revision none, and this code needs 0002" in failure(new_lineage, "status")
 
 
 def test_search_by_text_and_by_file(lineage: Lineage) -> None:
@@ -276,9 +276,9 @@ def test_check_passes_and_fails(lineage: Lineage) -> None:
 
 def test_migrate_makes_a_catalog_once(new_lineage: Lineage) -> None:
     first = as_json(new_lineage, "migrate")
-    assert (first["before"], first["revision"]) == (None, "0001")
+    assert (first["before"], first["revision"]) == (None, "0002")
     second = photolineage(new_lineage, "migrate")
-    assert (second.returncode, second.stdout) == (0, "Already up to date (revision 0001).\n")
+    assert (second.returncode, second.stdout) == (0, "Already up to date (revision 0002).\n")
 
 
 def test_a_step_that_fails_is_exit_code_1_with_its_reason(lineage: Lineage) -> None:

@@ -14,12 +14,10 @@ from catalog.queries import (
     ShardRow,
     UnknownPartitionError,
     committed_files,
-    embeddable_counts,
     embeddable_images,
     failures,
     find_model,
     find_shard,
-    image_counts,
     materialized_version,
     materialized_versions,
     newest_file_id,
@@ -92,26 +90,11 @@ def test_only_registered_first_images_must_have_an_embedding(
     add_image("copy.jpg", state=ImageState.REGISTERED, content_hash="1", duplicate_of_id=early)
     for state in (ImageState.DISCOVERED, ImageState.FAILED, ImageState.MISSING):
         add_image(f"{state}.jpg", state=state, content_hash="3")
-    with write_transaction(catalog_engine) as connection:
-        connection.execute(
-            insert(Shard).values(
-                source_id=1, number=1, key="photos-00001", capacity=5, image_count=0, revision=1
-            )
-        )
     with catalog_engine.connect() as connection:
         assert embeddable_images(connection, shard_id) == [
-            EmbeddableImage(early, "a.jpg", "1"),
-            EmbeddableImage(late, "b.jpg", "2"),
+            EmbeddableImage(early, "a.jpg", "1", 0),
+            EmbeddableImage(late, "b.jpg", "2", 0),
         ]
-        assert embeddable_counts(connection) == {"photos-00000": 2, "photos-00001": 0}
-        assert [tuple(row) for row in image_counts(connection)] == [("photos", 6, 1, 3, 1, 1, 1)]
-
-
-def test_a_source_without_images_is_counted_as_such(catalog_engine: Engine) -> None:
-    with write_transaction(catalog_engine) as connection:
-        connection.execute(insert(Source).values(key="photos", root="/photos", created_at=NOW))
-    with catalog_engine.connect() as connection:
-        assert [tuple(row) for row in image_counts(connection)] == [("photos", 0, 0, 0, 0, 0, 0)]
 
 
 def test_failures_are_listed_in_path_order(

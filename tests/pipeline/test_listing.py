@@ -10,7 +10,7 @@ from catalog.models import Event, JobKind
 from pipeline.jobs import running_job
 from pipeline.listing import LibraryStatus, SourceStatus, library_status, list_events
 from pipeline.progress import Progress
-from tests.library import Library, draw_photo
+from tests.library import Library, draw_photo, touch
 
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
 
@@ -40,7 +40,37 @@ def test_models_are_counted_apart(library: Library) -> None:
         ("tiny-a", 16, False),
         ("tiny-b", 24, False),
     ]
-    assert [(model.committed_embeddings, model.embeddable) for model in models] == [(26, 26), (10, 26)]
+    assert [(m.committed_embeddings, m.embeddable, m.shards_left) for m in models] == [
+        (26, 26, 0),
+        (10, 26, 2),
+    ]
+
+
+def test_embeddings_of_contents_that_hold_no_more_are_not_counted(any_library: Library) -> None:
+    def counted() -> tuple[int, int, int]:
+        (model,) = status(any_library).models
+        return model.committed_embeddings, model.embeddable, model.shards_left
+
+    any_library.build()
+    changed, gone = any_library.root / "2023/05.jpg", any_library.root / "2024/06.jpg"
+    draw_photo(changed, 100)
+    touch(changed)
+    gone.unlink()
+    any_library.scan()
+    assert counted() == (24, 24, 0)
+    any_library.register_all()
+    assert counted() == (24, 25, 1)
+    any_library.embed_all()
+    assert counted() == (25, 25, 0)
+    draw_photo(gone, 19)
+    any_library.scan()
+    any_library.register_all()
+    assert counted() == (25, 26, 1)
+
+
+def test_a_source_without_images_is_listed(library: Library) -> None:
+    with library.scanning():
+        assert status(library).sources == [SourceStatus("photos", 0, 0, 0, 0, 0, 0)]
 
 
 def test_jobs_that_run_or_did_not_succeed_are_listed_with_what_they_committed(library: Library) -> None:
