@@ -11,23 +11,43 @@ from dagster import (
     AssetsDefinition,
     AssetSpec,
     BackfillPolicy,
+    Config,
     MaterializeResult,
     MetadataValue,
     ResourceParam,
     TableRecord,
     multi_asset,
 )
+from pydantic import Field
 
 from assets.partitions import SHARDS
 from assets.progress import ProgressSink
-from assets.running import contract_check, guard, job_context, materialized, reported_failures
+from assets.running import (
+    contract_check,
+    first_attempt,
+    guard,
+    job_context,
+    materialized,
+    reported_failures,
+)
 from catalog.queries import failures, find_shard
 from pipeline.registering import RegistrationReport, register_shard
+from pipeline.retrying import read_failures_again
 from resources.dagster_resources import CatalogResource, StorageResource
 from resources.settings import Settings
 
 TABLES = frozenset({"source", "shard", "image", "ml_job", "shard_file"})
 LISTED_FAILURES = 100
+
+
+class RegisteredImagesConfig(Config):
+    """What is read beside the new and changed images."""
+
+    retry_failed: bool = Field(
+        default=False,
+        description="Read the unreadable images again too, though their files have not changed: after a "
+        "permission was given, a codec installed, or a failing disk replaced.",
+    )
 
 
 def registered_images_asset(settings: Settings) -> AssetsDefinition:
@@ -44,7 +64,7 @@ def registered_images_asset(settings: Settings) -> AssetsDefinition:
                 kinds={"pillow"},
                 description="Content hash, size, time, place, camera and a preview of each image of a shard. "
                 "Unreadable images are rows with a reason. Materializing it again reads only what is new "
-                "or changed.",
+                "or changed; with `retry_failed: true` also what could not be read.",
             )
         ],
         check_specs=[contract_check("registered_images", SHARDS)],
@@ -53,6 +73,7 @@ def registered_images_asset(settings: Settings) -> AssetsDefinition:
     )
     def registered_images(
         context: AssetExecutionContext,
+        config: RegisteredImagesConfig,
         catalog: CatalogResource,
         storage: StorageResource,
         settings: ResourceParam[Settings],
@@ -62,6 +83,9 @@ def registered_images_asset(settings: Settings) -> AssetsDefinition:
         for shard_key in context.partition_keys:
             with catalog.engine.connect() as connection:
                 shard = find_shard(connection, shard_key)
+            if config.retry_failed:
+                again = read_failures_again(catalog.engine, shard_key, asked_by=first_attempt(context))
+                context.log.info(f"{shard_key}: reading {again:,} unreadable images again")
             with reported_failures(context):
                 report = register_shard(
                     job_context(context, catalog),

@@ -17,6 +17,7 @@ from dagster import (
     PartitionsDefinition,
 )
 from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.storage.tags import RETRY_NUMBER_TAG, ROOT_RUN_ID_TAG
 
 from catalog.leases import LeaseHeldError
 from pipeline.jobs import InterruptedAtCheckpointError, JobContext
@@ -29,6 +30,12 @@ CONTRACT_CHECK = "catalog_contract"
 def job_context(context: AssetExecutionContext, catalog: CatalogResource) -> JobContext:
     """Who works in this run."""
     return JobContext(catalog.engine, context.run.run_id, catalog.lease_timeout)
+
+
+def first_attempt(context: AssetExecutionContext) -> str:
+    """The id of the run that a person or the sensor asked for: this one, or the one that it retries by itself."""
+    tags = context.run.tags
+    return tags[ROOT_RUN_ID_TAG] if RETRY_NUMBER_TAG in tags else context.run.run_id
 
 
 def contract_check(asset_key: str, partitions_def: PartitionsDefinition[Any] | None = None) -> AssetCheckSpec:

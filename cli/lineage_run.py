@@ -22,6 +22,7 @@ from catalog.migrate import catalog_revision
 from catalog.models import JobKind
 from catalog.queries import serving_model_key, shard_keys, shard_sizes
 from pipeline.freshness import StaleSubject, find_stale_embeddings, find_stale_models, find_stale_shards
+from pipeline.retrying import find_shards_with_failures
 from resources.settings import PROJECT_ROOT, Settings
 
 DEPLOYMENT = PROJECT_ROOT / "deploy" / "local" / "dagster.yaml"
@@ -86,11 +87,17 @@ def prepare_server(settings: Settings) -> list[str]:
 
 
 def run_lineage(
-    settings: Settings, source_keys: Sequence[str], model_keys: Sequence[str], progress: StepProgress
+    settings: Settings,
+    source_keys: Sequence[str],
+    model_keys: Sequence[str],
+    progress: StepProgress,
+    *,
+    retry_failed: bool = False,
 ) -> RunReport:
     """Bring sources and models up to date, from the disk to the events.
 
-    Only what is stale is materialized. Raises StepFailedError, RunInterruptedError.
+    Only what is stale is materialized; unreadable images are read again on request.
+    Raises StepFailedError, RunInterruptedError.
     """
     dagster_home = prepare_dagster_home(settings)
     engine = create_catalog_engine(settings.catalog.url)
@@ -98,7 +105,7 @@ def run_lineage(
     with DagsterInstance.get() as instance:
         fail_dead_runs(instance, server_running=server_is_running(dagster_home))
         run = _LineageRun(settings, build_definitions(settings), instance, engine, progress)
-        return run.execute(source_keys, model_keys)
+        return run.execute(source_keys, model_keys, retry_failed=retry_failed)
 
 
 @dataclass
@@ -110,19 +117,25 @@ class _LineageRun:
     progress: StepProgress
     report: RunReport = field(default_factory=RunReport)
 
-    def execute(self, source_keys: Sequence[str], model_keys: Sequence[str]) -> RunReport:
+    def execute(
+        self, source_keys: Sequence[str], model_keys: Sequence[str], *, retry_failed: bool
+    ) -> RunReport:
         with self.engine.connect() as connection:
             current = catalog_revision(connection).is_current
         if not current:
             self._materialize("catalog_schema", None)
-        self._step("Scanning", "source_files", [StaleSubject(key, "") for key in source_keys], None)
+        self._step("Scanning", "source_files", source_keys)
         with self.engine.connect() as connection:
             mine = set(shard_keys(connection, source_keys))
             sizes = shard_sizes(connection)
             everything = shard_keys(connection)
+            again = find_shards_with_failures(connection, source_keys) if retry_failed else []
         self.instance.add_dynamic_partitions(str(SHARDS.name), everything)
-        stale = [shard for shard in self._find(find_stale_shards) if shard.subject in mine]
-        self._step("Registering", "registered_images", stale, sum(sizes[shard.subject] for shard in stale))
+        images = sum(sizes[shard] for shard in again)
+        self._step("Reading unreadable again", "registered_images", again, images, {"retry_failed": True})
+        stale = sorted({shard.subject for shard in self._find(find_stale_shards)} & mine)
+        images = sum(sizes[shard] for shard in stale)
+        self._step("Registering", "registered_images", stale, images)
         for number, model in enumerate(model_keys, 1):
             of = f" (model {number} of {len(model_keys)})" if len(model_keys) > 1 else ""
             self._bring_up_to_date(model, mine, sizes, of)
@@ -134,28 +147,35 @@ class _LineageRun:
 
     def _bring_up_to_date(self, model: str, mine: set[str], sizes: dict[str, int], of: str) -> None:
         pairs = self._find(lambda connection: find_stale_embeddings(connection, [model]))
-        stale = [pair for pair in pairs if pair.subject.split("|")[1] in mine]
-        images = sum(sizes[pair.subject.split("|")[1]] for pair in stale)
+        stale = [pair.subject for pair in pairs if pair.subject.split("|")[1] in mine]
+        images = sum(sizes[pair.split("|")[1]] for pair in stale)
         self._step(f"Embedding by {model}{of}", "image_embeddings", stale, images)
         for title, asset, kind in (
             ("Indexing", "vector_index", JobKind.INDEX),
             ("Finding events", "image_events", JobKind.CLUSTER),
         ):
             models = self._find(lambda connection, kind=kind: find_stale_models(connection, [model], kind))
-            self._step(f"{title} by {model}{of}", asset, models, None)
+            self._step(f"{title} by {model}{of}", asset, [stale.subject for stale in models])
 
     def _find(self, query: Callable[..., list[StaleSubject]]) -> list[StaleSubject]:
         with self.engine.connect() as connection:
             return query(connection)
 
-    def _step(self, title: str, asset: str, stale: Sequence[StaleSubject], images: int | None) -> None:
-        if not stale:
+    def _step(
+        self,
+        title: str,
+        asset: str,
+        subjects: Sequence[str],
+        images: int | None = None,
+        config: dict[str, Any] | None = None,
+    ) -> None:
+        if not subjects:
             return
         self.progress.begin(title, images)
         try:
-            for subject in stale:
-                model, _, shard = subject.subject.partition("|")
-                self._materialize(asset, model_shard_key(model, shard) if shard else subject.subject)
+            for subject in subjects:
+                model, _, shard = subject.partition("|")
+                self._materialize(asset, model_shard_key(model, shard) if shard else subject, config)
         finally:
             self.progress.end()
 

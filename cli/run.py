@@ -21,6 +21,10 @@ def run(
     model: Annotated[
         list[str] | None, typer.Option(help="A model's key; may be given several times.")
     ] = None,
+    retry_failed: Annotated[
+        bool,
+        typer.Option("--retry-failed", help="Read unreadable images again, though they have not changed."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Bring the library up to date: scan, register, embed, index, find events."""
@@ -29,10 +33,17 @@ def run(
         sources = [add_source(settings, folder) for folder in photos] if photos else None
         if photos:
             settings = load_settings()
-        run_steps(settings, sources or list(settings.sources), model, as_json)
+        run_steps(settings, sources or list(settings.sources), model, as_json, retry_failed=retry_failed)
 
 
-def run_steps(settings: Settings, sources: list[str], models: list[str] | None, as_json: bool) -> None:
+def run_steps(
+    settings: Settings,
+    sources: list[str],
+    models: list[str] | None,
+    as_json: bool,
+    *,
+    retry_failed: bool = False,
+) -> None:
     from cli.lineage_run import RunInterruptedError, StepFailedError, run_lineage
     from pipeline.listing import library_status
 
@@ -55,7 +66,7 @@ def run_steps(settings: Settings, sources: list[str], models: list[str] | None, 
         models = [known_model(settings, engine, key) for key in models]
     try:
         with ProgressBars(visible=not as_json) as bars:
-            report = run_lineage(settings, sources, models, bars)
+            report = run_lineage(settings, sources, models, bars, retry_failed=retry_failed)
     except StepFailedError as error:
         fail(error, as_json)
     except RunInterruptedError as error:

@@ -128,9 +128,11 @@ class Library:
                 on_progress=on_progress,
             )
 
-    def register(self, shard_key: str, *, on_progress: OnProgress = ignore_progress) -> RegistrationReport:
+    def register(
+        self, shard_key: str, *, run_id: str = "a-run", on_progress: OnProgress = ignore_progress
+    ) -> RegistrationReport:
         return register_shard(
-            self.context(),
+            self.context(run_id),
             self.previews,
             shard_key,
             time_zone="UTC",

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from dagster import (
@@ -69,9 +70,9 @@ class Lineage:
         *,
         partition_range: tuple[str, str] | None = None,
         config: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] = MappingProxyType({}),
     ) -> ExecuteInProcessResult:
         """Run the asset's job for no partition, one, or a range of them as one run of a backfill has it."""
-        tags = {}
         if partition_range is not None:
             tags = dict(
                 zip(

@@ -131,6 +131,23 @@ def test_run_for_programs(lineage: Lineage) -> None:
     assert (source["images"], source["registered"], source["duplicates"], source["failed"]) == (29, 28, 1, 1)
 
 
+def test_unreadable_images_are_read_again_on_request_only(lineage: Lineage) -> None:
+    torn = lineage.library.root / "2023/torn.jpg"
+    lineage.execute("UPDATE image SET failure_reason = 'permission_denied' WHERE state = 'failed'")
+    assert as_json(lineage, "run")["nothing_to_do"] is True
+
+    report = as_json(lineage, "run", "--retry-failed")
+
+    assert report["materialized"]["registered_images"] == ["photos-00001"]
+    assert lineage.library.images()["2023/torn.jpg"].failure_reason == "corrupt"
+    assert report["status"]["sources"][0]["failed"] == 1
+    assert torn.is_file()
+
+    torn.unlink()
+    assert "registered_images" in as_json(lineage, "run", "--retry-failed")["materialized"]
+    assert as_json(lineage, "run", "--retry-failed")["nothing_to_do"] is True
+
+
 def test_photos_become_a_source_once(lineage: Lineage, tmp_path: Path) -> None:
     holiday = tmp_path / "My Holiday"
     draw_photo(holiday / "a.jpg", 600)

@@ -1,5 +1,7 @@
 """`registered_images`: each original read once, and what a person sees of it."""
 
+from dagster._core.storage.tags import RETRY_NUMBER_TAG, ROOT_RUN_ID_TAG
+
 from assets.registered_images import LISTED_FAILURES
 from tests.library import touch
 from tests.lineage import Lineage, metadata_of
@@ -44,6 +46,30 @@ def test_only_a_changed_original_is_read_again(lineage: Lineage) -> None:
 
     assert counts(again) == {"registered": 10, "unreadable": 0, "duplicates": 0, "read_now": 1}
     assert "failures" not in again
+
+
+def test_unreadable_images_are_read_again_on_request_only(lineage: Lineage) -> None:
+    torn = lineage.library.root / "2023/torn.jpg"
+    torn_before = torn.stat()
+    assert counts(metadata_of(lineage.materialize("registered_images", "photos-00001")))["read_now"] == 0
+    assert lineage.library.scan().changed == 0
+
+    again = lineage.materialize("registered_images", "photos-00001", config={"retry_failed": True})
+
+    assert counts(metadata_of(again)) == {"registered": 9, "unreadable": 1, "duplicates": 1, "read_now": 1}
+    assert torn.stat().st_mtime_ns == torn_before.st_mtime_ns
+
+
+def test_an_automatic_retry_reads_unreadable_images_no_third_time(lineage: Lineage) -> None:
+    config = {"retry_failed": True}
+    first = lineage.materialize("registered_images", "photos-00001", config=config)
+    retry = lineage.materialize(
+        "registered_images",
+        "photos-00001",
+        config=config,
+        tags={RETRY_NUMBER_TAG: "1", ROOT_RUN_ID_TAG: first.dagster_run.run_id},
+    )
+    assert [metadata_of(run)["read_now"] for run in (first, retry)] == [1, 0]
 
 
 def test_a_shard_of_unreadable_files_lists_the_first_of_them(new_lineage: Lineage) -> None:
