@@ -1,6 +1,7 @@
 """`image_embeddings`: the embeddings of a shard's images by a model, in committed checkpoints."""
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 from dagster import (
@@ -22,12 +23,12 @@ from dagster import (
 
 from assets.partitions import model_shard_partitions
 from assets.progress import ProgressSink
-from assets.running import contract_check, guard, job_context, materialized, reported_failures
+from assets.running import PartitionFailures, contract_check, guard, job_context, materialized
 from pipeline.embedding import EmbeddingReport, Stores, embed_shard
 from pipeline.model_registry import ModelChangedError, record_model
 from resources.dagster_resources import CatalogResource, StorageResource
 from resources.embedder import Embedder, load_embedder
-from resources.settings import Settings
+from resources.settings import ModelSettings, Settings
 from schema_checks.drift import Drift
 from schema_checks.report import markdown_table
 from schema_checks.store_contract import compare_model
@@ -76,28 +77,27 @@ def image_embeddings_asset(settings: Settings) -> AssetsDefinition:
         progress: ResourceParam[ProgressSink],
     ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
         yield from guard(catalog, "image_embeddings", TABLES)
-        stores = Stores(storage.previews, storage.embeddings)
-        for key in _in_model_order(context.partition_keys):
-            model_key, shard_key = key.keys_by_dimension["model"], key.keys_by_dimension["shard"]
-            model = settings.models[model_key]
-            embedder = load_embedder(model_key, model)
-            try:
-                model_id = record_model(catalog.engine, model_key, model, embedder.facts)
-            except ModelChangedError as error:
-                yield _model_result(compare_model(error.recorded, error.loaded, model_key))
-                raise Failure(description=str(error), allow_retries=False) from error
-            with reported_failures(context):
-                report = embed_shard(
-                    job_context(context, catalog),
-                    stores,
-                    embedder,
-                    model_id,
-                    shard_key,
-                    checkpoint_images=settings.checkpoint_images,
-                    on_progress=progress.track(context, str(key)),
-                )
-            yield from materialized(context, "image_embeddings", key, _metadata(report, embedder))
-        yield _model_result([])
+        failed, drifts, opened = PartitionFailures(context), list[Drift](), list[str]()
+        for model_key, keys in _by_model(context.partition_keys):
+            with failed.kept(keys):
+                embedder, model_id = _open_model(catalog, model_key, settings.models[model_key], drifts)
+                opened.append(model_key)
+                for key in keys:
+                    with failed.kept([key]):
+                        report = embed_shard(
+                            job_context(context, catalog),
+                            Stores(storage.previews, storage.embeddings),
+                            embedder,
+                            model_id,
+                            key.keys_by_dimension["shard"],
+                            checkpoint_images=settings.checkpoint_images,
+                            on_progress=progress.track(context, str(key)),
+                        )
+                        yield from materialized(context, "image_embeddings", key, _metadata(report, embedder))
+                del embedder  # so that the next model does not find it in memory
+        if opened or drifts:
+            yield _model_result(drifts)
+        failed.raise_at_end()
 
     return image_embeddings
 
@@ -116,11 +116,24 @@ def _model_result(drifts: Sequence[Drift]) -> AssetCheckResult:
     )
 
 
-def _in_model_order(partition_keys: object) -> list[MultiPartitionKey]:
-    """Each model's partitions together, so that it is loaded once."""
+def _by_model(partition_keys: object) -> Iterator[tuple[str, list[MultiPartitionKey]]]:
+    """The partitions of each model together, so that it is loaded once."""
     assert isinstance(partition_keys, list | tuple)
     keys = [key for key in partition_keys if isinstance(key, MultiPartitionKey)]
-    return sorted(keys, key=lambda key: (key.keys_by_dimension["model"], key.keys_by_dimension["shard"]))
+    for model_key, of_model in groupby(sorted(keys), key=lambda key: key.keys_by_dimension["model"]):
+        yield model_key, list(of_model)
+
+
+def _open_model(
+    catalog: CatalogResource, model_key: str, model: ModelSettings, drifts: list[Drift]
+) -> tuple[Embedder, int]:
+    """The loaded model and the id of its row; raises Failure, after the differences, for other weights."""
+    embedder = load_embedder(model_key, model)
+    try:
+        return embedder, record_model(catalog.engine, model_key, model, embedder.facts)
+    except ModelChangedError as error:
+        drifts += compare_model(error.recorded, error.loaded, model_key)
+        raise Failure(description=str(error), allow_retries=False) from error
 
 
 def _metadata(report: EmbeddingReport, embedder: Embedder) -> dict[str, MetadataValue[Any]]:

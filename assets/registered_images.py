@@ -23,12 +23,12 @@ from pydantic import Field
 from assets.partitions import SHARDS
 from assets.progress import ProgressSink
 from assets.running import (
+    PartitionFailures,
     contract_check,
     first_attempt,
     guard,
     job_context,
     materialized,
-    reported_failures,
 )
 from catalog.queries import failures, find_shard
 from pipeline.registering import RegistrationReport, register_shard
@@ -80,13 +80,14 @@ def registered_images_asset(settings: Settings) -> AssetsDefinition:
         progress: ResourceParam[ProgressSink],
     ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
         yield from guard(catalog, "registered_images", TABLES)
+        failed = PartitionFailures(context)
         for shard_key in context.partition_keys:
-            with catalog.engine.connect() as connection:
-                shard = find_shard(connection, shard_key)
-            if config.retry_failed:
-                again = read_failures_again(catalog.engine, shard_key, asked_by=first_attempt(context))
-                context.log.info(f"{shard_key}: reading {again:,} unreadable images again")
-            with reported_failures(context):
+            with failed.kept([shard_key]):
+                with catalog.engine.connect() as connection:
+                    shard = find_shard(connection, shard_key)
+                if config.retry_failed:
+                    again = read_failures_again(catalog.engine, shard_key, asked_by=first_attempt(context))
+                    context.log.info(f"{shard_key}: reading {again:,} unreadable images again")
                 report = register_shard(
                     job_context(context, catalog),
                     storage.previews,
@@ -95,9 +96,10 @@ def registered_images_asset(settings: Settings) -> AssetsDefinition:
                     checkpoint_images=settings.checkpoint_images,
                     on_progress=progress.track(context, shard_key),
                 )
-            yield from materialized(
-                context, "registered_images", shard_key, _metadata(catalog, shard.id, report)
-            )
+                yield from materialized(
+                    context, "registered_images", shard_key, _metadata(catalog, shard.id, report)
+                )
+        failed.raise_at_end()
 
     return registered_images
 

@@ -1,6 +1,6 @@
 """What every partitioned asset does around its plain function: guard, lease, progress, failure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -92,6 +92,49 @@ def materialized(
         yield MaterializeResult(asset_key=asset_key, metadata=metadata)
     else:
         context.log_event(AssetMaterialization(asset_key, partition=partition_key, metadata=metadata))
+
+
+class PartitionFailures:
+    """The failures of a run of several partitions: one that fails does not stop those after it.
+
+    An interruption ends the run at once; whatever else a partition raises is kept, and fails the run at its end.
+    """
+
+    def __init__(self, context: AssetExecutionContext) -> None:
+        self._context = context
+        self._reasons: dict[str, list[str]] = {}
+        self._only_error: Exception | None = None
+
+    @contextmanager
+    def kept(self, partition_keys: Sequence[str]) -> Iterator[None]:
+        """Keeps what the block raises as the failure of these partitions."""
+        try:
+            with reported_failures(self._context):
+                yield
+        except Exception as error:
+            if len(self._context.partition_keys) == 1:
+                self._only_error = error
+                return
+            # The error itself is let go: its traceback would hold the model in memory.
+            reason = str(
+                error.description if isinstance(error, Failure) else f"{type(error).__name__}: {error}"
+            )
+            self._reasons.setdefault(reason, []).extend(partition_keys)
+            self._context.log.error(f"{', '.join(partition_keys)}: {reason}", exc_info=error)
+
+    def raise_at_end(self) -> None:
+        """Raises the error of the run's only partition, or a Failure with the reasons of all that failed."""
+        if self._only_error is not None:
+            raise self._only_error
+        if self._reasons:
+            failed, partitions = sum(map(len, self._reasons.values())), len(self._context.partition_keys)
+            others = "The others are materialized." if failed < partitions else ""
+            reasons = "\n".join(f"- {', '.join(keys)}: {reason}" for reason, keys in self._reasons.items())
+            raise Failure(
+                description=f"{failed} of {partitions} partitions failed. {others}\n{reasons}",
+                metadata={"failed_partitions": failed},
+                allow_retries=False,
+            )
 
 
 @contextmanager

@@ -2,12 +2,14 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 
 BATCH_IMAGES = {"cpu": 32, "cuda": 256}
 """Images of one forward pass by device: more gain no throughput and cost memory."""
+
+
+_OUT_OF_MEMORY = re.compile("out of memory|not enough memory|allocate memory|bad_alloc", re.IGNORECASE)
+"""How torch says on the CPU and on a GPU that an allocation has failed."""
 
 
 class ModelUnavailableError(Exception):
@@ -98,12 +104,23 @@ class Embedder:
         return array
 
 
-@lru_cache(maxsize=1)
+_loaded: dict[tuple[str, ModelSettings], Embedder] = {}
+_LOADING = Lock()
+
+
 def load_embedder(key: str, settings: ModelSettings) -> Embedder:
-    """The model, ready to run. The last one loaded stays until another is asked for.
+    """The model, ready to run. It stays until another is asked for, and is let go before that one is loaded.
 
     Weights load without pickle. Raises ModelUnavailableError.
     """
+    with _LOADING:
+        if (key, settings) not in _loaded:
+            _loaded.clear()
+            _loaded[key, settings] = _load(key, settings)
+        return _loaded[key, settings]
+
+
+def _load(key: str, settings: ModelSettings) -> Embedder:
     import open_clip
     import torch
 
@@ -124,7 +141,10 @@ def _unavailable(key: str, settings: ModelSettings, error: Exception) -> str:
         f" ({settings.pretrained})" if settings.pretrained else ""
     )
     reason = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(" .")
-    if settings.architecture.startswith(LOCAL_DIRECTORY):
+    if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
+        free = psutil.virtual_memory().available / 1e9
+        remedy = f"There is too little memory ({free:.1f} GB are free): end other programs, or take a smaller model."
+    elif settings.architecture.startswith(LOCAL_DIRECTORY):
         remedy = (
             "The folder must hold open_clip_config.json and open_clip_model.safetensors that fit each other."
         )

@@ -1,9 +1,12 @@
 """`image_embeddings`: committed checkpoints, resumed work, and backfills that keep what they have done."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
+from dagster import ExecuteInProcessResult
 from sqlalchemy import select
 
 from assets.partitions import model_shard_key
@@ -11,7 +14,7 @@ from catalog.leases import acquire_lease
 from catalog.models import FileKind, JobKind, JobState, MlJob
 from catalog.queries import committed_files, find_shard
 from tests.library import touch
-from tests.lineage import Lineage, checks_of, failure_of, metadata_of, steps_of
+from tests.lineage import Lineage, checks_of, failure_of, metadata_of, open_lineage, steps_of
 
 COUNTS = ("images", "embedded_now", "resumed", "checkpoints", "embedding_dim", "device")
 
@@ -104,33 +107,86 @@ def test_a_backfill_in_one_run_records_each_partition(lineage: Lineage) -> None:
     )
 
     assert run.success
-    recorded = {
-        event.partition: event.materialization.metadata["embedded_now"].value
+    assert recorded(run) == {"tiny-b|photos-00000": 10, "tiny-b|photos-00001": 8, "tiny-b|photos-00002": 8}
+
+
+def recorded(run: ExecuteInProcessResult) -> dict[str, int]:
+    """The images that a run embedded, by the partitions that it recorded, in their order."""
+    return {
+        str(event.partition): event.materialization.metadata["embedded_now"].value
         for event in run.all_events
         if event.is_step_materialization
     }
-    assert recorded == {"tiny-b|photos-00000": 10, "tiny-b|photos-00001": 8, "tiny-b|photos-00002": 8}
 
 
-def test_a_failing_partition_keeps_those_before_it(lineage: Lineage) -> None:
-    backfill = ("tiny-b|photos-00000", "tiny-b|photos-00002")
+def test_a_failing_partition_does_not_stop_the_others(lineage: Lineage) -> None:
+    first, second, third = model_keys(lineage, "tiny-b")
     with preview_file_gone(lineage, "photos-00001"):
-        failed = lineage.materialize("image_embeddings", partition_range=backfill)
+        failed = lineage.materialize("image_embeddings", partition_range=(first, third))
     assert not failed.success
+    assert recorded(failed) == {first: 10, third: 8}
+    assert failure_of(failed).startswith(
+        f"1 of 3 partitions failed. The others are materialized.\n- {second}: StorageError: "
+    )
     assert "a committed preview file cannot be read" in failure_of(failed)
-    kept = {key for key in lineage.materialized_partitions("image_embeddings") if key.startswith("tiny-b")}
-    assert "tiny-b|photos-00000" in kept
-    assert "tiny-b|photos-00001" not in kept
+    assert second not in lineage.materialized_partitions("image_embeddings")
 
-    again = lineage.materialize("image_embeddings", partition_range=backfill)
+    again = lineage.materialize("image_embeddings", partition_range=(first, third))
 
     assert again.success
-    embedded = {
-        event.partition: event.materialization.metadata["embedded_now"].value
-        for event in again.all_events
-        if event.is_step_materialization
-    }
-    assert embedded == {key: 0 if key in kept else 8 for key in model_keys(lineage, "tiny-b")}
+    assert recorded(again) == {first: 0, second: 8, third: 0}
+
+
+def test_a_run_says_why_each_of_its_partitions_failed(lineage: Lineage) -> None:
+    keys = model_keys(lineage, "tiny-b")
+    lineage.execute(
+        "UPDATE ml_job SET state = 'failed' WHERE kind = 'register' AND subject != 'photos-00001'"
+    )
+    with preview_file_gone(lineage, "photos-00001"):
+        failed = lineage.materialize("image_embeddings", partition_range=(keys[0], keys[2]))
+
+    said = failure_of(failed).splitlines()
+    assert said[0].strip() == "3 of 3 partitions failed."
+    assert [line.split(":")[0] for line in said[1:]] == [f"- {key}" for key in keys]
+    assert "NotRegisteredError: shard 'photos-00000': its images are not registered" in said[1]
+    assert "StorageError" in said[2]
+    assert recorded(failed) == {}
+
+
+def test_a_model_that_cannot_be_loaded_fails_its_own_partitions(
+    lineage: Lineage, tiny_models: Mapping[str, Path], tmp_path: Path
+) -> None:
+    bare = shutil.copytree(tiny_models["tiny-a"], tmp_path / "bare")
+    (bare / "open_clip_model.safetensors").unlink()
+    configuration = lineage.config_file.read_text()
+    lineage.config_file.write_text(configuration.replace(str(tiny_models["tiny-a"]), str(bare)))
+    both = ("tiny-a|photos-00000", "tiny-b|photos-00002")
+
+    with open_lineage(lineage.config_file) as broken:
+        run = broken.materialize("image_embeddings", partition_range=both)
+
+    assert not run.success
+    assert list(recorded(run)) == model_keys(lineage, "tiny-b")
+    summary, reason = failure_of(run).splitlines()
+    assert summary == "3 of 6 partitions failed. The others are materialized."
+    assert reason.startswith(
+        f"- {', '.join(model_keys(lineage, 'tiny-a'))}: ModelUnavailableError: "
+        f"models.tiny-a: local-dir:{bare} cannot be loaded: "
+    )
+
+
+def test_other_weights_fail_the_partitions_of_their_model_alone(lineage: Lineage) -> None:
+    lineage.execute("UPDATE ml_model SET weights_digest = 'of-other-weights' WHERE key = 'tiny-a'")
+    before = {name for name in lineage.files() if "/tiny-a/" in name}
+
+    run = lineage.materialize(
+        "image_embeddings", partition_range=("tiny-a|photos-00000", "tiny-b|photos-00002")
+    )
+
+    assert list(recorded(run)) == model_keys(lineage, "tiny-b")
+    assert "models.tiny-a: these are other weights than those of its embeddings." in failure_of(run)
+    assert not checks_of(run)["model_contract"].passed
+    assert {name for name in lineage.files() if "/tiny-a/" in name} == before
 
 
 def model_keys(lineage: Lineage, model: str) -> list[str]:

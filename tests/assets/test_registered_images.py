@@ -4,7 +4,7 @@ from dagster._core.storage.tags import RETRY_NUMBER_TAG, ROOT_RUN_ID_TAG
 
 from assets.registered_images import LISTED_FAILURES
 from tests.library import touch
-from tests.lineage import Lineage, metadata_of
+from tests.lineage import Lineage, failure_of, metadata_of
 
 COUNTS = ("registered", "unreadable", "duplicates", "read_now")
 
@@ -97,3 +97,23 @@ def test_a_backfill_in_one_run_records_each_shard(new_lineage: Lineage) -> None:
     assert new_lineage.materialized_partitions("registered_images") == set(new_lineage.shards)
     recorded = [event.partition for event in run.all_events if event.is_step_materialization]
     assert recorded == ["photos-00000", "photos-00001", "photos-00002"]
+
+
+def test_a_failing_shard_does_not_stop_the_others(new_lineage: Lineage) -> None:
+    new_lineage.materialize("catalog_schema")
+    new_lineage.materialize("source_files", "photos")
+    folder = new_lineage.library.previews.directory("photos-00001")
+    folder.parent.mkdir()
+    folder.write_text("a file where the shard's folder is to be")
+
+    run = new_lineage.materialize("registered_images", partition_range=("photos-00000", "photos-00002"))
+
+    assert not run.success
+    assert new_lineage.materialized_partitions("registered_images") == {"photos-00000", "photos-00002"}
+    assert failure_of(run).startswith(
+        "1 of 3 partitions failed. The others are materialized.\n- photos-00001: StorageError: "
+    )
+
+    folder.unlink()
+    assert new_lineage.materialize("registered_images", "photos-00001").success
+    assert new_lineage.materialized_partitions("registered_images") == set(new_lineage.shards)

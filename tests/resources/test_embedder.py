@@ -1,7 +1,12 @@
 """A model loaded by open_clip: unit vectors, and the facts that its embeddings depend on."""
 
+import gc
 import json
+import re
 import shutil
+import subprocess
+import sys
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,7 +15,7 @@ import pytest
 from PIL import Image
 
 from resources.embedder import ModelUnavailableError, load_embedder
-from resources.settings import ModelSettings
+from resources.settings import PROJECT_ROOT, ModelSettings
 from tests.library import TINY_MODELS, write_tiny_model
 
 
@@ -65,6 +70,59 @@ def test_the_digest_is_of_the_weights(tmp_path: Path, tiny_models: Mapping[str, 
 def test_a_model_that_is_asked_for_again_is_not_loaded_again(tiny_models: Mapping[str, Path]) -> None:
     settings = settings_of(tiny_models["tiny-b"])
     assert load_embedder("tiny-b", settings) is load_embedder("tiny-b", settings)
+
+
+def test_a_model_is_let_go_before_the_next_is_loaded(
+    tiny_models: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import open_clip
+
+    former = weakref.ref(load_embedder("tiny-a", settings_of(tiny_models["tiny-a"])))
+    create = open_clip.create_model_from_pretrained
+    alive_at_load: list[bool] = []
+
+    def record(*arguments: object, **named: object) -> object:
+        gc.collect()
+        alive_at_load.append(former() is not None)
+        return create(*arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(open_clip, "create_model_from_pretrained", record)
+    load_embedder("tiny-b", settings_of(tiny_models["tiny-b"]))
+    assert alive_at_load == [False]
+
+
+LOAD_IN_LITTLE_MEMORY = """
+import resource, sys
+import open_clip, psutil
+from resources.embedder import ModelUnavailableError, load_embedder
+from resources.settings import PROJECT_ROOT, ModelSettings
+limit = psutil.Process().memory_info().vms + 200 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+try:
+    load_embedder("large", ModelSettings(architecture=f"local-dir:{sys.argv[1]}"))
+except ModelUnavailableError as error:
+    print(error)
+"""
+
+
+def test_a_model_that_is_too_large_for_the_memory_says_so(
+    tmp_path: Path, tiny_models: Mapping[str, Path]
+) -> None:
+    folder = shutil.copytree(tiny_models["tiny-a"], tmp_path / "large")
+    config = json.loads((folder / "open_clip_config.json").read_text())
+    config["model_cfg"]["text_cfg"] |= {"width": 8192}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", LOAD_IN_LITTLE_MEMORY, str(folder)],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert loaded.stdout.startswith(f"models.large: local-dir:{folder} cannot be loaded: ")
+    assert re.search(r"There is too little memory \(\d+\.\d GB are free\): end other programs", loaded.stdout)
 
 
 def test_weights_that_do_not_fit_their_configuration_are_refused(
