@@ -31,7 +31,7 @@ CONTRACT_SCHEDULE = "0 6 * * *"
 
 
 STALE_ASSETS = ("source_files", "registered_images", "image_embeddings", "vector_index", "image_events")
-ASSETS = ("catalog_schema", *STALE_ASSETS, "serving_model")
+ASSETS = ("catalog_schema", *STALE_ASSETS, "model_comparison", "serving_model")
 
 
 def lineage_jobs() -> dict[str, UnresolvedAssetJobDefinition]:

@@ -9,6 +9,7 @@ from assets.image_embeddings import image_embeddings_asset
 from assets.image_events import image_events_asset
 from assets.jobs import check_contract_job, daily_contract_check, lineage_jobs, stale_partitions_sensor
 from assets.migrate_catalog import migrate_catalog_job
+from assets.model_comparison import model_comparison_asset
 from assets.partitions import model_partitions, model_shard_partitions
 from assets.progress import LoggedProgress
 from assets.registered_images import registered_images_asset
@@ -34,6 +35,7 @@ def build_definitions(settings: Settings) -> Definitions:
             image_embeddings_asset(settings),
             vector_index_asset(settings),
             image_events_asset(settings),
+            model_comparison_asset(settings),
             serving_model_asset(),
         ]
         checks = [

@@ -44,6 +44,7 @@ class CommittedFile:
     shard_id: int
     path: str
     row_count: int
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +108,8 @@ def committed_files(
     connection: Connection, kind: FileKind, *, shard_id: int | None = None, model_id: int | None = None
 ) -> list[CommittedFile]:
     """The commit records of one kind that are not superseded, oldest first."""
-    statement = select(ShardFile.id, ShardFile.shard_id, ShardFile.path, ShardFile.row_count).where(
-        ShardFile.kind == kind, ShardFile.superseded_at.is_(None)
-    )
+    columns = (ShardFile.id, ShardFile.shard_id, ShardFile.path, ShardFile.row_count, ShardFile.size_bytes)
+    statement = select(*columns).where(ShardFile.kind == kind, ShardFile.superseded_at.is_(None))
     if shard_id is not None:
         statement = statement.where(ShardFile.shard_id == shard_id)
     if model_id is not None:

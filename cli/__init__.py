@@ -1,9 +1,9 @@
 """`photolineage …`: the lineage, search and the library's state from a terminal."""
 
-from cli import contract, demo, events, run, search, status, ui
+from cli import compare, contract, demo, events, run, search, status, ui
 from cli.app import app
 
-__all__ = ["app", "contract", "demo", "events", "main", "run", "search", "status", "ui"]
+__all__ = ["app", "compare", "contract", "demo", "events", "main", "run", "search", "status", "ui"]
 
 
 def main() -> None:

@@ -19,6 +19,9 @@ CAPTION_PIXELS = 22
 MARGIN_PIXELS = 6
 COLUMNS = 5
 CHARACTERS_PER_CAPTION = 36
+SHEET_BYTES = 225_000
+"""300 kB as base64."""
+SHEET_QUALITIES = (70, 50, 30, 10)
 BACKGROUND, INK = (250, 250, 248), (40, 40, 44)
 
 
@@ -89,9 +92,16 @@ def contact_sheet(pictures: Sequence[Picture]) -> PillowImage.Image:
 
 
 def as_markdown(sheet: PillowImage.Image, title: str) -> str:
-    """The sheet as a Markdown image with its bytes in it, as Dagster's UI shows it."""
-    buffer = io.BytesIO()
-    sheet.save(buffer, "WEBP", quality=70)
+    """The sheet as a Markdown image with its bytes in it, as Dagster's UI shows it.
+
+    Every byte goes into Dagster's event log: the quality is lowered until there are no more than `SHEET_BYTES`,
+    or it is the last of `SHEET_QUALITIES`.
+    """
+    for quality in SHEET_QUALITIES:
+        buffer = io.BytesIO()
+        sheet.save(buffer, "WEBP", quality=quality)
+        if buffer.tell() <= SHEET_BYTES:
+            break
     return f"![{title}](data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()})"
 
 

@@ -53,6 +53,11 @@ class Embedder:
             embedding_dim=self._measured_dim(), image_size=_image_size(model), weights_digest=_digest(model)
         )
 
+    @property
+    def parameters(self) -> int:
+        """How many weights the model has."""
+        return sum(int(weights.numel()) for weights in self._model.parameters())
+
     def preprocess(self, image: Image.Image) -> "torch.Tensor":
         """The model's own transform of an upright RGB image: a float32 tensor (3, size, size)."""
         tensor: torch.Tensor = self._preprocess(image)

@@ -117,6 +117,38 @@ class CatalogSettings(_Section):
     )
 
 
+class ComparisonSettings(_Section):
+    """What a candidate is compared with the serving model on."""
+
+    queries: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(
+            "a beach at sunset",
+            "snowy mountains",
+            "a birthday cake with candles",
+            "a dog",
+            "a cat",
+            "a city street at night",
+            "fireworks",
+            "a campfire",
+            "a Christmas tree",
+            "flowers in a meadow",
+            "a boat on the water",
+            "people at a concert",
+        ),
+        min_length=2,
+        max_length=200,
+        description="Texts that both models are asked; the contact sheet shows the first twelve. Put what you "
+        "search for here.",
+    )
+    sample: int = Field(
+        default=200,
+        ge=1,
+        le=5_000,
+        description="Images whose neighbours, near-duplicates and best text are compared; three near-duplicates of "
+        "each are embedded by both models.",
+    )
+
+
 class Settings(BaseSettings):
     """All settings. Paths are absolute; `{home}` is replaced."""
 
@@ -143,6 +175,7 @@ class Settings(BaseSettings):
         default=10, ge=1, description="Time between two scans of a source by the sensor."
     )
     events: EventSettings = EventSettings()
+    comparison: ComparisonSettings = ComparisonSettings()
     recall_bar: float = Field(
         default=0.95, gt=0, le=1, description="Least recall@10 with which an index may serve."
     )

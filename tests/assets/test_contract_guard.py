@@ -23,6 +23,7 @@ DROPPED_SERVING = ("ml_model", ["DROP INDEX uq_ml_model_serving"])
         ("image_embeddings", "tiny-b|photos-00000", DROPPED_LEASE),
         ("vector_index", "tiny-a", RENAMED_COLUMN),
         ("image_events", "tiny-a", DROPPED_TABLE),
+        ("model_comparison", "tiny-a", RENAMED_COLUMN),
         ("serving_model", None, DROPPED_SERVING),
     ],
 )

@@ -145,7 +145,7 @@ def test_committed_files_are_those_of_their_kind_shard_and_model(
             )  # fmt: skip
     with catalog_engine.connect() as connection:
         assert committed_files(connection, FileKind.PREVIEW, shard_id=shard_id) == [
-            CommittedFile(1, shard_id, "p", 3)
+            CommittedFile(1, shard_id, "p", 3, 9)
         ]
         of_a = committed_files(connection, FileKind.EMBEDDING, shard_id=shard_id, model_id=models[0])
         assert [file.path for file in of_a] == ["a1", "a2"]

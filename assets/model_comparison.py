@@ -1,0 +1,93 @@
+"""`model_comparison`: a model that may serve next, beside the one that serves."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from dagster import (
+    AssetCheckResult,
+    AssetDep,
+    AssetExecutionContext,
+    AssetsDefinition,
+    Failure,
+    MaterializeResult,
+    MetadataValue,
+    ResourceParam,
+    asset,
+)
+from sqlalchemy import Engine
+
+from assets.partitions import model_partitions
+from assets.running import contract_check, guard
+from pipeline.comparing import (
+    Comparison,
+    NothingToCompareError,
+    compare_models,
+    comparison_sheet,
+    markdown_report,
+    shown_images,
+)
+from pipeline.embedding import Stores
+from pipeline.model_registry import ModelNotLoadedError
+from pipeline.pictures import as_markdown, read_previews
+from resources.dagster_resources import CatalogResource, StorageResource
+from resources.preview_store import PreviewStore
+from resources.settings import Settings
+from resources.vector_index import IndexNotBuiltError
+
+TABLES = frozenset({"shard", "image", "ml_model", "shard_file"})
+
+
+def model_comparison_asset(settings: Settings) -> AssetsDefinition:
+    """The asset over the configured models, as candidates."""
+
+    @asset(
+        partitions_def=model_partitions(settings),
+        deps=[AssetDep("vector_index")],
+        check_specs=[contract_check("model_comparison", model_partitions(settings))],
+        group_name="photolineage",
+        kinds={"torch", "lancedb"},
+        description="A candidate beside the serving model, on the same images and texts: what they find in common, "
+        "whether near-duplicates find their originals, speed and size, and a contact sheet of the hits of both. "
+        "Read it before promoting the candidate by `serving_model`. It changes nothing.",
+    )
+    def model_comparison(
+        context: AssetExecutionContext,
+        catalog: CatalogResource,
+        storage: StorageResource,
+        settings: ResourceParam[Settings],
+    ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
+        yield from guard(catalog, "model_comparison", TABLES)
+        try:
+            comparison = compare_models(
+                catalog.engine,
+                Stores(storage.previews, storage.embeddings),
+                storage.indexes,
+                settings.models,
+                context.partition_key,
+                settings.comparison,
+            )
+        except (NothingToCompareError, ModelNotLoadedError, IndexNotBuiltError) as error:
+            raise Failure(description=str(error), allow_retries=False) from error
+        yield MaterializeResult(metadata=_metadata(catalog.engine, storage.previews, comparison))
+
+    return model_comparison
+
+
+def _metadata(
+    engine: Engine, previews: PreviewStore, comparison: Comparison
+) -> dict[str, MetadataValue[Any]]:
+    old, new = comparison.serving, comparison.candidate
+    sheet = comparison_sheet(comparison, read_previews(engine, previews, shown_images(comparison)))
+    return {
+        "serving_model": MetadataValue.text(old.model_key),
+        "report": MetadataValue.md(markdown_report(comparison)),
+        "hits_of_both": MetadataValue.md(as_markdown(sheet, "The hits of both models")),
+        "neighbours_in_common": MetadataValue.float(round(comparison.neighbours_in_common, 3)),
+        "hits_in_common": MetadataValue.float(round(comparison.hits_in_common, 3)),
+        "labels_in_common": MetadataValue.float(round(comparison.labels_in_common, 3)),
+        "near_duplicate_recall": MetadataValue.float(round(new.near_duplicate_recall, 3)),
+        "near_duplicate_recall_of_serving": MetadataValue.float(round(old.near_duplicate_recall, 3)),
+        "images_per_second": MetadataValue.float(round(new.images_per_second, 1)),
+        "images_per_second_of_serving": MetadataValue.float(round(old.images_per_second, 1)),
+        "sample": MetadataValue.int(comparison.sample),
+    }
