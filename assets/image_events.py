@@ -1,6 +1,6 @@
 """`image_events`: a model's images, clustered into events."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from dagster import (
     AssetCheckResult,
@@ -15,22 +15,22 @@ from dagster import (
     TableSchema,
     asset,
 )
-from sqlalchemy import Engine
 
 from assets.partitions import model_partitions
 from assets.progress import ProgressSink
 from assets.running import contract_check, guard, job_context, reported_failures
 from pipeline.clustering import cluster_model
+from pipeline.event_pictures import cover_sheet, timeline_plot
 from pipeline.listing import ListedEvent, list_events
 from pipeline.model_registry import require_model
-from pipeline.pictures import Picture, as_markdown, contact_sheet, read_previews
+from pipeline.pictures import as_markdown
 from resources.dagster_resources import CatalogResource, StorageResource
 from resources.embedder import load_embedder
-from resources.preview_store import PreviewStore
 from resources.settings import Settings
 
 TABLES = frozenset({"image", "ml_model", "ml_job", "event", "event_image"})
 SHOWN_EVENTS = 20
+NO_EVENTS = "No events yet."
 EVENT_COLUMNS = TableSchema(
     columns=[
         TableColumn("title", "string"),
@@ -67,20 +67,29 @@ def image_events_asset(settings: Settings) -> AssetsDefinition:
             report = cluster_model(
                 job_context(context, catalog),
                 storage.embeddings,
+                storage.segments,
                 model_key,
                 lambda texts: load_embedder(model_key, settings.models[model_key]).encode_text(texts),
                 settings.events,
                 on_progress=progress.track(context, model_key),
             )
         with catalog.engine.connect() as connection:
-            newest = list_events(connection, require_model(connection, model_key).id, limit=SHOWN_EVENTS)
+            events = list_events(connection, require_model(connection, model_key).id)
+        newest = events[:SHOWN_EVENTS]
+        covers = cover_sheet(catalog.engine, storage.previews, newest)
         yield MaterializeResult(
             metadata={
                 "events": report.events,
                 "images_in_events": report.images,
                 "undated_images": report.undated,
+                "images_clustered": report.clustered,
+                "images_taken_over": report.taken_over,
+                "nothing_taken_over_because": report.nothing_kept or "–",
                 "created": len(report.matching.created),
                 "grown": len(report.matching.grown),
+                "shrunk": len(report.matching.shrunk),
+                "split": len(report.matching.split),
+                "merged": len(report.matching.merged),
                 "vanished": len(report.matching.vanished),
                 "clock_offsets": [
                     f"{offset.camera}: {offset.correction_seconds:+d} s against {offset.reference}"
@@ -90,7 +99,12 @@ def image_events_asset(settings: Settings) -> AssetsDefinition:
                 "newest_events": MetadataValue.table(
                     [_record(event) for event in newest], schema=EVENT_COLUMNS
                 ),
-                "covers": MetadataValue.md(_covers(catalog.engine, storage.previews, newest)),
+                "timeline": MetadataValue.md(
+                    as_markdown(timeline_plot(events), "Events over time") if events else NO_EVENTS
+                ),
+                "covers": MetadataValue.md(
+                    as_markdown(covers, "Covers of the newest events") if covers else NO_EVENTS
+                ),
             }
         )
 
@@ -106,18 +120,4 @@ def _record(event: ListedEvent) -> TableRecord:
             "images": event.image_count,
             "confidence": round(event.confidence, 2),
         }
-    )
-
-
-def _covers(engine: Engine, previews: PreviewStore, events: Sequence[ListedEvent]) -> str:
-    jpegs = read_previews(
-        engine, previews, [event.cover_image_id for event in events if event.cover_image_id]
-    )
-    pictures = [
-        Picture(jpegs[event.cover_image_id], f"{event.title} ({event.image_count})")
-        for event in events
-        if event.cover_image_id in jpegs
-    ]
-    return (
-        as_markdown(contact_sheet(pictures), "Covers of the newest events") if pictures else "No events yet."
     )

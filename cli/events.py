@@ -1,23 +1,33 @@
 """`photolineage events`: the albums."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli.app import AsJson, Model, app, known_model, open_catalog, reported_errors
-from cli.terminal import print_events, print_json
+from cli.terminal import console, linked, print_events, print_json
+from resources.file_store import StorageError
 from resources.settings import load_settings
+
+MOST_COVERS = 200
 
 
 @app.command()
 def events(
     model: Model = None,
     limit: Annotated[int | None, typer.Option(min=1, help="The newest only.")] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help=f"Write the newest {MOST_COVERS} covers as a contact sheet picture.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """The events of the library, the newest first."""
+    from pipeline.event_pictures import cover_sheet
     from pipeline.listing import list_events
     from pipeline.model_registry import require_model
+    from pipeline.pictures import save_picture
+    from resources.preview_store import PreviewStore
 
     with reported_errors(as_json):
         settings = load_settings()
@@ -25,7 +35,16 @@ def events(
         key = known_model(settings, engine, model)
         with engine.connect() as connection:
             listed = list_events(connection, require_model(connection, key).id, limit=limit)
+        if sheet is not None:
+            covers = cover_sheet(engine, PreviewStore(settings.home), listed[:MOST_COVERS])
+            if covers is None:
+                raise StorageError(
+                    f"--sheet {sheet}: no event of {key} has a cover yet, so there is nothing to write"
+                )
+            save_picture(covers, sheet)
     if as_json:
         print_json({"model": key, "events": listed})
     else:
         print_events(listed)
+        if sheet is not None:
+            console.print(f"Contact sheet: {linked(sheet.resolve())}")

@@ -2,35 +2,36 @@
 
 import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from sqlalchemy import Connection, LargeBinary, delete, insert, select, type_coerce, update
+from sqlalchemy import Connection, LargeBinary, select, type_coerce
 
-from catalog.models import Event, EventImage, Image, ImageState, JobKind
+from catalog.models import Image, ImageState, JobKind
 from pipeline.events.cluster import cluster_events
 from pipeline.events.model import ClockOffset
 from pipeline.events.model import Event as FoundEvent
 from pipeline.events.places import place_names
+from pipeline.events.segments import SEGMENTS_SCHEMA
 from pipeline.events.stability import EventMatching, match_events
 from pipeline.events.timeline import IMAGES_SCHEMA
-from pipeline.events.titles import DEFAULT_TITLE_WORDS, title_events
+from pipeline.events.titles import title_events
 from pipeline.freshness import events_version
 from pipeline.jobs import JobContext, running_job, with_heartbeats
 from pipeline.live_embeddings import find_live_embeddings
 from pipeline.model_registry import require_model
 from pipeline.progress import OnProgress, Progress, ignore_progress
+from pipeline.stored_events import members_of_events, store_events
 from resources.analytics import arrow_table
 from resources.embedding_store import EmbeddingStore
 from resources.event_settings import EventSettings
+from resources.file_store import StorageError
+from resources.segment_store import SegmentStore
 
 EncodeText = Callable[[list[str]], NDArray[np.float32]]
-
-ROWS_PER_STATEMENT = 5_000
 
 
 class IndexNotReadyError(LookupError):
@@ -39,11 +40,18 @@ class IndexNotReadyError(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class ClusteringReport:
-    """What one run found; `matching` tells how the events differ from the former ones."""
+    """What one run found; `matching` tells how the events differ from the former ones.
+
+    `clustered` counts the dated images, without duplicates, in the time ranges that had to be clustered, `taken_over`
+    those in ranges that are as the last run left them. `nothing_kept` says why none could be taken over, else is empty.
+    """
 
     events: int
     images: int
     undated: int
+    clustered: int
+    taken_over: int
+    nothing_kept: str
     clock_offsets: tuple[ClockOffset, ...]
     matching: EventMatching
     seconds: float
@@ -52,17 +60,18 @@ class ClusteringReport:
 def cluster_model(
     context: JobContext,
     embeddings: EmbeddingStore,
+    segments: SegmentStore,
     model_key: str,
     encode_text: EncodeText,
     settings: EventSettings,
     *,
-    title_words: Sequence[str] = DEFAULT_TITLE_WORDS,
     on_progress: OnProgress = ignore_progress,
 ) -> ClusteringReport:
     """Cluster all registered images by time, place and the model's embeddings, and store the events.
 
-    An event that keeps most of its members keeps its id. Raises ModelNotLoadedError, IndexNotReadyError,
-    LeaseHeldError.
+    An event that keeps most of its members keeps its id. Time ranges in which nothing has changed since the last run
+    are taken from its `segments`; the events are the same as without them.
+    Raises ModelNotLoadedError, IndexNotReadyError, LeaseHeldError, StorageError.
     """
     started = time.monotonic()
     with context.engine.connect() as connection:
@@ -74,28 +83,47 @@ def cluster_model(
         with context.engine.connect() as connection:
             images = _images(connection)
             vectors = find_live_embeddings(connection, embeddings, model.id, model.embedding_dim).vectors()
-            former = _members_of_events(connection, model.id)
+            former = members_of_events(connection, model.id)
         lease.begin(total=len(images))
         on_progress = with_heartbeats(lease, context.lease_timeout, on_progress)
+        previous, nothing_kept = _kept_segments(segments, model_key)
         clustering = cluster_events(
-            images, vectors, settings, on_progress=lambda done, total: on_progress(Progress(done, total))
+            images,
+            vectors,
+            settings,
+            previous=previous,
+            on_progress=lambda done, total: on_progress(Progress(done, total)),
         )
         names = place_names([_place(event) for event in clustering.events])
-        titles = title_events(clustering.events, vectors, encode_text, title_words, names=names)
+        titles = title_events(clustering.events, vectors, encode_text, settings.title_words, names=names)
         matching = match_events(former, [event.members for event in clustering.events])
-        clustered = sum(len(event.members) for event in clustering.events)
+        segments.write(model_key, clustering.segments)
         lease.commit(
-            lambda connection: _store(connection, model.id, clustering.events, titles, matching, former),
+            lambda connection: store_events(
+                connection, model.id, clustering.events, titles, matching, former
+            ),
             done=len(images),
         )
     return ClusteringReport(
         events=len(clustering.events),
-        images=clustered,
+        images=sum(len(event.members) for event in clustering.events),
         undated=len(clustering.undated),
+        clustered=clustering.clustered_images,
+        taken_over=clustering.taken_over_images,
+        nothing_kept=nothing_kept,
         clock_offsets=clustering.clock_offsets,
         matching=matching,
         seconds=time.monotonic() - started,
     )
+
+
+def _kept_segments(segments: SegmentStore, model_key: str) -> tuple[pa.Table | None, str]:
+    """What the last run kept, and why there is nothing: without it, all images are clustered."""
+    try:
+        kept = segments.read(model_key, SEGMENTS_SCHEMA)
+    except StorageError as error:
+        return None, str(error)
+    return kept, "" if kept is not None else "nothing was kept yet"
 
 
 def _place(event: FoundEvent) -> tuple[float, float] | None:
@@ -127,71 +155,3 @@ def _images(connection: Connection) -> pa.Table:
         pa.string(),
     )
     return rows.drop_columns(["source", "path"]).append_column("folder", folders).select(IMAGES_SCHEMA.names)
-
-
-def _members_of_events(connection: Connection, model_id: int) -> dict[int, set[int]]:
-    members: dict[int, set[int]] = {}
-    rows = connection.execute(
-        select(EventImage.event_id, EventImage.image_id).where(EventImage.model_id == model_id)
-    )
-    for event_id, image_id in rows:
-        members.setdefault(event_id, set()).add(image_id)
-    return members
-
-
-def _store(
-    connection: Connection,
-    model_id: int,
-    events: Sequence[FoundEvent],
-    titles: Sequence[str],
-    matching: EventMatching,
-    former: Mapping[int, Collection[int]],
-) -> None:
-    """Write the difference between the former events and these."""
-    event_of: dict[int, int] = {}
-    for event, title, kept in zip(events, titles, matching.kept, strict=True):
-        event_id = _store_event(connection, model_id, event, title, kept)
-        event_of |= dict.fromkeys(event.members.tolist(), event_id)
-    before = {image: event_id for event_id, images in former.items() for image in images}
-    moved = [image for image, event_id in before.items() if event_of.get(image) != event_id]
-    for start in range(0, len(moved), ROWS_PER_STATEMENT):
-        connection.execute(
-            delete(EventImage).where(
-                EventImage.model_id == model_id,
-                EventImage.image_id.in_(moved[start : start + ROWS_PER_STATEMENT]),
-            )
-        )
-    joined = [
-        {"model_id": model_id, "image_id": image, "event_id": event_id}
-        for image, event_id in event_of.items()
-        if before.get(image) != event_id
-    ]
-    for start in range(0, len(joined), ROWS_PER_STATEMENT):
-        connection.execute(insert(EventImage), joined[start : start + ROWS_PER_STATEMENT])
-    if matching.vanished:
-        connection.execute(delete(Event).where(Event.id.in_(matching.vanished)))
-
-
-def _store_event(
-    connection: Connection, model_id: int, event: FoundEvent, title: str, kept: int | None
-) -> int:
-    values = {
-        "model_id": model_id,
-        "title": title,
-        "starts_at": event.starts_at,
-        "ends_at": event.ends_at,
-        "utc_offset_minutes": event.utc_offset_minutes,
-        "latitude": event.latitude,
-        "longitude": event.longitude,
-        "radius_m": event.radius_m,
-        "image_count": len(event.members),
-        "cover_image_id": event.cover_image_id,
-        "cohesion": event.cohesion,
-        "confidence": event.confidence,
-        "updated_at": datetime.now(UTC),
-    }
-    if kept is not None:
-        connection.execute(update(Event).where(Event.id == kept).values(values))
-        return kept
-    created: int = connection.execute(insert(Event).values(values).returning(Event.id)).scalar_one()
-    return created

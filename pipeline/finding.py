@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from catalog.models import FileKind
 from catalog.queries import newest_file_id
 from pipeline.model_registry import require_model
-from pipeline.pictures import Picture, contact_sheet, locate_images, read_previews
+from pipeline.pictures import Picture, contact_sheet, locate_images, read_previews, save_picture
 from pipeline.search import Query, QueryError, Weighted, search
 from resources.embedder import load_embedder
 from resources.preview_store import PreviewStore
@@ -38,14 +38,14 @@ class FoundImages:
     previews: PreviewStore
 
     def write_sheet(self, path: Path) -> None:
-        """Write the hits as a contact sheet; the suffix of `path` names the format."""
+        """Write the hits as a contact sheet; the suffix of `path` names the format. Raises StorageError."""
         jpegs = read_previews(self.engine, self.previews, [hit.image_id for hit in self.hits])
         pictures = [
             Picture(jpegs[hit.image_id], f"{hit.score:.3f}  {hit.path.name}")
             for hit in self.hits
             if hit.image_id in jpegs
         ]
-        contact_sheet(pictures).save(path)
+        save_picture(contact_sheet(pictures), path)
 
 
 def find_images(

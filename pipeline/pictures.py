@@ -12,6 +12,7 @@ from sqlalchemy import Engine, select
 
 from catalog.models import FileKind, Image, Shard, Source
 from catalog.queries import committed_files
+from resources.file_store import StorageError
 from resources.preview_store import PreviewStore
 
 CELL_PIXELS = (232, 174)
@@ -89,6 +90,17 @@ def contact_sheet(pictures: Sequence[Picture]) -> PillowImage.Image:
         )
         draw.text((left, top + CELL_PIXELS[1] + 3), _short(picture.caption), INK, font)
     return sheet
+
+
+def save_picture(picture: PillowImage.Image, path: Path) -> None:
+    """Write a picture in the format that the suffix of `path` names. Raises StorageError where that cannot be."""
+    try:
+        picture.save(path)
+    except (OSError, ValueError) as error:
+        raise StorageError(
+            f"{path}: the picture cannot be written: {error}. Name a file in a folder that is there, with a suffix "
+            "such as .jpg, .png or .webp"
+        ) from error
 
 
 def as_markdown(sheet: PillowImage.Image, title: str) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from catalog.engine import create_catalog_engine, require_reachable
 from resources.embedding_store import EmbeddingStore
 from resources.preview_store import PreviewStore
+from resources.segment_store import SegmentStore
 from resources.settings import Settings
 from resources.vector_index_home import VectorIndexes
 
@@ -46,7 +47,7 @@ class CatalogResource(ConfigurableResource[None]):
 
 
 class StorageResource(ConfigurableResource[None]):
-    """The files under the home directory: previews, embeddings, vector indexes."""
+    """The files under the home directory: previews, embeddings, vector indexes, segments of events."""
 
     home: str = Field(description="The folder under which everything is written.")
 
@@ -59,6 +60,11 @@ class StorageResource(ConfigurableResource[None]):
     def embeddings(self) -> EmbeddingStore:
         """Embedding files, by model and shard."""
         return EmbeddingStore(Path(self.home))
+
+    @property
+    def segments(self) -> SegmentStore:
+        """What event clustering keeps between runs, by model."""
+        return SegmentStore(Path(self.home))
 
     @property
     def indexes(self) -> VectorIndexes:

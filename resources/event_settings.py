@@ -2,7 +2,9 @@
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from resources.title_words import DEFAULT_TITLE_WORDS
 
 
 class EventSettings(BaseModel):
@@ -133,10 +135,12 @@ class EventSettings(BaseModel):
     clock_search_hours: float = Field(
         36.0,
         gt=0,
-        description="Largest clock error that is looked for: a wrong zone, a wrong half or a wrong day.",
+        description="Hours by which a clock may be wrong and still be noticed: a wrong zone, half of the day or day.",
     )
     clock_min_offset_minutes: float = Field(
-        5.0, gt=0, description="Clock errors below this change no event, and are left alone."
+        5.0,
+        gt=0,
+        description="Minutes of clock error below which no event changes, so that it is left alone.",
     )
     clock_min_scenes: int = Field(
         5, ge=2, description="Common scenes, at different times, that must agree on one clock error."
@@ -152,6 +156,19 @@ class EventSettings(BaseModel):
     undated_min_confidence: float = Field(
         0.6, ge=0, le=1, description="Probability from which an undated image joins the event of its folder."
     )
+
+    title_words: tuple[str, ...] = Field(
+        DEFAULT_TITLE_WORDS,
+        description="Words that a title's subject is chosen from, each as it reads after 'a photo of'; none for titles "
+        "of place and days alone.",
+    )
+
+    @field_validator("title_words")
+    @classmethod
+    def _words_say_something(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not word.strip() for word in words):
+            raise ValueError("one of the words is blank: remove it, or say what the pictures show")
+        return words
 
     @model_validator(mode="after")
     def _a_trip_ends_within_its_segment(self) -> Self:

@@ -274,6 +274,27 @@ def test_events(lineage: Lineage) -> None:
     assert newest["events"] == listed["events"][:1]
 
 
+def test_a_contact_sheet_of_events(lineage: Lineage, tmp_path: Path) -> None:
+    from PIL import Image
+
+    sheet = tmp_path / "events.png"
+    done = photolineage(lineage, "events", "--limit", "1", "--sheet", str(sheet))
+    assert done.returncode == 0, done.stderr
+    assert str(sheet) in done.stdout.replace("\n", "")
+    with Image.open(sheet) as picture:
+        one = picture.size
+    photolineage(lineage, "events", "--sheet", str(sheet))
+    with Image.open(sheet) as picture:
+        assert picture.height == one[1]
+        assert picture.width > one[0]
+
+
+@pytest.mark.parametrize("name", ["events.no-such-format", "no-such-folder/events.png"])
+def test_a_contact_sheet_that_cannot_be_written(lineage: Lineage, tmp_path: Path, name: str) -> None:
+    said = failure(lineage, "events", "--sheet", str(tmp_path / name))
+    assert "the picture cannot be written" in " ".join(said.split())
+
+
 def test_check_passes_and_fails(lineage: Lineage) -> None:
     passed = as_json(lineage, "check")
     assert passed["passed"] is True

@@ -52,7 +52,7 @@ def cluster_events(
     event_of_dated = _event_of(table, dated)
     joined = join_undated(library, dated, event_of_dated, vectors, scale, settings)
     events, undated = _assemble(table, library, joined)
-    return EventClustering(events, undated, offsets, table, clustered)
+    return EventClustering(events, undated, offsets, table, clustered, len(dated) - clustered)
 
 
 def _by_reference_clock(library: Library, offsets: tuple[ClockOffset, ...]) -> Timeline:

@@ -69,7 +69,8 @@ class EventClustering:
     """Events in the order of their start, and what belongs to none.
 
     `undated` are the images without a trustworthy time that joined no event, ascending. `segments` is what a later
-    `cluster_events` takes as `previous`; `clustered_images` counts the images that this call could not take from it.
+    `cluster_events` takes as `previous`; `clustered_images` counts the dated images, each set of duplicates once, that
+    this call could not take from it, and `taken_over_images` those that it could.
     """
 
     events: Sequence[Event]
@@ -77,3 +78,4 @@ class EventClustering:
     clock_offsets: tuple[ClockOffset, ...]
     segments: pa.Table
     clustered_images: int
+    taken_over_images: int

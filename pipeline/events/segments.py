@@ -5,6 +5,8 @@ fingerprint covers all of it; a segment whose fingerprint is known needs no work
 """
 
 import hashlib
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -58,7 +60,8 @@ def fingerprints(
     scale: LooksScale,
     settings: EventSettings,
 ) -> Hashes:
-    """A hash of all that the events of each segment depend on: its rows, their vectors, the scale and the settings.
+    """A hash of all that the events of each segment depend on: its rows, their vectors, the scale, the settings and
+    the code.
 
     Cameras count by their names (`cameras`, by code): a camera that is new elsewhere changes nothing here.
     """
@@ -75,12 +78,20 @@ def fingerprints(
     for column in columns:
         rows = _mixed(rows + _words(column))
     rows = _mixed(rows + np.append(embeddings.hashes(), np.uint64(0))[timeline.vector])
-    seed = _hash_of(f"{settings.model_dump_json()} {scale} {embeddings.dimension}")
+    parameters = settings.model_dump_json(exclude={"title_words"})
+    seed = _hash_of(f"{parameters} {scale} {embeddings.dimension} {code_digest()}")
     return (
         _mixed(np.add.reduceat(rows, starts) + np.uint64(seed))
         if len(starts)
         else np.empty(0, dtype=np.uint64)
     )
+
+
+@cache
+def code_digest() -> str:
+    """Changes with any module of this package: what other code has clustered is not taken over."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.blake2b(b"".join(source.read_bytes() for source in sources), digest_size=8).hexdigest()
 
 
 def _words(column: NDArray[np.generic]) -> Hashes:

@@ -8,6 +8,7 @@ from tests.library import draw_photo
 from tests.lineage import Lineage, checks_of, failure_of, metadata_of
 
 CHANGES = ("rows", "added", "replaced", "removed", "not_embedded", "ann_index")
+WHAT_BECAME = ("created", "grown", "shrunk", "split", "merged", "vanished")
 
 
 def changes(metadata: dict[str, object]) -> dict[str, object]:
@@ -86,13 +87,16 @@ def test_events_keep_their_ids_and_say_what_changed(lineage: Lineage) -> None:
     assert run.success
     found = metadata_of(run)
     assert found["events"] == len(before) >= 2
-    assert (found["created"], found["grown"], found["vanished"]) == (0, 0, 0)
+    assert {name: found[name] for name in WHAT_BECAME} == dict.fromkeys(WHAT_BECAME, 0)
+    assert (found["images_clustered"], found["images_taken_over"]) == (0, 13)
+    assert found["nothing_taken_over_because"] == "–"
     assert found["images_in_events"] + found["undated_images"] == 27
     assert found["images_in_events"] == sum(count for _, count in before)
     newest = found["newest_events"]
     assert sorted(event["images"] for event in newest) == sorted(count for _, count in before)
     assert [event["from"] for event in newest] == sorted((event["from"] for event in newest), reverse=True)
-    assert found["covers"].startswith("![Covers of the newest events](data:image/")
+    assert found["covers"].startswith("![Covers of the newest events](data:image/webp;base64,")
+    assert found["timeline"].startswith("![Events over time](data:image/webp;base64,")
     with lineage.library.engine.connect() as connection:
         after = connection.exec_driver_sql("SELECT id, image_count FROM event ORDER BY id").all()
     assert after == before
@@ -169,4 +173,38 @@ def test_a_library_without_times_has_no_events(new_lineage: Lineage) -> None:
 
     assert (found["events"], found["images_in_events"], found["undated_images"]) == (0, 0, 3)
     assert found["newest_events"] == []
-    assert found["covers"] == "No events yet."
+    assert found["covers"] == found["timeline"] == "No events yet."
+
+
+def test_events_that_are_taken_apart_and_put_together_are_counted(lineage: Lineage) -> None:
+    """The former events are rewritten by hand: the first one into halves, which clustering puts together again."""
+    with lineage.library.engine.connect() as connection:
+        first, count = connection.exec_driver_sql(
+            "SELECT id, image_count FROM event ORDER BY starts_at LIMIT 1"
+        ).one()
+    lineage.execute(
+        "INSERT INTO event (model_id, title, starts_at, ends_at, image_count, confidence, updated_at) "
+        f"SELECT model_id, title, starts_at, ends_at, 1, confidence, updated_at FROM event WHERE id = {first}",
+        "UPDATE event_image SET event_id = (SELECT max(id) FROM event) WHERE image_id IN "
+        f"(SELECT image_id FROM event_image WHERE event_id = {first} ORDER BY image_id LIMIT {count // 2})",
+    )
+
+    found = metadata_of(lineage.materialize("image_events", "tiny-a"))
+
+    became = {"created": 0, "grown": 1, "shrunk": 0, "split": 0, "merged": 1, "vanished": 1}
+    assert {name: found[name] for name in WHAT_BECAME} == became
+
+
+def test_an_event_that_was_two_is_counted_as_split(lineage: Lineage) -> None:
+    with lineage.library.engine.connect() as connection:
+        first, second = connection.exec_driver_sql(
+            "SELECT id FROM event ORDER BY starts_at LIMIT 2"
+        ).scalars()
+    lineage.execute(
+        f"UPDATE event_image SET event_id = {first} WHERE event_id = {second}",
+        f"DELETE FROM event WHERE id = {second}",
+    )
+
+    found = metadata_of(lineage.materialize("image_events", "tiny-a"))
+
+    assert (found["created"], found["split"], found["merged"]) == (1, 1, 0)

@@ -1,15 +1,25 @@
 """Events are stored once, and an event that keeps most of its members keeps its id."""
 
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 from sqlalchemy import Row, select
 
 from catalog.models import Event, EventImage, JobKind, JobState
 from pipeline.clustering import ClusteringReport, IndexNotReadyError, cluster_model
-from tests.library import Library
+from pipeline.events import segments
+from resources.event_settings import EventSettings
+from resources.segment_store import SegmentStore
+from tests.library import Library, draw_photo
+
+WALK = Path(__file__).parents[3] / "shared/photos/exif/jpg/gps"
 
 
 def encode_text(texts: list[str]) -> NDArray[np.float32]:
@@ -17,9 +27,18 @@ def encode_text(texts: list[str]) -> NDArray[np.float32]:
     return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
 
 
-def cluster(library: Library) -> ClusteringReport:
+def segments_of(library: Library) -> SegmentStore:
+    return SegmentStore(library.settings.home)
+
+
+def cluster(library: Library, settings: EventSettings | None = None) -> ClusteringReport:
     return cluster_model(
-        library.context(), library.embeddings, "tiny-a", encode_text, library.settings.events
+        library.context(),
+        library.embeddings,
+        segments_of(library),
+        "tiny-a",
+        encode_text,
+        library.settings.events if settings is None else settings,
     )
 
 
@@ -99,6 +118,136 @@ def test_an_event_whose_images_are_all_gone_vanishes(clustered: Library) -> None
     assert tuple(report.matching.vanished) == (first,)
     assert list(events(clustered)) == [second]
     assert members(clustered) == {second: ids(clustered, "2024")}
+
+
+def stored(library: Library) -> list[tuple[Any, ...]]:
+    """All that is known of each event but its id and when it changed, with its members, in the order of the start."""
+    found = members(library)
+    return [
+        (*(value for name, value in row._mapping.items() if name not in {"id", "updated_at"}), found[row.id])
+        for row in events(library).values()
+    ]
+
+
+def test_the_first_run_has_nothing_to_take_over(library: Library) -> None:
+    library.build()
+    report = cluster(library)
+    assert (report.clustered, report.taken_over) == (13, 0)
+    assert report.nothing_kept == "nothing was kept yet"
+
+
+def test_new_photos_cause_work_on_their_days_only(clustered: Library) -> None:
+    for minute in range(3):
+        path = clustered.root / f"2024/new-{minute}.jpg"
+        draw_photo(
+            path, 700 + minute, taken_at=datetime(2024, 6, 1, 12, 30, tzinfo=UTC) + timedelta(minutes=minute)
+        )
+    clustered.build()
+    report = cluster(clustered)
+    assert (report.clustered, report.taken_over, report.nothing_kept) == (6 + 3, 7, "")
+    assert report.matching.grown == (max(events(clustered)),)
+    taken_over = stored(clustered)
+
+    segments_of(clustered).path("tiny-a").unlink()
+    again = cluster(clustered)
+
+    assert (again.clustered, again.taken_over) == (16, 0)
+    assert stored(clustered) == taken_over
+
+
+def test_nothing_new_is_no_work_and_touches_no_event(clustered: Library) -> None:
+    before = events(clustered)
+    report = cluster(clustered)
+    assert (report.clustered, report.taken_over, report.nothing_kept) == (0, 13, "")
+    assert events(clustered) == before
+
+
+def torn(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def flipped(path: Path) -> None:
+    """One bit of the first page is another: the checksum of the page tells."""
+    content = bytearray(path.read_bytes())
+    content[60] ^= 1
+    path.write_bytes(content)
+
+
+def of_other_columns(path: Path) -> None:
+    pq.write_table(pq.read_table(path).drop_columns(["members"]), path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (torn, "cannot be read"),
+        (flipped, "cannot be read"),
+        (of_other_columns, "has the columns of another version"),
+    ],
+)
+def test_a_damaged_file_means_more_work_and_says_so(
+    clustered: Library, damage: Callable[[Path], None], reason: str
+) -> None:
+    before = stored(clustered)
+    path = segments_of(clustered).path("tiny-a")
+    damage(path)
+
+    report = cluster(clustered)
+
+    assert (report.clustered, report.taken_over) == (13, 0)
+    assert report.nothing_kept.startswith(f"{path}: {reason}")
+    assert stored(clustered) == before
+    assert cluster(clustered).taken_over == 13
+
+
+def test_a_stale_file_is_of_no_harm(clustered: Library) -> None:
+    """What was kept before a day's images were gone, put back after that was clustered."""
+    path = segments_of(clustered).path("tiny-a")
+    stale = path.read_bytes()
+    for photo in sorted((clustered.root / "2023").iterdir())[:2]:
+        photo.unlink()
+    clustered.build()
+    cluster(clustered)
+    expected = stored(clustered)
+    path.write_bytes(stale)
+
+    report = cluster(clustered)
+
+    assert (report.clustered, report.taken_over) == (5, 6)
+    assert stored(clustered) == expected
+
+
+def test_what_other_code_clustered_is_not_taken_over(
+    clustered: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "code_digest", lambda: "of another version")
+    assert cluster(clustered).clustered == 13
+
+
+def test_the_title_words_are_a_setting_and_cause_no_clustering(clustered: Library) -> None:
+    settings = clustered.settings.events
+    report = cluster(clustered, settings.model_copy(update={"title_words": ("chequered cloth",)}))
+    assert report.clustered == 0
+    assert [row.title for row in events(clustered).values()] == [
+        "Chequered cloth · 1 Jun 2023",
+        "Chequered cloth · 1 Jun 2024",
+    ]
+    cluster(clustered, settings.model_copy(update={"title_words": ()}))
+    assert [row.title for row in events(clustered).values()] == ["1 Jun 2023", "1 Jun 2024"]
+
+
+@pytest.mark.skipif(not WALK.is_dir(), reason=f"no real photos at {WALK}")
+def test_a_real_walk_is_one_event(library: Library) -> None:
+    for path in sorted(library.root.rglob("*.jpg")):
+        path.unlink()
+    photos = [Path(shutil.copy(path, library.root)) for path in sorted(WALK.glob("*.jpg"))]
+    library.build()
+
+    assert cluster(library).images == len(photos) > 0
+
+    (event,) = events(library).values()
+    assert event.image_count == len(photos)
+    assert event.title.endswith(" · Arezzo · 22 Oct 2008")
 
 
 def test_an_index_must_be_built_first(library: Library) -> None:
