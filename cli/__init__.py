@@ -1,9 +1,17 @@
 """`photolineage …`: the lineage, search and the library's state from a terminal."""
 
-from cli import compare, contract, demo, events, run, search, status, ui
+from cli import (  # noqa: F401 (each registers its commands)
+    compare,
+    contract,
+    demo,
+    events,
+    report,
+    run,
+    search,
+    status,
+    ui,
+)
 from cli.app import app
-
-__all__ = ["app", "compare", "contract", "demo", "events", "main", "run", "search", "status", "ui"]
 
 
 def main() -> None:

@@ -77,15 +77,22 @@ class LibraryStatus:
 
 @dataclass(frozen=True, slots=True)
 class ListedEvent:
-    """An event; its times are local to where it was, as far as that is known."""
+    """An event; its times are local to where it was, as far as that is known.
+
+    `radius_m` holds nine tenths of its located images; `cohesion` is how alike its images are (0: as strangers, 1: as
+    neighbours in time); `confidence` is the probability of its most doubtful boundary.
+    """
 
     id: int
     title: str
     starts_at: datetime
     ends_at: datetime
+    utc_offset_minutes: int | None
     image_count: int
     latitude: float | None
     longitude: float | None
+    radius_m: float | None
+    cohesion: float | None
     confidence: float
     cover_image_id: int | None
 
@@ -173,18 +180,21 @@ def list_events(connection: Connection, model_id: int, *, limit: int | None = No
     rows = connection.execute(
         select(Event.__table__)
         .where(Event.model_id == model_id)
-        .order_by(Event.starts_at.desc())
+        .order_by(Event.starts_at.desc(), Event.id)
         .limit(limit)
     )
     return [
         ListedEvent(
             row.id,
             row.title,
-            _local(row.starts_at, row.utc_offset_minutes),
-            _local(row.ends_at, row.utc_offset_minutes),
+            local_time(row.starts_at, row.utc_offset_minutes),
+            local_time(row.ends_at, row.utc_offset_minutes),
+            row.utc_offset_minutes,
             row.image_count,
             row.latitude,
             row.longitude,
+            row.radius_m,
+            row.cohesion,
             row.confidence,
             row.cover_image_id,
         )
@@ -192,5 +202,6 @@ def list_events(connection: Connection, model_id: int, *, limit: int | None = No
     ]
 
 
-def _local(moment: datetime, utc_offset_minutes: int | None) -> datetime:
+def local_time(moment: datetime, utc_offset_minutes: int | None) -> datetime:
+    """The moment by a clock that is so many minutes ahead of UTC; by UTC where that is not known."""
     return moment.astimezone(timezone(timedelta(minutes=utc_offset_minutes or 0)))

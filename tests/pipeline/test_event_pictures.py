@@ -15,7 +15,8 @@ START = datetime(2023, 7, 14, 12, tzinfo=UTC)
 
 def event(day: float, images: int, *, days: float = 0.2) -> ListedEvent:
     begin = START + timedelta(days=day)
-    return ListedEvent(1, "Party", begin, begin + timedelta(days=days), images, None, None, 1.0, None)
+    end = begin + timedelta(days=days)
+    return ListedEvent(1, "Party", begin, end, 0, images, None, None, None, None, 1.0, None)
 
 
 def bar(events: list[ListedEvent], number: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
