@@ -11,10 +11,11 @@ def catalog_schema_asset() -> AssetsDefinition:
     """The asset that every other one depends on."""
 
     @asset(
-        group_name="photolineage",
+        group_name="library",
         kinds={"sql"},
-        description="The catalog's tables. Materialize it once: a new database is created; one of an older "
-        "revision is refused, with the migrations to apply (`photolineage migrate`).",
+        description="The catalog's tables. A new database is created; one of an older revision is refused, with the "
+        "migrations to apply.\n\n**Needs** nothing: materialize it first.\n\n**Next:** materialize "
+        "`source_files`. If it was refused: launch the job `migrate_catalog`.",
     )
     def catalog_schema(context: AssetExecutionContext, catalog: CatalogResource) -> MaterializeResult[None]:
         engine = catalog.engine

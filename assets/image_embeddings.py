@@ -49,10 +49,12 @@ def image_embeddings_asset(settings: Settings) -> AssetsDefinition:
                 "image_embeddings",
                 deps=[AssetDep("registered_images")],
                 skippable=True,
-                group_name="photolineage",
+                group_name="models",
                 kinds={"torch", "parquet"},
                 description="One unit vector for each distinct image of a shard, by one model. A killed run "
-                "loses at most one checkpoint; materializing it again computes only what is missing.",
+                "loses at most one checkpoint; materializing it again computes only what is missing.\n\n"
+                "**Needs** the shard in `registered_images`, and the model's weights.\n\n**Next:** when a model's "
+                "row is complete, materialize that model in `vector_index`.",
             )
         ],
         check_specs=[

@@ -1,15 +1,13 @@
-"""The jobs and the sensor that carry new photos through the lineage."""
+"""The jobs of the assets, and the sensor that carries new photos through the lineage by them."""
 
 from collections.abc import Mapping
 from datetime import timedelta
 
 from dagster import (
     AssetSelection,
-    DefaultScheduleStatus,
     DefaultSensorStatus,
     ResourceParam,
     RunRequest,
-    ScheduleDefinition,
     SensorDefinition,
     SensorEvaluationContext,
     SensorResult,
@@ -27,7 +25,6 @@ from resources.dagster_resources import CatalogResource
 from resources.settings import Settings
 
 SENSOR_INTERVAL_SECONDS = 30
-CONTRACT_SCHEDULE = "0 6 * * *"
 
 
 STALE_ASSETS = ("source_files", "registered_images", "image_embeddings", "vector_index", "image_events")
@@ -40,7 +37,8 @@ def lineage_jobs() -> dict[str, UnresolvedAssetJobDefinition]:
         asset: define_asset_job(
             f"materialize_{asset}",
             selection=[asset],
-            description=f"Materializes `{asset}` and runs its checks.",
+            description=f"Materializes `{asset}` and runs its checks: what a launch from the asset's own page does. "
+            f"**Needs** and **next:** see the asset.",
         )
         for asset in ASSETS
     }
@@ -51,18 +49,8 @@ def check_contract_job() -> UnresolvedAssetJobDefinition:
     return define_asset_job(
         "check_contract",
         selection=AssetSelection.checks_for_assets("catalog_schema"),
-        description="Holds every table of the catalog against the ORM; changes nothing.",
-    )
-
-
-def daily_contract_check(job: UnresolvedAssetJobDefinition) -> ScheduleDefinition:
-    """The contract, daily, so that drift shows before the next run needs it."""
-    return ScheduleDefinition(
-        name="daily_contract_check",
-        job=job,
-        cron_schedule=CONTRACT_SCHEDULE,
-        default_status=DefaultScheduleStatus.RUNNING,
-        description="Holds the catalog against the ORM every morning.",
+        description="Holds every table of the catalog against the ORM; changes nothing. **Needs** "
+        "`catalog_schema`. **Next:** each failed check opens on a table that says what differs and what mends it.",
     )
 
 
@@ -75,7 +63,8 @@ def stale_partitions_sensor(jobs: Mapping[str, UnresolvedAssetJobDefinition]) ->
         minimum_interval_seconds=SENSOR_INTERVAL_SECONDS,
         default_status=DefaultSensorStatus.STOPPED,
         description="Turn it on, and new, changed and gone photos go through to events by themselves: it scans "
-        "the sources from time to time, and asks for exactly the partitions whose inputs have changed.",
+        "the sources every `rescan_minutes`, and asks for exactly the partitions whose inputs have changed, each "
+        "version of them once. **Needs** `catalog_schema`.",
     )
     def stale_partitions(
         context: SensorEvaluationContext, catalog: CatalogResource, settings: ResourceParam[Settings]
@@ -120,5 +109,4 @@ def _request(asset: str, stale: StaleSubject) -> RunRequest:
         run_key=f"{asset}:{stale.subject}:{stale.version}",
         job_name=f"materialize_{asset}",
         partition_key=model_shard_key(model, shard) if shard else stale.subject,
-        tags={"photolineage/model": model} if shard else {},
     )

@@ -2,17 +2,22 @@
 
 import warnings
 
-from dagster import Definitions, PreviewWarning, in_process_executor
+from dagster import Definitions, PreviewWarning, in_process_executor, map_asset_specs
 
+from assets.alerts import alerts_sensor
 from assets.catalog_schema import catalog_schema_asset
+from assets.freshness_checks import check_freshness_job, freshness_checks
 from assets.image_embeddings import image_embeddings_asset
 from assets.image_events import image_events_asset
-from assets.jobs import check_contract_job, daily_contract_check, lineage_jobs, stale_partitions_sensor
+from assets.jobs import check_contract_job, lineage_jobs, stale_partitions_sensor
+from assets.maintenance import maintain_indexes_job, sweep_files_job
 from assets.migrate_catalog import migrate_catalog_job
 from assets.model_comparison import model_comparison_asset
 from assets.partitions import model_partitions, model_shard_partitions
+from assets.presentation import presented
 from assets.progress import LoggedProgress
 from assets.registered_images import registered_images_asset
+from assets.schedules import clock_schedules
 from assets.serving_model import serving_model_asset
 from assets.source_files import source_files_asset
 from assets.vector_index import vector_index_asset
@@ -25,6 +30,9 @@ def build_definitions(settings: Settings) -> Definitions:
     """The lineage over these settings."""
     jobs = lineage_jobs()
     contract_job = check_contract_job()
+    freshness = freshness_checks()
+    freshness_job = check_freshness_job(freshness)
+    indexes_job, sweep_job = maintain_indexes_job(), sweep_files_job()
     with warnings.catch_warnings():
         # Partitioned checks are a preview in Dagster 1.13; without them the UI shows the last partition's alone.
         warnings.simplefilter("ignore", PreviewWarning)
@@ -40,14 +48,15 @@ def build_definitions(settings: Settings) -> Definitions:
         ]
         checks = [
             catalog_table_checks(),
+            freshness,
             *store_checks(model_partitions(settings), model_shard_partitions(settings)),
         ]
     return Definitions(
-        assets=assets,
+        assets=map_asset_specs(lambda spec: presented(spec, settings), assets),
         asset_checks=checks,
-        jobs=[*jobs.values(), migrate_catalog_job(), contract_job],
-        schedules=[daily_contract_check(contract_job)],
-        sensors=[stale_partitions_sensor(jobs)],
+        jobs=[*jobs.values(), migrate_catalog_job(), contract_job, freshness_job, indexes_job, sweep_job],
+        schedules=clock_schedules(jobs, contract_job, freshness_job, indexes_job, sweep_job),
+        sensors=[stale_partitions_sensor(jobs), alerts_sensor(settings)],
         resources={
             "catalog": catalog_resource(settings),
             "storage": storage_resource(settings),

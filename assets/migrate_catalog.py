@@ -63,7 +63,9 @@ def migrate_catalog_job() -> JobDefinition:
 
     @job(
         name="migrate_catalog",
-        description="Brings the catalog to the newest revision. By default it only shows the SQL (`dry_run`).",
+        description="Brings the catalog to the newest revision. By default it only shows the SQL (`dry_run`). "
+        "**Needs** that no other run writes. **Next:** launch it again with `dry_run: false`; a SQLite catalog is "
+        "backed up first, for PostgreSQL say `i_have_a_backup: true`.",
     )
     def migrate_catalog() -> None:
         migrate()

@@ -60,11 +60,13 @@ def registered_images_asset(settings: Settings) -> AssetsDefinition:
                 "registered_images",
                 deps=[AssetDep("source_files", partition_mapping=AllPartitionMapping())],
                 skippable=True,
-                group_name="photolineage",
+                group_name="library",
                 kinds={"pillow"},
                 description="Content hash, size, time, place, camera and a preview of each image of a shard. "
                 "Unreadable images are rows with a reason. Materializing it again reads only what is new "
-                "or changed; with `retry_failed: true` also what could not be read.",
+                "or changed; with `retry_failed: true` also what could not be read.\n\n**Needs** `source_files`: "
+                "before it, there are no shards and so no partitions here.\n\n**Next:** materialize the missing "
+                "partitions of `image_embeddings`.",
             )
         ],
         check_specs=[contract_check("registered_images", SHARDS)],

@@ -19,12 +19,34 @@ from dagster import (
 from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.storage.tags import RETRY_NUMBER_TAG, ROOT_RUN_ID_TAG
 
+from catalog.engine import CatalogUnreachableError
 from catalog.leases import LeaseHeldError
+from catalog.migrate import UnmigratedCatalogError, require_current
+from catalog.queries import UnknownPartitionError
+from pipeline.embedding import NotRegisteredError
 from pipeline.jobs import InterruptedAtCheckpointError, JobContext
+from pipeline.model_registry import ModelNotLoadedError
+from pipeline.tree_walk import SourceUnavailableError
 from resources.dagster_resources import CatalogResource
+from resources.embedder import ModelUnavailableError
+from resources.file_store import StorageError
+from resources.settings import ConfigurationError
 from schema_checks.guard import contract_report
 
 CONTRACT_CHECK = "catalog_contract"
+
+MENDABLE = (
+    CatalogUnreachableError,
+    ConfigurationError,
+    LeaseHeldError,
+    ModelNotLoadedError,
+    ModelUnavailableError,
+    NotRegisteredError,
+    SourceUnavailableError,
+    StorageError,
+    UnknownPartitionError,
+)
+"""What a person mends; the message of each says how, so that nobody needs its traceback."""
 
 
 def job_context(context: AssetExecutionContext, catalog: CatalogResource) -> JobContext:
@@ -56,7 +78,8 @@ def contract_check(asset_key: str, partitions_def: PartitionsDefinition[Any] | N
 
 def guard(catalog: CatalogResource, asset_key: str, tables: frozenset[str]) -> Iterator[AssetCheckResult]:
     """Yields the result of the asset's contract check; raises Failure after a failed one."""
-    report = contract_report(catalog.engine, tables)
+    with reported():
+        report = contract_report(catalog.engine, tables)
     yield AssetCheckResult(
         check_name=CONTRACT_CHECK,
         asset_key=AssetKey(asset_key),
@@ -137,13 +160,31 @@ class PartitionFailures:
             )
 
 
+def require_migrated(catalog: CatalogResource) -> None:
+    """Raises Failure, which says what to do first, where the catalog is not at the revision of the code."""
+    with reported():
+        engine = catalog.engine
+    try:
+        require_current(engine)
+    except UnmigratedCatalogError as error:
+        raise Failure(description=str(error), allow_retries=False) from error
+
+
 @contextmanager
-def reported_failures(context: AssetExecutionContext) -> Iterator[None]:
-    """Turns an interruption into Dagster's own, and a held lease into a failure that is not retried."""
+def reported() -> Iterator[None]:
+    """Turns what a person can mend into a failure with its message, which is not retried."""
     try:
         yield
+    except MENDABLE as error:
+        raise Failure(description=str(error), allow_retries=False) from error
+
+
+@contextmanager
+def reported_failures(context: AssetExecutionContext) -> Iterator[None]:
+    """`reported`, and an interruption at a checkpoint is turned into Dagster's own."""
+    try:
+        with reported():
+            yield
     except InterruptedAtCheckpointError as interruption:
         context.log.info(str(interruption))
         raise DagsterExecutionInterruptedError(str(interruption)) from interruption
-    except LeaseHeldError as error:
-        raise Failure(description=str(error), allow_retries=False) from error

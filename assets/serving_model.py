@@ -40,11 +40,12 @@ def serving_model_asset() -> AssetsDefinition:
     @asset(
         deps=[AssetDep("vector_index")],
         check_specs=[contract_check("serving_model")],
-        group_name="photolineage",
+        group_name="models",
         kinds={"sql"},
         description="The model that search uses. Materialize it with `model: <key>` to promote another; it "
         "refuses one that does not cover every image or whose recall is too low, and says why. Promoting "
-        "the former model again is the way back.",
+        "the former model again is the way back.\n\n**Needs** the model in `vector_index`, complete.\n\n"
+        '**Next:** search: `photolineage search "a red boat"`.',
     )
     def serving_model(
         context: AssetExecutionContext,

@@ -6,11 +6,13 @@ from dagster import (
     AssetCheckResult,
     AssetExecutionContext,
     AssetsDefinition,
+    FreshnessPolicy,
     MaterializeResult,
     ResourceParam,
     asset,
 )
 
+from assets.freshness_checks import UNSCANNED_FOR
 from assets.partitions import SHARDS, source_partitions
 from assets.progress import ProgressSink
 from assets.running import contract_check, guard, job_context, reported_failures
@@ -33,11 +35,13 @@ def source_files_asset(settings: Settings) -> AssetsDefinition:
         partitions_def=source_partitions(settings),
         deps=["catalog_schema"],
         check_specs=[contract_check("source_files", source_partitions(settings))],
-        group_name="photolineage",
+        group_name="library",
         kinds={"file"},
         description="The files of a source, by directory listing alone: new, changed, missing and returned "
-        "images become rows, in shards. Materialize it again whenever photos were added; the sensor does "
-        "so by itself.",
+        "images become rows, in shards.\n\n**Needs** `catalog_schema`, and the source's disk.\n\n**Next:** "
+        "materialize the missing partitions of `registered_images`. Materialize this again when photos were "
+        "added, or turn on the sensor `stale_partitions`, which does everything from here by itself.",
+        freshness_policy=FreshnessPolicy.time_window(fail_window=UNSCANNED_FOR),
     )
     def source_files(
         context: AssetExecutionContext,

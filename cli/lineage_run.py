@@ -14,6 +14,7 @@ from dagster._core.storage.tags import MAX_RETRIES_TAG
 from sqlalchemy import Engine
 
 from assets.dead_runs import fail_dead_runs, lock_server, process_tag, server_is_running
+from assets.failure_reasons import failure_reason
 from assets.lineage import build_definitions
 from assets.partitions import SHARDS, model_shard_key
 from assets.progress import ProgressSink
@@ -213,16 +214,8 @@ def _was_interrupted(result: ExecuteInProcessResult) -> bool:
 
 
 def _cause(result: ExecuteInProcessResult) -> str:
-    for event in result.all_events:
-        if event.is_step_failure:
-            data = event.step_failure_data
-            if data.user_failure_data and data.user_failure_data.description:
-                return data.user_failure_data.description
-            # Dagster's own error says only which step failed; its cause is what was raised there.
-            raised = data.error.cause if data.error is not None and data.error.cause else data.error
-            if raised is None:
-                return "failed without a message"
-            return raised.message.strip().split(f"{raised.cls_name}: ", 1)[-1]
+    if reason := failure_reason(event for event in result.all_events if event.is_step_failure):
+        return reason
     failed = [
         f"{evaluation.check_name}: {evaluation.description}"
         for evaluation in result.get_asset_check_evaluations()

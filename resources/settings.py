@@ -22,6 +22,7 @@ from pydantic_settings import (
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from resources.alert_settings import AlertSettings
 from resources.event_settings import EventSettings
 from resources.model_names import architectures, closest, pretrained_tags
 
@@ -32,6 +33,9 @@ HUB = "hf-hub:"
 
 KEY_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,47}")
 """Keys become partition keys, folder names and table names; Dagster's UI breaks on commas and on `|`."""
+
+OWNER_PATTERN = re.compile(r"team:[A-Za-z0-9_.-]+|[^@\s:]+@[^@\s:]+\.[^@\s:]+")
+"""What Dagster accepts as the owner of an asset."""
 
 
 class ConfigurationError(Exception):
@@ -52,7 +56,14 @@ def _time_zone(value: str) -> str:
     return value
 
 
+def _owner(value: str) -> str:
+    if not OWNER_PATTERN.fullmatch(value):
+        raise ValueError("an owner is an e-mail address or `team:<name>`")
+    return value
+
+
 Key = Annotated[str, AfterValidator(_key)]
+Owner = Annotated[str, AfterValidator(_owner)]
 
 
 class _Section(BaseModel):
@@ -174,6 +185,11 @@ class Settings(BaseSettings):
     rescan_minutes: int = Field(
         default=10, ge=1, description="Time between two scans of a source by the sensor."
     )
+    owners: tuple[Owner, ...] = Field(
+        default=("team:photolineage",),
+        description="Who is asked about the assets: e-mail addresses, or `team:<name>`; shown in the UI.",
+    )
+    alerts: AlertSettings = AlertSettings()
     events: EventSettings = EventSettings()
     comparison: ComparisonSettings = ComparisonSettings()
     recall_bar: float = Field(

@@ -66,7 +66,8 @@ def report_of(connection: Connection, tables: frozenset[str] | None = None) -> C
 
 def _unmigrated(revision: CatalogRevision) -> ContractReport:
     steps = "\n".join(f"- `{step.id}` {step.title}" for step in revision.pending)
-    summary = f"The catalog is at revision {revision.found or 'none'}, and this code needs {revision.wanted}. {MIGRATE}"
+    remedy = MIGRATE if revision.found else f"For a new catalog, materialize catalog_schema first. {MIGRATE}"
+    summary = f"The catalog is at revision {revision.found or 'none'}, and this code needs {revision.wanted}. {remedy}"
     return ContractReport(
         (), revision.found, revision.wanted, summary, f"{summary}\n\nRevisions to come:\n\n{steps}"
     )

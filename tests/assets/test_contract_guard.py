@@ -83,7 +83,8 @@ def test_a_catalog_of_an_older_revision_stops_every_asset(lineage: Lineage) -> N
     refused = lineage.materialize("source_files", "photos")
     assert not refused.success
     assert (
-        "The catalog is at revision none, and this code needs 0001. Run `photolineage migrate`"
+        "The catalog is at revision none, and this code needs 0001. "
+        "For a new catalog, materialize catalog_schema first. Run `photolineage migrate`"
         in failure_of(refused)
     )
 

@@ -1,0 +1,118 @@
+"""The jobs of upkeep: `maintain_indexes` and `sweep_files`, over the plain functions."""
+
+from pathlib import Path
+
+from dagster import (
+    Config,
+    Failure,
+    JobDefinition,
+    MetadataValue,
+    OpExecutionContext,
+    Output,
+    ResourceParam,
+    TableRecord,
+    job,
+    op,
+)
+from pydantic import Field
+
+from assets.running import require_migrated
+from catalog.leases import LeaseHeldError
+from pipeline.jobs import JobContext
+from pipeline.maintenance import IndexMaintenanceReport, SweepRefusedError, maintain_index, sweep_home
+from resources.dagster_resources import CatalogResource, StorageResource
+from resources.settings import Settings
+
+
+def maintain_indexes_job() -> JobDefinition:
+    """The job over every model that has an index."""
+
+    @op(description="Makes each model's index compact; what is being built is left alone.")
+    def maintain_indexes(
+        context: OpExecutionContext,
+        catalog: CatalogResource,
+        storage: StorageResource,
+        settings: ResourceParam[Settings],
+    ) -> Output[None]:
+        require_migrated(catalog)
+        job_context = JobContext(catalog.engine, context.run.run_id, catalog.lease_timeout)
+        rows = []
+        for model_key in settings.models:
+            try:
+                report = maintain_index(job_context, storage.indexes, model_key)
+            except LeaseHeldError as error:
+                context.log.info(f"{model_key}: left alone. {error}")
+                continue
+            if report is None:
+                context.log.info(f"{model_key}: has no index yet; materialize vector_index for it")
+            else:
+                rows.append(_record(model_key, report))
+        return Output(None, metadata={"indexes": MetadataValue.table(rows)} if rows else {})
+
+    @job(
+        name="maintain_indexes",
+        description="Merges the small pieces of each vector index, deletes old versions, and trains the "
+        "approximate index anew where the library has doubled since. **Needs** a `vector_index` that was "
+        "materialized once. Search goes on meanwhile. **Next:** nothing; the schedule "
+        "`nightly_index_maintenance` runs it every night.",
+    )
+    def job_of_indexes() -> None:
+        maintain_indexes()
+
+    return job_of_indexes
+
+
+def _record(model_key: str, report: IndexMaintenanceReport) -> TableRecord:
+    return TableRecord(
+        {
+            "model": model_key,
+            "rows": report.ann.rows,
+            "fragments before": report.compaction.fragments_before,
+            "fragments": report.compaction.fragments_after,
+            "megabytes before": round(report.compaction.bytes_before / 1e6, 2),
+            "megabytes": round(report.compaction.bytes_after / 1e6, 2),
+            "approximate index": str(report.ann.action),
+        }
+    )
+
+
+class SweepConfig(Config):
+    """What the job may do."""
+
+    dry_run: bool = Field(default=False, description="Name the files and remove none.")
+
+
+def sweep_files_job() -> JobDefinition:
+    """The job over all preview and embedding files."""
+
+    @op(description="Removes files that no row of the catalog names and that are older than a day.")
+    def sweep_files(
+        context: OpExecutionContext, config: SweepConfig, catalog: CatalogResource, storage: StorageResource
+    ) -> Output[None]:
+        require_migrated(catalog)
+        try:
+            report = sweep_home(catalog.engine, Path(storage.home), remove=not config.dry_run)
+        except SweepRefusedError as error:
+            raise Failure(description=str(error), allow_retries=False) from error
+        verb = "would be removed" if config.dry_run else "were removed"
+        context.log.info(f"{len(report.garbage)} files {verb}, {report.kept} stay")
+        return Output(
+            None,
+            metadata={
+                "removed": 0 if config.dry_run else len(report.garbage),
+                "garbage_megabytes": round(report.garbage_bytes / 1e6, 2),
+                "kept": report.kept,
+                "garbage": [str(path) for path in report.garbage[:100]],
+            },
+        )
+
+    @job(
+        name="sweep_files",
+        description="Removes previews and embeddings that a killed run left behind: files that no row of the "
+        "catalog names, older than a day. **Needs** nothing; with `dry_run: true` it only names them. "
+        "**Next:** nothing; the schedule `nightly_sweep` runs it every night.",
+    )
+    def job_of_files() -> None:
+        sweep_files()
+
+    return job_of_files

@@ -1,0 +1,58 @@
+"""The run queue that knows what a run works on, so that the deployment can limit it by that.
+
+`dagster.yaml` limits runs by their tags, and Dagster gives a run of the UI or of a backfill none but its
+partition's key. Here each run is tagged, however it was started, before it waits.
+"""
+
+from collections.abc import Mapping
+
+from dagster import DagsterRun
+from dagster._core.run_coordinator import QueuedRunCoordinator, SubmitRunContext
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_START_TAG, PARTITION_NAME_TAG
+
+MODEL_TAG = "photolineage/model"
+SOURCE_TAG = "photolineage/source"
+DEVICE_TAG = "photolineage/device"
+
+COMPUTING_ASSETS = frozenset({"image_embeddings"})
+"""They hold a model's weights on the processor or the GPU."""
+
+
+class LineageRunCoordinator(QueuedRunCoordinator):
+    """Dagster's queue, over runs that are tagged by model, by the source whose disk they read, and by device."""
+
+    def submit_run(self, context: SubmitRunContext) -> DagsterRun:
+        """Tag the run and put it into the queue."""
+        run = context.dagster_run
+        missing = {key: value for key, value in queue_tags(run).items() if key not in run.tags}
+        if missing:
+            self._instance.add_run_tags(run.run_id, missing)
+        return super().submit_run(context)
+
+
+def queue_tags(run: DagsterRun) -> Mapping[str, str]:
+    """What the deployment's limits may speak of: model, source and device, where the run has them.
+
+    The runs of a backfill are cut at each model, so the first partition of a range tells for all.
+    """
+    partition = run.tags.get(ASSET_PARTITION_RANGE_START_TAG) or run.tags.get(PARTITION_NAME_TAG)
+    if partition is None:
+        return {}
+    tags = {}
+    assets = _assets(run)
+    if assets & {"image_embeddings", "vector_index", "image_events"}:
+        tags[MODEL_TAG] = partition.split("|")[0]
+    if "source_files" in assets:
+        tags[SOURCE_TAG] = partition
+    if "registered_images" in assets:
+        tags[SOURCE_TAG] = partition.rpartition("-")[0]
+    if assets & COMPUTING_ASSETS:
+        tags[DEVICE_TAG] = "local"
+    return tags
+
+
+def _assets(run: DagsterRun) -> set[str]:
+    """The assets that a run materializes; a job of one asset is named after it."""
+    if run.asset_selection:
+        return {key.to_user_string() for key in run.asset_selection}
+    return {run.job_name.removeprefix("materialize_")}

@@ -1,0 +1,94 @@
+"""Upkeep of what the lineage has built: indexes are made compact, and files that no row names are removed."""
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine
+
+from catalog.models import FileKind, JobKind
+from catalog.queries import committed_files, materialized_version
+from pipeline.jobs import JobContext, running_job
+from pipeline.model_registry import require_model
+from resources.vector_index import AnnIndexReport, CompactionReport
+from resources.vector_index_home import VectorIndexes
+
+SWEPT_FOLDERS = ("previews", "embeddings")
+UNCOMMITTED_FOR = timedelta(days=1)
+"""A checkpoint's row follows its file within seconds; a younger file may belong to a run that is at it."""
+LARGEST_SWEPT_SHARE = 0.5
+
+
+class SweepRefusedError(Exception):
+    """Most files have no row: the catalog is probably not the one of this home. Nothing was removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexMaintenanceReport:
+    """What was done to one model's index."""
+
+    compaction: CompactionReport
+    ann: AnnIndexReport
+
+
+@dataclass(frozen=True, slots=True)
+class SweepReport:
+    """The files under the home directory that no row names and that are old enough to be nobody's."""
+
+    garbage: tuple[Path, ...]
+    garbage_bytes: int
+    kept: int
+
+
+def maintain_index(
+    context: JobContext, indexes: VectorIndexes, model_key: str
+) -> IndexMaintenanceReport | None:
+    """Make a model's index compact and retrain it where it has outgrown its training; None before it is built.
+
+    What the index holds stays the same, and so does the version that it was built from. Raises LeaseHeldError.
+    """
+    with context.engine.connect() as connection:
+        version = materialized_version(connection, JobKind.INDEX, model_key)
+        if version is None:
+            return None
+        model = require_model(connection, model_key)
+    with running_job(context, JobKind.INDEX, model_key, input_version=version):
+        index = indexes.open(model_key, model.embedding_dim)
+        return IndexMaintenanceReport(index.compact(), index.build_ann_if_outgrown())
+
+
+def sweep_home(engine: Engine, home: Path, *, remove: bool) -> SweepReport:
+    """Find, and remove where asked to, the preview and embedding files that no row of the catalog names.
+
+    Raises SweepRefusedError, and removes nothing, where that is more than half of them.
+    """
+    young = time.time() - UNCOMMITTED_FOR.total_seconds()
+    files = [path for folder in SWEPT_FOLDERS for path in (home / folder).rglob("*") if path.is_file()]
+    with engine.connect() as connection:
+        committed = _committed_paths(connection)
+    garbage = tuple(
+        path
+        for path in files
+        if str(path.relative_to(home)) not in committed and path.stat().st_mtime < young
+    )
+    size = sum(path.stat().st_size for path in garbage)
+    if len(garbage) > LARGEST_SWEPT_SHARE * len(files):
+        raise SweepRefusedError(
+            f"{len(garbage)} of {len(files)} files under {home} are in no row of the catalog "
+            f"({engine.url.render_as_string(hide_password=True)}). Nothing was removed. If catalog.url names the "
+            "catalog of another home, correct it; if these files are really garbage, remove them by hand: "
+            f"{', '.join(str(path.relative_to(home)) for path in garbage[:3])}, …"
+        )
+    if remove:
+        for path in garbage:
+            path.unlink()
+    return SweepReport(garbage, size, len(files) - len(garbage))
+
+
+def _committed_paths(connection: Connection) -> set[str]:
+    return {
+        file.path
+        for kind in (FileKind.PREVIEW, FileKind.EMBEDDING)
+        for file in committed_files(connection, kind)
+    }
