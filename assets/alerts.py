@@ -128,7 +128,9 @@ def find_alert(instance: DagsterInstance, run: DagsterRun, ui: str) -> Alert | N
         return None
     partition = _partition(run.tags)
     assets = sorted(key.to_user_string() for key in run.asset_selection or ())
-    subject = " ".join(filter(None, [", ".join(assets) or run.job_name, partition]))
+    subject = " ".join(
+        filter(None, [", ".join(assets) or run.job_name.removeprefix("materialize_"), partition])
+    )
     link = f"{ui}/runs/{run.run_id}"
     reason = "" if run.is_success else _reason(instance, run)
     lines = [f"{subject}: {reason}" if reason else f"{subject}: {len(checks)} failed checks"]

@@ -11,7 +11,7 @@ def catalog_schema_asset() -> AssetsDefinition:
     """The asset that every other one depends on."""
 
     @asset(
-        group_name="library",
+        group_name="photolineage",
         kinds={"sql"},
         description="The catalog's tables. A new database is created; one of an older revision is refused, with the "
         "migrations to apply.\n\n**Needs** nothing: materialize it first.\n\n**Next:** materialize "

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from typing import Any
 
 from dagster import (
+    AssetCheckExecutionContext,
     AssetCheckResult,
     AssetChecksDefinition,
     AssetCheckSeverity,
@@ -19,63 +21,86 @@ from dagster import (
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from assets.running import require_migrated
-from catalog.queries import find_model
-from pipeline.freshness import StaleSubject, find_stale_work
+from catalog.models import JobKind
+from catalog.queries import materialized_versions
+from pipeline.freshness import find_stale_work
 from resources.dagster_resources import CatalogResource
 from resources.settings import Settings
 
 FRESHNESS_CHECK = "up_to_date"
 UNSCANNED_FOR = timedelta(days=2)
 LISTED = 100
+JOB_KINDS = {
+    "source_files": JobKind.SCAN,
+    "registered_images": JobKind.REGISTER,
+    "image_embeddings": JobKind.EMBED,
+    "vector_index": JobKind.INDEX,
+    "image_events": JobKind.CLUSTER,
+}
 
 
 def freshness_checks() -> AssetChecksDefinition:
-    """One check an asset; they warn, and block nothing. A model that was never used is missing, not stale."""
-    assets = ("source_files", "registered_images", "image_embeddings", "vector_index", "image_events")
+    """One check an asset; they warn, and block nothing.
+
+    A partition is stale when it was materialized from other inputs than there are now; one that never was is
+    missing, which Dagster shows by itself.
+    """
 
     @multi_asset_check(
         name="freshness",
+        can_subset=True,
         specs=[
             AssetCheckSpec(
                 FRESHNESS_CHECK,
                 asset=asset,
-                description="Every partition has seen its present inputs. Where it has not, the table names those "
-                "to materialize; the sensor `stale_partitions` does it by itself.",
+                description="No partition was made from other inputs than there are now. Where one was, the table "
+                "names it: materialize it, or turn on the sensor `stale_partitions`.",
             )
-            for asset in assets
+            for asset in JOB_KINDS
         ],
     )
-    def freshness(catalog: CatalogResource, settings: ResourceParam[Settings]) -> Iterator[AssetCheckResult]:
+    def freshness(
+        context: AssetCheckExecutionContext, catalog: CatalogResource, settings: ResourceParam[Settings]
+    ) -> Iterator[AssetCheckResult]:
         require_migrated(catalog)
-        with catalog.engine.connect() as connection:
-            models = [key for key in settings.models if find_model(connection, key) is not None]
-            work = find_stale_work(connection, list(settings.sources), models, UNSCANNED_FOR)
-        upstream = None
-        for asset, stale in zip(
-            assets, (work.sources, work.shards, work.embeddings, work.indexes, work.events), strict=True
-        ):
-            yield _result(asset, stale, upstream)
-            if stale and asset != "source_files":
-                upstream = upstream or asset
+        stale = _stale_partitions(catalog, settings)
+        for position, asset in enumerate(JOB_KINDS):
+            if any(key.asset_key == AssetKey(asset) for key in context.selected_asset_check_keys):
+                upstream = next((name for name in list(JOB_KINDS)[1:position] if stale[name]), None)
+                yield _result(asset, stale[asset], upstream)
 
     return freshness
 
 
-def _result(asset: str, stale: Sequence[StaleSubject], upstream: str | None) -> AssetCheckResult:
+def _stale_partitions(catalog: CatalogResource, settings: Settings) -> dict[str, list[str]]:
+    with catalog.engine.connect() as connection:
+        work = find_stale_work(connection, list(settings.sources), list(settings.models), UNSCANNED_FOR)
+        outdated = (work.sources, work.shards, work.embeddings, work.indexes, work.events)
+        known = {asset: materialized_versions(connection, kind) for asset, kind in JOB_KINDS.items()}
+    return {
+        asset: [stale.subject for stale in subjects if stale.subject in known[asset]]
+        for asset, subjects in zip(JOB_KINDS, outdated, strict=True)
+    }
+
+
+def _result(asset: str, stale: Sequence[str], upstream: str | None) -> AssetCheckResult:
     if stale:
         described = f"{len(stale)} stale: materialize what the table lists, or turn on stale_partitions."
     elif upstream is not None:
         described = f"Waits for {upstream}, which is stale."
     else:
         described = "Every partition has seen its present inputs."
-    listed = MetadataValue.table([TableRecord({"partition": subject.subject}) for subject in stale[:LISTED]])
+    metadata: dict[str, MetadataValue[Any]] = {"stale": MetadataValue.int(len(stale))}
+    if stale:
+        records = [TableRecord({"partition": subject}) for subject in stale[:LISTED]]
+        metadata["partitions"] = MetadataValue.table(records)
     return AssetCheckResult(
         asset_key=AssetKey(asset),
         check_name=FRESHNESS_CHECK,
         passed=not stale and upstream is None,
         severity=AssetCheckSeverity.WARN,
         description=described,
-        metadata={"stale": len(stale)} | ({"partitions": listed} if stale else {}),
+        metadata=metadata,
     )
 
 
@@ -85,5 +110,6 @@ def check_freshness_job(checks: AssetChecksDefinition) -> UnresolvedAssetJobDefi
         "check_freshness",
         selection=AssetSelection.checks(checks),
         description="Asks every asset whether its partitions have seen the files, images and embeddings that there "
-        "are now; changes nothing. **Next:** materialize what its checks `up_to_date` list.",
+        "are now; changes nothing. **Needs** `catalog_schema`. **Next:** materialize what the checks `up_to_date` "
+        "list.",
     )

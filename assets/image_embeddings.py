@@ -49,7 +49,7 @@ def image_embeddings_asset(settings: Settings) -> AssetsDefinition:
                 "image_embeddings",
                 deps=[AssetDep("registered_images")],
                 skippable=True,
-                group_name="models",
+                group_name="photolineage",
                 kinds={"torch", "parquet"},
                 description="One unit vector for each distinct image of a shard, by one model. A killed run "
                 "loses at most one checkpoint; materializing it again computes only what is missing.\n\n"

@@ -49,7 +49,7 @@ def image_events_asset(settings: Settings) -> AssetsDefinition:
         partitions_def=model_partitions(settings),
         deps=[AssetDep("vector_index")],
         check_specs=[contract_check("image_events", model_partitions(settings))],
-        group_name="models",
+        group_name="photolineage",
         kinds={"duckdb"},
         description="Images that belong together in time, place and looks, as albums with a title and a cover. "
         "An event that keeps most of its images keeps its id.\n\n**Needs** the model in `vector_index`.\n\n"

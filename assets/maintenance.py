@@ -28,7 +28,7 @@ def maintain_indexes_job() -> JobDefinition:
     """The job over every model that has an index."""
 
     @op(description="Makes each model's index compact; what is being built is left alone.")
-    def maintain_indexes(
+    def compact_indexes(
         context: OpExecutionContext,
         catalog: CatalogResource,
         storage: StorageResource,
@@ -56,10 +56,10 @@ def maintain_indexes_job() -> JobDefinition:
         "materialized once. Search goes on meanwhile. **Next:** nothing; the schedule "
         "`nightly_index_maintenance` runs it every night.",
     )
-    def job_of_indexes() -> None:
-        maintain_indexes()
+    def maintain_indexes() -> None:
+        compact_indexes()
 
-    return job_of_indexes
+    return maintain_indexes
 
 
 def _record(model_key: str, report: IndexMaintenanceReport) -> TableRecord:
@@ -86,7 +86,7 @@ def sweep_files_job() -> JobDefinition:
     """The job over all preview and embedding files."""
 
     @op(description="Removes files that no row of the catalog names and that are older than a day.")
-    def sweep_files(
+    def remove_garbage(
         context: OpExecutionContext, config: SweepConfig, catalog: CatalogResource, storage: StorageResource
     ) -> Output[None]:
         require_migrated(catalog)
@@ -112,7 +112,7 @@ def sweep_files_job() -> JobDefinition:
         "catalog names, older than a day. **Needs** nothing; with `dry_run: true` it only names them. "
         "**Next:** nothing; the schedule `nightly_sweep` runs it every night.",
     )
-    def job_of_files() -> None:
-        sweep_files()
+    def sweep_files() -> None:
+        remove_garbage()
 
-    return job_of_files
+    return sweep_files

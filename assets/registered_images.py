@@ -60,7 +60,7 @@ def registered_images_asset(settings: Settings) -> AssetsDefinition:
                 "registered_images",
                 deps=[AssetDep("source_files", partition_mapping=AllPartitionMapping())],
                 skippable=True,
-                group_name="library",
+                group_name="photolineage",
                 kinds={"pillow"},
                 description="Content hash, size, time, place, camera and a preview of each image of a shard. "
                 "Unreadable images are rows with a reason. Materializing it again reads only what is new "

@@ -40,7 +40,7 @@ def serving_model_asset() -> AssetsDefinition:
     @asset(
         deps=[AssetDep("vector_index")],
         check_specs=[contract_check("serving_model")],
-        group_name="models",
+        group_name="photolineage",
         kinds={"sql"},
         description="The model that search uses. Materialize it with `model: <key>` to promote another; it "
         "refuses one that does not cover every image or whose recall is too low, and says why. Promoting "

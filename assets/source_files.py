@@ -35,7 +35,7 @@ def source_files_asset(settings: Settings) -> AssetsDefinition:
         partitions_def=source_partitions(settings),
         deps=["catalog_schema"],
         check_specs=[contract_check("source_files", source_partitions(settings))],
-        group_name="library",
+        group_name="photolineage",
         kinds={"file"},
         description="The files of a source, by directory listing alone: new, changed, missing and returned "
         "images become rows, in shards.\n\n**Needs** `catalog_schema`, and the source's disk.\n\n**Next:** "

@@ -29,7 +29,7 @@ def vector_index_asset(settings: Settings) -> AssetsDefinition:
         partitions_def=model_partitions(settings),
         deps=[AssetDep("image_embeddings")],
         check_specs=[contract_check("vector_index", model_partitions(settings))],
-        group_name="models",
+        group_name="photolineage",
         kinds={"lancedb"},
         description="One row for each distinct image, with what search filters by. Brought up to date by what "
         "changed; a new model gets a table of its own.\n\n**Needs** the model in `image_embeddings`; what is not "

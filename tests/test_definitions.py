@@ -62,7 +62,7 @@ def test_every_asset_says_what_it_is(definitions: Definitions, asset: str) -> No
     node = definitions.resolve_asset_graph().get(AssetKey(asset))
     assert node.description is not None
     assert len(node.description) > 40
-    assert node.group_name in {"library", "models"}
+    assert node.group_name == "photolineage"
     assert node.owners == ["team:photolineage"]
     assert "**Needs** " in node.description
     assert "**Next:** " in node.description
