@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Engine, Row
 
+from catalog.coverage import tally_images
 from catalog.models import FileKind
-from catalog.queries import committed_files, embeddable_counts, serving_model_key
+from catalog.queries import committed_files, serving_model_key
 from pipeline.comparing.figures import Answers, ModelFigures, answers, search_near_duplicates
 from pipeline.embedding import Stores
 from pipeline.model_registry import require_model
@@ -67,7 +68,7 @@ def compare_models(
     serving_key = _require_serving(engine, models, candidate_key)
     with engine.connect() as connection:
         rows = {key: require_model(connection, key) for key in (serving_key, candidate_key)}
-        embeddable = sum(embeddable_counts(connection).values())
+        embeddable = sum(tally.embeddable for tally in tally_images(connection))
     opened = {key: indexes.open(key, row.embedding_dim) for key, row in rows.items()}
     sample = _sample(opened[serving_key], opened[candidate_key], settings.sample)
     previews = read_previews(engine, stores.previews, sample)
