@@ -21,6 +21,7 @@ from assets.partitions import SHARDS, model_shard_key
 from catalog.migrate import UnmigratedCatalogError, require_current
 from catalog.queries import shard_keys
 from pipeline.freshness import StaleSubject, find_stale_work
+from pipeline.tree_walk import why_unavailable
 from resources.dagster_resources import CatalogResource
 from resources.settings import Settings
 
@@ -55,7 +56,10 @@ def check_contract_job() -> UnresolvedAssetJobDefinition:
 
 
 def stale_partitions_sensor(jobs: Mapping[str, UnresolvedAssetJobDefinition]) -> SensorDefinition:
-    """Asks for what is stale, each version of it once, by the asset's job."""
+    """Asks for what is stale, by the asset's job: each version of it once, and once more after a failure.
+
+    What failed is asked for again when its source was scanned since: a disk that was unplugged is back then.
+    """
 
     @sensor(
         name="stale_partitions",
@@ -76,7 +80,7 @@ def stale_partitions_sensor(jobs: Mapping[str, UnresolvedAssetJobDefinition]) ->
         with catalog.engine.connect() as connection:
             work = find_stale_work(
                 connection,
-                [key for key, source in settings.sources.items() if source.root.is_dir()],
+                [key for key, source in settings.sources.items() if why_unavailable(source.root) is None],
                 list(settings.models),
                 timedelta(minutes=settings.rescan_minutes),
             )
@@ -106,7 +110,8 @@ def stale_partitions_sensor(jobs: Mapping[str, UnresolvedAssetJobDefinition]) ->
 def _request(asset: str, stale: StaleSubject) -> RunRequest:
     model, _, shard = stale.subject.partition("|")
     return RunRequest(
-        run_key=f"{asset}:{stale.subject}:{stale.version}",
+        run_key=f"{asset}:{stale.subject}:{stale.version}"
+        + (f":after-{stale.failed_job}" if stale.failed_job else ""),
         job_name=f"materialize_{asset}",
         partition_key=model_shard_key(model, shard) if shard else stale.subject,
     )

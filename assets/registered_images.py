@@ -115,6 +115,8 @@ def _metadata(
         "registered": MetadataValue.int(report.registered),
         "unreadable": MetadataValue.int(report.failed),
         "duplicates": MetadataValue.int(report.duplicates),
+        "truncated": MetadataValue.int(report.truncated),
+        "moved_now": MetadataValue.int(report.moved),
         "read_now": MetadataValue.int(report.read),
         "read_megabytes": MetadataValue.float(round(report.read_bytes / 1e6, 1)),
         "preview_megabytes": MetadataValue.float(round(report.preview_bytes / 1e6, 1)),

@@ -51,8 +51,8 @@ def source_files_asset(settings: Settings) -> AssetsDefinition:
     ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
         yield from guard(catalog, "source_files", TABLES)
         key = context.partition_key
-        root = settings.sources[key].root
-        source_id = ensure_source(catalog.engine, key, root)
+        source = settings.sources[key]
+        source_id = ensure_source(catalog.engine, key, source.root)
         with (
             reported_failures(context),
             running_job(job_context(context, catalog), JobKind.SCAN, key, input_version="") as lease,
@@ -60,7 +60,7 @@ def source_files_asset(settings: Settings) -> AssetsDefinition:
             report = scan_source(
                 lease,
                 source_id,
-                TreeWalk(root, SUPPORTED_SUFFIXES),
+                TreeWalk(source.root, SUPPORTED_SUFFIXES, source.exclude, source.hidden),
                 shard_capacity=settings.shard_capacity,
                 on_progress=progress.track(context, key),
             )
@@ -78,7 +78,7 @@ def source_files_asset(settings: Settings) -> AssetsDefinition:
                 "returned": report.returned,
                 "shards": len(shards),
                 "unreadable_folders": report.unreadable_folders,
-                "root": str(root),
+                "root": str(source.root),
             }
         )
 

@@ -24,6 +24,7 @@ from catalog.models import JobKind
 from catalog.queries import serving_model_key, shard_keys, shard_sizes
 from pipeline.freshness import StaleSubject, find_stale_embeddings, find_stale_models, find_stale_shards
 from pipeline.retrying import find_shards_with_failures
+from pipeline.tree_walk import SourceUnavailableError
 from resources.settings import PROJECT_ROOT, Settings
 
 DEPLOYMENT = PROJECT_ROOT / "deploy" / "local" / "dagster.yaml"
@@ -32,6 +33,10 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 class StepFailedError(Exception):
     """A step of the lineage failed; the message is its cause."""
+
+
+class SourceAwayError(StepFailedError):
+    """A source is not there now; nothing of it was changed."""
 
 
 class RunInterruptedError(Exception):
@@ -52,9 +57,13 @@ class StepProgress(ProgressSink, Protocol):
 
 @dataclass(slots=True)
 class RunReport:
-    """Which partitions were materialized, by asset; empty where there was nothing to do."""
+    """Which partitions were materialized, by asset; empty where there was nothing to do.
+
+    `unavailable`: why, by source, those that are not there were left as they are.
+    """
 
     materialized: dict[str, list[str]] = field(default_factory=dict)
+    unavailable: dict[str, str] = field(default_factory=dict)
 
     @property
     def nothing_to_do(self) -> bool:
@@ -97,8 +106,8 @@ def run_lineage(
 ) -> RunReport:
     """Bring sources and models up to date, from the disk to the events.
 
-    Only what is stale is materialized; unreadable images are read again on request.
-    Raises StepFailedError, RunInterruptedError.
+    Only what is stale is materialized; unreadable images are read again on request. A source that is not there
+    holds up no other. Raises StepFailedError, also where no source is there, and RunInterruptedError.
     """
     dagster_home = prepare_dagster_home(settings)
     engine = create_catalog_engine(settings.catalog.url)
@@ -125,7 +134,7 @@ class _LineageRun:
             current = catalog_revision(connection).is_current
         if not current:
             self._materialize("catalog_schema", None)
-        self._step("Scanning", "source_files", source_keys)
+        source_keys = self._scan(source_keys)
         with self.engine.connect() as connection:
             mine = set(shard_keys(connection, source_keys))
             sizes = shard_sizes(connection)
@@ -145,6 +154,19 @@ class _LineageRun:
         if serving is None and model_keys and mine:
             self._materialize("serving_model", None, {"model": model_keys[0]})
         return self.report
+
+    def _scan(self, source_keys: Sequence[str]) -> list[str]:
+        """Scan the sources; the keys of those that are there are returned."""
+        there = []
+        for key in source_keys:
+            try:
+                self._step("Scanning", "source_files", [key])
+                there.append(key)
+            except SourceAwayError as error:
+                self.report.unavailable[key] = str(error)
+                if len(self.report.unavailable) == len(source_keys):
+                    raise
+        return there
 
     def _bring_up_to_date(self, model: str, mine: set[str], sizes: dict[str, int], of: str) -> None:
         pairs = self._find(lambda connection: find_stale_embeddings(connection, [model]))
@@ -201,7 +223,8 @@ class _LineageRun:
         if _was_interrupted(result):
             raise RunInterruptedError(_cause(result))
         if not result.success:
-            raise StepFailedError(f"{asset} {partition_key or ''}: {_cause(result)}")
+            failure = SourceAwayError if _is_away(result) else StepFailedError
+            raise failure(f"{asset} {partition_key or ''}: {_cause(result)}")
         self.report.materialized.setdefault(asset, []).append(partition_key or asset)
 
 
@@ -210,6 +233,15 @@ def _was_interrupted(result: ExecuteInProcessResult) -> bool:
         event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
         for event in result.all_events
         if event.event_type is DagsterEventType.RUN_FAILURE
+    )
+
+
+def _is_away(result: ExecuteInProcessResult) -> bool:
+    return any(
+        error is not None
+        and error.cause is not None
+        and error.cause.cls_name == SourceUnavailableError.__name__
+        for error in (event.step_failure_data.error for event in result.all_events if event.is_step_failure)
     )
 
 

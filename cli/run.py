@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from catalog.engine import create_catalog_engine, require_reachable
 from catalog.migrate import catalog_revision
@@ -76,9 +77,16 @@ def run_steps(
         status = library_status(connection)
     if as_json:
         print_json(
-            {"materialized": report.materialized, "nothing_to_do": report.nothing_to_do, "status": status}
+            {
+                "materialized": report.materialized,
+                "nothing_to_do": report.nothing_to_do,
+                "unavailable": report.unavailable,
+                "status": status,
+            }
         )
         return
+    for reason in report.unavailable.values():
+        errors.print(f"[bold yellow]Left as it is:[/] {escape(reason)}", soft_wrap=True)
     if report.nothing_to_do:
         console.print("Nothing to do: everything is up to date.")
     print_status(status)

@@ -2,22 +2,26 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
-from catalog.models import JobKind, Source
-from catalog.queries import materialized_version, materialized_versions, shard_revisions
+from catalog.models import JobKind, JobState, MlJob, Shard, Source
+from catalog.queries import materialized_version, materialized_versions, shard_keys, shard_revisions
 from pipeline.embedding import partition_subject
 
 
 @dataclass(frozen=True, slots=True)
 class StaleSubject:
-    """A partition to materialize, and the version of its inputs that it would see."""
+    """A partition to materialize, and the version of its inputs that it would see.
+
+    `failed_job` is the newest job that failed at it, where there was a scan since: a reason to try again.
+    """
 
     subject: str
     version: str
+    failed_job: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +100,19 @@ def find_stale_models(connection: Connection, model_keys: Sequence[str], kind: J
 def find_stale_work(
     connection: Connection, source_keys: Sequence[str], model_keys: Sequence[str], rescan_after: timedelta
 ) -> StaleWork:
-    """What has to be done next; an index waits for all shards of its model, and events for the index."""
+    """What has to be done next, where `source_keys` are the sources that are there now.
+
+    An index waits for the shards of these sources, and events for the index; a source that is away holds up
+    nothing, and is not read.
+    """
+    there = set(shard_keys(connection, source_keys))
+    embeddings = find_stale_embeddings(connection, model_keys)
     work = StaleWork(
         sources=_find_stale_sources(connection, source_keys, rescan_after),
-        shards=find_stale_shards(connection),
-        embeddings=find_stale_embeddings(connection, model_keys),
+        shards=[stale for stale in find_stale_shards(connection) if stale.subject in there],
+        embeddings=embeddings,
     )
-    waiting = {stale.subject.split("|")[0] for stale in work.embeddings}
+    waiting = {model for model, shard in (stale.subject.split("|") for stale in embeddings) if shard in there}
     ready = [model for model in model_keys if not work.shards and model not in waiting]
     if shard_revisions(connection):
         work.indexes.extend(find_stale_models(connection, ready, JobKind.INDEX))
@@ -110,7 +120,48 @@ def find_stale_work(
     work.events.extend(
         find_stale_models(connection, [model for model in ready if model not in indexing], JobKind.CLUSTER)
     )
+    for kind, stale in (
+        (JobKind.REGISTER, work.shards),
+        (JobKind.EMBED, work.embeddings),
+        (JobKind.INDEX, work.indexes),
+        (JobKind.CLUSTER, work.events),
+    ):
+        stale[:] = _with_failures(connection, kind, stale)
     return work
+
+
+def _with_failures(
+    connection: Connection, kind: JobKind, stale: Sequence[StaleSubject]
+) -> list[StaleSubject]:
+    """Each with the job that failed at it, where the shard's source (for a model: any) was scanned since."""
+    failed = {
+        row.subject: row
+        for row in connection.execute(
+            select(MlJob.subject, func.max(MlJob.id).label("id"), func.max(MlJob.finished_at).label("at"))
+            .where(MlJob.kind == kind, MlJob.state == JobState.FAILED)
+            .group_by(MlJob.subject)
+        )
+    }
+    if not failed:
+        return list(stale)
+    scanned = _newest_scans(connection)
+    return [
+        replace(one, failed_job=job.id)
+        if (job := failed.get(one.subject)) is not None
+        and (at := scanned.get(one.subject.rpartition("|")[2], scanned.get(None))) is not None
+        and at > job.at
+        else one
+        for one in stale
+    ]
+
+
+def _newest_scans(connection: Connection) -> Mapping[str | None, datetime | None]:
+    """When the source of each shard was scanned last, and, under None, any source."""
+    rows = connection.execute(
+        select(Shard.key, Source.scanned_at).join(Source, Source.id == Shard.source_id)
+    ).all()
+    newest = max((scanned_at for _, scanned_at in rows if scanned_at is not None), default=None)
+    return {key: scanned_at for key, scanned_at in rows} | {None: newest}  # noqa: C416
 
 
 def _find_stale_sources(

@@ -16,11 +16,12 @@ from catalog.duplicates import refresh_duplicates
 from catalog.image_facts import FailureReason
 from catalog.leases import Lease
 from catalog.models import FileKind, Image, ImageState, JobKind, ShardFile
+from catalog.moves import reunite_moved_images
 from catalog.queries import ShardRow, committed_files, find_shard
 from pipeline.jobs import JobContext, StopRequest, running_job, with_heartbeats
 from pipeline.lookahead import map_ahead
 from pipeline.progress import OnProgress, Progress, ignore_progress
-from pipeline.tree_walk import SourceUnavailableError
+from pipeline.tree_walk import SourceUnavailableError, why_unavailable
 from resources.file_store import sweep_uncommitted
 from resources.images import OriginalImage, UnreadableImageError, read_original
 from resources.preview_store import Preview, PreviewStore
@@ -30,19 +31,25 @@ LOOK_AHEAD_PER_THREAD = 4
 SUSPECT_REASONS = frozenset({FailureReason.VANISHED, FailureReason.UNREADABLE})
 """Reasons that a whole disk may have: the source is looked at before an image is blamed."""
 
-PendingImage = Row[int, str, int, int]
+PendingImage = Row[int, str, int, int, bool]
 
 
 @dataclass(slots=True)
 class RegistrationReport:
-    """What one run did to a shard, in images; `registered` and `failed` are of the whole shard."""
+    """What one run did to a shard, in images; `registered` to `failed` are of the whole shard.
+
+    `truncated` were decoded as far as they go. `moved` were found to be missing images of the source, which
+    may be of another shard.
+    """
 
     read: int = 0
     read_bytes: int = 0
     checkpoints: int = 0
     registered: int = 0
     duplicates: int = 0
+    truncated: int = 0
     failed: int = 0
+    moved: int = 0
     resumed: int = 0
     seconds: float = 0.0
     preview_bytes: int = 0
@@ -119,24 +126,28 @@ def _next_checkpoint(
 
 def _pending_images(connection: Connection, shard_id: int) -> Sequence[PendingImage]:
     return connection.execute(
-        select(Image.id, Image.path, Image.size_bytes, Image.mtime_ns)
+        select(
+            Image.id,
+            Image.path,
+            Image.size_bytes,
+            Image.mtime_ns,
+            Image.registered_at.is_(None).label("is_new"),
+        )
         .where(Image.shard_id == shard_id, Image.state == ImageState.DISCOVERED)
         .order_by(Image.path)
     ).all()
 
 
 def _count_states(connection: Connection, shard_id: int, report: RegistrationReport) -> None:
-    rows = connection.execute(
-        select(Image.state, Image.failure_reason, Image.duplicate_of_id.is_not(None), func.count())
-        .where(Image.shard_id == shard_id)
-        .group_by(Image.state, Image.failure_reason, Image.duplicate_of_id.is_not(None))
-    )
-    report.registered = report.duplicates = report.failed = 0
+    kinds = (Image.state, Image.failure_reason, Image.duplicate_of_id.is_not(None), Image.truncated)
+    rows = connection.execute(select(*kinds, func.count()).where(Image.shard_id == shard_id).group_by(*kinds))
+    report.registered = report.duplicates = report.truncated = report.failed = 0
     report.failures.clear()
-    for state, reason, is_duplicate, count in rows:
+    for state, reason, is_duplicate, is_truncated, count in rows:
         if state == ImageState.REGISTERED:
             report.registered += count
             report.duplicates += count if is_duplicate else 0
+            report.truncated += count if is_truncated else 0
         elif state == ImageState.FAILED:
             report.failed += count
             report.failures[str(reason)] += count
@@ -158,12 +169,8 @@ def _read(root: str, image: PendingImage, time_zone: str) -> _Reading:
 
 
 def _require_source(root: Path) -> None:
-    try:
-        available = any(root.iterdir())
-        reason = "it is empty"
-    except OSError as error:
-        available, reason = False, error.strerror or str(error)
-    if not available:
+    reason = why_unavailable(root)
+    if reason is not None:
         raise SourceUnavailableError(
             f"{root}: went away while its images were read: {reason}. Mount the disk and run again; what is "
             "registered stays."
@@ -186,7 +193,7 @@ def _commit(
     if readable:
         path, size = previews.write(shard.key, f"{lease.job_id:08d}-{report.checkpoints:04d}", readable)
 
-    def write(connection: Connection) -> None:
+    def write(connection: Connection) -> int:
         if readable:
             connection.execute(
                 insert(ShardFile).values(
@@ -201,10 +208,13 @@ def _commit(
             )
         for reading in checkpoint:
             _settle(connection, reading)
+        new = [reading.pending.id for reading in checkpoint if reading.pending.is_new]
+        moved = reunite_moved_images(connection, new)
         refresh_duplicates(connection, [preview.content_hash for preview in readable])
+        return moved
 
     failed = len(checkpoint) - len(readable)
-    lease.commit(write, done=len(checkpoint), failed=failed)
+    report.moved += lease.commit(write, done=len(checkpoint), failed=failed)
     report.read += len(checkpoint)
     report.checkpoints += 1
     report.preview_bytes += size

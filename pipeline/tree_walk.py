@@ -2,13 +2,26 @@
 
 import errno
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from pathspec import GitIgnoreSpec
 
 
 class SourceUnavailableError(Exception):
     """A source's root cannot be read; nothing may be concluded about its images."""
+
+
+def why_unavailable(root: Path) -> str | None:
+    """Why nothing may be concluded about a source now; None where its root is a folder with something in it.
+
+    The mount point of a disk that is unplugged is an empty folder.
+    """
+    try:
+        return None if any(root.iterdir()) else "it is empty"
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +35,24 @@ class FoundFile:
 
 @dataclass
 class TreeWalk:
-    """One walk of a source. Hidden files and folders, and files of other suffixes, are left out.
+    """One walk of a source. Files of other suffixes are left out, and what `exclude` says.
 
-    Links are followed; a folder that was entered already is not entered again, so loops end.
+    `exclude` has patterns as a .gitignore has them, relative to the root; files and folders whose names begin
+    with a dot are left out unless `hidden`. Links are followed; a folder that was entered already is not
+    entered again, so loops end.
     `unreadable_folders` are relative to the root and grow while the walk is consumed: nothing is known about
     what lies below them.
     """
 
     root: Path
     suffixes: Collection[str]
+    exclude: Sequence[str] = ()
+    hidden: bool = False
     unreadable_folders: list[str] = field(default_factory=list)
+    _excluded: GitIgnoreSpec | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._excluded = GitIgnoreSpec.from_lines(self.exclude) if self.exclude else None
 
     def files(self) -> Iterator[FoundFile]:
         """The files in the order of their paths' bytes. Raises SourceUnavailableError for the root."""
@@ -51,20 +72,29 @@ class TreeWalk:
             path = f"{folder}{entry.name}"
             try:
                 if _leads_to(entry.is_dir):
+                    if self._is_excluded(f"{path}/"):
+                        continue
                     identity = _identity(entry.stat())
                     if identity not in entered:
                         entered.add(identity)
                         yield from self._below(f"{path}/", entered)
-                elif os.path.splitext(entry.name)[1].lower() in self.suffixes and _leads_to(entry.is_file):
+                elif (
+                    os.path.splitext(entry.name)[1].lower() in self.suffixes
+                    and not self._is_excluded(path)
+                    and _leads_to(entry.is_file)
+                ):
                     stat = entry.stat()
                     yield FoundFile(path, stat.st_size, stat.st_mtime_ns)
             except FileNotFoundError:
                 continue  # deleted since the folder was listed: the next scan of the catalog says so
 
+    def _is_excluded(self, path: str) -> bool:
+        return self._excluded is not None and self._excluded.match_file(path)
+
     def _entries(self, folder: str) -> list[os.DirEntry[str]]:
         try:
             with os.scandir(self.root / folder) as listing:
-                entries = [entry for entry in listing if not entry.name.startswith(".")]
+                entries = [entry for entry in listing if self.hidden or not entry.name.startswith(".")]
         except PermissionError:
             if not folder:
                 raise

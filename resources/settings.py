@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import available_timezones
 
+from pathspec import GitIgnoreSpec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
@@ -62,6 +63,16 @@ def _owner(value: str) -> str:
     return value
 
 
+def _exclude_pattern(value: str) -> str:
+    try:
+        patterns = GitIgnoreSpec.from_lines([value]).patterns
+    except ValueError as error:
+        raise ValueError(f"not a pattern of a .gitignore: {error}") from error
+    if not any(pattern.include is not None for pattern in patterns):
+        raise ValueError("leaves nothing out")
+    return value
+
+
 Key = Annotated[str, AfterValidator(_key)]
 Owner = Annotated[str, AfterValidator(_owner)]
 
@@ -82,6 +93,14 @@ class SourceSettings(_Section):
     time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(
         default="UTC",
         description="IANA time zone of photos that carry neither an offset nor a place.",
+    )
+    exclude: list[Annotated[str, AfterValidator(_exclude_pattern)]] = Field(
+        default_factory=list,
+        description="Files and folders to leave out, in the patterns of a .gitignore, relative to the root: "
+        "'@eaDir/', '*.tmp.jpg', '/scans/drafts/'. Images that were registered before count as missing.",
+    )
+    hidden: bool = Field(
+        default=False, description="Take files and folders whose names begin with a dot, too."
     )
 
 

@@ -119,11 +119,12 @@ class Library:
     def scan(
         self, *, shard_capacity: int | None = None, on_progress: OnProgress = ignore_progress
     ) -> ScanReport:
+        source = self.settings.sources[self.source]
         with self.scanning() as (lease, source_id):
             return scan_source(
                 lease,
                 source_id,
-                TreeWalk(self.root, SUPPORTED_SUFFIXES),
+                TreeWalk(self.root, SUPPORTED_SUFFIXES, source.exclude, source.hidden),
                 shard_capacity=shard_capacity or self.settings.shard_capacity,
                 on_progress=on_progress,
             )

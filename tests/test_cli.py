@@ -164,6 +164,32 @@ def test_photos_become_a_source_once(lineage: Lineage, tmp_path: Path) -> None:
     assert f'[sources."my-holiday"]\nroot = "{holiday}"\n' in written
 
 
+def test_a_source_that_is_unplugged_holds_up_no_other(lineage: Lineage, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    for number in range(3):
+        draw_photo(disk / f"{number}.jpg", 600 + number)
+    as_json(lineage, "run", "--photos", str(disk))
+    disk.rename(tmp_path / "unplugged")
+    draw_photo(lineage.library.root / "2025/00.jpg", 500)
+
+    report = as_json(lineage, "run")
+
+    assert list(report["unavailable"]) == ["disk"]
+    assert (
+        f"{disk}: cannot be read: No such file or directory. Mount the disk" in report["unavailable"]["disk"]
+    )
+    assert report["materialized"]["vector_index"] == ["tiny-a"]
+    assert [(source["key"], source["missing"]) for source in report["status"]["sources"]] == [
+        ("disk", 0),
+        ("photos", 0),
+    ]
+    shown = photolineage(lineage, "run")
+    assert shown.returncode == 0
+    assert f"Left as it is: source_files disk: {disk}: cannot be read" in shown.stderr
+    lineage.library.root.rename(tmp_path / "all unplugged")
+    assert "Mount the disk" in failure(lineage, "run")
+
+
 def test_photos_that_are_not_there(lineage: Lineage, tmp_path: Path) -> None:
     message = failure(lineage, "run", "--photos", str(tmp_path / "nowhere"))
     assert f"--photos {tmp_path}/nowhere: no such directory" in message

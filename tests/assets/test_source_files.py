@@ -4,7 +4,7 @@ import shutil
 
 from catalog.models import Base
 from tests.library import draw_photo, touch
-from tests.lineage import Lineage, checks_of, failure_of, metadata_of
+from tests.lineage import Lineage, checks_of, failure_of, metadata_of, open_lineage
 
 
 def test_the_catalog_is_created_once_and_every_table_is_checked(new_lineage: Lineage) -> None:
@@ -86,3 +86,18 @@ def test_an_unplugged_disk_marks_nothing_as_missing(lineage: Lineage) -> None:
     assert not scanned.success
     assert str(lineage.library.root) in failure_of(scanned)
     assert lineage.library.states() == rows
+
+
+def test_what_a_source_leaves_out_is_not_in_the_catalog(new_lineage: Lineage) -> None:
+    text = new_lineage.config_file.read_text()
+    new_lineage.config_file.write_text(
+        text.replace(
+            "removable = true", "removable = true\nexclude = ['/2023/0*.jpg', '2024/']\nhidden = true"
+        )
+    )
+    draw_photo(new_lineage.library.root / ".hidden/a.jpg", 500)
+    with open_lineage(new_lineage.config_file) as lineage:
+        lineage.must_materialize("catalog_schema")
+        lineage.must_materialize("source_files", "photos")
+        found = list(lineage.library.states())
+    assert found == [".hidden/a.jpg", *(f"2023/{name}.jpg" for name in ("10", "11", "12", "copy", "torn"))]

@@ -2,6 +2,7 @@
 
 import shutil
 
+import pytest
 from dagster import SensorEvaluationContext
 
 from assets.partitions import model_shard_key
@@ -131,7 +132,35 @@ def test_a_source_is_scanned_again_after_its_interval(lineage: Lineage) -> None:
     assert asked(lineage)[0] == ("source_files", "photos")
 
 
-def test_an_unplugged_source_is_not_asked_for(lineage: Lineage) -> None:
+@pytest.mark.parametrize("mount_point", ["gone", "empty"])
+def test_an_unplugged_source_is_not_asked_for(lineage: Lineage, mount_point: str) -> None:
+    touch(lineage.library.root / "2024/05.jpg")
+    lineage.materialize("source_files", "photos")
+    assert ("registered_images", "photos-00002") in asked(lineage)
     scanned_long_ago(lineage)
     shutil.move(lineage.library.root, lineage.library.root.with_name("unplugged"))
-    assert "source_files" not in {asset for asset, _ in asked(lineage)}
+    if mount_point == "empty":
+        lineage.library.root.mkdir()
+    assert {asset for asset, _ in asked(lineage)}.isdisjoint({"source_files", "registered_images"})
+
+
+def test_a_shard_whose_disk_was_unplugged_is_asked_for_again_when_it_is_back(lineage: Lineage) -> None:
+    root, unplugged = lineage.library.root, lineage.library.root.with_name("unplugged")
+    touch(root / "2024/05.jpg")
+    lineage.materialize("source_files", "photos")
+
+    def keys() -> list[str]:
+        return [key for key in evaluate(lineage)[1] if key.startswith("registered_images:")]
+
+    first = keys()
+    assert first == ["registered_images:photos-00002:2"]
+    root.rename(unplugged)
+    assert not lineage.materialize("registered_images", "photos-00002").success
+    unplugged.rename(root)
+    assert keys() == first, "nothing new is known before the next scan"
+    lineage.materialize("source_files", "photos")
+
+    again = keys()
+
+    assert again == keys() != first
+    assert again[0].startswith("registered_images:photos-00002:2:after-")

@@ -1,5 +1,6 @@
 """What is stale after each kind of change: exactly what depends on it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,16 +10,17 @@ from catalog.engine import write_transaction
 from catalog.models import JobKind, Source
 from pipeline.freshness import StaleSubject, find_stale_work, index_version
 from pipeline.jobs import running_job
+from pipeline.tree_walk import SourceUnavailableError
 from tests.library import Library, draw_photo, touch
 
 MODELS = ("tiny-a", "tiny-b")
 RESCAN_AFTER = timedelta(minutes=10)
 
 
-def stale(library: Library, *models: str) -> dict[str, list[str]]:
-    """The subjects that are stale, by step; steps with none are left out."""
+def stale(library: Library, *models: str, sources: Sequence[str] = ("photos",)) -> dict[str, list[str]]:
+    """The subjects that are stale while these sources are there, by step; steps with none are left out."""
     with library.engine.connect() as connection:
-        work = find_stale_work(connection, [library.source], models or MODELS[:1], RESCAN_AFTER)
+        work = find_stale_work(connection, sources, models or MODELS[:1], RESCAN_AFTER)
     steps = ("sources", "shards", "embeddings", "indexes", "events")
     found = {step: [subject.subject for subject in getattr(work, step)] for step in steps}
     assert work.count() == sum(map(len, found.values()))
@@ -133,12 +135,12 @@ def test_the_version_of_a_stale_subject_is_what_its_job_would_record(library: Li
     touch(library.root / "2023/00.jpg")
     library.scan()
     with library.engine.connect() as connection:
-        work = find_stale_work(connection, [], ["tiny-a"], RESCAN_AFTER)
+        work = find_stale_work(connection, [library.source], ["tiny-a"], RESCAN_AFTER)
     assert work.shards[0] == StaleSubject("photos-00000", "2")
     library.register_all()
     library.embed_all()
     with library.engine.connect() as connection:
-        work = find_stale_work(connection, [], ["tiny-a"], RESCAN_AFTER)
+        work = find_stale_work(connection, [library.source], ["tiny-a"], RESCAN_AFTER)
         assert work.indexes == [
             StaleSubject("tiny-a", index_version(connection, "tiny-a", library.shard_keys()))
         ]
@@ -152,3 +154,66 @@ def test_an_empty_library_has_nothing_but_its_source_to_do(library: Library) -> 
     (library.root / "note.txt").touch()
     library.scan()
     assert stale(library, *MODELS) == {}
+
+
+BOTH = ("photos", "disk")
+
+
+@pytest.fixture
+def disk(built: Library) -> Library:
+    """A second source of the same library, with three photos: one shard that was scanned and not registered."""
+    root = built.root.with_name("disk")
+    for number in range(3):
+        draw_photo(root / f"{number}.jpg", 700 + number)
+    sources = {"disk": built.settings.sources["photos"].model_copy(update={"root": root})}
+    disk = Library(built.settings.model_copy(update={"sources": sources}), built.engine, "disk")
+    disk.scan()
+    return disk
+
+
+def test_a_source_that_is_away_with_images_to_read_holds_up_no_other(built: Library, disk: Library) -> None:
+    assert stale(built, sources=BOTH) == {"shards": ["disk-00000"]}
+    touch(built.root / "2024/12.jpg")
+    built.scan()
+    built.register("photos-00002")
+    built.embed("photos-00002")
+    assert stale(built) == {"indexes": ["tiny-a"]}
+    built.index()
+    assert stale(built) == {"events": ["tiny-a"]}
+    cluster(built)
+    assert stale(built) == {}
+    assert stale(built, sources=BOTH) == {"shards": ["disk-00000"]}
+    disk.register("disk-00000")
+    assert stale(built, sources=BOTH) == {"embeddings": ["tiny-a|disk-00000"]}
+
+
+def test_previews_of_a_source_that_is_away_are_embedded_and_nothing_waits_for_them(
+    built: Library, disk: Library
+) -> None:
+    disk.register("disk-00000")
+    assert stale(built, sources=BOTH) == {"embeddings": ["tiny-a|disk-00000"]}
+    assert stale(built) == {"embeddings": ["tiny-a|disk-00000"], "indexes": ["tiny-a"]}
+
+
+def test_what_failed_is_to_be_tried_again_once_its_source_was_scanned_since(
+    built: Library, disk: Library
+) -> None:
+    def failed_jobs(*, there: Sequence[str] = BOTH) -> list[int | None]:
+        with built.engine.connect() as connection:
+            work = find_stale_work(connection, there, ["tiny-a"], RESCAN_AFTER)
+        return [shard.failed_job for shard in work.shards]
+
+    unplugged = disk.root.with_name("unplugged")
+    disk.root.rename(unplugged)
+    with pytest.raises(SourceUnavailableError):
+        disk.register("disk-00000")
+    assert failed_jobs(there=["photos"]) == []
+    assert failed_jobs() == [None]
+    unplugged.rename(disk.root)
+    built.scan()
+    assert failed_jobs() == [None], "another source was scanned"
+    disk.scan()
+    failed = disk.jobs(JobKind.REGISTER)[-1].id
+    assert failed_jobs() == failed_jobs() == [failed]
+    disk.register("disk-00000")
+    assert failed_jobs() == []

@@ -161,6 +161,17 @@ def test_the_copy_takes_its_place_also_when_the_first_gets_other_content(library
     assert images["2023/03.jpg"].content_hash != images["2023/copy.jpg"].content_hash
 
 
+def test_a_truncated_file_is_registered_and_flagged(any_library: Library) -> None:
+    path = any_library.root / "2023/00.jpg"
+    path.write_bytes(path.read_bytes()[:-400])
+    any_library.scan()
+    report = any_library.register(FIRST)
+    assert (report.registered, report.truncated, report.failed) == (10, 1, 0)
+    images = any_library.images()
+    assert [name for name, row in images.items() if row.truncated] == ["2023/00.jpg"]
+    assert images["2023/00.jpg"].state == ImageState.REGISTERED
+
+
 def test_copies_in_shards_registered_in_another_order_end_the_same(library: Library) -> None:
     library.scan()
     library.register("photos-00001")

@@ -47,6 +47,45 @@ def test_only_images_that_are_not_hidden_are_found(tmp_path: Path) -> None:
     assert walked(tmp_path) == ["a.JPG", "e.jpg/f.png"]
 
 
+def test_hidden_files_and_folders_are_found_where_that_is_set(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", ".c.jpg", ".hidden/d.jpg", ".hidden/.e/f.png", ".note.txt")
+    found = [file.path for file in TreeWalk(tmp_path, SUFFIXES, hidden=True).files()]
+    assert found == [".c.jpg", ".hidden/.e/f.png", ".hidden/d.jpg", "a.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("exclude", "left"),
+    [
+        (["@eaDir/"], ["a.tmp.jpg", "b/a.jpg", "b/c/\udcff\n.jpg", "drafts/a.jpg"]),
+        (["*.tmp.jpg", "/drafts"], ["@eaDir/1.jpg", "b/@eaDir/2.jpg", "b/a.jpg", "b/c/\udcff\n.jpg"]),
+        (["b/*", "!b/a.jpg"], ["@eaDir/1.jpg", "a.tmp.jpg", "b/a.jpg", "drafts/a.jpg"]),
+        (["b/c/*.jpg", "drafts/", "@eaDir"], ["a.tmp.jpg", "b/a.jpg"]),
+        (["a.jpg/"], None),
+    ],
+)
+def test_patterns_leave_out_files_and_folders(
+    tmp_path: Path, exclude: list[str], left: list[str] | None
+) -> None:
+    paths = ["@eaDir/1.jpg", "a.tmp.jpg", "b/@eaDir/2.jpg", "b/a.jpg", "b/c/\udcff\n.jpg", "drafts/a.jpg"]
+    make(tmp_path, *paths)
+    found = [file.path for file in TreeWalk(tmp_path, SUFFIXES, exclude).files()]
+    assert found == (paths if left is None else left)
+
+
+def test_a_folder_that_is_left_out_is_not_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path, "a/1.jpg", "b/2.jpg")
+    listed: list[str] = []
+    scandir = os.scandir
+
+    def note(path: Path) -> object:
+        listed.append(Path(path).name)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", note)
+    assert [file.path for file in TreeWalk(tmp_path, SUFFIXES, ["a/"]).files()] == ["b/2.jpg"]
+    assert listed == [tmp_path.name, "b"]
+
+
 def test_a_link_is_followed_once_and_a_loop_ends(tmp_path: Path) -> None:
     root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
     make(root, "a/b/1.jpg")

@@ -104,6 +104,11 @@ def test_the_environment_is_over_the_file(
             "[sources.a]\nroot = '.'\ntime_zone = 'Europe/Berlinn'",
             r"sources\.a\.time_zone = 'Europe/Berlinn': not an IANA time zone; closest: Europe/Berlin.*",
         ),
+        (
+            "[sources.a]\nroot = '.'\nexclude = ['@eaDir/', '!']",
+            r"sources\.a\.exclude\.1 = '!': not a pattern of a \.gitignore: .*",
+        ),
+        ("[sources.a]\nroot = '.'\nexclude = ['# x']", r"sources\.a\.exclude\.0 = '# x': leaves nothing out"),
         ("catalog.url = 'no url'", r"catalog\.url = 'no url': .*"),
         (
             "[models.m]\narchitecture = 'ViT-B32'\npretrained = 'openai'",
@@ -167,6 +172,13 @@ def test_a_removable_source_may_be_absent(load: Load) -> None:
     assert load("[sources.usb]\nroot = '/nowhere/usb'\nremovable = true").sources["usb"].root == Path(
         "/nowhere/usb"
     )
+
+
+def test_what_a_source_leaves_out_is_a_setting(load: Load) -> None:
+    source = load("[sources.a]\nroot = '.'\nexclude = ['@eaDir/', '*.tmp.jpg']\nhidden = true").sources["a"]
+    assert (source.exclude, source.hidden) == (["@eaDir/", "*.tmp.jpg"], True)
+    plain = load("[sources.a]\nroot = '.'").sources["a"]
+    assert (plain.exclude, plain.hidden) == ([], False)
 
 
 def test_the_time_zone_of_a_source_that_is_not_configured_is_refused(load: Load) -> None:
