@@ -3,48 +3,40 @@
 import os
 import random
 import signal
-import time
 from collections import Counter
 
-import numpy as np
+import pytest
 from sqlalchemy import select
 
+from benchmarks.killing.lives import KilledLibrary
+from benchmarks.killing.steps import Death
+from benchmarks.killing.workers import Workers
 from catalog.models import ImageState, JobKind, JobState, ShardFile
 from pipeline.registering import LOOK_AHEAD_PER_THREAD
 from resources.images import content_hash
-from tests.faults.conftest import Workers
-from tests.library import Library, draw_photo, touch
+from tests.faults.conftest import CHECKPOINT
+from tests.library import Library
 
 KILLS = 20
-CHECKPOINT = 10
 READ_AHEAD = LOOK_AHEAD_PER_THREAD * (os.cpu_count() or 1)
 
 
-def assert_complete(library: Library) -> None:
-    """Every readable image has exactly one live embedding of its present content; no file is missing or stray."""
-    images = library.images()
-    for path, row in images.items():
-        data = (library.root / path).read_bytes()
-        assert row.state == (ImageState.FAILED if path == "2023/torn.jpg" else ImageState.REGISTERED)
-        assert row.content_hash == (content_hash(data) if row.state == ImageState.REGISTERED else None)
+def assert_settled(library: Library) -> None:
+    """Every readable image is registered with its present content; the copies point at the first of theirs."""
     first_of: dict[str, int] = {}
-    for row in sorted(images.values(), key=lambda row: row.id):
-        if row.content_hash is not None:
-            assert row.duplicate_of_id == first_of.setdefault(row.content_hash, row.id) or (
-                row.duplicate_of_id is None and first_of[row.content_hash] == row.id
-            )
-    live = library.live()
-    assert live.rows["image_id"].to_pylist() == sorted(first_of.values())
-    assert live.missing == 0
-    vectors = np.array(live.vectors()["vector"].to_pylist(), np.float32)
-    assert len(vectors) == len(first_of)
-    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=2e-3)
+    for path, row in sorted(library.images().items(), key=lambda item: item[1].id):
+        torn = path == "2023/torn.jpg"
+        assert row.state == (ImageState.FAILED if torn else ImageState.REGISTERED)
+        assert row.content_hash == (None if torn else content_hash((library.root / path).read_bytes()))
+        if not torn:
+            first = first_of.setdefault(row.content_hash, row.id)
+            assert row.duplicate_of_id == (None if first == row.id else first)
 
 
-def assert_no_stray_files(workers: Workers) -> None:
+def assert_no_stray_files(library: Library) -> None:
     """The files under the home directory are those of the commit records."""
-    home = workers.library.settings.home
-    with workers.library.engine.connect() as connection:
+    home = library.settings.home
+    with library.engine.connect() as connection:
         recorded = sorted(connection.execute(select(ShardFile.path)).scalars())
     found = [
         path for folder in ("previews", "embeddings") for path in (home / folder).rglob("*") if path.is_file()
@@ -52,67 +44,62 @@ def assert_no_stray_files(workers: Workers) -> None:
     assert sorted(str(path.relative_to(home)) for path in found) == recorded
 
 
-def life(workers: Workers, rng: random.Random) -> bool:
-    """One worker, killed at a random moment; whether it came to its end before that."""
-    before, settled = Counter(workers.committed()), workers.settled()
-    lines, logged = (
-        len(workers.lines()),
-        {word: len(workers.of(word)) for word in ("read", "encoded", "embedded")},
-    )
-    pid = workers.start()
-    until = lines + rng.choice([0, rng.randrange(1, 60)])
-    reached = workers.wait_until(pid, lambda: len(workers.lines()) >= until)
-    time.sleep(rng.uniform(0, 0.04))
-    status = workers.end(pid, signal.SIGKILL) if reached else workers.wait()
-    assert status in {0, -signal.SIGKILL}
-    after = Counter(workers.committed())
-    assert after >= before
-    assert set(after.values()) <= {1}
-    computed = workers.of("embedded")[logged["embedded"] :]
-    assert set(computed).isdisjoint(before), "what was committed was computed again"
-    encoded = sum(map(int, workers.of("encoded")[logged["encoded"] :]))
-    assert encoded - (after - before).total() <= CHECKPOINT
-    assert len(workers.of("read")) - logged["read"] - (workers.settled() - settled) <= CHECKPOINT + READ_AHEAD
-    return status == 0
+def test_twenty_kills_at_random_moments(workers: Workers, large_library: Library) -> None:
+    report = KilledLibrary(workers, random.Random(20)).kill(KILLS)
 
-
-def change_some(library: Library, rng: random.Random) -> None:
-    for number in rng.sample(range(200), 30):
-        draw_photo(library.root / f"2025/{number:03}.jpg", rng.randrange(10_000, 10**9))
-        touch(library.root / f"2025/{number:03}.jpg")
-
-
-def test_twenty_kills_at_random_moments(workers: Workers) -> None:
-    rng = random.Random(20)
-    kills = completed = 0
-    while kills < KILLS:
-        if life(workers, rng):
-            completed += 1
-            assert_complete(workers.library)
-            change_some(workers.library, rng)
-        else:
-            kills += 1
-    workers.start()
-    assert workers.wait() == 0
-    assert_complete(workers.library)
-    assert_no_stray_files(workers)
+    assert (report.kills, report.lost, report.duplicates, report.unreadable) == (KILLS, 0, 0, 1)
+    assert 0 < report.recomputed_max <= CHECKPOINT
+    assert 0 < report.reread_max <= CHECKPOINT + READ_AHEAD
+    assert len(report.died_at) >= 4
+    assert_settled(large_library)
+    assert_no_stray_files(large_library)
     computed, committed = Counter(workers.of("embedded")), workers.committed()
     assert set(Counter(committed).values()) == {1}
     assert computed.total() - len(committed) <= KILLS * CHECKPOINT
-    states = Counter(
-        job.state
-        for kind in (JobKind.SCAN, JobKind.REGISTER, JobKind.EMBED)
-        for job in workers.library.jobs(kind)
-    )
+    states = Counter(job.state for kind in JobKind for job in large_library.jobs(kind))
     assert states[JobState.RUNNING] == states[JobState.FAILED] == 0
     assert states[JobState.INTERRUPTED] > KILLS // 4
 
 
-def test_a_worker_that_is_killed_while_it_migrates_leaves_nothing_half_done(workers: Workers) -> None:
-    for milliseconds in range(0, 400, 80):
-        pid = workers.start()
-        time.sleep(milliseconds / 1000)
-        assert workers.end(pid, signal.SIGKILL) in {0, -signal.SIGKILL}
+@pytest.mark.parametrize("count", [1, 8, 20])
+def test_a_worker_that_is_killed_while_it_migrates_leaves_nothing_half_done(
+    workers: Workers, large_library: Library, count: int
+) -> None:
+    workers.start(Death("migrating", count))
+    assert workers.wait() == -signal.SIGKILL
     workers.start()
     assert workers.wait() == 0
-    assert_complete(workers.library)
+    assert_settled(large_library)
+    assert large_library.live().missing == 0
+
+
+@pytest.mark.parametrize("step", ["committing", "committed"])
+def test_a_worker_that_is_killed_while_it_scans_finds_each_file_once(
+    workers: Workers, large_library: Library, step: str
+) -> None:
+    workers.start(Death(step, 1))
+    assert workers.wait() == -signal.SIGKILL
+    assert len(large_library.images()) == (0 if step == "committing" else 228)
+    workers.start()
+    assert workers.wait() == 0
+    assert_settled(large_library)
+    scans = [job.state for job in large_library.jobs(JobKind.SCAN)]
+    assert scans == [JobState.INTERRUPTED, JobState.SUCCEEDED]
+
+
+@pytest.mark.parametrize("step", ["indexing", "indexed"])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_worker_that_is_killed_between_two_steps_of_the_index_leaves_one_row_an_image(
+    workers: Workers, large_library: Library, step: str, count: int
+) -> None:
+    workers.start(Death(step, count))
+    assert workers.wait() == -signal.SIGKILL
+    computed = len(workers.of("embedded"))
+    workers.start()
+    assert workers.wait() == 0
+    index = large_library.indexes.open("tiny-a", 16)
+    assert sorted(index.live_rows()["image_id"].to_pylist()) == (
+        large_library.live().rows["image_id"].to_pylist()
+    )
+    assert index.row_count() == 226
+    assert len(workers.of("embedded")) == computed

@@ -1,0 +1,77 @@
+"""Kills: `python -m benchmarks.kills --kills 200 --json`.
+
+A worker scans, registers, embeds and indexes a library of drawn photos, and is killed by SIGKILL: half of the time at a
+chosen step (in a migration; before and after the rename of a file; before and after a commit; before and after a write
+to the index), half of the time at any moment. Another one goes on; whenever one comes to its end, 30 photos change.
+After it all, and after each worker that came to its end, every photo must have exactly one embedding of its present
+content and one row in the index. Exit code 1 where one has not, or where a kill cost more than a checkpoint.
+"""
+
+import json
+import random
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from PIL import Image
+
+from benchmarks.killing.lives import KilledLibrary, KillReport
+from benchmarks.killing.workers import Workers, nursery
+from catalog.engine import create_catalog_engine
+from resources.settings import PROJECT_ROOT, load_settings
+
+PHOTOS = 200
+CHECKPOINT = 10
+
+
+def write_library(folder: Path) -> Path:
+    """Draw photos of 96 × 72 pixels, and configure a library of them; its configuration is returned."""
+    photos = folder / "photos/changing"
+    photos.mkdir(parents=True)
+    for number in range(PHOTOS):
+        blocks = np.random.default_rng(number).integers(0, 256, (6, 8, 3), np.uint8)
+        drawn = Image.fromarray(blocks).resize((96, 72), Image.Resampling.NEAREST)
+        drawn.save(photos / f"{number:03}.jpg", "JPEG", quality=90)
+    config = folder / "photolineage.toml"
+    model = PROJECT_ROOT / "demo/models/demo-clip-v1"
+    config.write_text(
+        f"home = 'home'\nshard_capacity = 60\ncheckpoint_images = {CHECKPOINT}\n"
+        f"[sources.photos]\nroot = 'photos'\n[models.demo]\narchitecture = 'local-dir:{model}'\n"
+    )
+    return config
+
+
+def measure(folder: Path, kills: int, seed: int) -> KillReport:
+    """Kill workers over a new library in `folder`."""
+    settings = load_settings(write_library(folder))
+    engine = create_catalog_engine(settings.catalog.url)
+    with nursery() as process:
+        workers = Workers(settings, engine, folder / "log", process)
+        report = KilledLibrary(workers, random.Random(seed)).kill(kills)
+    engine.dispose()
+    return report
+
+
+def main(
+    kills: Annotated[int, typer.Option(min=1, help="How many workers are killed.")] = 200,
+    seed: int = 0,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Kill workers, and count what was lost, doubled and done again."""
+    with tempfile.TemporaryDirectory(prefix="photolineage-kills-") as folder:
+        report = measure(Path(folder), kills, seed)
+    if as_json:
+        print(json.dumps(asdict(report) | {"died_at": dict(report.died_at)}, indent=2))
+    else:
+        print(
+            f"{report.kills} kills: {report.lost} images lost, {report.duplicates} doubled; the dearest kill cost "
+            f"{report.recomputed_max} embeddings and {report.reread_max} readings (checkpoint: {CHECKPOINT} images)"
+        )
+    raise typer.Exit(bool(report.lost or report.duplicates or report.recomputed_max > CHECKPOINT))
+
+
+if __name__ == "__main__":
+    typer.run(main)
