@@ -1,0 +1,230 @@
+"""Many writers: `python -m benchmarks.writers --seconds 60 --json`.
+
+8 processes on SQLite, then 16 on PostgreSQL, each with a source of its own, register and commit as fast as they can:
+a lease, ten checkpoints of 50 images with their facts, their file's commit record and the look for duplicates, and the
+end of the job. Each job begins with a count over the whole catalog, as `photolineage status` has it. Afterwards every
+image, commit record and job must be there. Exit code 1 where one is not, or where a writer failed.
+"""
+
+import json
+import multiprocessing
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from threading import Barrier
+from typing import Annotated
+
+import typer
+from sqlalchemy import Connection, func, insert, select
+
+from benchmarks.postgresql_server import postgresql_server
+from catalog.duplicates import refresh_duplicates
+from catalog.engine import create_catalog_engine, run_in_transaction
+from catalog.leases import acquire_lease
+from catalog.migrate import upgrade
+from catalog.models import FileKind, Image, ImageState, JobKind, JobState, MlJob, Shard, ShardFile, Source
+
+SQLITE_WRITERS = 8
+POSTGRESQL_WRITERS = 16
+CHECKPOINTS_A_JOB = 10
+IMAGES_A_CHECKPOINT = 50
+LEASE_TIMEOUT = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What one writer has committed, and the longest that one commit took, in seconds."""
+
+    jobs: int
+    commits: int
+    slowest: float
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WritersResult:
+    """One database: `missing` counts committed rows that are not there; `commits` are checkpoints."""
+
+    database: str
+    writers: int
+    seconds: float
+    commits: int
+    commits_per_second: float
+    images: int
+    slowest_commit_seconds: float
+    missing: int
+    errors: list[str]
+
+
+@dataclass(slots=True)
+class Writer:
+    """One process' source and shard, and how many images it has."""
+
+    number: int
+    source_id: int
+    shard_id: int
+    images: int = 0
+
+    def checkpoint(self, connection: Connection, *, job_id: int) -> None:
+        """The rows of one checkpoint, as registering commits them."""
+        now = datetime.now(UTC)
+        rows = [
+            {
+                "source_id": self.source_id,
+                "shard_id": self.shard_id,
+                "path": f"{number // 1000:05}/{number:07}.jpg",
+                "size_bytes": 1,
+                "mtime_ns": 1,
+                "state": ImageState.REGISTERED,
+                "discovered_at": now,
+                "registered_at": now,
+                "content_hash": f"{self.number:08x}{number:024x}",
+            }
+            for number in range(self.images, self.images + IMAGES_A_CHECKPOINT)
+        ]
+        connection.execute(insert(Image), rows)
+        connection.execute(
+            insert(ShardFile).values(
+                kind=FileKind.PREVIEW,
+                shard_id=self.shard_id,
+                job_id=job_id,
+                path=f"previews/{self.number}/{self.images:08}.arrow",
+                row_count=IMAGES_A_CHECKPOINT,
+                size_bytes=1,
+                committed_at=now,
+            )
+        )
+        refresh_duplicates(connection, [str(row["content_hash"]) for row in rows])
+
+
+def write(url: str, number: int, together: Barrier, seconds: float) -> Written:
+    """Write for so many seconds, whole jobs at a time, as soon as all writers are ready."""
+    engine = create_catalog_engine(url)
+    jobs = commits = 0
+    slowest = 0.0
+    error = None
+    try:
+        writer = _new_writer(url, number)
+        together.wait()
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with engine.connect() as connection:
+                connection.execute(select(Image.state, func.count()).group_by(Image.state)).all()
+            lease = acquire_lease(
+                engine, JobKind.REGISTER, f"source-{number}", run_id=f"job-{jobs}", input_version="1",
+                timeout=LEASE_TIMEOUT,
+            )  # fmt: skip
+            jobs += 1
+            for _ in range(CHECKPOINTS_A_JOB):
+                started = time.monotonic()
+                lease.commit(partial(writer.checkpoint, job_id=lease.job_id), done=IMAGES_A_CHECKPOINT)
+                slowest = max(slowest, time.monotonic() - started)
+                writer.images += IMAGES_A_CHECKPOINT
+                commits += 1
+            lease.finish(JobState.SUCCEEDED)
+    except Exception as failure:  # noqa: BLE001 (whatever it is, it is what this looks for)
+        error = f"{type(failure).__name__}: {failure}"
+    engine.dispose()
+    return Written(jobs, commits, slowest, error)
+
+
+def _new_writer(url: str, number: int) -> Writer:
+    engine = create_catalog_engine(url)
+
+    def make(connection: Connection) -> Writer:
+        source_id = connection.execute(
+            insert(Source)
+            .values(key=f"source-{number}", root=f"/{number}", created_at=datetime.now(UTC))
+            .returning(Source.id)
+        ).scalar_one()
+        shard_id = connection.execute(
+            insert(Shard)
+            .values(source_id=source_id, number=0, key=f"source-{number}-00000", capacity=10**9, image_count=0,
+                    revision=1)
+            .returning(Shard.id)
+        ).scalar_one()  # fmt: skip
+        return Writer(number, source_id, shard_id)
+
+    writer = run_in_transaction(engine, make)
+    engine.dispose()
+    return writer
+
+
+def measure(database: str, url: str, writers: int, seconds: float) -> WritersResult:
+    """So many writers on a new catalog at `url`."""
+    engine = create_catalog_engine(url)
+    upgrade(engine)
+    engine.dispose()
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, ProcessPoolExecutor(writers, mp_context=context) as pool:
+        together = manager.Barrier(writers + 1)
+        futures = [pool.submit(write, url, number, together, seconds) for number in range(writers)]
+        together.wait()
+        begin = time.monotonic()
+        written = [future.result() for future in futures]
+    elapsed = time.monotonic() - begin
+    commits = sum(one.commits for one in written)
+    return WritersResult(
+        database=database,
+        writers=writers,
+        seconds=round(elapsed, 1),
+        commits=commits,
+        commits_per_second=round(commits / elapsed, 1),
+        images=commits * IMAGES_A_CHECKPOINT,
+        slowest_commit_seconds=round(max(one.slowest for one in written), 3),
+        missing=_missing(url, written),
+        errors=[one.error for one in written if one.error is not None],
+    )
+
+
+def _missing(url: str, written: list[Written]) -> int:
+    engine = create_catalog_engine(url)
+    commits, jobs = sum(one.commits for one in written), sum(one.jobs for one in written)
+    with engine.connect() as connection:
+
+        def count(statement: object) -> int:
+            return int(connection.execute(statement).scalar_one())  # type: ignore[call-overload]
+
+        images = count(select(func.count(Image.id)).where(Image.duplicate_of_id.is_(None)))
+        files = count(select(func.count(ShardFile.id)))
+        done = count(select(func.coalesce(func.sum(MlJob.done), 0)))
+        succeeded = count(select(func.count(MlJob.id)).where(MlJob.state == JobState.SUCCEEDED))
+    engine.dispose()
+    return (
+        abs(images - commits * IMAGES_A_CHECKPOINT)
+        + abs(done - commits * IMAGES_A_CHECKPOINT)
+        + abs(files - commits)
+        + abs(succeeded - jobs)
+    )
+
+
+def main(
+    seconds: Annotated[float, typer.Option(min=1, help="How long the writers of each database write.")] = 60,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Let many processes write at once, and count what is there afterwards."""
+    with tempfile.TemporaryDirectory(prefix="photolineage-writers-") as folder:
+        results = [measure("sqlite", f"sqlite:///{folder}/catalog.db", SQLITE_WRITERS, seconds)]
+    with postgresql_server() as server:
+        url = server.render_as_string(hide_password=False)
+        results.append(measure("postgresql", url, POSTGRESQL_WRITERS, seconds))
+    if as_json:
+        print(json.dumps([asdict(result) for result in results], indent=2))
+    else:
+        for result in results:
+            print(
+                f"{result.database}: {result.writers} writers, {result.seconds} s: {result.commits_per_second} commits "
+                f"a second ({result.images:,} images), the slowest {result.slowest_commit_seconds} s; "
+                f"{result.missing} rows missing, {len(result.errors)} errors"
+            )
+    for result in results:
+        for error in result.errors:
+            print(f"{result.database}: {error}")
+    raise typer.Exit(any(result.missing or result.errors for result in results))
+
+
+if __name__ == "__main__":
+    typer.run(main)
