@@ -1,12 +1,20 @@
-"""Valid images of every format, and damaged copies of them: what an old disk does to a library."""
+"""Damaged images: `python -m benchmarks.mutations --count 10000 --json`.
+
+Valid images of every format, and damaged copies of them (bytes flipped, cut, spliced, zeroed, removed): what an old
+disk does to a library. The copies are read in worker processes, each with a limit to its memory and to the time for one
+image. Exit code 1 where a worker crashed or hung, or raised anything but the error that has a reason.
+"""
 
 import io
+import json
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import pillow_heif
+import typer
 from PIL import ExifTags, Image, ImageCms, TiffImagePlugin
 
 from resources.images import UnreadableImageError, read_original
@@ -130,3 +138,28 @@ def _exif() -> bytes:
     gps[ExifTags.GPS.GPSLatitudeRef], gps[ExifTags.GPS.GPSLatitude] = "N", (48.0, 51.0, 29.6)
     gps[ExifTags.GPS.GPSLongitudeRef], gps[ExifTags.GPS.GPSLongitude] = "E", (2.0, 17.0, 40.2)
     return exif.tobytes()
+
+
+def main(
+    count: Annotated[int, typer.Option(min=1, help="How many damaged images are read.")] = 10_000,
+    seed: int = 0,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Read damaged images, and count what becomes of them."""
+    from benchmarks.mutation_reading import read_mutations
+
+    report = read_mutations(count, seed=seed)
+    if as_json:
+        print(json.dumps(asdict(report) | {"refused": dict(report.refused)}, indent=2))
+    else:
+        print(
+            f"{report.count:,} damaged images in {report.seconds:.0f} s: {report.decoded:,} decoded (of which "
+            f"{report.truncated:,} truncated), {report.refused.total():,} refused with a reason, "
+            f"{len(report.crashes)} crashes, {len(report.hangs)} hangs, {len(report.errors)} other errors; the "
+            f"slowest {report.slowest_seconds:.2f} s, at most {report.peak_memory_mb:.0f} MB"
+        )
+    raise typer.Exit(bool(report.crashes or report.hangs or report.errors))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.mutation_reading import read_mutations
 from benchmarks.mutations import mutations, read_all, valid_images
 from resources.images import FailureReason, read_original
 
@@ -47,3 +48,11 @@ def test_every_mutation_is_an_image_or_a_reason(tmp_path: Path, seed: int) -> No
     assert counts["corrupt"] >= 20
     assert slowest < 5
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1024 * 1024  # KiB
+
+
+def test_readers_in_processes_of_their_own_count_every_mutation_once() -> None:
+    report = read_mutations(100, seed=7, processes=2)
+    assert report.decoded + report.refused.total() == report.count == 100
+    assert (report.crashes, report.hangs, report.errors) == ([], [], [])
+    assert 0 < report.truncated < report.decoded
+    assert report.refused.keys() <= {reason.value for reason in FailureReason}
