@@ -8,18 +8,21 @@ from typing import TypeVar
 
 import stamina
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 
 SQLITE_BUSY_TIMEOUT_MS = 30_000
 """How long a SQLite connection waits for another writer before it reports `database is locked`."""
 
 WRITE_ATTEMPTS = 8
 
+REFUSALS = (OperationalError, InternalError)
+"""What a database raises that is away, full, locked or read-only; the rest are errors of the code."""
+
 Result = TypeVar("Result")
 
 
 class CatalogUnreachableError(Exception):
-    """The catalog's database cannot be opened; the message names the URL, the reason and the remedy."""
+    """The catalog's database cannot be read or written; the message names the URL, the reason and the remedy."""
 
 
 def create_catalog_engine(url: str) -> Engine:
@@ -80,11 +83,13 @@ def is_transient(error: Exception) -> bool:
 def run_in_transaction(engine: Engine, work: Callable[[Connection], Result]) -> Result:
     """What `work` returns, done in one write transaction and run again where that may help.
 
-    `work` must do nothing outside the transaction: it may run several times.
+    `work` must do nothing outside the transaction: it may run several times. Raises CatalogUnreachableError
+    where the database cannot be written.
     """
-    for attempt in stamina.retry_context(on=is_transient, attempts=WRITE_ATTEMPTS, timeout=120.0):
-        with attempt, write_transaction(engine) as connection:
-            return work(connection)
+    with explained_errors(engine, REFUSALS):
+        for attempt in stamina.retry_context(on=is_transient, attempts=WRITE_ATTEMPTS, timeout=120.0):
+            with attempt, write_transaction(engine) as connection:
+                return work(connection)
     raise AssertionError("unreachable")  # pragma: no cover
 
 
@@ -101,13 +106,15 @@ def require_reachable(engine: Engine) -> None:
 
 
 @contextmanager
-def explained_errors(engine: Engine) -> Iterator[None]:
+def explained_errors(
+    engine: Engine, kinds: type[DBAPIError] | tuple[type[DBAPIError], ...] = DBAPIError
+) -> Iterator[None]:
     """Turns what the database refuses into CatalogUnreachableError: which database, why, and what to do."""
     try:
         yield
-    except DBAPIError as error:
+    except kinds as error:
         url = engine.url.render_as_string(hide_password=True)
-        reason = str(error.orig).strip()
+        reason = str(error.orig).strip().rstrip(".")
         raise CatalogUnreachableError(f"catalog.url = {url!r}: {reason}. {_remedy(reason)}") from error
 
 
@@ -124,6 +131,11 @@ _REMEDIES = {
     "readonly": "Make the file and its folder writable for this user; nothing was changed.",
     "read-only": "Connect to a server that accepts writes; nothing was changed.",
     "not a database": "The file is something else. Name another file in catalog.url; this one was not touched.",
-    "disk is full": "Free space on its disk; what was committed stays.",
+    "disk is full": "Free space on its disk, and run again; what was committed stays.",
+    "no space left": "Free space on its disk, and run again; what was committed stays.",
+    "disk i/o error": "Its disk is full, read-only or failing: look at it, and run again; what was committed stays.",
+    "terminating connection": "Start the server, and run again; what was committed stays.",
+    "connection failed": "Start the server, and run again; what was committed stays. Or correct the URL in "
+    "photolineage.toml (PHOTOLINEAGE_CATALOG__URL).",
     "unable to open": "Its folder must exist and be writable for this user.",
 }

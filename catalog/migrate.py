@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 
-from catalog.engine import advisory_lock, write_transaction
+from catalog.engine import REFUSALS, advisory_lock, explained_errors, write_transaction
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -91,9 +91,10 @@ def refuse_foreign_tables(engine: Engine, revision: CatalogRevision) -> None:
 def upgrade(engine: Engine) -> CatalogRevision:
     """Bring the database to the newest revision in one transaction; what it was at before is returned.
 
-    Raises UnmigratedCatalogError, and changes nothing, where tables exist that no migration has made.
+    Raises UnmigratedCatalogError, and changes nothing, where tables exist that no migration has made, and
+    CatalogUnreachableError where the database cannot be written.
     """
-    with _foreign_keys_checked_at_the_end(engine) as connection:
+    with explained_errors(engine, REFUSALS), _foreign_keys_checked_at_the_end(engine) as connection:
         advisory_lock(connection, MIGRATION_LOCK)
         before = catalog_revision(connection)
         refuse_foreign_tables(engine, before)

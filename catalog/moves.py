@@ -13,7 +13,7 @@ from catalog.models import Image, ImageState, Shard
 
 IDS_PER_QUERY = 500
 
-KEPT = frozenset({"id", "source_id", "shard_id", "discovered_at"})
+KEPT = frozenset({"id", "source_id", "shard_id", "discovered_at", "embedded_models"})
 """What an image keeps for life; everything else is of the file that was found."""
 
 ImageRow = Row[*tuple[Any, ...]]

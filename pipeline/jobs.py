@@ -11,6 +11,7 @@ from types import FrameType
 
 from sqlalchemy import Engine
 
+from catalog.engine import REFUSALS, CatalogUnreachableError, explained_errors
 from catalog.leases import Lease, LeaseLostError, acquire_lease
 from catalog.models import JobKind, JobState
 from pipeline.progress import OnProgress, Progress
@@ -35,8 +36,20 @@ def running_job(
 ) -> Iterator[Lease]:
     """Hold the lease of a subject. The job succeeds when the block ends, and fails or is interrupted with it.
 
-    Raises LeaseHeldError where another run holds the lease.
+    Raises LeaseHeldError where another run holds the lease, and CatalogUnreachableError where the database
+    cannot be read or written.
     """
+    with (
+        explained_errors(context.engine, REFUSALS),
+        _held(context, kind, subject, input_version, total) as lease,
+    ):
+        yield lease
+
+
+@contextmanager
+def _held(
+    context: JobContext, kind: JobKind, subject: str, input_version: str, total: int
+) -> Iterator[Lease]:
     lease = acquire_lease(
         context.engine,
         kind,
@@ -51,16 +64,29 @@ def running_job(
     except LeaseLostError:
         raise
     except InterruptedAtCheckpointError as interruption:
-        lease.finish(JobState.INTERRUPTED, str(interruption))
+        _end(lease, JobState.INTERRUPTED, str(interruption), interruption)
         raise
     except Exception as error:
-        lease.finish(JobState.FAILED, f"{type(error).__name__}: {error}")
+        _end(lease, JobState.FAILED, f"{type(error).__name__}: {error}", error)
         raise
     except BaseException as interruption:  # Ctrl-C, the end of the process, Dagster's termination
-        lease.finish(JobState.INTERRUPTED, str(interruption) or type(interruption).__name__)
+        _end(lease, JobState.INTERRUPTED, str(interruption) or type(interruption).__name__, interruption)
         raise
     else:
         lease.finish(JobState.SUCCEEDED)
+
+
+def _end(lease: Lease, state: JobState, message: str, error: BaseException) -> None:
+    """Record how the job ended. Where the database refuses that too, `error` says so and remains the one raised.
+
+    The lease is free all the same as soon as the process has ended.
+    """
+    if isinstance(error, CatalogUnreachableError):
+        return
+    try:
+        lease.finish(state, message)
+    except CatalogUnreachableError as refused:
+        error.add_note(f"The end of the job could not be recorded: {refused}")
 
 
 def with_heartbeats(lease: Lease, timeout: timedelta, on_progress: OnProgress) -> OnProgress:

@@ -3,6 +3,7 @@
 from resources.vector_index.errors import (
     ImageNotIndexedError,
     IndexNotBuiltError,
+    IndexNotWritableError,
     IndexSchemaError,
     MissingVectorsError,
     VectorIndexError,
@@ -25,6 +26,7 @@ __all__ = [
     "IndexChange",
     "IndexDescription",
     "IndexNotBuiltError",
+    "IndexNotWritableError",
     "IndexSchemaError",
     "MissingVectorsError",
     "RecallReport",

@@ -20,6 +20,18 @@ class IndexNotBuiltError(VectorIndexError):
         )
 
 
+class IndexNotWritableError(VectorIndexError):
+    """The table cannot be written; it is as its last commit left it."""
+
+    def __init__(self, model_key: str, directory: Path, reason: Exception) -> None:
+        first_line = str(reason).strip().splitlines()[0] if str(reason).strip() else type(reason).__name__
+        super().__init__(
+            f"{directory}: the vector index of model {model_key!r} cannot be written: {first_line}. Free space on "
+            "the disk of the home directory, or make it writable, and materialize vector_index again: what is in "
+            "the table stays"
+        )
+
+
 class IndexSchemaError(VectorIndexError):
     """The table has other columns than the model's rows; nothing was written."""
 

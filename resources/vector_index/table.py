@@ -18,6 +18,7 @@ from resources.vector_index.difference import table_difference
 from resources.vector_index.errors import (
     ImageNotIndexedError,
     IndexNotBuiltError,
+    IndexNotWritableError,
     IndexSchemaError,
     MissingVectorsError,
 )
@@ -98,7 +99,8 @@ class VectorIndex:
         what they hold and `live` does not name is left out. `on_progress` is told the rows written and the
         rows to write after each commit.
 
-        Raises `IndexSchemaError` before anything is written, `MissingVectorsError` where a file lacks a row.
+        Raises `IndexSchemaError` before anything is written, `MissingVectorsError` where a file lacks a row,
+        and, as all that writes, `IndexNotWritableError`.
         """
         with self._exclusive():
             table = self._open_or_create()
@@ -213,9 +215,12 @@ class VectorIndex:
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.directory / f"{self._name}.lock"):
-            yield
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.directory / f"{self._name}.lock"):
+                yield
+        except (OSError, RuntimeError) as error:  # LanceDB raises both
+            raise IndexNotWritableError(self.model_key, self.directory, error) from error
 
     def _find(self) -> "Table | None":
         """The open table; None where the model has none, or where its making was killed half-way."""
