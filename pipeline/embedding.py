@@ -32,10 +32,11 @@ from catalog.queries import (
 from pipeline.jobs import JobContext, StopRequest, running_job, with_heartbeats
 from pipeline.lookahead import map_ahead
 from pipeline.progress import OnProgress, Progress, ignore_progress
+from pipeline.tree_walk import require_source
 from resources.embedder import Embedder
 from resources.embedding_store import EmbeddingFileHeader, EmbeddingStore
 from resources.file_store import sweep_uncommitted
-from resources.images import PREVIEW_SHORT_SIDE, decode_upright
+from resources.images import PREVIEW_SHORT_SIDE, content_hash, decode_upright
 from resources.preview_store import PreviewReader, PreviewStore
 
 if TYPE_CHECKING:
@@ -44,6 +45,15 @@ if TYPE_CHECKING:
 
 class NotRegisteredError(LookupError):
     """A shard has to be registered before it can be embedded."""
+
+
+class OriginalChangedError(Exception):
+    """An original that a model has to read is not the one registered any more; nothing was embedded from it."""
+
+
+_SCAN_AGAIN = (
+    "Scan its source again (source_files), then register and embed its shard; what is committed stays."
+)
 
 
 @dataclass(slots=True)
@@ -83,8 +93,8 @@ def embed_shard(
 ) -> EmbeddingReport:
     """Embed the images of a shard that have no committed embedding of their present content.
 
-    Raises NotRegisteredError, LeaseHeldError, InterruptedAtCheckpointError, StorageError, and
-    UnreadableImageError for an original that has to be read and no longer can.
+    Raises NotRegisteredError, LeaseHeldError, InterruptedAtCheckpointError, StorageError, and, for an original
+    that a large model has to read, SourceUnavailableError or OriginalChangedError.
     """
     started = time.monotonic()
     with context.engine.connect() as connection:
@@ -155,7 +165,14 @@ def _open_preview(jpeg: bytes) -> PillowImage.Image:
 
 
 def _open_original(shard: ShardRow, image: EmbeddableImage, embedder: Embedder) -> PillowImage.Image:
-    data = Path(shard.root, image.path).read_bytes()
+    path = Path(shard.root, image.path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        require_source(Path(shard.root))
+        raise OriginalChangedError(f"{path}: {error.strerror or error}. {_SCAN_AGAIN}") from error
+    if content_hash(data) != image.content_hash:
+        raise OriginalChangedError(f"{path}: has another content than the one registered. {_SCAN_AGAIN}")
     return decode_upright(data, short_side=embedder.facts.image_size)
 
 

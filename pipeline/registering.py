@@ -21,7 +21,7 @@ from catalog.queries import ShardRow, committed_files, find_shard
 from pipeline.jobs import JobContext, StopRequest, running_job, with_heartbeats
 from pipeline.lookahead import map_ahead
 from pipeline.progress import OnProgress, Progress, ignore_progress
-from pipeline.tree_walk import SourceUnavailableError, why_unavailable
+from pipeline.tree_walk import require_source
 from resources.file_store import sweep_uncommitted
 from resources.images import OriginalImage, UnreadableImageError, read_original
 from resources.preview_store import Preview, PreviewStore
@@ -164,17 +164,8 @@ def _read(root: str, image: PendingImage, time_zone: str) -> _Reading:
         return _Reading(image, read_original(os.path.join(root, image.path), assumed_time_zone=time_zone))
     except UnreadableImageError as error:
         if error.reason in SUSPECT_REASONS:
-            _require_source(Path(root))
+            require_source(Path(root))
         return _Reading(image, error)
-
-
-def _require_source(root: Path) -> None:
-    reason = why_unavailable(root)
-    if reason is not None:
-        raise SourceUnavailableError(
-            f"{root}: went away while its images were read: {reason}. Mount the disk and run again; what is "
-            "registered stays."
-        )
 
 
 def _commit(

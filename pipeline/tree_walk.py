@@ -24,6 +24,16 @@ def why_unavailable(root: Path) -> str | None:
         return error.strerror or str(error)
 
 
+def require_source(root: Path) -> None:
+    """Raises SourceUnavailableError where a source has gone away: no image of it is to be blamed."""
+    reason = why_unavailable(root)
+    if reason is not None:
+        raise SourceUnavailableError(
+            f"{root}: went away while its images were read: {reason}. Mount the disk and run again; what is "
+            "committed stays."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class FoundFile:
     """A file of a source; `path` is relative to the root, with surrogate escapes."""

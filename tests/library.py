@@ -58,15 +58,21 @@ def touch(path: Path, seconds_later: int = 10) -> None:
     os.utime(path, ns=(mtime, mtime))
 
 
-def write_tiny_model(folder: Path, *, dim: int, seed: int) -> Path:
-    """A randomly initialised CLIP in open_clip's `local-dir:` format, 64 pixels, a few megabytes."""
+def write_tiny_model(folder: Path, *, dim: int, seed: int, image_size: int = 64) -> Path:
+    """A randomly initialised CLIP in open_clip's `local-dir:` format, of a few megabytes."""
     import open_clip
     import torch
     from safetensors.torch import save_file
 
     config: dict[str, Any] = {
         "embed_dim": dim,
-        "vision_cfg": {"image_size": 64, "layers": 2, "width": 64, "patch_size": 16, "head_width": 32},
+        "vision_cfg": {
+            "image_size": image_size,
+            "layers": 2,
+            "width": 64,
+            "patch_size": 16,
+            "head_width": 32,
+        },
         "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
     }
     preprocessing = {"mean": [0.5] * 3, "std": [0.25] * 3}

@@ -12,13 +12,15 @@ from sqlalchemy import func, select
 
 from catalog.leases import LeaseHeldError
 from catalog.models import FileKind, ImageState, JobKind, JobState, ShardFile
-from pipeline.embedding import NotRegisteredError
+from pipeline.embedding import NotRegisteredError, OriginalChangedError
 from pipeline.jobs import running_job
 from pipeline.model_registry import ModelChangedError, record_model
 from pipeline.progress import Progress
+from pipeline.tree_walk import SourceUnavailableError
 from resources.embedder import Embedder, ModelFacts
 from resources.file_store import StorageError
-from tests.library import Library, draw_photo, touch
+from resources.settings import ModelSettings
+from tests.library import Library, draw_photo, touch, write_tiny_model
 
 FIRST = "photos-00000"
 
@@ -224,6 +226,57 @@ def test_files_of_no_record_are_swept(registered: Library) -> None:
 def test_the_previews_are_read_and_not_the_originals(registered: Library) -> None:
     registered.root.rename(registered.root.parent / "unplugged")
     assert [report.embedded for report in registered.embed_all().values()] == [10, 8, 8]
+
+
+@pytest.fixture
+def sharp(registered: Library, tmp_path: Path) -> Library:
+    """The same library with a model that needs more pixels than a preview has: it reads originals."""
+    folder = write_tiny_model(tmp_path / "sharp", dim=16, seed=5, image_size=400)
+    models = {"sharp": ModelSettings(architecture=f"local-dir:{folder}")}
+    return Library(registered.settings.model_copy(update={"models": models}), registered.engine)
+
+
+def test_a_source_that_goes_away_while_originals_are_read_is_named_and_nothing_is_lost(
+    sharp: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unplugged = sharp.root.parent / "unplugged"
+    encode = Embedder.encode_batch
+    monkeypatch.setattr(Embedder, "batch_images", 4)
+    monkeypatch.setattr("pipeline.embedding.os.cpu_count", lambda: 1)
+
+    def encode_and_unplug(self: Embedder, batch: list[object]) -> object:
+        if sharp.root.exists():
+            sharp.root.rename(unplugged)
+        return encode(self, batch)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Embedder, "encode_batch", encode_and_unplug)
+        with pytest.raises(
+            SourceUnavailableError, match=f"{sharp.root}: went away while its images were read"
+        ):
+            sharp.embed(FIRST, "sharp")
+    (job,) = sharp.jobs(JobKind.EMBED)
+    assert job.state == JobState.FAILED
+    unplugged.rename(sharp.root)
+    report = sharp.embed(FIRST, "sharp")
+    assert (report.resumed, report.embedded) == (job.done, 10 - job.done)
+
+
+def test_an_original_that_changed_since_it_was_registered_is_not_embedded_as_what_it_was(
+    sharp: Library,
+) -> None:
+    draw_photo(sharp.root / "2023/00.jpg", 999)
+    with pytest.raises(
+        OriginalChangedError, match=r"2023/00\.jpg: has another content .* Scan its source again"
+    ):
+        sharp.embed(FIRST, "sharp")
+    assert records(sharp) == []
+    (sharp.root / "2023/00.jpg").unlink()
+    with pytest.raises(OriginalChangedError, match=r"2023/00\.jpg: No such file or directory\. Scan"):
+        sharp.embed(FIRST, "sharp")
+    sharp.scan()
+    sharp.register(FIRST)
+    assert sharp.embed(FIRST, "sharp").embedded == 9
 
 
 def test_a_committed_file_that_is_gone_is_an_error_that_names_it(registered: Library) -> None:
