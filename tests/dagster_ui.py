@@ -9,11 +9,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+import psutil
 
 from resources.settings import CONFIG_VARIABLE
 
@@ -23,11 +25,23 @@ PHOTOLINEAGE = Path(sys.executable).with_name("photolineage")
 REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "photolineage"}
 
 
+LAUNCH = """
+mutation($asset: String!, $keys: [String!]!) {
+  launchPartitionBackfill(backfillParams: {assetSelection: [{path: [$asset]}], partitionNames: $keys}) {
+    __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message }
+  }
+}"""
+BACKFILL = """
+query($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }"""
+RUNS = "{runsOrError(limit: 500) {... on Runs {results {status jobName runId tags {key value}}}}}"
+
+
 @dataclass(frozen=True, slots=True)
 class DagsterUi:
-    """The address of a running web server."""
+    """The address of a running web server, and the process that it was started as."""
 
     url: str
+    process: psutil.Process
 
     def query(self, query: str, **variables: Any) -> Any:
         """The data of a GraphQL answer. Raises AssertionError where there are errors."""
@@ -42,14 +56,53 @@ class DagsterUi:
             raise AssertionError(answer["errors"])
         return answer["data"]
 
-    def wait_for(self, ask: Callable[[], Answer | None], *, seconds: float, what: str) -> Answer:
+    def launch_backfill(self, asset: str, partition_keys: Sequence[str]) -> str:
+        """The id of a backfill of these partitions, as the UI launches it."""
+        launched = self.query(LAUNCH, asset=asset, keys=partition_keys)["launchPartitionBackfill"]
+        assert launched["__typename"] == "LaunchBackfillSuccess", launched
+        return str(launched["backfillId"])
+
+    def end_of_backfill(self, backfill_id: str) -> str | None:
+        """The status of a backfill that has ended; None before that."""
+        status = self.query(BACKFILL, id=backfill_id)["partitionBackfillOrError"]["status"]
+        return None if status in {"REQUESTED", "COMPLETING"} else str(status)
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Every run, the newest first."""
+        results: list[dict[str, Any]] = self.query(RUNS)["runsOrError"]["results"]
+        return results
+
+    def freeze(self) -> list[psutil.Process]:
+        """Stop every process of the tree where it is; they are returned."""
+        stopped: list[psutil.Process] = []
+        while running := [
+            process
+            for process in (self.process, *self.process.children(recursive=True))
+            if process not in stopped
+        ]:
+            for process in running:
+                with suppress(psutil.NoSuchProcess):
+                    process.suspend()
+            stopped += running
+        return stopped
+
+    def cut_power(self, frozen: Sequence[psutil.Process]) -> None:
+        """End processes that are stopped by SIGKILL: none of them sees another die."""
+        for process in frozen:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(frozen, timeout=30)
+
+    def wait_for(
+        self, ask: Callable[[], Answer | None], *, seconds: float, what: str, every: float = 0.5
+    ) -> Answer:
         """The first answer that is not None. Raises AssertionError after some seconds."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             answer = ask()
             if answer is not None:
                 return answer
-            time.sleep(0.5)
+            time.sleep(every)
         raise AssertionError(f"{what}: not within {seconds:g} s")
 
 
@@ -69,7 +122,7 @@ def running_ui(config_file: Path, log: Path) -> Iterator[DagsterUi]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    ui = DagsterUi(f"http://127.0.0.1:{port}")
+    ui = DagsterUi(f"http://127.0.0.1:{port}", psutil.Process(process.pid))
 
     def location() -> bool | None:
         if process.poll() is not None:

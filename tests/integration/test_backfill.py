@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -10,26 +9,10 @@ from tests.dagster_ui import REPOSITORY, DagsterUi, running_ui
 from tests.library import draw_photo
 from tests.lineage import Lineage, open_lineage
 
-LAUNCH = """
-mutation($keys: [String!]!) {
-  launchPartitionBackfill(backfillParams: {
-    assetSelection: [{path: ["image_embeddings"]}], partitionNames: $keys, title: "both models"
-  }) { __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } }
-}"""
-BACKFILL = """
-query($id: String!) {
-  partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status error { message } } }
-}"""
 START_SENSOR = """
 mutation($sensor: SensorSelector!) {
   startSensor(sensorSelector: $sensor) { __typename ... on Sensor { sensorState { status } } }
 }"""
-RUNS = "{runsOrError(limit: 500) {... on Runs {results {status jobName runId tags {key value}}}}}"
-
-
-def runs(ui: DagsterUi) -> list[dict[str, Any]]:
-    results: list[dict[str, Any]] = ui.query(RUNS)["runsOrError"]["results"]
-    return results
 
 
 def embedded(lineage: Lineage) -> dict[str, tuple[int, int]]:
@@ -68,14 +51,9 @@ def ui(registered: Lineage, tmp_path: Path) -> Iterator[DagsterUi]:
 
 def test_a_backfill_and_then_the_sensor(registered: Lineage, ui: DagsterUi) -> None:
     keys = [f"{model}|{shard}" for model in ("tiny-a", "tiny-b") for shard in registered.shards]
-    launched = ui.query(LAUNCH, keys=keys)["launchPartitionBackfill"]
-    assert launched["__typename"] == "LaunchBackfillSuccess", launched
-
-    def ended() -> str | None:
-        backfill = ui.query(BACKFILL, id=launched["backfillId"])["partitionBackfillOrError"]
-        return None if backfill["status"] in ("REQUESTED", "COMPLETING") else str(backfill["status"])
-
-    assert ui.wait_for(ended, seconds=240, what="the backfill") == "COMPLETED_SUCCESS"
+    backfill = ui.launch_backfill("image_embeddings", keys)
+    ended = ui.wait_for(lambda: ui.end_of_backfill(backfill), seconds=240, what="the backfill")
+    assert ended == "COMPLETED_SUCCESS"
     assert registered.materialized_partitions("image_embeddings") == set(keys)
     assert embedded(registered) == {"tiny-a": (26, 26), "tiny-b": (26, 26)}
 
@@ -91,6 +69,6 @@ def test_a_backfill_and_then_the_sensor(registered: Lineage, ui: DagsterUi) -> N
 
     ui.wait_for(through_to_events, seconds=360, what="the new photo in events")
     assert embedded(registered) == {"tiny-a": (27, 27), "tiny-b": (27, 27)}
-    assert [run for run in runs(ui) if run["status"] == "FAILURE"] == []
+    assert [run for run in ui.runs() if run["status"] == "FAILURE"] == []
     with open_lineage(registered.config_file) as reopened:
         assert reopened.library.indexes.open("tiny-b", 24).row_count() == 27

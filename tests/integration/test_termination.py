@@ -1,0 +1,94 @@
+"""A run that is terminated in the UI ends at a checkpoint, and says so; the next one goes on from there."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from sqlalchemy import Row
+
+from catalog.models import JobKind, JobState
+from tests.dagster_ui import REPOSITORY, DagsterUi, running_ui
+from tests.library import draw_photo
+from tests.lineage import Lineage, open_lineage, write_configuration
+
+PHOTOS = 600
+CHECKPOINT = 4
+PARTITION = {"model": "tiny-a", "shard": "photos-00000"}
+LAUNCH = """
+mutation($params: ExecutionParams!) {
+  launchRun(executionParams: $params) {
+    __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message }
+  }
+}"""
+TERMINATE = """
+mutation($run: String!) {
+  terminateRun(runId: $run, terminatePolicy: SAFE_TERMINATE) { __typename ... on PythonError { message } }
+}"""
+
+
+@pytest.fixture
+def registered(tmp_path: Path, tiny_models: Mapping[str, Path]) -> Iterator[Lineage]:
+    """A library of one shard of 600 photos, registered and not embedded."""
+    for number in range(PHOTOS):
+        draw_photo(tmp_path / f"photos/{number:03}.jpg", number)
+    config = write_configuration(tmp_path, {"tiny-a": tiny_models["tiny-a"]})
+    config.write_text(config.read_text().replace("shard_capacity = 10", f"shard_capacity = {PHOTOS}"))
+    with open_lineage(config) as lineage:
+        lineage.must_materialize("catalog_schema")
+        lineage.must_materialize("source_files", "photos")
+        lineage.library.register_all()
+        yield lineage
+
+
+def launch(ui: DagsterUi) -> str:
+    """The id of a run of the one partition, as the UI launches it."""
+    tags = {"dagster/partition": "|".join(PARTITION.values())}
+    tags |= {f"dagster/partition/{dimension}": key for dimension, key in PARTITION.items()}
+    params = {
+        "selector": REPOSITORY | {"jobName": "materialize_image_embeddings"},
+        "runConfigData": {},
+        "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},
+    }
+    launched = ui.query(LAUNCH, params=params)["launchRun"]
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    return str(launched["run"]["runId"])
+
+
+def end_of(ui: DagsterUi, run_id: str) -> str | None:
+    (run,) = [run for run in ui.runs() if run["runId"] == run_id]
+    return str(run["status"]) if run["status"] in {"SUCCESS", "FAILURE", "CANCELED"} else None
+
+
+def begun(lineage: Lineage) -> Row[Any] | None:
+    """The job, as soon as it has committed something."""
+    jobs = lineage.library.jobs(JobKind.EMBED)
+    return jobs[-1] if jobs and jobs[-1].done else None
+
+
+def test_terminating_a_run_in_the_ui(registered: Lineage, tmp_path: Path) -> None:
+    with running_ui(registered.config_file, tmp_path / "ui.log") as ui:
+        run_id = launch(ui)
+        running = ui.wait_for(lambda: begun(registered), seconds=240, what="the first checkpoint", every=0.02)
+        process = psutil.Process(running.pid)
+        process.suspend()  # so that it does not come to its end before it is told
+        terminated = ui.query(TERMINATE, run=run_id)["terminateRun"]
+        process.resume()
+        assert terminated["__typename"] == "TerminateRunSuccess", terminated
+        assert ui.wait_for(lambda: end_of(ui, run_id), seconds=120, what="the end") == "CANCELED"
+        (job,) = registered.library.jobs(JobKind.EMBED)
+        again = launch(ui)
+        assert ui.wait_for(lambda: end_of(ui, again), seconds=240, what="the second run") == "SUCCESS"
+
+    assert job.run_id == run_id
+    assert job.state == JobState.INTERRUPTED
+    assert job.error == (
+        f"ended on request after {job.done} of {PHOTOS} images; run it again to continue from there"
+    )
+    assert 0 < job.done < PHOTOS
+    assert job.done % CHECKPOINT == 0
+    resumed = registered.library.jobs(JobKind.EMBED)[-1]
+    assert (resumed.run_id, resumed.state) == (again, JobState.SUCCEEDED)
+    assert (resumed.resumed, resumed.done, resumed.total) == (job.done, PHOTOS, PHOTOS)
+    assert registered.library.live().missing == 0
