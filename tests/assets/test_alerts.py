@@ -189,7 +189,7 @@ def test_a_failed_check_names_check_partition_and_page(lineage: Lineage, receive
     (check,) = alert["checks"]
     assert (check["asset"], check["check"]) == ("image_embeddings", "embedding_files")
     assert check["partition"] == "tiny-a|photos-00001"
-    assert check["description"] == "tiny-a|photos-00001: 3 files, 1 problems"
+    assert check["description"] == "tiny-a|photos-00001: 2 files, 1 problems"
     assert check["link"] == (
         "http://127.0.0.1:3000/assets/image_embeddings?view=checks&checkDetail=embedding_files"
     )
