@@ -30,7 +30,6 @@ from assets.failure_reasons import failure_reason
 from resources.alert_delivery import Alert, AlertNotDeliveredError, FailedCheck, Receiver, alert_receivers
 from resources.settings import Settings
 
-SENSOR_INTERVAL_SECONDS = 30
 RUNS_PER_TICK = 200
 DEFAULT_UI = "http://127.0.0.1:3000"
 ENDS = (DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_SUCCESS)
@@ -65,7 +64,7 @@ def alerts_sensor(settings: Settings) -> SensorDefinition:
 
     @sensor(
         name="alerts",
-        minimum_interval_seconds=SENSOR_INTERVAL_SECONDS,
+        minimum_interval_seconds=settings.sensor_seconds,
         default_status=DefaultSensorStatus.RUNNING
         if settings.alerts.configured
         else DefaultSensorStatus.STOPPED,

@@ -25,9 +25,6 @@ from pipeline.tree_walk import why_unavailable
 from resources.dagster_resources import CatalogResource
 from resources.settings import Settings
 
-SENSOR_INTERVAL_SECONDS = 30
-
-
 STALE_ASSETS = ("source_files", "registered_images", "image_embeddings", "vector_index", "image_events")
 ASSETS = ("catalog_schema", *STALE_ASSETS, "model_comparison", "serving_model")
 
@@ -55,7 +52,9 @@ def check_contract_job() -> UnresolvedAssetJobDefinition:
     )
 
 
-def stale_partitions_sensor(jobs: Mapping[str, UnresolvedAssetJobDefinition]) -> SensorDefinition:
+def stale_partitions_sensor(
+    jobs: Mapping[str, UnresolvedAssetJobDefinition], settings: Settings
+) -> SensorDefinition:
     """Asks for what is stale, by the asset's job: each version of it once, and once more after a failure.
 
     What failed is asked for again when its source was scanned since: a disk that was unplugged is back then.
@@ -64,7 +63,7 @@ def stale_partitions_sensor(jobs: Mapping[str, UnresolvedAssetJobDefinition]) ->
     @sensor(
         name="stale_partitions",
         jobs=[jobs[asset] for asset in STALE_ASSETS],
-        minimum_interval_seconds=SENSOR_INTERVAL_SECONDS,
+        minimum_interval_seconds=settings.sensor_seconds,
         default_status=DefaultSensorStatus.STOPPED,
         description="Turn it on, and new, changed and gone photos go through to events by themselves: it scans "
         "the sources every `rescan_minutes`, and asks for exactly the partitions whose inputs have changed, each "

@@ -56,7 +56,7 @@ def build_definitions(settings: Settings) -> Definitions:
         asset_checks=checks,
         jobs=[*jobs.values(), migrate_catalog_job(), contract_job, freshness_job, indexes_job, sweep_job],
         schedules=clock_schedules(jobs, contract_job, freshness_job, indexes_job, sweep_job),
-        sensors=[stale_partitions_sensor(jobs), alerts_sensor(settings)],
+        sensors=[stale_partitions_sensor(jobs, settings), alerts_sensor(settings)],
         resources={
             "catalog": catalog_resource(settings),
             "storage": storage_resource(settings),

@@ -32,6 +32,8 @@ def ui(
             f"{len(dead)} runs whose process is gone were marked as failed; they are started again."
         )
     os.environ[CONFIG_VARIABLE] = str(settings.config_file)
+    if settings.alerts.ui is None:
+        os.environ["PHOTOLINEAGE_ALERTS__UI"] = f"http://{host}:{port}"
     os.chdir(PROJECT_ROOT)
     command = ["-m", "dagster", "dev", "-w", "workspace.yaml", "-h", host, "-p", str(port)]
     console.print(f"Dagster UI: http://{host}:{port} (Ctrl-C ends it)")

@@ -204,6 +204,7 @@ class Settings(BaseSettings):
     rescan_minutes: int = Field(
         default=10, ge=1, description="Time between two scans of a source by the sensor."
     )
+    sensor_seconds: int = Field(default=30, ge=1, description="Time between two looks of each sensor.")
     owners: tuple[Owner, ...] = Field(
         default=("team:photolineage",),
         description="Who is asked about the assets: e-mail addresses, or `team:<name>`; shown in the UI.",
