@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,20 @@ mutation($asset: String!, $keys: [String!]!) {
 }"""
 BACKFILL = """
 query($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }"""
-RUNS = "{runsOrError(limit: 500) {... on Runs {results {status jobName runId tags {key value}}}}}"
+RUNS = """{runsOrError(limit: 500) {... on Runs {results {
+  runId status jobName assetSelection {path} tags {key value} creationTime
+}}}}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as the web server tells it."""
+
+    run_id: str
+    status: str
+    job: str
+    assets: tuple[str, ...]
+    tags: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +69,29 @@ class DagsterUi:
             raise AssertionError(answer["errors"])
         return answer["data"]
 
+    def runs(self) -> list[Run]:
+        """Every run, the newest first."""
+        return [
+            Run(
+                run["runId"],
+                run["status"],
+                run["jobName"],
+                tuple("/".join(key["path"]) for key in run["assetSelection"] or ()),
+                {tag["key"]: tag["value"] for tag in run["tags"]},
+            )
+            for run in self.query(RUNS)["runsOrError"]["results"]
+        ]
+
+    def is_idle(self) -> bool:
+        """Whether every run has ended."""
+        return all(run.status in {"SUCCESS", "FAILURE", "CANCELED"} for run in self.runs())
+
+    def wait_for_run(self, wanted: Callable[[Run], bool], *, seconds: float, what: str) -> Run:
+        """The newest run that is wanted. Raises AssertionError after some seconds."""
+        return self.wait_for(
+            lambda: next((run for run in self.runs() if wanted(run)), None), seconds=seconds, what=what
+        )
+
     def launch_backfill(self, asset: str, partition_keys: Sequence[str]) -> str:
         """The id of a backfill of these partitions, as the UI launches it."""
         launched = self.query(LAUNCH, asset=asset, keys=partition_keys)["launchPartitionBackfill"]
@@ -66,11 +102,6 @@ class DagsterUi:
         """The status of a backfill that has ended; None before that."""
         status = self.query(BACKFILL, id=backfill_id)["partitionBackfillOrError"]["status"]
         return None if status in {"REQUESTED", "COMPLETING"} else str(status)
-
-    def runs(self) -> list[dict[str, Any]]:
-        """Every run, the newest first."""
-        results: list[dict[str, Any]] = self.query(RUNS)["runsOrError"]["results"]
-        return results
 
     def freeze(self) -> list[psutil.Process]:
         """Stop every process of the tree where it is; they are returned."""

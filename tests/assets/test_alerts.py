@@ -10,14 +10,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from dagster import DagsterInstance, SensorEvaluationContext
 
 from resources.alert_delivery import AlertNotDeliveredError
 from resources.settings import load_settings
+from tests.library import spoil_vectors
 from tests.lineage import Lineage
 
 
@@ -103,16 +101,6 @@ def newest_run(instance: DagsterInstance) -> str:
     return run.run_id
 
 
-def spoil_vectors(lineage: Lineage, shard: str) -> None:
-    """Make the vectors of a committed embedding file zero, as a failing disk might."""
-    path = next((lineage.home / "embeddings" / "tiny-a" / shard).glob("*.parquet"))
-    table = pq.read_table(path)
-    field = table.schema.field("vector")
-    zeros = pa.array(np.zeros(len(table) * field.type.list_size, dtype=np.float16))
-    spoilt = pa.FixedSizeListArray.from_arrays(zeros, type=field.type)
-    pq.write_table(table.set_column(2, field, spoilt), path)
-
-
 def test_nobody_to_tell_is_said(lineage: Lineage) -> None:
     assert tick(lineage)[1] == "Nobody is told: set alerts.webhook or alerts.command in photolineage.toml."
 
@@ -179,7 +167,7 @@ def test_each_receiver_is_told_by_itself(
 def test_a_failed_check_names_check_partition_and_page(lineage: Lineage, receiver: Receiver) -> None:
     lineage = alerting(lineage, f"webhook = '{receiver.address}'")
     cursor, _ = tick(lineage)
-    spoil_vectors(lineage, "photos-00001")
+    spoil_vectors(lineage.home / "embeddings" / "tiny-a" / "photos-00001")
     assert lineage.materialize_embeddings("tiny-a", "photos-00001").success
     run_id = newest_run(lineage.instance)
     tick(lineage, cursor)

@@ -69,6 +69,6 @@ def test_a_backfill_and_then_the_sensor(registered: Lineage, ui: DagsterUi) -> N
 
     ui.wait_for(through_to_events, seconds=360, what="the new photo in events")
     assert embedded(registered) == {"tiny-a": (27, 27), "tiny-b": (27, 27)}
-    assert [run for run in ui.runs() if run["status"] == "FAILURE"] == []
+    assert [run for run in ui.runs() if run.status == "FAILURE"] == []
     with open_lineage(registered.config_file) as reopened:
         assert reopened.library.indexes.open("tiny-b", 24).row_count() == 27

@@ -73,7 +73,7 @@ def test_a_power_cut_in_the_middle_of_a_backfill(registered: Lineage, tmp_path: 
 
     with running_ui(registered.config_file, tmp_path / "after.log") as ui:
         ended = ui.wait_for(lambda: ui.end_of_backfill(backfill), seconds=400, what="the backfill")
-        unfinished = [run for run in ui.runs() if run["status"] not in {"SUCCESS", "FAILURE"}]
+        unfinished = [run for run in ui.runs() if run.status not in {"SUCCESS", "FAILURE"}]
 
     assert ended == "COMPLETED_SUCCESS"
     assert unfinished == []

@@ -57,8 +57,8 @@ def launch(ui: DagsterUi) -> str:
 
 
 def end_of(ui: DagsterUi, run_id: str) -> str | None:
-    (run,) = [run for run in ui.runs() if run["runId"] == run_id]
-    return str(run["status"]) if run["status"] in {"SUCCESS", "FAILURE", "CANCELED"} else None
+    (run,) = [run for run in ui.runs() if run.run_id == run_id]
+    return run.status if run.status in {"SUCCESS", "FAILURE", "CANCELED"} else None
 
 
 def begun(lineage: Lineage) -> Row[Any] | None:

@@ -1,0 +1,59 @@
+"""What a person does on the pages of the Dagster UI, and the pictures that the documentation shows."""
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from tests.dagster_ui import DagsterUi
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+CHROMIUM = Path("/usr/bin/chromium")
+SCREENSHOTS = "PHOTOLINEAGE_SCREENSHOTS"
+"""Names the folder into which the tests save their pictures (`make screenshots`); without it they save none."""
+
+
+def screenshot(page: "Page", name: str) -> None:
+    """Save the page for the documentation, where it is asked for."""
+    folder = os.environ.get(SCREENSHOTS)
+    if folder:
+        page.wait_for_timeout(2000)  # the layout, the fonts and the animations settle
+        page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+def partition_address(ui: DagsterUi, asset: str, partition: str) -> str:
+    return f"{ui.url}/assets/{asset}?view=partitions&partition={quote(partition)}"
+
+
+def materialize_partition(ui: DagsterUi, page: "Page", asset: str, partition: str) -> None:
+    """Choose a partition of an asset and press Materialize."""
+    page.goto(partition_address(ui, asset, partition))
+    page.get_by_role("button", name="Materialize…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Launch 1 run").click()
+
+
+def metadata_on_page(page: "Page", name: str) -> str:
+    """The value beside a metadata entry's name."""
+    cells = page.get_by_role("row").filter(has=page.get_by_text(name, exact=True)).get_by_role("cell")
+    cells.first.wait_for()
+    return str(cells.nth(1).inner_text()).strip()
+
+
+def filter_log(page: "Page", ui: DagsterUi, run_id: str, text: str) -> None:
+    """Open a run and show the entries of its log that contain a text."""
+    page.goto(f"{ui.url}/runs/{run_id}")
+    page.get_by_placeholder("Filter…").fill(text)
+
+
+def shown_table(page: "Page") -> list[list[str]]:
+    """The rows of the Markdown table in the open dialog."""
+    rows = page.get_by_role("dialog").get_by_role("row")
+    rows.first.wait_for()
+    return [[str(cell) for cell in row.locator("th, td").all_inner_texts()] for row in rows.all()]
+
+
+def containing(text: str) -> re.Pattern[str]:
+    return re.compile(re.escape(text))
