@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from benchmarks.collections import DIMENSION, Collection
 from benchmarks.habits import HABITS
+from pipeline.events.timeline import NAME
 
 _PAUSE_US = 30 * 86_400_000_000
 _WRITTEN_AT_ONCE = 20_000
@@ -41,11 +42,15 @@ def _later(collection: Collection, begin_us: int, first_id: int, name: str) -> t
     columns = {
         "image_id": pc.add(images["image_id"], first_id),
         "taken_at": moved.cast(pa.timestamp("us", "UTC")),
-        "camera": pc.binary_join_element_wise(images["camera"], name, " "),
-        "folder": pc.binary_join_element_wise(name, images["folder"], "/"),
+        "camera": _encoded(pc.binary_join_element_wise(images["camera"].cast(pa.string()), name, " ")),
+        "folder": _encoded(pc.binary_join_element_wise(name, images["folder"].cast(pa.string()), "/")),
     }
     arrays = [columns.get(field.name, images[field.name]) for field in images.schema]
     return pa.table(arrays, schema=images.schema), begin_us + span["max"] - span["min"] + _PAUSE_US
+
+
+def _encoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.dictionary_encode(column).cast(NAME)
 
 
 def _embeddings(

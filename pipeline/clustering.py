@@ -81,7 +81,7 @@ def cluster_model(
         raise IndexNotReadyError(f"model {model_key!r}: materialize vector_index for it first.")
     with running_job(context, JobKind.CLUSTER, model_key, input_version=version) as lease:
         with context.engine.connect() as connection:
-            images = _images(connection)
+            images = read_images(connection)
             vectors = find_live_embeddings(connection, embeddings, model.id, model.embedding_dim).vectors()
             former = members_of_events(connection, model.id)
         lease.begin(total=len(images))
@@ -130,7 +130,8 @@ def _place(event: FoundEvent) -> tuple[float, float] | None:
     return None if event.latitude is None or event.longitude is None else (event.latitude, event.longitude)
 
 
-def _images(connection: Connection) -> pa.Table:
+def read_images(connection: Connection) -> pa.Table:
+    """All registered images as `cluster_events` wants them; a folder is that of one source."""
     schema = pa.schema([*IMAGES_SCHEMA][:7]).append(pa.field("path", pa.binary()))
     schema = schema.append(pa.field("duplicate_of", pa.int64())).append(pa.field("source", pa.int64()))
     rows = arrow_table(

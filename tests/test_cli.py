@@ -321,6 +321,32 @@ def test_a_contact_sheet_that_cannot_be_written(lineage: Lineage, tmp_path: Path
     assert "the picture cannot be written" in " ".join(said.split())
 
 
+def test_an_album(lineage: Lineage, tmp_path: Path) -> None:
+    album = tmp_path / "album"
+    written = as_json(lineage, "report", str(album))
+    assert (written["model"], written["events"], written["images"]) == ("tiny-a", 2, 27)
+    assert written["pages"] == {"written": 6, "unchanged": 0, "removed": 0}
+    assert written["first_page"] == str(album / "index.html")
+
+    again = photolineage(lineage, "report", str(album))
+    assert again.returncode == 0, again.stderr
+    assert "Pages: 0 written, 6 unchanged, 0 removed" in again.stdout
+    assert "Pictures: 0 written, 26 unchanged, 0 removed" in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["photos"], "photos: is not empty and holds no album. Name a new folder, or that of an album"),
+        (["album", "--model", "tiny-b"], "model 'tiny-b' has no embeddings yet."),
+    ],
+)
+def test_an_album_that_cannot_be_written(lineage: Lineage, arguments: list[str], message: str) -> None:
+    folder, *options = arguments
+    said = failure(lineage, "report", str(lineage.library.root.parent / folder), *options)
+    assert message in " ".join(said.split())
+
+
 def test_check_passes_and_fails(lineage: Lineage) -> None:
     passed = as_json(lineage, "check")
     assert passed["passed"] is True

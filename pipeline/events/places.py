@@ -35,19 +35,21 @@ def usual_places(timeline: Timeline, settings: EventSettings) -> NDArray[np.floa
     located = np.flatnonzero(~np.isnan(timeline.latitude) & ~np.isnan(timeline.longitude))
     if len(located) == 0:
         return np.empty((0, 2))
-    week = timeline.at[located] // _WEEK_US
+    at = timeline.at[located]
     rows = np.floor(timeline.latitude[located] / settings.usual_cell_degrees).astype(np.int64)
     columns = np.floor(timeline.longitude[located] / settings.usual_cell_degrees).astype(np.int64)
-    cells, cell = np.unique(np.stack((rows, columns), axis=1), axis=0, return_inverse=True)
-    cell_weeks = np.unique(np.stack((cell.ravel(), week), axis=1), axis=0)
-    share = np.bincount(cell_weeks[:, 0], minlength=len(cells)) / len(np.unique(week))
-    at = timeline.at[located]
+    width = int(columns.max() - columns.min()) + 1
+    cells, cell = np.unique(rows * width + columns - columns.min(), return_inverse=True)
+    weeks, week = np.unique(at // _WEEK_US, return_inverse=True)
+    cell_weeks = np.unique(cell * len(weeks) + week) // len(weeks)
+    share = np.bincount(cell_weeks, minlength=len(cells)) / len(weeks)
     first, last = np.full(len(cells), at.max()), np.full(len(cells), at.min())
-    np.minimum.at(first, cell.ravel(), at)
-    np.maximum.at(last, cell.ravel(), at)
+    np.minimum.at(first, cell, at)
+    np.maximum.at(last, cell, at)
     span_days = (last - first) / 86_400e6
-    usual = (share >= settings.usual_min_share) & (span_days >= settings.usual_min_span_days)
-    return np.asarray((cells[usual] + 0.5) * settings.usual_cell_degrees)
+    usual = cells[(share >= settings.usual_min_share) & (span_days >= settings.usual_min_span_days)]
+    centres = np.stack((usual // width, usual % width + columns.min()), axis=1)
+    return np.asarray((centres + 0.5) * settings.usual_cell_degrees)
 
 
 def is_away(timeline: Timeline, usual: NDArray[np.float64], away_km: float) -> NDArray[np.bool_]:

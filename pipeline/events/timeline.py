@@ -15,6 +15,8 @@ NO_INSTANT = np.iinfo(np.int64).max
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
+NAME = pa.dictionary(pa.int32(), pa.string())
+"""A text that many images share."""
 IMAGES_SCHEMA = pa.schema(
     [
         ("image_id", pa.int64()),
@@ -23,15 +25,14 @@ IMAGES_SCHEMA = pa.schema(
         ("utc_offset_minutes", pa.int16()),
         ("latitude", pa.float64()),
         ("longitude", pa.float64()),
-        ("camera", pa.string()),
-        ("folder", pa.string()),
+        ("camera", NAME),
+        ("folder", NAME),
         ("duplicate_of", pa.int64()),
     ]
 )
 
 # An original that is itself absent, or that is a duplicate, is represented by the rows that name it.
 _REPRESENTATIVES = """
-CREATE TEMP TABLE repeated AS
 WITH grouped AS (
     SELECT image_id, instant, duplicate_of AS original FROM images WHERE duplicate_of IS NOT NULL
     UNION ALL
@@ -39,12 +40,7 @@ WITH grouped AS (
     WHERE duplicate_of IS NULL AND image_id IN (SELECT duplicate_of FROM images WHERE duplicate_of IS NOT NULL)
 )
 SELECT image_id, first_value(image_id) OVER (PARTITION BY original ORDER BY instant NULLS LAST, image_id) AS
-representative FROM grouped
-"""
-
-_IN_TIME_ORDER = """
-SELECT row FROM images ANTI JOIN (SELECT image_id FROM repeated WHERE image_id <> representative) USING (image_id)
-ORDER BY instant NULLS LAST, image_id
+representative FROM grouped QUALIFY image_id <> representative ORDER BY image_id
 """
 
 
@@ -104,33 +100,20 @@ def read_library(images: pa.Table, embedded_ids: Ids, trusted_time_sources: tupl
     `embedded_ids` names the image of each embedding row.
     Raises ValueError where a column is absent or an image is listed twice.
     """
-    import duckdb
-
     missing = [name for name in IMAGES_SCHEMA.names if name not in images.column_names]
     if missing:
         raise ValueError(
             f"images: no column {', '.join(missing)}; needed are {', '.join(IMAGES_SCHEMA.names)}"
         )
     instants = _trusted_instants(images, trusted_time_sources)
-    with duckdb.connect(":memory:", config={"autoload_known_extensions": False}) as connection:
-        rows = pa.array(np.arange(images.num_rows))
-        known = {
-            "row": rows,
-            "image_id": images["image_id"],
-            "instant": instants,
-            "duplicate_of": images["duplicate_of"],
-        }
-        connection.register("images", pa.table(known))
-        connection.execute(_REPRESENTATIVES)
-        repeated = connection.sql(
-            "SELECT image_id, representative FROM repeated WHERE image_id <> representative ORDER BY image_id"
-        ).fetchnumpy()
-        order = connection.sql(_IN_TIME_ORDER).fetchnumpy()["row"]
+    repeated = _representatives(images, instants)
+    at, image_id = _array(instants, NO_INSTANT, np.int64), _array(images["image_id"], 0, np.int64)
+    order = _in_time_order(at, image_id, repeated["image_id"].to_numpy())
+    at, image_id = at[order], image_id[order]
     (cameras, camera), (folders, folder) = _codes(images["camera"]), _codes(images["folder"])
-    image_id = _array(images["image_id"], 0, np.int64)[order]
     timeline = Timeline(
         image_id=image_id,
-        at=_array(instants, NO_INSTANT, np.int64)[order],
+        at=at,
         utc_offset=_array(images["utc_offset_minutes"].cast(pa.int32()), NO_OFFSET, np.int32)[order],
         latitude=_array(images["latitude"], float("nan"), np.float64)[order],
         longitude=_array(images["longitude"], float("nan"), np.float64)[order],
@@ -139,17 +122,35 @@ def read_library(images: pa.Table, embedded_ids: Ids, trusted_time_sources: tupl
         vector=positions(embedded_ids, image_id),
         quality=_quality(images)[order],
     )
-    if len(np.unique(image_id)) != len(image_id):
-        raise ValueError("images: an image_id occurs more than once; pass one row for each image")
     dated_count = int(np.searchsorted(timeline.at, NO_INSTANT))
     return Library(
         dated=timeline.take(slice(0, dated_count)),
         undated=timeline.take(slice(dated_count, None)),
         cameras=cameras,
         folders=folders,
-        duplicate=np.asarray(repeated["image_id"], dtype=np.int64),
-        representative=np.asarray(repeated["representative"], dtype=np.int64),
+        duplicate=repeated["image_id"].to_numpy(),
+        representative=repeated["representative"].to_numpy(),
     )
+
+
+def _representatives(images: pa.Table, instants: pa.ChunkedArray) -> pa.Table:
+    """Each image that another one represents, ascending, and that one: the first in time of equal contents."""
+    from resources.analytics import query
+
+    known = {"image_id": images["image_id"], "instant": instants, "duplicate_of": images["duplicate_of"]}
+    return query(_REPRESENTATIVES, images=pa.table(known))
+
+
+def _in_time_order(at: NDArray[np.int64], image_id: Ids, left_out: Ids) -> NDArray[np.int64]:
+    """The rows in the order of (`at`, `image_id`) without those of images that are left out (ascending).
+
+    Raises ValueError where an image is listed twice.
+    """
+    ascending = np.sort(image_id)
+    if (ascending[1:] == ascending[:-1]).any():
+        raise ValueError("images: an image_id occurs more than once; pass one row for each image")
+    order = np.lexsort((image_id, at))
+    return order[positions(left_out, image_id[order]) < 0] if len(left_out) else order
 
 
 def _trusted_instants(images: pa.Table, trusted_time_sources: tuple[str, ...]) -> pa.ChunkedArray:
@@ -166,13 +167,22 @@ def _quality(images: pa.Table) -> NDArray[np.float64]:
 
 def _codes(column: pa.ChunkedArray) -> tuple[tuple[str | None, ...], NDArray[np.int32]]:
     """The distinct values in ascending order, null last, and each row's position among them."""
-    values = sorted(value for value in pc.unique(column).to_pylist() if value is not None)
-    codes = pc.index_in(column, value_set=pa.array(values, pa.string()))
-    return (*values, None), _array(codes, len(values), np.int32)
+    encoded = pc.dictionary_encode(column).unify_dictionaries()
+    values = encoded.chunk(0).dictionary.to_pylist() if encoded.num_chunks else []
+    rank = np.empty(len(values) + 1, dtype=np.int32)
+    rank[[*sorted(range(len(values)), key=values.__getitem__), len(values)]] = np.arange(len(values) + 1)
+    indices = pa.chunked_array([chunk.indices for chunk in encoded.chunks], pa.int32())
+    return (*sorted(values), None), rank[_array(indices, len(values), np.int32)]
 
 
 def _array(column: pa.ChunkedArray, null: float, dtype: type[Scalar]) -> NDArray[Scalar]:
-    return np.asarray(pc.fill_null(column, null).to_numpy(), dtype=dtype)
+    """The column with its nulls filled, chunk by chunk, so that nothing but the result is as long as the library."""
+    values = np.empty(len(column), dtype=dtype)
+    end = 0
+    for chunk in column.chunks:
+        begin, end = end, end + len(chunk)
+        values[begin:end] = pc.fill_null(chunk, null).to_numpy(zero_copy_only=False)
+    return values
 
 
 def positions(ids: Ids, wanted: Ids) -> NDArray[np.int64]:
@@ -180,6 +190,8 @@ def positions(ids: Ids, wanted: Ids) -> NDArray[np.int64]:
     if len(ids) == 0:
         return np.full(len(wanted), -1, dtype=np.int64)
     order = np.argsort(ids, kind="stable")
-    place = np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)
+    place = np.searchsorted(ids, wanted, sorter=order)
+    np.minimum(place, len(ids) - 1, out=place)
     found = order[place]
-    return np.where(ids[found] == wanted, found, -1).astype(np.int64)
+    found[ids[found] != wanted] = -1
+    return found

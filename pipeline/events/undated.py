@@ -1,5 +1,6 @@
 """Images without a trustworthy time: the event that looks and folder agree on."""
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import PurePosixPath
@@ -67,11 +68,11 @@ def _folders_that_tell(folder: int, folders: tuple[str | None, ...], edges: Rows
     parent = PurePosixPath(path).parent
     if parent.name == "":
         return []
-    inside = (
-        f
-        for f, other in enumerate(folders)
-        if other is not None and PurePosixPath(other).is_relative_to(parent)
-    )
+    names = folders[:-1]  # ascending, and null after them
+    low, high = (bisect_left(names, f"{parent}{sign}") for sign in "/0")  # 0 comes next to / in order
+    inside = [*range(low, high)]
+    if (own := bisect_left(names, str(parent))) < len(names) and names[own] == str(parent):
+        inside = [own, *inside]
     return [f for f in inside if edges[f + 1] > edges[f]]
 
 

@@ -1,0 +1,54 @@
+"""The demo library as a collection: drawn, taken through the whole lineage, and its events known."""
+
+import numpy as np
+import pyarrow as pa
+from sqlalchemy import select
+
+from benchmarks.collections import Collection
+from catalog.engine import create_catalog_engine
+from catalog.models import Image, Source
+from cli.lineage_run import run_lineage
+from cli.terminal import ProgressBars
+from demo.library import LibraryTruth, render_library
+from demo.showcase import DEMO_SOURCE, demo_folder
+from pipeline.clustering import read_images
+from pipeline.live_embeddings import find_live_embeddings
+from pipeline.model_registry import require_model
+from resources.embedding_store import EmbeddingStore
+from resources.settings import Settings
+
+
+def demo_collection(settings: Settings, model_key: str) -> Collection:
+    """The demo library of the configuration, with the embeddings of one of its models, brought up to date first.
+
+    A picture that was taken at no event (a screenshot) is one by itself.
+    """
+    folder = demo_folder(settings)
+    with ProgressBars() as bars:
+        truth = render_library(
+            folder, folder.with_name("truth.json"), on_progress=bars.counter("Drawing the demo library")
+        )
+        run_lineage(settings, [DEMO_SOURCE], [model_key], bars)
+    with create_catalog_engine(settings.catalog.url).connect() as connection:
+        images = read_images(connection)
+        model = require_model(connection, model_key)
+        store = EmbeddingStore(settings.home)
+        embeddings = find_live_embeddings(connection, store, model.id, model.embedding_dim).vectors()
+        rows = connection.execute(
+            select(Image.id, Image.path).join(Source).where(Source.key == DEMO_SOURCE)
+        ).all()
+    drawn = pa.array([image_id for image_id, _ in rows], pa.int64())
+    images = images.filter(pa.compute.is_in(images["image_id"], drawn))
+    embeddings = embeddings.filter(pa.compute.is_in(embeddings["image_id"], drawn))
+    events = _true_events(truth, {image_id: path for image_id, path in rows})  # noqa: C416
+    labels = np.array([events[image_id] for image_id in images["image_id"].to_pylist()], dtype=np.int64)
+    return Collection("demo_library", images, embeddings, labels)
+
+
+def _true_events(truth: LibraryTruth, path_of: dict[int, str]) -> dict[int, int]:
+    number_of = {event.id: number for number, event in enumerate(truth.events)}
+    event_of = {image.path: image.event for image in truth.images}
+    return {
+        image_id: number_of[event] if (event := event_of[path]) is not None else len(number_of) + image_id
+        for image_id, path in path_of.items()
+    }
