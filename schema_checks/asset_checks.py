@@ -18,6 +18,7 @@ from dagster import (
 )
 
 from catalog.models import Base
+from catalog.queries import serving_model_key
 from pipeline.model_registry import ModelNotLoadedError, require_model
 from resources.dagster_resources import CatalogResource, StorageResource
 from resources.settings import Settings
@@ -28,6 +29,7 @@ from schema_checks.store_checks import (
     StoreFindings,
     check_embedding_files,
     check_events,
+    check_events_of_serving_model,
     check_index_coverage,
 )
 
@@ -139,7 +141,8 @@ def store_checks(
     @asset_check(
         asset="image_events",
         partitions_def=models,
-        description="Members are registered images, sizes agree, and no event spans more than its limit.",
+        description="Every dated image is in exactly one event, members are registered images, sizes agree, and no "
+        "event spans more than its limit.",
     )
     def event_membership(
         context: AssetCheckExecutionContext,
@@ -148,11 +151,21 @@ def store_checks(
     ) -> AssetCheckResult:
         def check(model: str) -> StoreFindings:
             with catalog.engine.connect() as connection:
-                return check_events(connection, model, settings.events.max_event_days)
+                return check_events(connection, model, settings.events)
 
         return _by_model(context, check, "events")
 
-    return [embedding_files, index_coverage, index_recall, event_membership]
+    @asset_check(
+        asset="serving_model",
+        description="The events of the model that serves are not older than its index.",
+    )
+    def events_are_current(catalog: CatalogResource) -> AssetCheckResult:
+        with catalog.engine.connect() as connection:
+            findings = check_events_of_serving_model(connection)
+            serving = serving_model_key(connection)
+        return _result([findings], serving or "no model serves", "models")
+
+    return [embedding_files, index_coverage, index_recall, event_membership, events_are_current]
 
 
 def _by_model(

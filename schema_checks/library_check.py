@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine
 
 from catalog.models import Base
-from catalog.queries import shard_keys
+from catalog.queries import serving_model_key, shard_keys
 from pipeline.model_registry import ModelNotLoadedError
 from resources.embedding_store import EmbeddingStore
 from resources.file_store import StorageError
@@ -18,6 +18,7 @@ from schema_checks.store_checks import (
     StoreFindings,
     check_embedding_files,
     check_events,
+    check_events_of_serving_model,
     check_index_coverage,
 )
 
@@ -41,6 +42,11 @@ def check_library(settings: Settings, engine: Engine) -> list[CheckFinding]:
         if all(finding.passed for finding in findings):
             for model_key in settings.models:
                 findings += _model_findings(connection, settings, model_key)
+            serving = serving_model_key(connection)
+            if serving is not None:
+                findings.append(
+                    _finding(serving, "events_are_current", [check_events_of_serving_model(connection)])
+                )
     return findings
 
 
@@ -60,7 +66,7 @@ def _model_findings(connection: Connection, settings: Settings, model_key: str) 
         if not embeddings.passed:
             return [embeddings]
         coverage = check_index_coverage(connection, store, indexes, model_key)
-        membership = check_events(connection, model_key, settings.events.max_event_days)
+        membership = check_events(connection, model_key, settings.events)
     except ModelNotLoadedError:
         return []  # nothing of this model is built yet, so nothing of it can be wrong
     except IndexNotBuiltError:

@@ -5,12 +5,27 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, exists, func, select
 
-from catalog.models import Event, EventImage, FileKind, Image, ImageState, MlModel, Shard, ShardFile
+from catalog.models import (
+    Event,
+    EventImage,
+    FileKind,
+    Image,
+    ImageState,
+    JobKind,
+    JobState,
+    MlJob,
+    MlModel,
+    Shard,
+    ShardFile,
+)
+from catalog.queries import materialized_version, serving_model_key
+from pipeline.freshness import events_version
 from pipeline.live_embeddings import find_live_embeddings
 from pipeline.model_registry import require_model
 from resources.embedding_store import EmbeddingFileHeader, EmbeddingStore, embedding_schema
+from resources.event_settings import EventSettings
 from resources.file_store import StorageError
 from resources.vector_index import index_schema
 from resources.vector_index_home import VectorIndexes
@@ -129,8 +144,11 @@ def check_index_coverage(
     return StoreFindings(len(rows), tuple(problems))
 
 
-def check_events(connection: Connection, model_key: str, max_event_days: float) -> StoreFindings:
-    """Every member of an event is registered, sizes agree, and no event spans more than its limit."""
+def check_events(connection: Connection, model_key: str, settings: EventSettings) -> StoreFindings:
+    """Every dated image is in an event, every member is registered, sizes agree, and no event spans too long.
+
+    That an image is in one event at most is the primary key of `event_image`; here, that the event is of its model.
+    """
     model = require_model(connection, model_key)
     remedy = f"Materialize image_events for `{model_key}`."
     events = connection.execute(
@@ -150,14 +168,67 @@ def check_events(connection: Connection, model_key: str, max_event_days: float) 
     for event_id, title, recorded, starts_at, ends_at, members in events:
         if recorded != members:
             problems.append(f"event {event_id} ({title}) says {recorded} images and has {members}. {remedy}")
-        if not 0 <= (ends_at - starts_at).total_seconds() <= max_event_days * 86_400:
+        if not 0 <= (ends_at - starts_at).total_seconds() <= settings.max_event_days * 86_400:
             problems.append(f"event {event_id} ({title}) spans {ends_at - starts_at}. {remedy}")
-    unregistered = connection.execute(
+    for count, what in (
+        (_unregistered_members(connection, model.id), "members of events are missing or unreadable images"),
+        (_members_of_another_model(connection, model.id), "members are of an event of another model"),
+        (_dated_in_no_event(connection, model_key, model.id, settings), "dated images are in no event"),
+    ):
+        if count:
+            problems.append(f"{count} {what}. {remedy}")
+    return StoreFindings(len(events), tuple(problems))
+
+
+def _unregistered_members(connection: Connection, model_id: int) -> int:
+    return connection.execute(
         select(func.count())
         .select_from(EventImage)
         .join(Image, Image.id == EventImage.image_id)
-        .where(EventImage.model_id == model.id, Image.state != ImageState.REGISTERED)
+        .where(EventImage.model_id == model_id, Image.state != ImageState.REGISTERED)
     ).scalar_one()
-    if unregistered:
-        problems.append(f"{unregistered} members of events are missing or unreadable images. {remedy}")
-    return StoreFindings(len(events), tuple(problems))
+
+
+def _members_of_another_model(connection: Connection, model_id: int) -> int:
+    return connection.execute(
+        select(func.count())
+        .select_from(EventImage)
+        .join(Event, Event.id == EventImage.event_id)
+        .where(EventImage.model_id == model_id, Event.model_id != model_id)
+    ).scalar_one()
+
+
+def _dated_in_no_event(connection: Connection, model_key: str, model_id: int, settings: EventSettings) -> int:
+    """Of the images that were registered when the newest clustering began; later ones wait for the next."""
+    clustered_at = (
+        select(func.max(MlJob.started_at))
+        .where(MlJob.kind == JobKind.CLUSTER, MlJob.subject == model_key, MlJob.state == JobState.SUCCEEDED)
+        .scalar_subquery()
+    )
+    membership = exists().where(EventImage.image_id == Image.id, EventImage.model_id == model_id)
+    return connection.execute(
+        select(func.count())
+        .select_from(Image)
+        .where(
+            Image.state == ImageState.REGISTERED,
+            Image.registered_at <= clustered_at,
+            Image.taken_at.is_not(None),
+            Image.taken_at_source.in_(settings.trusted_time_sources),
+            ~membership,
+        )
+    ).scalar_one()
+
+
+def check_events_of_serving_model(connection: Connection) -> StoreFindings:
+    """The events of the model that serves are of its present index; nothing is wrong where no model serves."""
+    model_key = serving_model_key(connection)
+    if model_key is None:
+        return StoreFindings(0)
+    clustered = materialized_version(connection, JobKind.CLUSTER, model_key)
+    if clustered == events_version(connection, model_key):
+        return StoreFindings(1)
+    state = "are older than its index" if clustered else "were never clustered"
+    return StoreFindings(
+        1,
+        (f"the events of `{model_key}`, which serves, {state}. Materialize image_events for `{model_key}`.",),
+    )

@@ -122,6 +122,7 @@ def read_library(images: pa.Table, embedded_ids: Ids, trusted_time_sources: tupl
         vector=positions(embedded_ids, image_id),
         quality=_quality(images)[order],
     )
+    pa.default_memory_pool().release_unused()  # Arrow keeps what its temporary columns took
     dated_count = int(np.searchsorted(timeline.at, NO_INSTANT))
     return Library(
         dated=timeline.take(slice(0, dated_count)),

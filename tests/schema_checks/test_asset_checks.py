@@ -13,7 +13,7 @@ from dagster import (
 )
 
 from catalog.models import Base
-from tests.lineage import QUIET, Lineage
+from tests.lineage import QUIET, Lineage, checks_of
 
 PARTITIONED = {
     "embedding_files": ("image_embeddings", "tiny-a|photos-00000"),
@@ -85,6 +85,23 @@ def test_an_event_of_a_wrong_size_fails(lineage: Lineage) -> None:
     evaluation = run_check(lineage, "event_membership")
     assert not evaluation.passed
     assert "says 99 images and has" in str(evaluation.metadata["problems"].value)
+
+
+def check_of_serving_model(lineage: Lineage) -> AssetCheckEvaluation:
+    return checks_of(lineage.materialize("serving_model"))["events_are_current"]
+
+
+def test_a_serving_model_with_present_events_passes(lineage: Lineage) -> None:
+    evaluation = check_of_serving_model(lineage)
+    assert evaluation.passed
+    assert evaluation.description == "tiny-a: 1 models, all as recorded"
+
+
+def test_a_serving_model_with_old_events_fails(lineage: Lineage) -> None:
+    lineage.execute("UPDATE ml_job SET input_version = 'older' WHERE kind = 'cluster'")
+    evaluation = check_of_serving_model(lineage)
+    assert not evaluation.passed
+    assert "of `tiny-a`, which serves, are older than its index" in str(evaluation.metadata["problems"].value)
 
 
 def run_table_checks(lineage: Lineage) -> dict[str, AssetCheckEvaluation]:

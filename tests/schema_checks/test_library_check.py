@@ -13,7 +13,8 @@ def findings(lineage: Lineage) -> dict[str, tuple[bool, str]]:
 def test_a_built_library_passes_every_check(lineage: Lineage) -> None:
     found = findings(lineage)
     tables = {f"catalog: table {table}" for table in Base.metadata.tables}
-    stores = {f"tiny-a: {check}" for check in ("embedding_files", "index_coverage", "event_membership")}
+    checks = ("embedding_files", "index_coverage", "event_membership", "events_are_current")
+    stores = {f"tiny-a: {check}" for check in checks}
     assert tables | stores <= found.keys()
     assert [name for name, (passed, _) in found.items() if not passed] == []
     assert found["tiny-a: embedding_files"][1] == "7 looked at, all as recorded"
@@ -48,3 +49,9 @@ def test_a_file_that_is_gone_is_a_finding(lineage: Lineage) -> None:
 def test_the_check_has_no_model_to_look_at_before_anything_is_embedded(new_lineage: Lineage) -> None:
     new_lineage.materialize("catalog_schema")
     assert set(findings(new_lineage)) == {f"catalog: table {table}" for table in Base.metadata.tables}
+
+
+def test_events_that_are_older_than_the_index_are_a_finding(lineage: Lineage) -> None:
+    lineage.execute("UPDATE ml_job SET input_version = 'older' WHERE kind = 'cluster'")
+    failed = [name for name, (passed, _) in findings(lineage).items() if not passed]
+    assert failed == ["tiny-a: events_are_current"]

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from catalog.models import FileKind
 from catalog.queries import CommittedFile, committed_files, find_shard
 from resources.embedding_store import EmbeddingFileHeader, embedding_schema
+from resources.event_settings import EventSettings
 from resources.vector_index import live_schema
 from schema_checks.drift import DriftKind
 from schema_checks.store_checks import (
     StoreFindings,
     check_embedding_files,
     check_events,
+    check_events_of_serving_model,
     check_index_coverage,
 )
 from tests.library import Library
@@ -50,7 +52,12 @@ def index_findings(library: Library) -> StoreFindings:
 
 def event_findings(library: Library, max_event_days: float = 1.0) -> StoreFindings:
     with library.engine.connect() as connection:
-        return check_events(connection, "tiny-a", max_event_days)
+        return check_events(connection, "tiny-a", EventSettings(max_event_days=max_event_days))
+
+
+def serving_findings(library: Library) -> StoreFindings:
+    with library.engine.connect() as connection:
+        return check_events_of_serving_model(connection)
 
 
 def execute(library: Library, statement: str) -> None:
@@ -230,8 +237,9 @@ def test_an_event_with_a_wrong_count(library: Library) -> None:
 
 def test_an_event_without_members(library: Library) -> None:
     execute(library, "DELETE FROM event_image WHERE event_id = 1")
-    (problem,) = event_findings(library).problems
-    assert "images and has 0." in problem
+    wrong_size, in_no_event = event_findings(library).problems
+    assert "images and has 0." in wrong_size
+    assert in_no_event == "7 dated images are in no event. Materialize image_events for `tiny-a`."
 
 
 @pytest.mark.parametrize("ends_at", ["2029-01-01 00:00:00.000000", "2001-01-01 00:00:00.000000"])
@@ -249,4 +257,66 @@ def test_a_member_that_is_missing(library: Library) -> None:
     )
     assert event_findings(library).problems == (
         "2 members of events are missing or unreadable images. Materialize image_events for `tiny-a`.",
+    )
+
+
+def test_a_dated_image_in_no_event(library: Library) -> None:
+    execute(
+        library,
+        "UPDATE event SET image_count = image_count - 1 WHERE id = "
+        "(SELECT event_id FROM event_image WHERE image_id = 1)",
+    )
+    execute(library, "DELETE FROM event_image WHERE image_id = 1")
+    assert event_findings(library).problems == (
+        "1 dated images are in no event. Materialize image_events for `tiny-a`.",
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "registered_at = '2999-01-01 00:00:00.000000'",
+        "taken_at = NULL",
+        "taken_at_source = 'file_time'",
+    ],
+)
+def test_an_image_that_is_new_or_undated_may_be_in_no_event(library: Library, change: str) -> None:
+    test_a_dated_image_in_no_event(library)
+    execute(library, f"UPDATE image SET {change} WHERE id = 1")
+    assert event_findings(library).problems == ()
+
+
+def test_a_member_of_an_event_of_another_model(library: Library) -> None:
+    execute(
+        library,
+        "INSERT INTO ml_model SELECT id + 1, 'tiny-b', architecture, pretrained, embedding_dim, image_size, "
+        "weights_digest, first_loaded_at, 0, NULL FROM ml_model",
+    )
+    execute(library, "UPDATE event SET model_id = 2 WHERE id = 2")
+    problems = event_findings(library).problems
+    assert problems[0].endswith(
+        "members are of an event of another model. Materialize image_events for `tiny-a`."
+    )
+
+
+def test_events_of_the_serving_model_are_of_its_index(library: Library) -> None:
+    assert serving_findings(library) == StoreFindings(1, ())
+
+
+def test_no_model_that_serves_has_no_events_that_are_old(library: Library) -> None:
+    execute(library, "UPDATE ml_model SET serving = 0")
+    assert serving_findings(library) == StoreFindings(0, ())
+
+
+@pytest.mark.parametrize(
+    ("change", "state"),
+    [
+        ("UPDATE ml_job SET input_version = 'newer' WHERE kind = 'index'", "are older than its index"),
+        ("DELETE FROM ml_job WHERE kind = 'cluster'", "were never clustered"),
+    ],
+)
+def test_events_of_the_serving_model_that_are_old(library: Library, change: str, state: str) -> None:
+    execute(library, change)
+    assert serving_findings(library).problems == (
+        f"the events of `tiny-a`, which serves, {state}. Materialize image_events for `tiny-a`.",
     )
