@@ -25,9 +25,9 @@ from assets.partitions import model_shard_partitions
 from assets.progress import ProgressSink
 from assets.running import PartitionFailures, contract_check, guard, job_context, materialized
 from pipeline.embedding import EmbeddingReport, Stores, embed_shard
-from pipeline.model_registry import ModelChangedError, record_model
+from pipeline.model_loading import LibraryModel, load_model
+from pipeline.model_registry import ModelChangedError
 from resources.dagster_resources import CatalogResource, StorageResource
-from resources.embedder import Embedder, load_embedder
 from resources.settings import ModelSettings, Settings
 from schema_checks.drift import Drift
 from schema_checks.report import markdown_table
@@ -64,8 +64,8 @@ def image_embeddings_asset(settings: Settings) -> AssetsDefinition:
                 asset="image_embeddings",
                 partitions_def=model_shard_partitions(settings),
                 blocking=True,
-                description="The loaded weights are those of the model's embeddings: dimension, image size and "
-                "digest. Verified before the first write: where it fails, nothing was written.",
+                description="The loaded weights are those of the model's embeddings: dimension, image size, digest "
+                "and precision. Verified before the first write: where it fails, nothing was written.",
             ),
         ],
         partitions_def=model_shard_partitions(settings),
@@ -82,21 +82,21 @@ def image_embeddings_asset(settings: Settings) -> AssetsDefinition:
         failed, drifts, opened = PartitionFailures(context), list[Drift](), list[str]()
         for model_key, keys in _by_model(context.partition_keys):
             with failed.kept(keys):
-                embedder, model_id = _open_model(catalog, model_key, settings.models[model_key], drifts)
+                model = _open_model(catalog, storage, model_key, settings.models[model_key], drifts)
                 opened.append(model_key)
                 for key in keys:
                     with failed.kept([key]):
                         report = embed_shard(
                             job_context(context, catalog),
                             Stores(storage.previews, storage.embeddings),
-                            embedder,
-                            model_id,
+                            model.embedder,
+                            model.id,
                             key.keys_by_dimension["shard"],
                             checkpoint_images=settings.checkpoint_images,
                             on_progress=progress.track(context, str(key)),
                         )
-                        yield from materialized(context, "image_embeddings", key, _metadata(report, embedder))
-                del embedder  # so that the next model does not find it in memory
+                        yield from materialized(context, "image_embeddings", key, _metadata(report, model))
+                del model  # so that the next model does not find it in memory
         if opened or drifts:
             yield _model_result(drifts)
         failed.raise_at_end()
@@ -127,18 +127,21 @@ def _by_model(partition_keys: object) -> Iterator[tuple[str, list[MultiPartition
 
 
 def _open_model(
-    catalog: CatalogResource, model_key: str, model: ModelSettings, drifts: list[Drift]
-) -> tuple[Embedder, int]:
-    """The loaded model and the id of its row; raises Failure, after the differences, for other weights."""
-    embedder = load_embedder(model_key, model)
+    catalog: CatalogResource,
+    storage: StorageResource,
+    model_key: str,
+    model: ModelSettings,
+    drifts: list[Drift],
+) -> LibraryModel:
+    """The model of the library; raises Failure, after the differences, for another one than recorded."""
     try:
-        return embedder, record_model(catalog.engine, model_key, model, embedder.facts)
+        return load_model(catalog.engine, storage.previews, model_key, model)
     except ModelChangedError as error:
         drifts += compare_model(error.recorded, error.loaded, model_key)
         raise Failure(description=str(error), allow_retries=False) from error
 
 
-def _metadata(report: EmbeddingReport, embedder: Embedder) -> dict[str, MetadataValue[Any]]:
+def _metadata(report: EmbeddingReport, model: LibraryModel) -> dict[str, MetadataValue[Any]]:
     return {
         "images": MetadataValue.int(report.total),
         "embedded_now": MetadataValue.int(report.embedded),
@@ -147,7 +150,8 @@ def _metadata(report: EmbeddingReport, embedder: Embedder) -> dict[str, Metadata
         "megabytes": MetadataValue.float(round(report.bytes_written / 1e6, 2)),
         "seconds": MetadataValue.float(round(report.seconds, 1)),
         "images_per_second": MetadataValue.float(round(report.embedded / max(report.seconds, 1e-6), 1)),
-        "embedding_dim": MetadataValue.int(embedder.facts.embedding_dim),
-        "device": MetadataValue.text(embedder.device),
-        "weights_digest": MetadataValue.text(embedder.facts.weights_digest[:16]),
+        "embedding_dim": MetadataValue.int(model.embedder.facts.embedding_dim),
+        "device": MetadataValue.text(model.embedder.device),
+        "precision": MetadataValue.text(model.precision),
+        "weights_digest": MetadataValue.text(model.embedder.facts.weights_digest[:16]),
     }

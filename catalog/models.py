@@ -19,6 +19,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from catalog.column_types import BigId, PosixPath, UtcDateTime, enum_type
 from catalog.image_facts import FailureReason, TakenAtSource
+from catalog.model_facts import Precision
 
 
 class ImageState(StrEnum):
@@ -147,7 +148,11 @@ class Image(Base):
 
 
 class MlModel(Base):
-    """What was measured at a model's first load; at most one row serves."""
+    """What was measured at a model's first load; at most one row serves.
+
+    `precision` is what its image embeddings are computed in. The agreement of bfloat16 with float32, as
+    `resources.precision.Agreement` defines it, is null where it was not measured.
+    """
 
     __tablename__ = "ml_model"
     __table_args__ = (
@@ -168,6 +173,11 @@ class MlModel(Base):
     embedding_dim: Mapped[int]
     image_size: Mapped[int]
     weights_digest: Mapped[str] = mapped_column(String(64))
+    precision: Mapped[Precision] = mapped_column(
+        enum_type(Precision, "embedding_precision"), server_default=Precision.FLOAT32
+    )
+    agreement_cosine: Mapped[float | None]
+    agreement_neighbors: Mapped[float | None]
     first_loaded_at: Mapped[datetime] = mapped_column(UtcDateTime)
     serving: Mapped[bool] = mapped_column(server_default=false())
     serving_since: Mapped[datetime | None] = mapped_column(UtcDateTime)

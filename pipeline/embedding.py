@@ -1,8 +1,7 @@
 """Embedding a shard by one model, a checkpoint at a time, without doing anything twice."""
 
-import io
 import itertools
-import os
+import math
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -10,11 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as PillowImage
 from sqlalchemy import Connection, insert
 
 from catalog.coverage import mark_embedded, settle_embedded
@@ -31,29 +28,16 @@ from catalog.queries import (
 )
 from pipeline.jobs import JobContext, StopRequest, running_job, with_heartbeats
 from pipeline.lookahead import map_ahead
+from pipeline.model_input import ModelInput, UnusableOriginal, UnusableOriginalsError, model_inputs
 from pipeline.progress import OnProgress, Progress, ignore_progress
-from pipeline.tree_walk import require_source
-from resources.embedder import Embedder
+from resources.embedder import Embedder, encoding_threads
 from resources.embedding_store import EmbeddingFileHeader, EmbeddingStore
 from resources.file_store import sweep_uncommitted
-from resources.images import PREVIEW_SHORT_SIDE, content_hash, decode_upright
-from resources.preview_store import PreviewReader, PreviewStore
-
-if TYPE_CHECKING:
-    import torch
+from resources.preview_store import PreviewStore
 
 
 class NotRegisteredError(LookupError):
     """A shard has to be registered before it can be embedded."""
-
-
-class OriginalChangedError(Exception):
-    """An original that a model has to read is not the one registered any more; nothing was embedded from it."""
-
-
-_SCAN_AGAIN = (
-    "Scan its source again (source_files), then register and embed its shard; what is committed stays."
-)
 
 
 @dataclass(slots=True)
@@ -93,8 +77,8 @@ def embed_shard(
 ) -> EmbeddingReport:
     """Embed the images of a shard that have no committed embedding of their present content.
 
-    Raises NotRegisteredError, LeaseHeldError, InterruptedAtCheckpointError, StorageError, and, for an original
-    that a large model has to read, SourceUnavailableError or OriginalChangedError.
+    Raises NotRegisteredError, LeaseHeldError, InterruptedAtCheckpointError, StorageError, SourceUnavailableError,
+    and, after everything else is committed, UnusableOriginalsError for originals that had to be read and are gone or have changed.
     """
     started = time.monotonic()
     with context.engine.connect() as connection:
@@ -123,10 +107,13 @@ def embed_shard(
         on_progress(Progress(report.resumed, report.total, 0, report.resumed))
         if remaining:
             reader = stores.previews.open(file.path for file in preview_files)
-            pixels = _preprocessed(embedder, shard, reader, remaining)
             work = _ShardEmbedding(lease, stores.embeddings, embedder, model_id, shard, report)
-            with closing(pixels):
-                work.embed(remaining, pixels, checkpoint_images, stop, on_progress)
+            sizes = [
+                min(checkpoint_images, len(remaining) - start)
+                for start in range(0, len(remaining), checkpoint_images)
+            ]
+            with closing(model_inputs(embedder, shard, reader, remaining)) as inputs:
+                work.embed(inputs, sizes, stop, on_progress)
     report.seconds = time.monotonic() - started
     return report
 
@@ -145,35 +132,20 @@ def remaining_images(
     return [image for image in images if (image.id, image.content_hash) not in embedded]
 
 
-def _preprocessed(
-    embedder: Embedder, shard: ShardRow, reader: PreviewReader, images: Iterable[EmbeddableImage]
-) -> Generator["torch.Tensor", None, None]:
-    needs_original = embedder.facts.image_size > PREVIEW_SHORT_SIDE
-
-    def load(image: EmbeddableImage) -> "torch.Tensor":
-        jpeg = None if needs_original else reader.jpeg(image.id, image.content_hash)
-        return embedder.preprocess(
-            _open_preview(jpeg) if jpeg is not None else _open_original(shard, image, embedder)
-        )
-
-    threads = os.cpu_count() or 1
-    return map_ahead(load, images, threads=threads, ahead=2 * embedder.batch_images)
+def even_batches(images: int, most: int, threads: int) -> list[int]:
+    """The sizes of batches of at most `most` images, as many for each thread: all threads end at about one time."""
+    rounds = math.ceil(images / (most * threads))
+    smaller, larger = divmod(images, rounds * threads)
+    return [smaller + 1] * larger + [smaller] * (rounds * threads - larger if smaller else 0)
 
 
-def _open_preview(jpeg: bytes) -> PillowImage.Image:
-    return PillowImage.open(io.BytesIO(jpeg)).convert("RGB")
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """One forward pass: the images, their vectors (n, dim), and the images that had none."""
 
-
-def _open_original(shard: ShardRow, image: EmbeddableImage, embedder: Embedder) -> PillowImage.Image:
-    path = Path(shard.root, image.path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        require_source(Path(shard.root))
-        raise OriginalChangedError(f"{path}: {error.strerror or error}. {_SCAN_AGAIN}") from error
-    if content_hash(data) != image.content_hash:
-        raise OriginalChangedError(f"{path}: has another content than the one registered. {_SCAN_AGAIN}")
-    return decode_upright(data, short_side=embedder.facts.image_size)
+    images: list[EmbeddableImage]
+    vectors: NDArray[np.float32]
+    unusable: list[tuple[EmbeddableImage, UnusableOriginal]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,23 +192,46 @@ class _ShardEmbedding:
 
     def embed(
         self,
-        images: Sequence[EmbeddableImage],
-        pixels: Iterator["torch.Tensor"],
-        checkpoint_images: int,
+        inputs: Iterator[ModelInput],
+        checkpoint_sizes: Iterable[int],
         stop: StopRequest,
         on_progress: OnProgress,
     ) -> None:
-        """Embed and commit the images a checkpoint at a time; `pixels` are theirs, in the same order."""
+        """Embed and commit as many images a checkpoint as `checkpoint_sizes` say.
+
+        Raises UnusableOriginalsError, after all others are committed.
+        """
         report = self.report
-        for start in range(0, len(images), checkpoint_images):
-            checkpoint = images[start : start + checkpoint_images]
-            vectors: list[NDArray[np.float32]] = []
-            embedded = 0
-            while embedded < len(checkpoint):
-                size = min(self.embedder.batch_images, len(checkpoint) - embedded)
-                vectors.append(self.embedder.encode_batch(list(itertools.islice(pixels, size))))
-                embedded += size
-                done = report.resumed + report.embedded + embedded
-                on_progress(Progress(done, report.total, 0, report.resumed))
-            self._commit(checkpoint, np.concatenate(vectors))
-            stop.raise_if_asked(report.resumed + report.embedded, report.total)
+        unusable: list[tuple[EmbeddableImage, UnusableOriginal]] = []
+        with encoding_threads(self.embedder.device) as threads:
+            for size in checkpoint_sizes:
+                images: list[EmbeddableImage] = []
+                vectors: list[NDArray[np.float32]] = []
+                with closing(self._encoded(inputs, size, threads)) as batches:
+                    for batch in batches:
+                        images += batch.images
+                        vectors.append(batch.vectors)
+                        unusable += batch.unusable
+                        done = report.resumed + report.embedded + len(images)
+                        on_progress(Progress(done, report.total, len(unusable), report.resumed))
+                if images:
+                    self._commit(images, np.concatenate(vectors))
+                stop.raise_if_asked(report.resumed + report.embedded, report.total)
+        if unusable:
+            raise UnusableOriginalsError(self.shard, unusable)
+
+    def _encoded(
+        self, inputs: Iterator[ModelInput], size: int, threads: int
+    ) -> Generator[_Batch, None, None]:
+        """The next `size` images in batches, in order: nothing of the next checkpoint before this one's commit."""
+        counts = even_batches(size, self.embedder.batch_images, threads)
+        batches = (list(itertools.islice(inputs, count)) for count in counts)
+        return map_ahead(self._encode, batches, threads=threads, ahead=threads + 1)
+
+    def _encode(self, inputs: Sequence[ModelInput]) -> _Batch:
+        usable = [(image, pixels) for image, pixels in inputs if not isinstance(pixels, Exception)]
+        return _Batch(
+            [image for image, _ in usable],
+            self.embedder.encode_batch([pixels for _, pixels in usable]),
+            [(image, error) for image, error in inputs if isinstance(error, Exception)],
+        )

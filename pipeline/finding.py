@@ -75,7 +75,7 @@ def find_images(
     index = VectorIndexes(settings.home).open(model_key, model.embedding_dim)
     result = search(
         index,
-        lambda: load_embedder(model_key, settings.models[model_key]),
+        lambda: load_embedder(model_key, settings.models[model_key], model.precision),
         query,
         newest_committed_file=newest,
         k=k,

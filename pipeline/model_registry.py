@@ -1,5 +1,6 @@
 """The models as the catalog knows them: what was measured at the first load, and which one serves."""
 
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ from catalog.engine import advisory_lock, run_in_transaction
 from catalog.models import MlModel
 from catalog.queries import find_model
 from resources.embedder import ModelFacts
+from resources.precision import Agreement
 from resources.settings import ModelSettings
 
 MODELS_LOCK = 0x6D6F64656C
@@ -23,10 +25,10 @@ class ModelChangedError(Exception):
         self.recorded = recorded
         self.loaded = loaded
         super().__init__(
-            f"models.{key}: these are other weights than those of its embeddings.\n"
+            f"models.{key}: these are other weights, or another precision, than those of its embeddings.\n"
             f"  recorded: {recorded}\n  loaded:   {loaded}\n"
-            "Embeddings of different weights cannot be compared. Give the new model a key of its own, "
-            "or restore the former weights."
+            "Such embeddings cannot be compared. Give the new model a key of its own, or restore the former "
+            "weights and precision."
         )
 
 
@@ -44,8 +46,10 @@ def require_model(connection: Connection, key: str) -> Row[*tuple[Any, ...]]:
     return row
 
 
-def record_model(engine: Engine, key: str, settings: ModelSettings, facts: ModelFacts) -> int:
-    """The id of the model's row, made at its first load. Raises ModelChangedError for other weights."""
+def record_model(
+    engine: Engine, key: str, settings: ModelSettings, facts: ModelFacts, measured: Agreement | None = None
+) -> int:
+    """The id of the model's row, made at its first load. Raises ModelChangedError for another model."""
 
     def record(connection: Connection) -> int:
         advisory_lock(connection, MODELS_LOCK)
@@ -57,16 +61,16 @@ def record_model(engine: Engine, key: str, settings: ModelSettings, facts: Model
                     key=key,
                     architecture=settings.architecture,
                     pretrained=settings.pretrained,
-                    embedding_dim=facts.embedding_dim,
-                    image_size=facts.image_size,
-                    weights_digest=facts.weights_digest,
+                    **asdict(facts),
+                    agreement_cosine=measured and measured.cosine,
+                    agreement_neighbors=measured and measured.neighbors,
                     first_loaded_at=datetime.now(UTC),
                     serving=False,
                 )
                 .returning(MlModel.id)
             ).scalar_one()
             return model_id
-        recorded = ModelFacts(known.embedding_dim, known.image_size, known.weights_digest)
+        recorded = ModelFacts(**{field.name: getattr(known, field.name) for field in fields(ModelFacts)})
         if recorded != facts:
             raise ModelChangedError(key, recorded, facts)
         identifier: int = known.id

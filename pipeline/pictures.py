@@ -71,6 +71,11 @@ def read_previews(engine: Engine, previews: PreviewStore, image_ids: Sequence[in
     return {image_id: jpeg for image_id, jpeg in found.items() if jpeg is not None}
 
 
+def open_preview(jpeg: bytes) -> PillowImage.Image:
+    """A preview's picture, RGB."""
+    return PillowImage.open(io.BytesIO(jpeg)).convert("RGB")
+
+
 def contact_sheet(pictures: Sequence[Picture]) -> PillowImage.Image:
     """An RGB sheet of captioned pictures, `COLUMNS` a row, each whole within its cell."""
     columns = max(1, min(COLUMNS, len(pictures)))
@@ -84,7 +89,7 @@ def contact_sheet(pictures: Sequence[Picture]) -> PillowImage.Image:
     for number, picture in enumerate(pictures):
         left = MARGIN_PIXELS + number % columns * width
         top = MARGIN_PIXELS + number // columns * height
-        cell = ImageOps.contain(PillowImage.open(io.BytesIO(picture.jpeg)).convert("RGB"), CELL_PIXELS)
+        cell = ImageOps.contain(open_preview(picture.jpeg), CELL_PIXELS)
         sheet.paste(
             cell, (left + (CELL_PIXELS[0] - cell.width) // 2, top + (CELL_PIXELS[1] - cell.height) // 2)
         )

@@ -1,9 +1,11 @@
 """Embedding models: open_clip on torch, loaded once a process and let go before the next one."""
 
 import hashlib
+import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -13,17 +15,21 @@ import psutil
 from numpy.typing import NDArray
 from PIL import Image
 
+from catalog.model_facts import Precision
+from resources.image_transform import ImageTransform
+from resources.precision import Agreement, agreement, available_device, native_precision
 from resources.settings import LOCAL_DIRECTORY, ModelSettings
 
 if TYPE_CHECKING:
     import torch
 
-BATCH_IMAGES = {"cpu": 32, "cuda": 256}
+BATCH_IMAGES = {"cpu": 16, "cuda": 256}
 """Images of one forward pass by device: more gain no throughput and cost memory."""
 
 
 _OUT_OF_MEMORY = re.compile("out of memory|not enough memory|allocate memory|bad_alloc", re.IGNORECASE)
 """How torch says on the CPU and on a GPU that an allocation has failed."""
+_logger = logging.getLogger(__name__)
 
 
 class ModelUnavailableError(Exception):
@@ -32,49 +38,93 @@ class ModelUnavailableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What is measured when a model is loaded: what its embeddings depend on."""
+    """What is measured when a model is loaded: what its embeddings depend on.
+
+    `weights_digest` is of the weights as they load, before any conversion; `precision` is the one that the
+    model's embeddings are made for, on every machine.
+    """
 
     embedding_dim: int
     image_size: int
     weights_digest: str
+    precision: Precision = Precision.FLOAT32
 
 
 class Embedder:
-    """One loaded model. Embeddings are float32 (n, dim) of unit length, on the CPU."""
+    """One loaded model. Embeddings are float32 (n, dim) of unit length, on the CPU.
 
-    def __init__(self, key: str, model: Any, preprocess: Any, tokenizer: Any, device: str) -> None:
+    The images' side computes in `computes_in`, the texts' side in float32. `batch_images` is the most that one
+    forward pass takes; it is halved whenever the device's memory does not suffice, and stays so. Several
+    threads may encode at once.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        model: Any,
+        preprocess: Any,
+        tokenizer: Any,
+        device: str,
+        precision: Precision = Precision.FLOAT32,
+    ) -> None:
         self.key = key
         self.device = device
         self.batch_images = BATCH_IMAGES[device]
+        self.transform = ImageTransform(preprocess)
         self._model = model
-        self._preprocess = preprocess
         self._tokenizer = tokenizer
         self.facts = ModelFacts(
-            embedding_dim=self._measured_dim(), image_size=_image_size(model), weights_digest=_digest(model)
+            embedding_dim=self._measured_dim(),
+            image_size=_image_size(model),
+            weights_digest=_digest(model),
+            precision=precision,
         )
+        self.computes_in = Precision.FLOAT32
+        if precision == native_precision(device):
+            self.compute_in(precision)
 
     @property
     def parameters(self) -> int:
         """How many weights the model has."""
         return sum(int(weights.numel()) for weights in self._model.parameters())
 
-    def preprocess(self, image: Image.Image) -> "torch.Tensor":
-        """The model's own transform of an upright RGB image: a float32 tensor (3, size, size)."""
-        tensor: torch.Tensor = self._preprocess(image)
-        return tensor
+    def compute_in(self, precision: Precision) -> None:
+        """Convert the weights of the images' side, whether the device computes natively in that or emulates it."""
+        self._model.visual.to(_dtype(precision))
+        self.computes_in = precision
 
     def encode_batch(self, batch: Sequence["torch.Tensor"]) -> NDArray[np.float32]:
-        """Embeddings of preprocessed images, in their order."""
+        """Embeddings of transformed images (`transform`: uint8, (3, size, size)), in their order.
+
+        Raises torch.OutOfMemoryError where the device's memory does not suffice for one image.
+        """
         import torch
 
-        if not batch:
-            return np.empty((0, self.facts.embedding_dim), np.float32)
+        vectors = [np.empty((0, self.facts.embedding_dim), np.float32)]
+        start = 0
+        while start < len(batch):
+            size = min(self.batch_images, len(batch) - start)
+            try:
+                vectors.append(self._forward(batch[start : start + size]))
+            except torch.OutOfMemoryError:
+                if size == 1:
+                    raise
+                self.batch_images = size // 2
+                _logger.warning("%s: %d images do not fit into memory, trying %d", self.key, size, size // 2)
+                continue
+            start += size
+        return np.concatenate(vectors)
+
+    def _forward(self, batch: Sequence["torch.Tensor"]) -> NDArray[np.float32]:
+        import torch
+
         with torch.inference_mode():
-            return self._unit(self._model.encode_image(torch.stack(list(batch)).to(self.device)))
+            pixels = self.transform.normalize(torch.stack(list(batch)).to(self.device))
+            return self._unit(self._model.encode_image(pixels.to(_dtype(self.computes_in))))
 
     def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """Embeddings of upright RGB images, in their order."""
-        return self.encode_batch([self.preprocess(image) for image in images])
+        return self.encode_batch([self.transform.of_image(image) for image in images])
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embeddings of texts, in their order; a text that is too long is cut (see `truncates`)."""
@@ -109,27 +159,68 @@ class Embedder:
         return array
 
 
-_loaded: dict[tuple[str, ModelSettings], Embedder] = {}
+@contextmanager
+def encoding_threads(device: str) -> Iterator[int]:
+    """How many threads should encode at once within the block: on a CPU one a core, on a GPU one.
+
+    On a CPU each of them computes on one core, rather than all cores on one batch: whatever else keeps a core
+    busy, as decoding does, then holds up nobody at a barrier. torch's own number of threads, and so
+    `OMP_NUM_THREADS`, is the number of cores.
+    """
+    import torch
+
+    cores = torch.get_num_threads()
+    if device != "cpu":
+        yield 1
+        return
+    torch.set_num_threads(1)
+    try:
+        yield cores
+    finally:
+        torch.set_num_threads(cores)
+
+
+_loaded: dict[tuple[str, ModelSettings, Precision], Embedder] = {}
 _LOADING = Lock()
 
 
-def load_embedder(key: str, settings: ModelSettings) -> Embedder:
+def load_embedder(key: str, settings: ModelSettings, precision: Precision = Precision.FLOAT32) -> Embedder:
     """The model, ready to run. It stays until another is asked for, and is let go before that one is loaded.
 
-    Weights load without pickle. Raises ModelUnavailableError.
+    It computes in `precision` where the device does so natively, else in float32. Weights load without pickle.
+    Raises ModelUnavailableError.
     """
     with _LOADING:
-        if (key, settings) not in _loaded:
-            _loaded.clear()
-            _loaded[key, settings] = _load(key, settings)
-        return _loaded[key, settings]
+        wanted = key, settings, precision
+        if wanted not in _loaded:
+            unload()
+            _loaded[wanted] = _load(*wanted)
+        return _loaded[wanted]
 
 
-def _load(key: str, settings: ModelSettings) -> Embedder:
+def unload() -> None:
+    """Let the loaded model go."""
+    _loaded.clear()
+
+
+def measure_agreement(
+    key: str, settings: ModelSettings, precision: Precision, images: Sequence[Image.Image]
+) -> Agreement:
+    """How far the model's embeddings of upright RGB images in `precision` agree with those in float32.
+
+    The model is loaded for it and let go, as is the one that was loaded before. Raises ModelUnavailableError.
+    """
+    unload()
+    embedder = _load(key, settings, Precision.FLOAT32)
+    reference = embedder.encode_images(images)
+    embedder.compute_in(precision)
+    return agreement(embedder.encode_images(images), reference)
+
+
+def _load(key: str, settings: ModelSettings, precision: Precision) -> Embedder:
     import open_clip
-    import torch
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = available_device()
     try:
         model, preprocess = open_clip.create_model_from_pretrained(
             settings.architecture, pretrained=settings.pretrained, device=device, weights_only=True
@@ -138,7 +229,14 @@ def _load(key: str, settings: ModelSettings) -> Embedder:
     except Exception as error:
         raise ModelUnavailableError(_unavailable(key, settings, error)) from error
     model.eval()
-    return Embedder(key, model, preprocess, tokenizer, device)
+    return Embedder(key, model, preprocess, tokenizer, device, precision)
+
+
+def _dtype(precision: Precision) -> "torch.dtype":
+    import torch
+
+    dtype: torch.dtype = getattr(torch, precision)
+    return dtype
 
 
 def _unavailable(key: str, settings: ModelSettings, error: Exception) -> str:

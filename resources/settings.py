@@ -8,7 +8,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
 from pathspec import GitIgnoreSpec
@@ -23,6 +23,7 @@ from pydantic_settings import (
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from catalog.model_facts import Precision
 from resources.alert_settings import AlertSettings
 from resources.event_settings import EventSettings
 from resources.model_names import architectures, closest, pretrained_tags
@@ -112,6 +113,11 @@ class ModelSettings(_Section):
     )
     pretrained: str | None = Field(
         default=None, description="A pretrained tag of the architecture; none for local-dir: and hf-hub:."
+    )
+    precision: Literal["auto"] | Precision = Field(
+        default="auto",
+        description="What the image embeddings are computed in: 'float32', 'bfloat16', or 'auto', which is bfloat16 "
+        "if the machine of the model's first load computes natively in it and it agrees with float32.",
     )
 
     @model_validator(mode="after")

@@ -29,9 +29,9 @@ def compare_arrow(expected: pa.Schema, actual: pa.Schema, store: str, remedy: st
 
 
 def compare_model(recorded: ModelFacts, loaded: ModelFacts, model_key: str) -> list[Drift]:
-    """The differences of loaded weights from those that a model's embeddings were made with."""
+    """The differences of a loaded model from the one that its embeddings were made with."""
     remedy = (
-        f"Restore the former weights, or give the new ones a key of their own beside models.{model_key}: "
+        f"Restore the former weights or precision, or give the new ones a key of their own beside models.{model_key}: "
         "embeddings of different weights cannot be compared."
     )
     return [
@@ -43,7 +43,7 @@ def compare_model(recorded: ModelFacts, loaded: ModelFacts, model_key: str) -> l
             str(getattr(loaded, name)),
             remedy,
         )
-        for name in ("embedding_dim", "image_size", "weights_digest")
+        for name in ("embedding_dim", "image_size", "weights_digest", "precision")
         if getattr(recorded, name) != getattr(loaded, name)
     ]
 

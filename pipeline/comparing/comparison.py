@@ -75,7 +75,9 @@ def compare_models(
     figures, said = {}, {}
     for key, index in opened.items():
         figures[key] = _measure(engine, rows[key], models[key], index, previews)
-        said[key] = answers(index, load_embedder(key, models[key]), sample, settings.queries)
+        said[key] = answers(
+            index, load_embedder(key, models[key], rows[key].precision), sample, settings.queries
+        )
     return _compared(
         figures[serving_key],
         figures[candidate_key],
@@ -121,7 +123,7 @@ def _measure(
     index: VectorIndex,
     previews: Mapping[int, bytes],
 ) -> ModelFigures:
-    embedder = load_embedder(model.key, settings)
+    embedder = load_embedder(model.key, settings, model.precision)
     search = search_near_duplicates(index, embedder, previews)
     with engine.connect() as connection:
         files = committed_files(connection, FileKind.EMBEDDING, model_id=model.id)

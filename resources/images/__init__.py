@@ -3,12 +3,13 @@
 from catalog.image_facts import FailureReason, TakenAtSource
 from resources.images.containers import SUPPORTED_SUFFIXES
 from resources.images.decode import MAX_PIXELS, decode_upright
-from resources.images.errors import UnreadableImageError
+from resources.images.errors import ChangedOriginalError, UnreadableImageError
 from resources.images.original import (
     MAX_FILE_BYTES,
     PREVIEW_SHORT_SIDE,
     OriginalImage,
     content_hash,
+    open_original,
     read_original,
 )
 
@@ -17,11 +18,13 @@ __all__ = [
     "MAX_PIXELS",
     "PREVIEW_SHORT_SIDE",
     "SUPPORTED_SUFFIXES",
+    "ChangedOriginalError",
     "FailureReason",
     "OriginalImage",
     "TakenAtSource",
     "UnreadableImageError",
     "content_hash",
     "decode_upright",
+    "open_original",
     "read_original",
 ]

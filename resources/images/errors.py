@@ -1,4 +1,4 @@
-"""The one error that reading an original raises."""
+"""The errors that reading an original raises."""
 
 from catalog.image_facts import FailureReason
 
@@ -13,3 +13,10 @@ class UnreadableImageError(Exception):
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}"
+
+
+class ChangedOriginalError(Exception):
+    """An original whose bytes are no longer those that were registered."""
+
+    def __init__(self, registered: str, found: str) -> None:
+        super().__init__(f"its content is no longer what was registered: {found} now, {registered} then")

@@ -16,7 +16,7 @@ from catalog.image_facts import FailureReason, TakenAtSource
 from resources.images.capture_time import capture_time
 from resources.images.containers import SUPPORTED_SUFFIXES, format_of
 from resources.images.decode import decode
-from resources.images.errors import UnreadableImageError
+from resources.images.errors import ChangedOriginalError, UnreadableImageError
 from resources.images.place import time_zone_at
 
 PREVIEW_SHORT_SIDE: Final = 384
@@ -105,6 +105,19 @@ def read_original(path: str | bytes | os.PathLike[str], *, assumed_time_zone: st
         truncated=decoded.truncated,
         preview=_preview(decoded.image),
     )
+
+
+def open_original(path: str | bytes | os.PathLike[str], expected_hash: str, short_side: int) -> Image.Image:
+    """The original's picture, as `decode_upright` scales it, from one reading of its bytes.
+
+    Raises `ChangedOriginalError` where they are no longer those of `expected_hash`, `UnreadableImageError`
+    where there is no picture.
+    """
+    data, _ = _read_bytes(path)
+    found = content_hash(data)
+    if found != expected_hash:
+        raise ChangedOriginalError(expected_hash, found)
+    return decode(data, short_side=short_side).image
 
 
 def content_hash(data: bytes) -> str:

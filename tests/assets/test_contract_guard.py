@@ -5,6 +5,7 @@ import re
 import pytest
 from dagster import AssetCheckKey, AssetKey
 
+from catalog.migrate import head_revision
 from schema_checks.guard import contract_report
 from tests.lineage import Lineage, checks_of, failure_of, steps_of
 
@@ -83,7 +84,7 @@ def test_a_catalog_of_an_older_revision_stops_every_asset(lineage: Lineage) -> N
     refused = lineage.materialize("source_files", "photos")
     assert not refused.success
     assert (
-        "The catalog is at revision none, and this code needs 0001. "
+        f"The catalog is at revision none, and this code needs {head_revision()}. "
         "For a new catalog, materialize catalog_schema first. Run `photolineage migrate`"
         in failure_of(refused)
     )

@@ -50,6 +50,7 @@ def test_a_partition_and_what_its_metadata_say(lineage: Lineage) -> None:
     }
     assert found["images_per_second"] > 0
     assert len(found["weights_digest"]) == 16
+    assert found["precision"].split(" ")[0] in {"float32", "bfloat16"}
     assert {name: check.passed for name, check in checks_of(run).items()} == {
         "catalog_contract": True,
         "model_contract": True,

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from catalog.model_facts import Precision
 from catalog.models import JobKind
 from pipeline.model_registry import record_model
 from resources.embedder import load_embedder
@@ -26,17 +27,18 @@ def test_other_weights_under_the_same_key_fail_before_anything_is_written(lineag
     assert "weights_digest" in table
     assert "0" * 64 in table
     assert facts.weights_digest in table
-    assert "models.tiny-b: these are other weights" in str(failure_of(run))
+    assert "models.tiny-b: these are other weights, or another precision" in str(failure_of(run))
     assert (lineage.files(), len(lineage.library.jobs(JobKind.EMBED))) == (files, jobs)
 
 
 def test_each_fact_of_a_model_that_differs_is_a_drift(lineage: Lineage) -> None:
     facts = load_embedder("tiny-b", lineage.library.settings.models["tiny-b"]).facts
     assert compare_model(facts, facts, "tiny-b") == []
-    other = replace(facts, embedding_dim=99, image_size=32)
+    other = replace(facts, embedding_dim=99, image_size=32, precision=Precision.BFLOAT16)
     assert [
         (drift.kind, drift.name, drift.expected, drift.actual) for drift in compare_model(facts, other, "m")
     ] == [
         (DriftKind.DIMS, "embedding_dim", "24", "99"),
         (DriftKind.TABLE_OPTION, "image_size", "64", "32"),
+        (DriftKind.TABLE_OPTION, "precision", "float32", "bfloat16"),
     ]

@@ -2,6 +2,7 @@
 
 import shutil
 
+from catalog.migrate import head_revision
 from catalog.models import Base
 from tests.library import draw_photo, touch
 from tests.lineage import Lineage, checks_of, failure_of, metadata_of, open_lineage
@@ -11,7 +12,7 @@ def test_the_catalog_is_created_once_and_every_table_is_checked(new_lineage: Lin
     first = new_lineage.materialize("catalog_schema")
     assert first.success
     assert metadata_of(first)["created"] is True
-    assert metadata_of(first)["revision"] == "0001"
+    assert metadata_of(first)["revision"] == head_revision()
     assert metadata_of(first)["database"] == f"sqlite:///{new_lineage.home}/catalog.db"
     assert {name: check.passed for name, check in checks_of(first).items()} == {
         f"table_{table}": True for table in Base.metadata.tables
@@ -31,7 +32,7 @@ def test_an_older_catalog_is_refused_and_not_touched(new_lineage: Lineage) -> No
 
     assert not refused.success
     assert (
-        "is at revision 0000, which this version of Photolineage (revision 0001) does not know"
+        f"is at revision 0000, which this version of Photolineage (revision {head_revision()}) does not know"
         in failure_of(refused)
     )
     assert new_lineage.rows() == rows

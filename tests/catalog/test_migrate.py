@@ -5,10 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, inspect, text
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, inspect, select, text
 
 from catalog.engine import write_transaction
 from catalog.migrate import (
+    MIGRATIONS,
     UnmigratedCatalogError,
     catalog_revision,
     head_revision,
@@ -16,9 +19,11 @@ from catalog.migrate import (
     upgrade,
     upgrade_sql,
 )
-from catalog.models import Base
+from catalog.model_facts import Precision
+from catalog.models import Base, MlModel
 
 ROOT = Path(__file__).parents[2]
+PRECISION_REVISION = "0003"
 
 
 def table_names(engine: Engine) -> set[str]:
@@ -116,3 +121,22 @@ def test_the_sql_of_a_migration_makes_the_same_tables(empty_engine: Engine) -> N
                 connection.exec_driver_sql(sql)
     require_current(empty_engine)
     assert table_names(empty_engine) == {*Base.metadata.tables, "alembic_version"}
+
+
+def test_models_of_before_precision_was_recorded_are_of_float32(empty_engine: Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with write_transaction(empty_engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, f"{PRECISION_REVISION}-1")
+        connection.execute(
+            text(
+                "INSERT INTO ml_model (key, architecture, embedding_dim, image_size, weights_digest, first_loaded_at) "
+                "VALUES ('old', 'ViT-B-32', 512, 224, 'abc', '2026-01-01 00:00:00')"
+            )
+        )
+    upgrade(empty_engine)
+    with empty_engine.connect() as connection:
+        row = connection.execute(select(MlModel.__table__)).one()
+    assert (row.key, row.weights_digest, row.precision) == ("old", "abc", Precision.FLOAT32)
+    assert (row.agreement_cosine, row.agreement_neighbors) == (None, None)

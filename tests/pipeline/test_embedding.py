@@ -1,6 +1,7 @@
 """Exactly what is missing is embedded, a checkpoint at a time, and every file says whose it is."""
 
 import os
+import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,17 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
+from catalog.engine import write_transaction
 from catalog.leases import LeaseHeldError
+from catalog.model_facts import Precision
 from catalog.models import FileKind, ImageState, JobKind, JobState, ShardFile
-from pipeline.embedding import NotRegisteredError, OriginalChangedError
+from pipeline import model_input
+from pipeline.embedding import NotRegisteredError, even_batches
 from pipeline.jobs import running_job
+from pipeline.model_input import UnusableOriginalsError
 from pipeline.model_registry import ModelChangedError, record_model
 from pipeline.progress import Progress
 from pipeline.tree_walk import SourceUnavailableError
 from resources.embedder import Embedder, ModelFacts
 from resources.file_store import StorageError
+from resources.images import PREVIEW_SHORT_SIDE, open_original
 from resources.settings import ModelSettings
 from tests.library import Library, draw_photo, touch, write_tiny_model
 
@@ -134,7 +140,7 @@ def test_a_run_that_dies_loses_its_open_checkpoint_only(
     seen: list[Progress] = []
     report = registered_anywhere.embed(FIRST, on_progress=seen.append)
     assert (report.total, report.resumed, report.embedded, report.checkpoints) == (10, 4, 6, 2)
-    assert encoded == [4, 2]
+    assert sum(encoded) == 6
     assert seen == [Progress(4, 10, 0, 4), Progress(8, 10, 0, 4), Progress(10, 10, 0, 4)]
     assert registered_anywhere.live().rows["image_id"].to_pylist() == [
         row.id for row in list(registered_anywhere.images().values())[:10]
@@ -240,43 +246,31 @@ def test_a_source_that_goes_away_while_originals_are_read_is_named_and_nothing_i
     sharp: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unplugged = sharp.root.parent / "unplugged"
-    encode = Embedder.encode_batch
-    monkeypatch.setattr(Embedder, "batch_images", 4)
-    monkeypatch.setattr("pipeline.embedding.os.cpu_count", lambda: 1)
+    first_checkpoint_is_encoded, unplugging = threading.Event(), threading.Lock()
 
-    def encode_and_unplug(self: Embedder, batch: list[object]) -> object:
-        if sharp.root.exists():
-            sharp.root.rename(unplugged)
-        return encode(self, batch)  # type: ignore[arg-type]
+    def unplug_before_the_seventh(path: Path, content_hash: str, short_side: int) -> PillowImage.Image:
+        if path.name >= "06.jpg":
+            assert first_checkpoint_is_encoded.wait(timeout=60)
+            with unplugging:
+                if sharp.root.exists():
+                    sharp.root.rename(unplugged)
+        return open_original(path, content_hash, short_side)
+
+    def note(progress: Progress) -> None:
+        if progress.done == 4:
+            first_checkpoint_is_encoded.set()
 
     with monkeypatch.context() as patch:
-        patch.setattr(Embedder, "encode_batch", encode_and_unplug)
+        patch.setattr(model_input, "open_original", unplug_before_the_seventh)
         with pytest.raises(
             SourceUnavailableError, match=f"{sharp.root}: went away while its images were read"
         ):
-            sharp.embed(FIRST, "sharp")
+            sharp.embed(FIRST, "sharp", on_progress=note)
     (job,) = sharp.jobs(JobKind.EMBED)
-    assert job.state == JobState.FAILED
+    assert (job.state, job.done) == (JobState.FAILED, 4)
     unplugged.rename(sharp.root)
     report = sharp.embed(FIRST, "sharp")
-    assert (report.resumed, report.embedded) == (job.done, 10 - job.done)
-
-
-def test_an_original_that_changed_since_it_was_registered_is_not_embedded_as_what_it_was(
-    sharp: Library,
-) -> None:
-    draw_photo(sharp.root / "2023/00.jpg", 999)
-    with pytest.raises(
-        OriginalChangedError, match=r"2023/00\.jpg: has another content .* Scan its source again"
-    ):
-        sharp.embed(FIRST, "sharp")
-    assert records(sharp) == []
-    (sharp.root / "2023/00.jpg").unlink()
-    with pytest.raises(OriginalChangedError, match=r"2023/00\.jpg: No such file or directory\. Scan"):
-        sharp.embed(FIRST, "sharp")
-    sharp.scan()
-    sharp.register(FIRST)
-    assert sharp.embed(FIRST, "sharp").embedded == 9
+    assert (report.resumed, report.embedded) == (4, 6)
 
 
 def test_a_committed_file_that_is_gone_is_an_error_that_names_it(registered: Library) -> None:
@@ -321,9 +315,80 @@ def test_the_images_of_all_shards_are_committed_once(registered: Library) -> Non
     assert committed == ids.total() == 26
 
 
+def without_previews(library: Library) -> None:
+    """From now on the originals are read, as for a model that sees more pixels than a preview has."""
+    with write_transaction(library.engine) as connection:
+        connection.execute(delete(ShardFile).where(ShardFile.kind == FileKind.PREVIEW))
+
+
+def test_a_model_that_sees_more_than_a_preview_reads_the_originals(
+    registered: Library, tmp_path: Path
+) -> None:
+    folder = write_tiny_model(tmp_path / "large", dim=8, seed=1, image_size=PREVIEW_SHORT_SIDE + 16)
+    settings = ModelSettings(architecture=f"local-dir:{folder}")
+    registered.settings.models["large"] = settings
+    registered.root.rename(tmp_path / "unplugged")
+    with pytest.raises(SourceUnavailableError, match="went away while its images were read"):
+        registered.embed(FIRST, "large")
+    (tmp_path / "unplugged").rename(registered.root)
+    assert registered.embed(FIRST, "large").embedded == 10
+    embedder, _ = registered.embedder("large")
+    path, row = next(iter(registered.images().items()))
+    (own,) = embedder.encode_images([PillowImage.open(registered.root / path).convert("RGB")])
+    table = registered.live("large").vectors()
+    by_id = dict(zip(table["image_id"].to_pylist(), table["vector"].to_pylist(), strict=True))
+    assert float(np.dot(by_id[row.id], own)) > 0.999
+
+
+def test_an_original_that_has_changed_since_is_not_embedded_and_all_others_are(registered: Library) -> None:
+    without_previews(registered)
+    changed, gone = registered.images()["2023/05.jpg"].id, registered.images()["2023/08.jpg"].id
+    former = (registered.root / "2023/05.jpg").stat()
+    draw_photo(registered.root / "2023/05.jpg", 100)
+    os.utime(registered.root / "2023/05.jpg", ns=(former.st_atime_ns, former.st_mtime_ns))
+    (registered.root / "2023/08.jpg").unlink()
+    with pytest.raises(
+        UnusableOriginalsError,
+        match=r"shard 'photos-00000': 2 images were not embedded, all others are. The first is .*2023/05\.jpg: its "
+        r"content is no longer what was registered: \w{32} now, \w{32} then. Materialize source_files \(photos\)",
+    ):
+        registered.embed(FIRST)
+    (job,) = registered.jobs(JobKind.EMBED)
+    assert (job.state, job.done, job.total) == (JobState.FAILED, 8, 10)
+    embedded = set(registered.live().rows["image_id"].to_pylist())
+    assert len(embedded) == 8
+    assert embedded.isdisjoint({changed, gone})
+    touch(registered.root / "2023/05.jpg")
+    registered.scan()
+    registered.register_all()
+    assert registered.embed(FIRST).embedded == 1
+    assert changed in registered.live().rows["image_id"].to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("images", "most", "threads", "sizes"),
+    [
+        (500, 16, 1, [16] * 20 + [15] * 12),
+        (500, 16, 2, [16] * 20 + [15] * 12),
+        (500, 256, 1, [250, 250]),
+        (16, 16, 1, [16]),
+        (17, 16, 1, [9, 8]),
+        (10, 16, 4, [3, 3, 2, 2]),
+        (2, 16, 4, [1, 1]),
+        (1, 1, 1, [1]),
+    ],
+)
+def test_batches_are_as_many_for_each_thread_and_as_even_as_can_be(
+    images: int, most: int, threads: int, sizes: list[int]
+) -> None:
+    assert even_batches(images, most, threads) == sizes
+    assert (sum(sizes), max(sizes) <= most) == (images, True)
+
+
 @pytest.mark.parametrize(
     "other",
     [
+        {"precision": Precision.BFLOAT16},
         {"weights_digest": "0" * 64},
         {"embedding_dim": 17},
         {"image_size": 65},

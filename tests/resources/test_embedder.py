@@ -7,14 +7,25 @@ import shutil
 import subprocess
 import sys
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import open_clip
 import pytest
+import torch
 from PIL import Image
 
-from resources.embedder import ModelUnavailableError, load_embedder
+from catalog.model_facts import Precision
+from resources.embedder import (
+    Embedder,
+    ModelUnavailableError,
+    encoding_threads,
+    load_embedder,
+    measure_agreement,
+    unload,
+)
 from resources.settings import PROJECT_ROOT, ModelSettings
 from tests.library import TINY_MODELS, write_tiny_model
 
@@ -144,3 +155,100 @@ def test_a_model_without_weights_is_refused(tmp_path: Path, tiny_models: Mapping
     (folder / "open_clip_model.safetensors").unlink()
     with pytest.raises(ModelUnavailableError, match=r"models\.bare: .* cannot be loaded: "):
         load_embedder("bare", settings_of(folder))
+
+
+class SmallMemory(torch.nn.Module):
+    """A model on a device whose memory holds a few images."""
+
+    def __init__(self, model: torch.nn.Module, images: int) -> None:
+        super().__init__()
+        self.model, self.images = model, images
+        self.visual = model.visual
+        self.encoded: list[int] = []
+
+    def encode_text(self, text: torch.Tensor) -> torch.Tensor:
+        return self.model.encode_text(text)
+
+    def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
+        if len(pixels) > self.images:
+            raise torch.OutOfMemoryError(f"{len(pixels)} images")
+        self.encoded.append(len(pixels))
+        return self.model.encode_image(pixels)
+
+
+@pytest.fixture
+def small_memory(tiny_models: Mapping[str, Path]) -> Callable[[int], tuple[Embedder, SmallMemory]]:
+    """The model tiny-a on a device whose memory holds so many images."""
+
+    def make(images: int) -> tuple[Embedder, SmallMemory]:
+        name = f"local-dir:{tiny_models['tiny-a']}"
+        whole, transform = open_clip.create_model_from_pretrained(name)
+        model = SmallMemory(whole.eval(), images)
+        return Embedder("tiny-a", model, transform, open_clip.get_tokenizer(name), "cpu"), model
+
+    return make
+
+
+def test_a_batch_that_does_not_fit_into_memory_is_halved_and_stays_so(
+    small_memory: Callable[[int], tuple[Embedder, SmallMemory]], tiny_models: Mapping[str, Path]
+) -> None:
+    draw = np.random.default_rng(4)
+    pictures = [Image.fromarray(draw.integers(0, 256, (64, 64, 3), np.uint8)) for _ in range(20)]
+    embedder, model = small_memory(5)
+    vectors = embedder.encode_images(pictures)
+    assert model.encoded == [4, 4, 4, 4, 4]
+    assert embedder.batch_images == 4
+    whole = load_embedder("tiny-a", settings_of(tiny_models["tiny-a"])).encode_images(pictures)
+    np.testing.assert_allclose(vectors, whole, atol=1e-5)
+    embedder.encode_images(pictures[:6])
+    assert model.encoded[5:] == [4, 2]
+
+
+def test_memory_that_does_not_hold_one_image_is_an_error(
+    small_memory: Callable[[int], tuple[Embedder, SmallMemory]], pictures: list[Image.Image]
+) -> None:
+    embedder, model = small_memory(0)
+    with pytest.raises(torch.OutOfMemoryError, match="1 images"):
+        embedder.encode_images(pictures)
+    assert model.encoded == []
+
+
+def test_an_emulated_precision_is_replaced_by_float32(
+    tiny_models: Mapping[str, Path], pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(tiny_models["tiny-a"])
+    found = {}
+    for native in Precision:
+        monkeypatch.setattr("resources.embedder.native_precision", lambda _device, native=native: native)
+        unload()
+        found[native] = load_embedder("tiny-a", settings, Precision.BFLOAT16)
+    unload()
+    emulating, native = found[Precision.FLOAT32], found[Precision.BFLOAT16]
+    assert (emulating.computes_in, native.computes_in) == (Precision.FLOAT32, Precision.BFLOAT16)
+    assert emulating.facts == native.facts
+    assert native.facts.precision == Precision.BFLOAT16
+    vectors, reference = native.encode_images(pictures), emulating.encode_images(pictures)
+    assert not np.array_equal(vectors, reference)
+    assert float(np.min(np.sum(vectors * reference, axis=1))) > 0.99
+    np.testing.assert_array_equal(native.encode_text(["a beach"]), emulating.encode_text(["a beach"]))
+
+
+def test_the_agreement_is_measured_on_the_images_that_are_given(
+    tiny_models: Mapping[str, Path], pictures: list[Image.Image]
+) -> None:
+    settings = settings_of(tiny_models["tiny-a"])
+    measured = measure_agreement("tiny-a", settings, Precision.BFLOAT16, pictures)
+    assert 0.99 < measured.cosine < 1
+    assert measured.neighbors is None
+    whole = measure_agreement("tiny-a", settings, Precision.FLOAT32, pictures)
+    assert whole.cosine == pytest.approx(1, abs=1e-6)
+
+
+def test_on_a_processor_each_encoding_thread_has_one_core() -> None:
+    before = torch.get_num_threads()
+    with encoding_threads("cpu") as threads, ThreadPoolExecutor(1) as pool:
+        assert threads == before
+        assert pool.submit(torch.get_num_threads).result() == 1
+    assert torch.get_num_threads() == before
+    with encoding_threads("cuda") as threads:
+        assert (threads, torch.get_num_threads()) == (1, before)

@@ -1,0 +1,104 @@
+"""A model of the library, loaded in the precision that its embeddings are computed in."""
+
+import logging
+from dataclasses import dataclass, replace
+from typing import Any
+
+from PIL import Image as PillowImage
+from sqlalchemy import Engine, Row, select
+
+from catalog.model_facts import Precision
+from catalog.models import Image
+from catalog.queries import IS_EMBEDDABLE, find_model
+from pipeline.model_registry import ModelChangedError, record_model
+from pipeline.pictures import open_preview, read_previews
+from resources.embedder import Embedder, load_embedder, measure_agreement
+from resources.precision import LEAST_COSINE, Agreement, available_device, native_precision
+from resources.preview_store import PreviewStore
+from resources.settings import ModelSettings
+
+SAMPLE_IMAGES = 128
+"""Images on which a precision is compared with float32."""
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryModel:
+    """A loaded model, the id of its row, and how far bfloat16 agrees with float32 where that was measured."""
+
+    id: int
+    embedder: Embedder
+    agreement: Agreement | None
+
+    @property
+    def precision(self) -> str:
+        """What this machine computes the model's embeddings in, and why, for a person."""
+        recorded, computed = self.embedder.facts.precision, self.embedder.computes_in
+        if self.agreement is None:
+            return computed.value
+        agreed = f"mean cosine with float32 {self.agreement.cosine:.4f}"
+        if self.agreement.neighbors is not None:
+            agreed += f", {self.agreement.neighbors:.0%} of the ten nearest neighbours in common"
+        if recorded == Precision.FLOAT32:
+            return f"float32, because bfloat16 is below {LEAST_COSINE} ({agreed})"
+        if computed != recorded:
+            return f"{computed} in place of {recorded}, which this machine only emulates ({agreed})"
+        return f"{computed} ({agreed})"
+
+
+def load_model(engine: Engine, previews: PreviewStore, key: str, settings: ModelSettings) -> LibraryModel:
+    """The model, recorded at its first load.
+
+    Its precision is settled then, and holds for all its embeddings on every machine: bfloat16 where the settings
+    or the hardware ask for it and it agrees with float32, else float32. A machine that only emulates bfloat16
+    computes such a model in float32, with which it agrees. Raises ModelUnavailableError, and ModelChangedError
+    where the weights, or a precision that the settings name, are not those of the model's embeddings.
+    """
+    with engine.connect() as connection:
+        known = find_model(connection, key)
+    if known is None:
+        precision, measured = _settle(engine, previews, key, settings)
+    else:
+        precision, measured = _settled(settings, known)
+    embedder = load_embedder(key, settings, precision)
+    try:
+        return LibraryModel(record_model(engine, key, settings, embedder.facts, measured), embedder, measured)
+    except ModelChangedError as error:
+        if known is not None or replace(error.loaded, precision=error.recorded.precision) != error.recorded:
+            raise
+    return load_model(engine, previews, key, settings)  # another machine has settled the precision meanwhile
+
+
+def _settle(
+    engine: Engine, previews: PreviewStore, key: str, settings: ModelSettings
+) -> tuple[Precision, Agreement | None]:
+    wanted = native_precision(available_device()) if settings.precision == "auto" else settings.precision
+    images = _sample(engine, previews) if wanted != Precision.FLOAT32 else []
+    if not images:
+        return Precision.FLOAT32, None
+    measured = measure_agreement(key, settings, wanted, images)
+    if measured.suffices:
+        return wanted, measured
+    _logger.warning(
+        "models.%s: computed in float32, because %s agrees with it at a mean cosine of %.4f only (%s at least)",
+        key, wanted, measured.cosine, LEAST_COSINE,
+    )  # fmt: skip
+    return Precision.FLOAT32, measured
+
+
+def _settled(settings: ModelSettings, known: Row[*tuple[Any, ...]]) -> tuple[Precision, Agreement | None]:
+    """What was recorded, unless the settings ask for a precision that was not refused then."""
+    cosine: float | None = known.agreement_cosine
+    measured = None if cosine is None else Agreement(cosine, known.agreement_neighbors)
+    if settings.precision == "auto" or (measured is not None and not measured.suffices):
+        return known.precision, measured
+    return settings.precision, measured
+
+
+def _sample(engine: Engine, previews: PreviewStore) -> list[PillowImage.Image]:
+    """The pictures of the images with the smallest content hashes: a random choice, and the same every time."""
+    chosen = select(Image.id).where(IS_EMBEDDABLE).order_by(Image.content_hash).limit(SAMPLE_IMAGES)
+    with engine.connect() as connection:
+        ids = connection.execute(chosen).scalars().all()
+    return [open_preview(jpeg) for jpeg in read_previews(engine, previews, ids).values()]
