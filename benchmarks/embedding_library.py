@@ -1,0 +1,110 @@
+"""A library with one shard, for the benchmark of embedding: the lineage's own steps over it."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import delete
+
+from catalog.engine import create_catalog_engine, write_transaction
+from catalog.migrate import upgrade
+from catalog.models import FileKind, JobKind, ShardFile
+from catalog.queries import shard_keys
+from pipeline.embedding import Stores, embed_shard
+from pipeline.jobs import JobContext, running_job
+from pipeline.model_loading import LibraryModel, load_model
+from pipeline.registering import register_shard
+from pipeline.scanning import ensure_source, scan_source
+from pipeline.tree_walk import TreeWalk
+from resources.embedding_store import EmbeddingStore
+from resources.images import SUPPORTED_SUFFIXES
+from resources.preview_store import PreviewStore
+from resources.settings import ModelSettings
+
+SOURCE, MODEL = "photos", "benchmark"
+CHECKPOINT_IMAGES = 500
+
+
+def write_random_model(folder: Path, architecture: str) -> ModelSettings:
+    """An open_clip architecture with random weights, as a `local-dir:` model."""
+    import open_clip
+    import torch
+    from safetensors.torch import save_file
+
+    folder.mkdir()
+    torch.manual_seed(0)
+    model = open_clip.create_model(architecture)
+    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
+    config = {"model_cfg": open_clip.get_model_config(architecture), "preprocess_cfg": {}}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    return ModelSettings(architecture=f"local-dir:{folder}")
+
+
+class BenchmarkLibrary:
+    """A folder of photographs as a library of one shard, scanned and not yet registered."""
+
+    def __init__(self, home: Path, photos: Path) -> None:
+        home.mkdir()
+        self._home = home
+        self._engine = create_catalog_engine(f"sqlite:///{home}/catalog.db")
+        upgrade(self._engine)
+        self._context = JobContext(self._engine, "benchmark", timedelta(minutes=5))
+        self._stores = Stores(PreviewStore(home), EmbeddingStore(home))
+        source_id = ensure_source(self._engine, SOURCE, photos)
+        with running_job(self._context, JobKind.SCAN, SOURCE, input_version="") as lease:
+            walk = TreeWalk(photos, SUPPORTED_SUFFIXES)
+            scan_source(lease, source_id, walk, shard_capacity=100_000)
+        with self._engine.connect() as connection:
+            (self._shard,) = shard_keys(connection)
+
+    def load_model(self, settings: ModelSettings) -> LibraryModel:
+        """The model, in the precision that this library settles on."""
+        return load_model(self._engine, self._stores.previews, MODEL, settings)
+
+    def register(self) -> int:
+        """Register the shard; how many images that were."""
+        report = register_shard(
+            self._context,
+            self._stores.previews,
+            self._shard,
+            time_zone="UTC",
+            checkpoint_images=CHECKPOINT_IMAGES,
+        )
+        return report.registered
+
+    def embed(self, model: LibraryModel) -> int:
+        """Embed the shard; how many images that were."""
+        report = embed_shard(
+            self._context,
+            self._stores,
+            model.embedder,
+            model.id,
+            self._shard,
+            checkpoint_images=CHECKPOINT_IMAGES,
+        )
+        return report.embedded
+
+    def forget(self, kind: FileKind) -> None:
+        """As if no previews, or no embeddings, had been made yet."""
+        with write_transaction(self._engine) as connection:
+            connection.execute(delete(ShardFile).where(ShardFile.kind == kind))
+        folder = "previews" if kind == FileKind.PREVIEW else "embeddings"
+        shutil.rmtree(self._home / folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Close the catalog and delete everything but the photographs."""
+        self._engine.dispose()
+        shutil.rmtree(self._home)
+
+
+@contextmanager
+def new_library(home: Path, photos: Path) -> Iterator[BenchmarkLibrary]:
+    """A library that is deleted when the block ends."""
+    library = BenchmarkLibrary(home, photos)
+    try:
+        yield library
+    finally:
+        library.close()
