@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from dagster import (
     AssetCheckEvaluation,
@@ -32,7 +33,7 @@ from resources.settings import Settings
 
 RUNS_PER_TICK = 200
 DEFAULT_UI = "http://127.0.0.1:3000"
-ENDS = (DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_SUCCESS)
+ENDS: Final = (DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_SUCCESS)
 
 
 @dataclass(slots=True)

@@ -78,7 +78,8 @@ def embed_shard(
     """Embed the images of a shard that have no committed embedding of their present content.
 
     Raises NotRegisteredError, LeaseHeldError, InterruptedAtCheckpointError, StorageError, SourceUnavailableError,
-    and, after everything else is committed, UnusableOriginalsError for originals that had to be read and are gone or have changed.
+    and, after everything else is committed, UnusableOriginalsError for originals that had to be read and are gone or
+    have changed.
     """
     started = time.monotonic()
     with context.engine.connect() as connection:

@@ -6,11 +6,12 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from catalog.models import Event, EventImage
+from catalog.models import Base, Event, EventImage
 from pipeline.events.model import Event as FoundEvent
 from pipeline.events.stability import EventMatching
 
 ROWS_PER_STATEMENT = 5_000
+EVENTS = Base.metadata.tables[Event.__tablename__]
 
 Item = TypeVar("Item")
 
@@ -62,7 +63,7 @@ def _store_rows(
 ) -> list[int]:
     """Insert the created events and update those that differ; the id of each row."""
     now = datetime.now(UTC)
-    known = connection.execute(select(Event.__table__).where(Event.model_id == model_id)).mappings()
+    known = connection.execute(select(EVENTS).where(Event.model_id == model_id)).mappings()
     stored = {row["id"]: row for row in known}
     ids = list(matching.kept)
     changed = [
@@ -71,7 +72,7 @@ def _store_rows(
         if event_id is not None and any(stored[event_id][name] != value for name, value in row.items())
     ]
     if changed:
-        connection.execute(update(Event.__table__).where(Event.id == bindparam("event_id")), changed)
+        connection.execute(update(EVENTS).where(Event.id == bindparam("event_id")), changed)
     created = [{**rows[position], "updated_at": now} for position in matching.created]
     if created:
         statement = insert(Event).returning(Event.id, sort_by_parameter_order=True)

@@ -82,7 +82,10 @@ class AlbumFolder:
         return Changes(self._new_pictures, len(wanted) - self._new_pictures, len(others))
 
     def _write(self, path: Path, content: bytes) -> None:
-        write_atomically(path, lambda partial: partial.write_bytes(content))
+        def write(partial: Path) -> None:
+            partial.write_bytes(content)
+
+        write_atomically(path, write)
 
 
 @contextmanager

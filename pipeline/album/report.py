@@ -119,7 +119,9 @@ def _album(
         months=by_month(events),
         image_count=image_count,
         images_in_no_event=max(registered - image_count, 0),
-        cover_hashes={image_id: content_hash for image_id, content_hash in covers},  # noqa: C416
+        cover_hashes={
+            image_id: content_hash for image_id, content_hash in covers if content_hash is not None
+        },
         pictures=pictures,
     )
 

@@ -68,7 +68,7 @@ def _folders_that_tell(folder: int, folders: tuple[str | None, ...], edges: Rows
     parent = PurePosixPath(path).parent
     if parent.name == "":
         return []
-    names = folders[:-1]  # ascending, and null after them
+    names = [name for name in folders if name is not None]  # ascending; null comes after them
     low, high = (bisect_left(names, f"{parent}{sign}") for sign in "/0")  # 0 comes next to / in order
     inside = [*range(low, high)]
     if (own := bisect_left(names, str(parent))) < len(names) and names[own] == str(parent):
