@@ -34,15 +34,23 @@ def fail(message: object, as_json: bool = False) -> NoReturn:
 @contextmanager
 def reported_errors(as_json: bool) -> Iterator[None]:
     """The errors that a person can mend, as one message and exit code 1."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, _mendable_errors()):
+            fail(error, as_json)
+        raise
+
+
+def _mendable_errors() -> tuple[type[Exception], ...]:
+    """Known only where something was raised: to load what raises them takes half a second."""
     from pipeline.model_registry import ModelNotLoadedError
     from pipeline.search import QueryError
     from resources.embedder import ModelUnavailableError
     from resources.file_store import StorageError
     from resources.vector_index import VectorIndexError
 
-    try:
-        yield
-    except (
+    return (
         ConfigurationError,
         CatalogUnreachableError,
         UnmigratedCatalogError,
@@ -51,8 +59,7 @@ def reported_errors(as_json: bool) -> Iterator[None]:
         QueryError,
         StorageError,
         VectorIndexError,
-    ) as error:
-        fail(error, as_json)
+    )
 
 
 def open_catalog(settings: Settings) -> Engine:

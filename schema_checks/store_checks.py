@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Connection, exists, func, select
 
+from catalog.coverage import model_bit
 from catalog.models import (
     Event,
     EventImage,
@@ -20,7 +21,7 @@ from catalog.models import (
     Shard,
     ShardFile,
 )
-from catalog.queries import materialized_version, serving_model_key
+from catalog.queries import IS_EMBEDDABLE, materialized_version, serving_model_key
 from pipeline.freshness import events_version
 from pipeline.live_embeddings import find_live_embeddings
 from pipeline.model_registry import require_model
@@ -31,6 +32,8 @@ from resources.vector_index import index_schema
 from resources.vector_index_home import VectorIndexes
 from schema_checks.drift import Drift
 from schema_checks.store_contract import compare_arrow
+
+IDENTITY = ("image_id", "content_hash")
 
 UNIT_LENGTH_TOLERANCE = 2e-3
 """float16 keeps 11 bits: the length of a unit vector of it is 1 within this."""
@@ -56,7 +59,7 @@ def check_embedding_files(
     """The committed files of one partition: they exist, and hold what their commit records say.
 
     Columns, types, dimension, digest of the weights and shard; finite vectors of unit length; no image twice in a
-    file, none of another shard.
+    file, none of another shard; every image that the catalog counts as embedded.
     """
     model = connection.execute(select(MlModel.__table__).where(MlModel.key == model_key)).one_or_none()
     if model is None:
@@ -64,17 +67,23 @@ def check_embedding_files(
     files = connection.execute(
         select(ShardFile.path, ShardFile.row_count)
         .join(Shard, Shard.id == ShardFile.shard_id)
-        .where(Shard.key == shard_key, ShardFile.model_id == model.id, ShardFile.kind == FileKind.EMBEDDING)
+        .where(
+            Shard.key == shard_key,
+            ShardFile.model_id == model.id,
+            ShardFile.kind == FileKind.EMBEDDING,
+            ShardFile.superseded_at.is_(None),
+        )
     ).all()
     header = EmbeddingFileHeader(model_key, model.weights_digest, shard_key)
     expected = embedding_schema(model.embedding_dim, header)
-    members = set(
-        connection.execute(
-            select(Image.id).join(Shard, Shard.id == Image.shard_id).where(Shard.key == shard_key)
-        )
-        .scalars()
-        .all()
-    )
+    rows = connection.execute(
+        select(Image.id, Image.content_hash, Image.embedded_models, IS_EMBEDDABLE)
+        .join(Shard, Shard.id == Image.shard_id)
+        .where(Shard.key == shard_key)
+    ).all()
+    members = {row.id for row in rows}
+    bit = model_bit(model.id)
+    counted = {(image_id, content) for image_id, content, models, must in rows if must and models & bit}
     remedy = f"Materialize `{model_key}|{shard_key}` of image_embeddings again."
     problems: list[str] = []
     drifts: list[Drift] = []
@@ -83,12 +92,18 @@ def check_embedding_files(
             drifts_of_file = compare_arrow(expected, store.read_schema(path), path, remedy)
             drifts += drifts_of_file
             if not drifts_of_file:
+                table = store.read(path)
+                counted -= set(zip(*(table[key].to_pylist() for key in IDENTITY), strict=True))
                 problems += [
                     f"`{path}`: {problem}. {remedy}"
-                    for problem in _content_problems(store.read(path), row_count, members)
+                    for problem in _content_problems(table, row_count, members)
                 ]
         except StorageError as error:
             problems.append(str(error))
+    if counted and not problems and not drifts:
+        problems.append(
+            f"{len(counted)} images are counted as embedded and are in none of the files. {remedy}"
+        )
     return StoreFindings(len(files), tuple(problems), tuple(drifts))
 
 

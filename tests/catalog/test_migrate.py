@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, inspect, select, text
+from sqlalchemy import Engine, insert, inspect, select, text
 
 from catalog.engine import write_transaction
 from catalog.migrate import (
@@ -20,7 +20,8 @@ from catalog.migrate import (
     upgrade_sql,
 )
 from catalog.model_facts import Precision
-from catalog.models import Base, MlModel
+from catalog.models import Base, Image, ImageState, JobKind, JobState, MlJob, MlModel, Shard, Source
+from tests.catalog.conftest import NOW
 
 ROOT = Path(__file__).parents[2]
 PRECISION_REVISION = "0003"
@@ -123,12 +124,77 @@ def test_the_sql_of_a_migration_makes_the_same_tables(empty_engine: Engine) -> N
     assert table_names(empty_engine) == {*Base.metadata.tables, "alembic_version"}
 
 
-def test_models_of_before_precision_was_recorded_are_of_float32(empty_engine: Engine) -> None:
+def upgrade_to(engine: Engine, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    with write_transaction(empty_engine) as connection:
+    with write_transaction(engine) as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, f"{PRECISION_REVISION}-1")
+        command.upgrade(config, revision)
+
+
+def test_what_was_embedded_before_it_was_counted_is_counted(empty_engine: Engine) -> None:
+    """By partition: up to date, changed since its success, changed back, interrupted, and never begun."""
+    upgrade_to(empty_engine, "0001")
+    shards = ("current", "changed", "again", "interrupted", "never")
+    with write_transaction(empty_engine) as connection:
+        connection.execute(insert(Source).values(key="photos", root="/photos", created_at=NOW))
+        connection.execute(
+            insert(MlModel),
+            [
+                {
+                    "key": key, "architecture": "ViT", "embedding_dim": 8, "image_size": 64,
+                    "weights_digest": "d", "first_loaded_at": NOW, "serving": False,
+                }
+                for key in ("a", "b")
+            ],
+        )  # fmt: skip
+        for number, key in enumerate(shards, 1):
+            connection.execute(
+                insert(Shard).values(
+                    source_id=1, number=number, key=key, capacity=9, image_count=3, revision=2
+                )
+            )
+            for path, state, copy_of in (
+                ("first", ImageState.REGISTERED, None),
+                ("copy", ImageState.REGISTERED, 1),
+                ("gone", ImageState.MISSING, None),
+            ):
+                connection.execute(
+                    insert(Image).values(
+                        source_id=1, shard_id=number, path=f"{key}/{path}", size_bytes=1, mtime_ns=1,
+                        state=state, discovered_at=NOW, content_hash=path, duplicate_of_id=copy_of,
+                    )
+                )  # fmt: skip
+        for subject, state, version in (
+            ("a|current", JobState.SUCCEEDED, "2"),
+            ("b|current", JobState.SUCCEEDED, "2"),
+            ("a|changed", JobState.SUCCEEDED, "1"),
+            ("a|again", JobState.SUCCEEDED, "2"),
+            ("a|again", JobState.SUCCEEDED, "1"),
+            ("b|again", JobState.SUCCEEDED, "2"),
+            ("b|again", JobState.FAILED, "1"),
+            ("a|interrupted", JobState.INTERRUPTED, "2"),
+        ):
+            connection.execute(
+                insert(MlJob).values(
+                    kind=JobKind.EMBED, subject=subject, state=state, input_version=version, run_id="run",
+                    host="host", pid=1, process_started_at=0.0, total=0, done=0, resumed=0, failed=0,
+                    started_at=NOW, heartbeat_at=NOW,
+                )
+            )  # fmt: skip
+    upgrade(empty_engine)
+    with empty_engine.connect() as connection:
+        models = {path: bits for path, bits in connection.execute(select(Image.path, Image.embedded_models))}  # noqa: C416
+    assert {path: bits for path, bits in models.items() if bits} == {
+        "current/first": 2**1 | 2**2,
+        "again/first": 2**2,
+    }
+    assert len(models) == 15
+
+
+def test_models_of_before_precision_was_recorded_are_of_float32(empty_engine: Engine) -> None:
+    upgrade_to(empty_engine, f"{PRECISION_REVISION}-1")
+    with write_transaction(empty_engine) as connection:
         connection.execute(
             text(
                 "INSERT INTO ml_model (key, architecture, embedding_dim, image_size, weights_digest, first_loaded_at) "

@@ -260,6 +260,14 @@ def test_a_member_that_is_missing(library: Library) -> None:
     )
 
 
+def test_an_image_that_is_counted_as_embedded_and_is_in_no_file_is_found_and_mended(library: Library) -> None:
+    execute(library, f"DELETE FROM shard_file WHERE id = {embedding_files(library)[0].id}")
+    (problem,) = file_findings(library).problems
+    assert problem.startswith("4 images are counted as embedded and are in none of the files. Materialize")
+    assert library.embed(SHARD).embedded == 4
+    assert file_findings(library) == StoreFindings(3, ())
+
+
 def test_a_dated_image_in_no_event(library: Library) -> None:
     execute(
         library,
@@ -289,8 +297,9 @@ def test_an_image_that_is_new_or_undated_may_be_in_no_event(library: Library, ch
 def test_a_member_of_an_event_of_another_model(library: Library) -> None:
     execute(
         library,
-        "INSERT INTO ml_model SELECT id + 1, 'tiny-b', architecture, pretrained, embedding_dim, image_size, "
-        "weights_digest, first_loaded_at, 0, NULL FROM ml_model",
+        "INSERT INTO ml_model (id, key, architecture, embedding_dim, image_size, weights_digest, first_loaded_at) "
+        "SELECT id + 1, 'tiny-b', architecture, embedding_dim, image_size, weights_digest, first_loaded_at "
+        "FROM ml_model",
     )
     execute(library, "UPDATE event SET model_id = 2 WHERE id = 2")
     problems = event_findings(library).problems

@@ -1,0 +1,273 @@
+"""A catalog of millions of images in all states of work, for timing: rows only, without files."""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, Insert, case, cast, func, insert, literal, select
+from sqlalchemy.types import LargeBinary, String
+
+from catalog.coverage import RemainingWork, model_bit
+from catalog.engine import write_transaction
+from catalog.image_facts import FailureReason, TakenAtSource
+from catalog.migrate import upgrade
+from catalog.models import (
+    Event,
+    FileKind,
+    Image,
+    ImageState,
+    JobKind,
+    JobState,
+    MlJob,
+    MlModel,
+    Shard,
+    ShardFile,
+    Source,
+)
+from pipeline.embedding import partition_subject
+
+MODELS = ("complete", "outdated", "half")
+"""`complete` has embedded everything; of `outdated`, each shard has changed since; `half` is in the middle."""
+SOURCES = ("attic", "camera", "phone", "scans")
+CHECKPOINT_IMAGES = 500
+IMAGES_PER_EVENT = 150
+REVISION = 2
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class LargeCatalog:
+    """What to make: `images` in shards of `capacity`, the last of which may hold fewer."""
+
+    images: int
+    capacity: int = 5_000
+
+    @property
+    def shard_count(self) -> int:
+        """How many shards there are."""
+        return -(-self.images // self.capacity)
+
+    def shard_key(self, shard: int) -> str:
+        """The key of a shard, by its number in the whole library."""
+        return f"{SOURCES[shard % len(SOURCES)]}-{shard // len(SOURCES):05d}"
+
+    def size(self, shard: int) -> int:
+        """How many images a shard holds."""
+        return min(self.capacity, self.images - shard * self.capacity)
+
+    def is_rescanned(self, shard: int) -> bool:
+        """Whether a scan has found changes in a shard since it was registered: the last one of each source."""
+        return shard >= self.shard_count - len(SOURCES)
+
+    def embedded_by_half(self, shard: int) -> int:
+        """How many positions of a shard the model `half` has reached: all, then in one shard some, then none."""
+        middle = self.shard_count // 2
+        return self.size(shard) if shard < middle else self.size(shard) // 2 if shard == middle else 0
+
+    def remaining(self) -> RemainingWork:
+        """What remains to be done in it, counted image by image."""
+        to_embed: dict[tuple[str, str], int] = {}
+        to_register: dict[str, int] = {}
+        for shard in range(self.shard_count):
+            key, changed = self.shard_key(shard), self.is_rescanned(shard)
+            unread = {1, 2, 4} if changed else {1, 2}
+            first = [i for i in range(self.size(shard)) if i % 100 not in unread and i % 40 != 7]
+            to_register[key] = sum(changed and i % 100 == 4 for i in range(self.size(shard)))
+            to_embed["outdated", key] = sum(i % 20 == 3 for i in first)
+            to_embed["half", key] = sum(i >= self.embedded_by_half(shard) for i in first)
+        return RemainingWork(
+            {key: count for key, count in to_register.items() if count},
+            {key: count for key, count in to_embed.items() if count},
+        )
+
+    def build(self, engine: Engine) -> Iterator[int]:
+        """Make it in an empty database; yields the number of images of each shard once they are there."""
+        upgrade(engine)
+        with write_transaction(engine) as connection:
+            _insert_models_and_sources(connection)
+        for shard in range(self.shard_count):
+            with write_transaction(engine) as connection:
+                _ready(connection)
+                self._insert_shard(connection, shard)
+            yield self.size(shard)
+        with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            if connection.dialect.name == "postgresql":  # as autovacuum would have done meanwhile
+                connection.exec_driver_sql("VACUUM ANALYZE")
+
+    def _insert_shard(self, connection: Connection, shard: int) -> None:
+        key, size = self.shard_key(shard), self.size(shard)
+        shard_id = connection.execute(
+            insert(Shard)
+            .values(
+                source_id=shard % len(SOURCES) + 1,
+                number=shard // len(SOURCES),
+                key=key,
+                capacity=self.capacity,
+                image_count=size,
+                revision=REVISION + self.is_rescanned(shard),
+            )
+            .returning(Shard.id)
+        ).scalar_one()
+        connection.execute(
+            _insert_images(shard_id, self.is_rescanned(shard), size, self.embedded_by_half(shard))
+        )
+        register = _insert_job(connection, JobKind.REGISTER, key, REVISION, size)
+        _insert_files(connection, FileKind.PREVIEW, shard_id, None, register, size, f"previews/{key}")
+        for model_id, model in enumerate(MODELS, 1):
+            done = self.embedded_by_half(shard) if model == "half" else size
+            if done:
+                version = REVISION - (model == "outdated")
+                subject = partition_subject(model, key)
+                job = _insert_job(connection, JobKind.EMBED, subject, version, done, total=size)
+                folder = f"embeddings/{model}/{key}"
+                _insert_files(connection, FileKind.EMBEDDING, shard_id, model_id, job, done, folder)
+
+
+def _ready(connection: Connection) -> None:
+    driver = connection.connection.driver_connection
+    if isinstance(driver, sqlite3.Connection):
+        driver.create_function("md5", 1, _md5, deterministic=True)
+        driver.execute("PRAGMA cache_size = -1000000")
+
+
+def _md5(value: str) -> str:
+    return hashlib.md5(value.encode()).hexdigest()
+
+
+def _insert_models_and_sources(connection: Connection) -> None:
+    for key in MODELS:
+        connection.execute(
+            insert(MlModel).values(
+                key=key,
+                architecture="ViT-B-32",
+                embedding_dim=512,
+                image_size=224,
+                weights_digest=_md5(key),
+                first_loaded_at=NOW,
+                serving=key == MODELS[0],
+            )
+        )
+    for key in SOURCES:
+        connection.execute(
+            insert(Source).values(key=key, root=f"/{key}", created_at=NOW, scanned_at=datetime.now(UTC))
+        )
+
+
+def _insert_images(shard_id: int, is_rescanned: bool, size: int, embedded_by_half: int) -> Insert:
+    """Of each hundred images of a shard, one is unreadable, one is gone, and of a rescanned one, one has changed."""
+    numbers = select(literal(0).label("i")).cte("numbers", recursive=True)
+    numbers = numbers.union_all(select(numbers.c.i + 1).where(numbers.c.i < size - 1))
+    i: ColumnElement[int] = numbers.c.i
+    first_id = (shard_id - 1) * 100_000
+    states = {1: ImageState.FAILED, 2: ImageState.MISSING}
+    if is_rescanned:
+        states[4] = ImageState.DISCOVERED
+    is_registered = (i % 100).not_in(list(states))
+    is_copy = i % 40 == 7
+    models = (
+        model_bit(1)
+        + case((i % 20 != 3, model_bit(2)), else_=0)
+        + case((i < embedded_by_half, model_bit(3)), else_=0)
+    )
+    path = literal(f"{shard_id:05d}/2024/IMG_") + cast(i + 100_000, String) + literal(".jpg")
+    values: dict[str, Any] = {
+        "id": i + first_id + 1,
+        "source_id": select(Shard.source_id).where(Shard.id == shard_id).scalar_subquery(),
+        "shard_id": literal(shard_id),
+        "path": cast(path, LargeBinary),
+        "size_bytes": i + 4_000_000,
+        "mtime_ns": i + 1_700_000_000_000_000_000,
+        "state": case(
+            *((i % 100 == rest, literal(state, Image.state.type)) for rest, state in states.items()),
+            else_=literal(ImageState.REGISTERED, Image.state.type),
+        ),
+        "discovered_at": literal(NOW, Image.discovered_at.type),
+        "registered_at": literal(NOW, Image.registered_at.type),
+        "failure_reason": case((i % 100 == 1, literal(FailureReason.CORRUPT, Image.failure_reason.type))),
+        "content_hash": case((is_registered, func.md5(cast(i + first_id, String)))),
+        "format": literal("JPEG"),
+        "width": literal(4032),
+        "height": literal(3024),
+        "orientation": literal(1),
+        "truncated": literal(False),
+        "taken_at": literal(NOW, Image.taken_at.type),
+        "taken_at_source": literal(TakenAtSource.EXIF, Image.taken_at_source.type),
+        "camera": literal("Apple iPhone 12"),
+        "duplicate_of_id": case((is_registered & is_copy, i + first_id)),
+        "embedded_models": case((is_registered & ~is_copy, models), else_=0),
+    }
+    return insert(Image).from_select(list(values), select(*values.values()))
+
+
+def _insert_job(
+    connection: Connection, kind: JobKind, subject: str, version: int, done: int, *, total: int | None = None
+) -> int:
+    """A job that was interrupted, and the one that came to its end after it, unless something is left."""
+    ended = JobState.SUCCEEDED if total in {None, done} else JobState.INTERRUPTED
+    for state in (JobState.INTERRUPTED, ended):
+        job_id: int = connection.execute(
+            insert(MlJob)
+            .values(
+                kind=kind,
+                subject=subject,
+                run_id=_md5(subject),
+                host="host",
+                pid=1,
+                process_started_at=0.0,
+                state=state,
+                input_version=str(version),
+                total=total or done,
+                done=done,
+                resumed=0,
+                failed=0,
+                started_at=NOW,
+                heartbeat_at=NOW,
+                finished_at=NOW,
+            )
+            .returning(MlJob.id)
+        ).scalar_one()
+    return job_id
+
+
+def _insert_files(
+    connection: Connection,
+    kind: FileKind,
+    shard_id: int,
+    model_id: int | None,
+    job_id: int,
+    images: int,
+    folder: str,
+) -> None:
+    connection.execute(
+        insert(ShardFile),
+        [
+            {
+                "kind": kind,
+                "shard_id": shard_id,
+                "model_id": model_id,
+                "job_id": job_id,
+                "path": f"{folder}/{job_id:08d}-{number:04d}",
+                "row_count": CHECKPOINT_IMAGES,
+                "size_bytes": 1_000_000,
+                "committed_at": NOW,
+            }
+            for number in range(-(-images // CHECKPOINT_IMAGES))
+        ],
+    )
+    if kind == FileKind.EMBEDDING:
+        connection.execute(insert(Event), [_event(model_id) for _ in range(images // IMAGES_PER_EVENT)])
+
+
+def _event(model_id: int | None) -> dict[str, Any]:
+    return {
+        "model_id": model_id,
+        "title": "An afternoon",
+        "starts_at": NOW,
+        "ends_at": NOW,
+        "image_count": IMAGES_PER_EVENT,
+        "confidence": 0.9,
+        "updated_at": NOW,
+    }
