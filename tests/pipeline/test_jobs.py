@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from catalog.engine import write_transaction
+from catalog.engine import CatalogUnreachableError, write_transaction
 from catalog.leases import LeaseLostError, acquire_lease
 from catalog.models import JobKind, JobState, MlJob
 from pipeline.jobs import InterruptedAtCheckpointError, StopRequest, running_job, with_heartbeats
@@ -42,6 +42,34 @@ def test_a_job_whose_work_is_done_has_succeeded(library: Library) -> None:
         JobState.SUCCEEDED, "run", "v", 5, None,
     )  # fmt: skip
     assert job.finished_at is not None
+
+
+def test_an_error_is_not_hidden_by_a_catalog_that_cannot_record_it(library: Library) -> None:
+    def break_and_raise() -> None:
+        with running_job(library.context(), JobKind.INDEX, "model", input_version="v"):
+            with library.engine.begin() as connection:
+                connection.exec_driver_sql("ALTER TABLE ml_job RENAME TO another_table")
+            raise ValueError("what went wrong")
+
+    with pytest.raises(ValueError, match="what went wrong") as raised:
+        break_and_raise()
+    (note,) = raised.value.__notes__
+    assert note.startswith("The end of the job could not be recorded: catalog.url = 'sqlite:///")
+
+
+def test_what_the_catalog_refuses_is_explained(library: Library) -> None:
+    def write_what_is_not_to_be_written() -> None:
+        with (
+            running_job(library.context(), JobKind.INDEX, "model", input_version="v"),
+            library.engine.connect() as connection,
+        ):
+            connection.exec_driver_sql("PRAGMA query_only = ON")
+            connection.exec_driver_sql("DELETE FROM image")
+
+    with pytest.raises(
+        CatalogUnreachableError, match=r"catalog\.url = 'sqlite:///.*readonly database.*writable"
+    ):
+        write_what_is_not_to_be_written()
 
 
 @pytest.mark.parametrize(
