@@ -117,6 +117,12 @@ class DagsterUi:
             stopped += running
         return stopped
 
+    def thaw(self, frozen: Sequence[psutil.Process]) -> None:
+        """Let stopped processes go on."""
+        for process in frozen:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
     def cut_power(self, frozen: Sequence[psutil.Process]) -> None:
         """End processes that are stopped by SIGKILL: none of them sees another die."""
         for process in frozen:

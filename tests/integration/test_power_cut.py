@@ -62,8 +62,7 @@ def test_a_power_cut_in_the_middle_of_a_backfill(registered: Lineage, tmp_path: 
             frozen = ui.freeze()
             if half_done(registered):
                 return frozen
-            for process in frozen:
-                process.resume()
+            ui.thaw(frozen)
             return None
 
         frozen = ui.wait_for(frozen_in_the_middle, seconds=240, what="a checkpoint in the middle", every=0.02)
