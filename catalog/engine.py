@@ -18,6 +18,9 @@ WRITE_ATTEMPTS = 8
 REFUSALS = (OperationalError, InternalError)
 """What a database raises that is away, full, locked or read-only; the rest are errors of the code."""
 
+# structlog, where something else has installed it, would print retries among the output of a command.
+stamina.instrumentation.set_on_retry_hooks([stamina.instrumentation.LoggingOnRetryHook])
+
 Result = TypeVar("Result")
 
 
