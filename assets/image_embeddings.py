@@ -146,6 +146,7 @@ def _metadata(report: EmbeddingReport, model: LibraryModel) -> dict[str, Metadat
         "images": MetadataValue.int(report.total),
         "embedded_now": MetadataValue.int(report.embedded),
         "resumed": MetadataValue.int(report.resumed),
+        "lost_files": MetadataValue.int(report.lost_files),
         "checkpoints": MetadataValue.int(report.checkpoints),
         "megabytes": MetadataValue.float(round(report.bytes_written / 1e6, 2)),
         "seconds": MetadataValue.float(round(report.seconds, 1)),

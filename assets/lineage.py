@@ -17,6 +17,7 @@ from assets.partitions import model_partitions, model_shard_partitions
 from assets.presentation import presented
 from assets.progress import LoggedProgress
 from assets.registered_images import registered_images_asset
+from assets.retire_model import retire_model_job
 from assets.schedules import clock_schedules
 from assets.serving_model import serving_model_asset
 from assets.source_files import source_files_asset
@@ -54,7 +55,15 @@ def build_definitions(settings: Settings) -> Definitions:
     return Definitions(
         assets=map_asset_specs(lambda spec: presented(spec, settings), assets),
         asset_checks=checks,
-        jobs=[*jobs.values(), migrate_catalog_job(), contract_job, freshness_job, indexes_job, sweep_job],
+        jobs=[
+            *jobs.values(),
+            migrate_catalog_job(),
+            retire_model_job(),
+            contract_job,
+            freshness_job,
+            indexes_job,
+            sweep_job,
+        ],
         schedules=clock_schedules(jobs, contract_job, freshness_job, indexes_job, sweep_job),
         sensors=[stale_partitions_sensor(jobs, settings), alerts_sensor(settings)],
         resources={

@@ -14,14 +14,17 @@ from dagster import (
     asset,
 )
 from pydantic import Field
+from sqlalchemy import Engine
 
 from assets.running import contract_check, guard
 from pipeline.model_registry import ModelNotLoadedError
-from pipeline.serving import NotReadyToServeError, assess_readiness, choose_candidate, serve
+from pipeline.serving import NotReadyToServeError, assess_readiness, choose_candidate, refusal, serve
 from resources.dagster_resources import CatalogResource, StorageResource
 from resources.settings import Settings
+from schema_checks.stored_model import contract_violations
 
-TABLES = frozenset({"ml_model"})
+TABLES = frozenset({"ml_model", "shard", "image", "shard_file"})
+LISTED_VIOLATIONS = 5
 
 
 class ServingModelConfig(Config):
@@ -43,8 +46,9 @@ def serving_model_asset() -> AssetsDefinition:
         group_name="photolineage",
         kinds={"sql"},
         description="The model that search uses. Materialize it with `model: <key>` to promote another; it "
-        "refuses one that does not cover every image or whose recall is too low, and says why. Promoting "
-        "the former model again is the way back.\n\n**Needs** the model in `vector_index`, complete.\n\n"
+        "refuses one that does not cover every image, whose files are not as the contract says, or whose recall is "
+        "too low, and says why. Promoting the former model again is the way back.\n\n**Needs** the model in "
+        "`vector_index`, complete; read its `model_comparison` before.\n\n"
         '**Next:** search: `photolineage search "a red boat"`.',
     )
     def serving_model(
@@ -57,6 +61,7 @@ def serving_model_asset() -> AssetsDefinition:
         yield from guard(catalog, "serving_model", TABLES)
         try:
             model_key = choose_candidate(catalog.engine, list(settings.models), config.model)
+            _require_contract(catalog.engine, storage, model_key)
             readiness = assess_readiness(
                 catalog.engine, storage.embeddings, storage.indexes, model_key, settings.recall_bar
             )
@@ -75,3 +80,11 @@ def serving_model_asset() -> AssetsDefinition:
         )
 
     return serving_model
+
+
+def _require_contract(engine: Engine, storage: StorageResource, model_key: str) -> None:
+    with engine.connect() as connection:
+        found = contract_violations(connection, storage.embeddings, storage.indexes, model_key)
+    if found:
+        more = [f"and {len(found) - LISTED_VIOLATIONS} more"] if len(found) > LISTED_VIOLATIONS else []
+        raise refusal(model_key, [*found[:LISTED_VIOLATIONS], *more])

@@ -124,6 +124,18 @@ def newest_file_id(connection: Connection, kind: FileKind, model_id: int) -> int
     ).scalar_one()
 
 
+def newest_file_ids(connection: Connection, kind: FileKind, model_key: str) -> Mapping[str, int]:
+    """The id of a model's newest commit record of each shard that has one."""
+    rows = connection.execute(
+        select(Shard.key, func.max(ShardFile.id))
+        .join(ShardFile, ShardFile.shard_id == Shard.id)
+        .join(MlModel, MlModel.id == ShardFile.model_id)
+        .where(ShardFile.kind == kind, ShardFile.superseded_at.is_(None), MlModel.key == model_key)
+        .group_by(Shard.key)
+    )
+    return {key: file_id for key, file_id in rows}  # noqa: C416
+
+
 def materialized_versions(connection: Connection, kind: JobKind) -> Mapping[str, str]:
     """The version of the inputs that the newest succeeded job of each subject saw."""
     newest = (

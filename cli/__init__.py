@@ -6,6 +6,7 @@ from cli import (  # noqa: F401 (each registers its commands)
     demo,
     events,
     report,
+    retire,
     run,
     search,
     status,

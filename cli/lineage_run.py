@@ -23,8 +23,10 @@ from catalog.migrate import catalog_revision
 from catalog.models import JobKind
 from catalog.queries import serving_model_key, shard_keys, shard_sizes
 from pipeline.freshness import StaleSubject, find_stale_embeddings, find_stale_models, find_stale_shards
+from pipeline.lost_files import find_lost_embeddings
 from pipeline.retrying import find_shards_with_failures
 from pipeline.tree_walk import SourceUnavailableError
+from resources.embedding_store import EmbeddingStore
 from resources.settings import PROJECT_ROOT, Settings
 
 DEPLOYMENT = PROJECT_ROOT / "deploy" / "local" / "dagster.yaml"
@@ -169,7 +171,12 @@ class _LineageRun:
         return there
 
     def _bring_up_to_date(self, model: str, mine: set[str], sizes: dict[str, int], of: str) -> None:
-        pairs = self._find(lambda connection: find_stale_embeddings(connection, [model]))
+        store = EmbeddingStore(self.settings.home)
+        pairs = self._find(
+            lambda connection: find_stale_embeddings(
+                connection, [model], find_lost_embeddings(connection, store, [model])
+            )
+        )
         stale = [pair.subject for pair in pairs if pair.subject.split("|")[1] in mine]
         images = sum(sizes[pair.split("|")[1]] for pair in stale)
         self._step(f"Embedding by {model}{of}", "image_embeddings", stale, images)

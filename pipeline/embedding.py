@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, delete, insert
 
 from catalog.coverage import mark_embedded, settle_embedded
 from catalog.leases import Lease
@@ -42,13 +42,17 @@ class NotRegisteredError(LookupError):
 
 @dataclass(slots=True)
 class EmbeddingReport:
-    """What one run did to a shard, in images; `total` is what the shard must have in the end."""
+    """What one run did to a shard, in images; `total` is what the shard must have in the end.
+
+    `lost_files` were committed by earlier runs and are not there, or not whole, any more.
+    """
 
     total: int = 0
     resumed: int = 0
     embedded: int = 0
     checkpoints: int = 0
     bytes_written: int = 0
+    lost_files: int = 0
     seconds: float = 0.0
 
 
@@ -77,9 +81,9 @@ def embed_shard(
 ) -> EmbeddingReport:
     """Embed the images of a shard that have no committed embedding of their present content.
 
-    Raises NotRegisteredError, LeaseHeldError, InterruptedAtCheckpointError, StorageError, SourceUnavailableError,
-    and, after everything else is committed, UnusableOriginalsError for originals that had to be read and are gone or
-    have changed.
+    Those of a committed file that is lost are embedded again, and its record goes. Raises NotRegisteredError,
+    LeaseHeldError, InterruptedAtCheckpointError, StorageError, SourceUnavailableError, and, after everything else is
+    committed, UnusableOriginalsError for originals that had to be read and are gone or have changed.
     """
     started = time.monotonic()
     with context.engine.connect() as connection:
@@ -100,7 +104,8 @@ def embed_shard(
             preview_files = committed_files(connection, FileKind.PREVIEW, shard_id=shard.id)
         directory = stores.embeddings.directory(embedder.key, shard_key)
         sweep_uncommitted(directory, {Path(file.path).name for file in committed})
-        remaining = remaining_images(stores.embeddings, images, committed)
+        whole = [file for file in committed if stores.embeddings.is_whole(file.path, file.size_bytes)]
+        remaining = remaining_images(stores.embeddings, images, whole)
         report = EmbeddingReport(total=len(images), resumed=len(images) - len(remaining))
         on_progress = with_heartbeats(lease, context.lease_timeout, on_progress)
         lease.begin(total=report.total, resumed=report.resumed)
@@ -115,6 +120,11 @@ def embed_shard(
             ]
             with closing(model_inputs(embedder, shard, reader, remaining)) as inputs:
                 work.embed(inputs, sizes, stop, on_progress)
+        lost = [file.id for file in committed if file not in whole]
+        if lost:
+            # Not before their images are embedded again: by these rows the partition is known to be stale.
+            lease.commit(lambda connection: _forget_files(connection, lost), done=0)
+            report.lost_files = len(lost)
     report.seconds = time.monotonic() - started
     return report
 
@@ -131,6 +141,10 @@ def remaining_images(
         )
     }
     return [image for image in images if (image.id, image.content_hash) not in embedded]
+
+
+def _forget_files(connection: Connection, file_ids: Sequence[int]) -> None:
+    connection.execute(delete(ShardFile).where(ShardFile.id.in_(file_ids)))
 
 
 def even_batches(images: int, most: int, threads: int) -> list[int]:

@@ -4,12 +4,21 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 from sqlalchemy import Connection, func, select
 
-from catalog.models import JobKind, JobState, MlJob, Shard, Source
-from catalog.queries import materialized_version, materialized_versions, shard_keys, shard_revisions
+from catalog.models import FileKind, JobKind, JobState, MlJob, Shard, Source
+from catalog.queries import (
+    materialized_version,
+    materialized_versions,
+    newest_file_ids,
+    shard_keys,
+    shard_revisions,
+)
 from pipeline.embedding import partition_subject
+
+NOTHING_LOST: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +48,24 @@ class StaleWork:
         return sum(map(len, (self.sources, self.shards, self.embeddings, self.indexes, self.events)))
 
 
+RETIRED = "retired"
+"""What the version that a job saw begins with, once its results were deleted: nothing is up to date by it."""
+
+
 def index_version(connection: Connection, model_key: str, shard_keys: Iterable[str]) -> str:
     """The version of a model's embeddings: changes whenever one of its shards is embedded anew."""
-    return _index_version(model_key, shard_keys, materialized_versions(connection, JobKind.EMBED))
+    embedded = materialized_versions(connection, JobKind.EMBED)
+    return _index_version(connection, model_key, shard_keys, embedded)
 
 
-def _index_version(model_key: str, shard_keys: Iterable[str], embedded: Mapping[str, str]) -> str:
+def _index_version(
+    connection: Connection, model_key: str, shard_keys: Iterable[str], embedded: Mapping[str, str]
+) -> str:
     digest = hashlib.sha256()
+    newest = newest_file_ids(connection, FileKind.EMBEDDING, model_key)
     for shard_key in sorted(shard_keys):
         version = embedded.get(partition_subject(model_key, shard_key), "-")
-        digest.update(f"{shard_key} {version}\n".encode())
+        digest.update(f"{shard_key} {version} {newest.get(shard_key)}\n".encode())
     return digest.hexdigest()[:32]
 
 
@@ -67,18 +84,31 @@ def find_stale_shards(connection: Connection) -> list[StaleSubject]:
     ]
 
 
-def find_stale_embeddings(connection: Connection, model_keys: Sequence[str]) -> list[StaleSubject]:
-    """The model and shard pairs whose registered revision is not embedded; unregistered shards wait."""
+def find_stale_embeddings(
+    connection: Connection, model_keys: Sequence[str], lost: Mapping[str, int] = NOTHING_LOST
+) -> list[StaleSubject]:
+    """The model and shard pairs whose registered revision is not embedded, or whose files are lost.
+
+    Unregistered shards wait. `lost` is what `find_lost_embeddings` finds.
+    """
     revisions = shard_revisions(connection)
     registered = materialized_versions(connection, JobKind.REGISTER)
     embedded = materialized_versions(connection, JobKind.EMBED)
-    return [
-        StaleSubject(subject, registered[shard])
-        for model in model_keys
-        for shard, revision in revisions.items()
-        if registered.get(shard) == str(revision)
-        and embedded.get(subject := partition_subject(model, shard)) != registered[shard]
-    ]
+    stale = []
+    for model in model_keys:
+        for shard, revision in revisions.items():
+            subject = partition_subject(model, shard)
+            before = embedded.get(subject, "")
+            if registered.get(shard) == str(revision) and (before != registered[shard] or subject in lost):
+                stale.append(StaleSubject(subject, _anew(registered[shard], before, lost.get(subject))))
+    return stale
+
+
+def _anew(version: str, before: str, lost_file: int | None) -> str:
+    """The version to embed, told from the same one that was embedded and then retired or lost."""
+    if before.startswith(RETIRED):
+        return f"{version}-{before}"
+    return version if lost_file is None else f"{version}-lost-{lost_file}"
 
 
 def find_stale_models(connection: Connection, model_keys: Sequence[str], kind: JobKind) -> list[StaleSubject]:
@@ -89,7 +119,7 @@ def find_stale_models(connection: Connection, model_keys: Sequence[str], kind: J
     stale = []
     for model in model_keys:
         if kind == JobKind.INDEX:
-            version = _index_version(model, shards, embedded)
+            version = _index_version(connection, model, shards, embedded)
         else:
             version = events_version(connection, model)
         if built.get(model) != version and version != "-":
@@ -98,7 +128,11 @@ def find_stale_models(connection: Connection, model_keys: Sequence[str], kind: J
 
 
 def find_stale_work(
-    connection: Connection, source_keys: Sequence[str], model_keys: Sequence[str], rescan_after: timedelta
+    connection: Connection,
+    source_keys: Sequence[str],
+    model_keys: Sequence[str],
+    rescan_after: timedelta,
+    lost: Mapping[str, int] = NOTHING_LOST,
 ) -> StaleWork:
     """What has to be done next, where `source_keys` are the sources that are there now.
 
@@ -106,7 +140,7 @@ def find_stale_work(
     nothing, and is not read.
     """
     there = set(shard_keys(connection, source_keys))
-    embeddings = find_stale_embeddings(connection, model_keys)
+    embeddings = find_stale_embeddings(connection, model_keys, lost)
     work = StaleWork(
         sources=_find_stale_sources(connection, source_keys, rescan_after),
         shards=[stale for stale in find_stale_shards(connection) if stale.subject in there],

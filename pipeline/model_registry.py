@@ -80,11 +80,13 @@ def record_model(
 
 
 def promote(connection: Connection, key: str) -> None:
-    """Let one model serve, and no other, within the caller's transaction."""
+    """Let one model serve, and no other, within the caller's transaction. Raises ModelNotLoadedError."""
     serving = connection.execute(select(MlModel.key).where(MlModel.serving)).scalar_one_or_none()
     if serving == key:
         return
     connection.execute(update(MlModel).where(MlModel.serving).values(serving=False, serving_since=None))
-    connection.execute(
+    promoted = connection.execute(
         update(MlModel).where(MlModel.key == key).values(serving=True, serving_since=datetime.now(UTC))
     )
+    if promoted.rowcount != 1:
+        raise ModelNotLoadedError(f"model {key!r} is not in the catalog (any more): it cannot serve.")

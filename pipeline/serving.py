@@ -1,5 +1,6 @@
 """Which model serves: promoted only when it covers every image and its index answers as it should."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, select
@@ -66,12 +67,16 @@ def serve(engine: Engine, readiness: Readiness) -> str | None:
     Raises NotReadyToServeError, and changes nothing, where anything speaks against it.
     """
     if readiness.refusals:
-        reasons = "; ".join(readiness.refusals)
-        raise NotReadyToServeError(f"{readiness.model_key} cannot serve: {reasons}. The serving model stays.")
+        raise refusal(readiness.model_key, readiness.refusals)
     with engine.connect() as connection:
         before = serving_model_key(connection)
     run_in_transaction(engine, lambda connection: promote(connection, readiness.model_key))
     return before
+
+
+def refusal(model_key: str, reasons: Sequence[str]) -> NotReadyToServeError:
+    """Why a model may not serve, every reason with its figures."""
+    return NotReadyToServeError(f"{model_key} cannot serve: {'; '.join(reasons)}. The serving model stays.")
 
 
 def choose_candidate(engine: Engine, model_keys: list[str], wanted: str | None) -> str:

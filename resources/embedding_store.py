@@ -54,7 +54,31 @@ class EmbeddingStore:
 
     def directory(self, model_key: str, shard_key: str) -> Path:
         """The folder of the files of one model and shard."""
-        return self._home / "embeddings" / model_key / shard_key
+        return self.model_directory(model_key) / shard_key
+
+    def model_directory(self, model_key: str) -> Path:
+        """The folder of all files of one model."""
+        return self._home / "embeddings" / model_key
+
+    def is_whole(self, path: str, size_bytes: int) -> bool:
+        """Whether a committed file is there, and as long as when it was written.
+
+        Raises StorageError where it cannot be looked at, or where the folder of all embeddings is gone.
+        """
+        try:
+            return (self._home / path).stat().st_size == size_bytes
+        except FileNotFoundError as error:
+            if (self._home / "embeddings").is_dir():
+                return False
+            raise StorageError(
+                f"{self._home / 'embeddings'}: no such folder, and the catalog has files in it. Mount its disk; or, "
+                "where the embeddings are really lost, create the folder, and they are computed again."
+            ) from error
+        except OSError as error:
+            raise StorageError(
+                f"{self._home / path}: a committed embedding file cannot be looked at: {error.strerror or error}. "
+                "Make the disk of the home directory readable."
+            ) from error
 
     def write(
         self,

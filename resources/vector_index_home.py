@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from resources.vector_index import VectorIndex
+from resources.vector_index import VectorIndex, table_name
 
 
 class VectorIndexes:
@@ -14,3 +14,10 @@ class VectorIndexes:
     def open(self, model_key: str, dim: int) -> VectorIndex:
         """The index of a model with embeddings of length `dim`; it may not be built yet."""
         return VectorIndex(self._directory, model_key, dim)
+
+    def paths(self, model_key: str) -> list[Path]:
+        """What lies on the disk of a model's index: its table and its lock."""
+        name = table_name(model_key)
+        return [
+            path for suffix in ("lance", "lock") if (path := self._directory / f"{name}.{suffix}").exists()
+        ]

@@ -18,11 +18,25 @@ from typing import Any, TypeVar
 import psutil
 
 from resources.settings import CONFIG_VARIABLE
+from tests.lineage import partition_tags
 
 Answer = TypeVar("Answer")
 
 PHOTOLINEAGE = Path(sys.executable).with_name("photolineage")
 REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "photolineage"}
+
+LAUNCH_RUN = """
+mutation($selector: JobOrPipelineSelector!, $tags: [ExecutionTag!], $config: RunConfigData) {
+  launchPipelineExecution(executionParams: {
+    selector: $selector, mode: "default", runConfigData: $config, executionMetadata: {tags: $tags}
+  }) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message }
+    ... on RunConfigValidationInvalid { errors { message } }
+  }
+}"""
+RUN_STATUS = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
 
 
 LAUNCH = """
@@ -129,6 +143,26 @@ class DagsterUi:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         psutil.wait_procs(frozen, timeout=30)
+
+    def run_job(
+        self, job: str, partition_key: str | None, run_config: Mapping[str, Any], *, seconds: float
+    ) -> str:
+        """Launch a job, for one of its partitions if it has any, and wait for its end: the status of the run."""
+        tags = partition_tags(partition_key) if partition_key is not None else {}
+        launched = self.query(
+            LAUNCH_RUN,
+            selector=REPOSITORY | {"pipelineName": job},
+            tags=[{"key": key, "value": value} for key, value in tags.items()],
+            config=run_config,
+        )["launchPipelineExecution"]
+        if launched["__typename"] != "LaunchRunSuccess":
+            raise AssertionError(launched)
+
+        def ended() -> str | None:
+            status = self.query(RUN_STATUS, id=launched["run"]["runId"])["runOrError"]["status"]
+            return str(status) if status in ("SUCCESS", "FAILURE", "CANCELED") else None
+
+        return self.wait_for(ended, seconds=seconds, what=f"{job} {partition_key or ''}")
 
     def wait_for(
         self, ask: Callable[[], Answer | None], *, seconds: float, what: str, every: float = 0.5

@@ -10,11 +10,14 @@ from typing import Any
 
 from dagster import (
     AssetCheckEvaluation,
+    AssetCheckKey,
     AssetKey,
+    AssetSelection,
     DagsterInstance,
     Definitions,
     ExecuteInProcessResult,
     TableMetadataValue,
+    define_asset_job,
 )
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
@@ -41,6 +44,15 @@ def write_configuration(folder: Path, models: Mapping[str, Path], *, extra: str 
         f"[sources.photos]\nroot = 'photos'\nremovable = true\n{sections}"
     )
     return path
+
+
+def partition_tags(partition_key: str) -> dict[str, str]:
+    """The tags of a run of one partition: a check alone has no assets whose partitions a job could share."""
+    model, _, shard = partition_key.partition("|")
+    tags = {"dagster/partition": partition_key}
+    if shard:
+        tags |= {"dagster/partition/model": model, "dagster/partition/shard": shard}
+    return tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +122,23 @@ class Lineage:
         result = self.materialize(asset, partition_key)
         if not result.success:
             raise AssertionError(f"{asset} {partition_key}: {failure_of(result)}")
+
+    def run_check(self, asset: str, name: str, partition_key: str) -> AssetCheckEvaluation:
+        """Execute one check of one partition by itself, as the UI does."""
+        selection = AssetSelection.checks(AssetCheckKey(AssetKey(asset), name))
+        jobs = [define_asset_job("one_check", selection=selection)]
+        result = (
+            Definitions.merge(self.definitions, Definitions(jobs=jobs))
+            .resolve_job_def("one_check")
+            .execute_in_process(
+                instance=self.instance,
+                tags=partition_tags(partition_key),
+                run_config=QUIET,
+                raise_on_error=False,
+            )
+        )
+        (evaluation,) = result.get_asset_check_evaluations()
+        return evaluation
 
     def materialized_partitions(self, asset: str) -> set[str]:
         return set(self.instance.get_materialized_partitions(AssetKey(asset)))

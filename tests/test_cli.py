@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from catalog.migrate import head_revision
 from resources.settings import CONFIG_VARIABLE
@@ -289,6 +291,41 @@ def test_an_unknown_model_is_answered_with_the_closest(lineage: Lineage) -> None
     error = json.loads(done.stdout)["error"]
     assert "tiny-a" in error
     assert "tiny-b" in error
+
+
+def test_compare_two_models(lineage: Lineage, tmp_path: Path) -> None:
+    refused = failure(lineage, "compare", "tiny-a")
+    assert "tiny-a is the serving model: it would be compared with itself" in refused
+    for shard in lineage.shards:
+        assert lineage.materialize_embeddings("tiny-b", shard).success
+    lineage.must_materialize("vector_index", "tiny-b")
+
+    done = photolineage(lineage, "compare", "tiny-b", "--sheet", str(tmp_path / "sheet.png"))
+
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"dimension\W+16\W+24", done.stdout)
+    assert "To promote: materialize serving_model with `model: tiny-b`." in done.stdout
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (1032, 1192)
+
+
+def test_retire_lists_and_deletes_only_when_asked_to(lineage: Lineage) -> None:
+    assert "tiny-a serves: search uses its files" in failure(lineage, "retire", "tiny-a")
+    assert lineage.materialize_embeddings("tiny-b", "photos-00000").success
+    listed = as_json(lineage, "retire", "tiny-b")
+    assert (listed["deleted"], listed["retirement"]["committed_files"]) == (False, 3)
+    assert listed["size_bytes"] == sum(
+        len(content) for path, content in lineage.files().items() if "/tiny-b/" in path
+    )
+    assert "tiny-b is configured" in failure(lineage, "retire", "tiny-b", "--delete-files")
+
+    configuration = lineage.config_file.read_text()
+    lineage.config_file.write_text(re.sub(r"\[models\.tiny-b\]\n.*\n", "", configuration))
+    done = photolineage(lineage, "retire", "tiny-b", "--delete-files")
+
+    assert done.returncode == 0, done.stderr
+    assert "were removed." in done.stdout
+    assert [path for path in lineage.files() if "tiny-b" in path] == []
 
 
 def test_events(lineage: Lineage) -> None:

@@ -1,8 +1,11 @@
 """The comparison in words and figures, for the person who decides."""
 
+from pathlib import Path
+
 from pipeline.comparing.comparison import Comparison
 from pipeline.comparing.figures import NEIGHBOURS, ModelFigures
 from pipeline.comparing.variations import Variation
+from resources.settings import LOCAL_DIRECTORY
 
 
 def figure_rows(comparison: Comparison) -> list[tuple[str, str, str]]:
@@ -53,7 +56,7 @@ def sentences(comparison: Comparison) -> list[str]:
 
 def _column(figures: ModelFigures, embeddable: int) -> dict[str, str]:
     return {
-        "architecture": figures.architecture,
+        "architecture": _short(figures.architecture),
         "images in the index": f"{figures.images:,} of {embeddable:,}",
         **{
             f"near-duplicates found first: {variation}": _share(
@@ -71,6 +74,12 @@ def _column(figures: ModelFigures, embeddable: int) -> dict[str, str]:
         "embeddings": f"{figures.embedding_bytes / 1e6:,.1f} MB",
         "index": f"{figures.index_bytes / 1e6:,.1f} MB",
     }
+
+
+def _short(architecture: str) -> str:
+    """A local folder by its name alone."""
+    folder = architecture.removeprefix(LOCAL_DIRECTORY)
+    return architecture if folder == architecture else f"{LOCAL_DIRECTORY}{Path(folder).name}"
 
 
 def _share(count: int, of: int) -> str:

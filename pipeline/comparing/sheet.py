@@ -11,7 +11,7 @@ from resources.vector_index import Hit
 
 SHOWN_QUERIES = 12
 SHOWN_HITS = 5
-CELL = (116, 88)
+CELL = (96, 72)
 LINE = 20
 GAP = 4
 MIDDLE = 28

@@ -12,7 +12,7 @@ from resources.vector_index.filters import Box, Circle, SearchFilters
 from resources.vector_index.maintenance import AnnAction, AnnIndexReport, CompactionReport
 from resources.vector_index.ranking import Hit
 from resources.vector_index.recall import RecallReport
-from resources.vector_index.schema import index_schema, live_schema
+from resources.vector_index.schema import index_schema, live_schema, table_name
 from resources.vector_index.table import IndexChange, IndexDescription, VectorIndex, VectorReader
 
 __all__ = [
@@ -36,4 +36,5 @@ __all__ = [
     "VectorReader",
     "index_schema",
     "live_schema",
+    "table_name",
 ]

@@ -127,7 +127,7 @@ def test_a_failing_partition_does_not_stop_the_others(lineage: Lineage) -> None:
     assert not failed.success
     assert recorded(failed) == {first: 10, third: 8}
     assert failure_of(failed).startswith(
-        f"1 of 3 partitions failed. The others are materialized.\n- {second}: StorageError: "
+        f"1 of 3 partitions failed. The others are materialized.\n- {second}: "
     )
     assert "a committed preview file cannot be read" in failure_of(failed)
     assert second not in lineage.materialized_partitions("image_embeddings")
@@ -149,8 +149,8 @@ def test_a_run_says_why_each_of_its_partitions_failed(lineage: Lineage) -> None:
     said = failure_of(failed).splitlines()
     assert said[0].strip() == "3 of 3 partitions failed."
     assert [line.split(":")[0] for line in said[1:]] == [f"- {key}" for key in keys]
-    assert "NotRegisteredError: shard 'photos-00000': its images are not registered" in said[1]
-    assert "StorageError" in said[2]
+    assert "shard 'photos-00000': its images are not registered" in said[1]
+    assert "a committed preview file cannot be read" in said[2]
     assert recorded(failed) == {}
 
 
@@ -170,10 +170,8 @@ def test_a_model_that_cannot_be_loaded_fails_its_own_partitions(
     assert list(recorded(run)) == model_keys(lineage, "tiny-b")
     summary, reason = failure_of(run).splitlines()
     assert summary == "3 of 6 partitions failed. The others are materialized."
-    assert reason.startswith(
-        f"- {', '.join(model_keys(lineage, 'tiny-a'))}: ModelUnavailableError: "
-        f"models.tiny-a: local-dir:{bare} cannot be loaded: "
-    )
+    assert reason.startswith(f"- {', '.join(model_keys(lineage, 'tiny-a'))}: ")
+    assert f"models.tiny-a: local-dir:{bare} cannot be loaded: " in reason
 
 
 def test_other_weights_fail_the_partitions_of_their_model_alone(lineage: Lineage) -> None:

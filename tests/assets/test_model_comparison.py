@@ -32,7 +32,7 @@ def test_a_candidate_beside_the_serving_model(lineage: Lineage) -> None:
     sheet = Image.open(io.BytesIO(base64.b64decode(picture[1])))
     rows = len(ComparisonSettings().queries)
     assert rows == 12
-    assert sheet.size == (2 * 5 * 120 + 32, 40 + rows * 112)
+    assert sheet.size == (2 * 5 * 100 + 32, 40 + rows * 96)
     assert (lineage.rows(), lineage.files()) == before
 
 

@@ -7,9 +7,9 @@ from dagster import SensorEvaluationContext
 
 from assets.partitions import model_shard_key
 from catalog.migrate import head_revision
-from resources.dagster_resources import catalog_resource
+from resources.dagster_resources import catalog_resource, storage_resource
 from tests.library import draw_photo, touch
-from tests.lineage import Lineage
+from tests.lineage import Lineage, checks_of, metadata_of
 
 
 def evaluate(lineage: Lineage) -> tuple[list[tuple[str, str]], list[str], str | None]:
@@ -22,7 +22,11 @@ def evaluate(lineage: Lineage) -> tuple[list[tuple[str, str]], list[str], str | 
         last_run_key=None,
         cursor=None,
         repository_name=None,
-        resources={"catalog": catalog_resource(settings), "settings": settings},
+        resources={
+            "catalog": catalog_resource(settings),
+            "storage": storage_resource(settings),
+            "settings": settings,
+        },
         definitions=lineage.definitions,
     )
     with context:
@@ -165,3 +169,47 @@ def test_a_shard_whose_disk_was_unplugged_is_asked_for_again_when_it_is_back(lin
 
     assert again == keys() != first
     assert again[0].startswith("registered_images:photos-00002:2:after-")
+
+
+def test_a_lost_checkpoint_is_made_again_and_nothing_else(lineage: Lineage) -> None:
+    for shard in lineage.shards:
+        assert lineage.materialize_embeddings("tiny-b", shard).success
+    lineage.must_materialize("vector_index", "tiny-b")
+    lineage.must_materialize("image_events", "tiny-b")
+    assert asked(lineage) == []
+    min((lineage.home / "embeddings/tiny-b/photos-00001").iterdir()).unlink()
+
+    failed = lineage.run_check("image_embeddings", "embedding_files", "tiny-b|photos-00001")
+    assert not failed.passed
+    assert "Materialize the partition tiny-b|photos-00001 of image_embeddings again." in str(
+        failed.metadata["problems"].value
+    )
+    assert asked(lineage) == [("image_embeddings", "tiny-b|photos-00001")]
+
+    again = lineage.materialize_embeddings("tiny-b", "photos-00001")
+
+    assert (metadata_of(again)["embedded_now"], metadata_of(again)["lost_files"]) == (4, 1)
+    assert checks_of(again)["embedding_files"].passed
+    for asset in ("vector_index", "image_events"):
+        assert asked(lineage) == [(asset, "tiny-b")]
+        lineage.must_materialize(asset, "tiny-b")
+    assert evaluate(lineage)[2] == "Everything is up to date."
+
+
+def test_new_photos_in_the_middle_of_an_upgrade_are_embedded_by_both_models(lineage: Lineage) -> None:
+    lineage.must_materialize("image_embeddings", model_shard_key("tiny-b", "photos-00000"))
+    draw_photo(lineage.library.root / "2025/00.jpg", 500)
+    lineage.must_materialize("source_files", "photos")
+    lineage.must_materialize("registered_images", "photos-00002")
+
+    requests = asked(lineage)
+
+    assert requests == [
+        ("image_embeddings", "tiny-a|photos-00002"),
+        ("image_embeddings", "tiny-b|photos-00001"),
+        ("image_embeddings", "tiny-b|photos-00002"),
+    ]
+    for asset, partition in requests:
+        lineage.must_materialize(asset, partition)
+    assert [lineage.library.live(model).missing for model in ("tiny-a", "tiny-b")] == [0, 0]
+    assert [len(lineage.library.live(model).rows) for model in ("tiny-a", "tiny-b")] == [27, 27]

@@ -1,7 +1,10 @@
 """`vector_index`, `image_events` and `serving_model`: what each reports, and when each refuses."""
 
+import re
 import shutil
+from collections.abc import Callable
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.library import draw_photo
@@ -142,6 +145,54 @@ def test_a_model_whose_index_is_older_than_its_embeddings_cannot_serve(lineage: 
     assert not refused.success
     assert "its index has 26 rows for 27 embeddings" in failure_of(refused)
     assert "materialize vector_index for tiny-a" in failure_of(refused)
+
+
+def relabel(lineage: Lineage) -> None:
+    """An embedding file that says it is of other weights."""
+    path = min((lineage.home / "embeddings/tiny-a/photos-00000").iterdir())
+    table = pq.read_table(path)
+    metadata = table.schema.metadata | {b"photolineage.weights_digest": b"of-other-weights"}
+    pq.write_table(table.replace_schema_metadata(metadata), path, compression="none")
+
+
+def lose_file(lineage: Lineage) -> None:
+    min((lineage.home / "embeddings/tiny-a/photos-00000").iterdir()).unlink()
+
+
+def add_column(lineage: Lineage) -> None:
+    import lancedb
+
+    lancedb.connect(lineage.home / "index").open_table("tiny-a").add_columns({"rating": "1"})
+
+
+def rename_column(lineage: Lineage) -> None:
+    lineage.execute("ALTER TABLE shard_file RENAME COLUMN row_count TO images")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (
+            relabel,
+            r"tiny-a cannot serve: .*0000\.parquet: photolineage\.weights_digest is of-other-weights, and",
+        ),
+        (lose_file, r"tiny-a cannot serve: .*0000\.parquet: a committed embedding file cannot be read: "),
+        (
+            add_column,
+            r"tiny-a cannot serve: the index of tiny-a: rating is .*, and must be absent\. The serving",
+        ),
+        (rename_column, r".* between the ORM and the database in shard_file\. Nothing was written\."),
+    ],
+)
+def test_a_model_that_is_not_as_the_contract_says_cannot_serve(
+    lineage: Lineage, spoil: Callable[[Lineage], None], reason: str
+) -> None:
+    spoil(lineage)
+    models = [row for row in lineage.rows() if 'INTO "ml_model"' in row]
+    refused = lineage.materialize("serving_model", config={"model": "tiny-a"})
+    assert not refused.success
+    assert re.match(reason, failure_of(refused))
+    assert [row for row in lineage.rows() if 'INTO "ml_model"' in row] == models
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """Exactly what is missing is embedded, a checkpoint at a time, and every file says whose it is."""
 
 import os
+import shutil
 import threading
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -273,12 +275,72 @@ def test_a_source_that_goes_away_while_originals_are_read_is_named_and_nothing_i
     assert (report.resumed, report.embedded) == (4, 6)
 
 
-def test_a_committed_file_that_is_gone_is_an_error_that_names_it(registered: Library) -> None:
-    registered.embed(FIRST)
-    (path, _), *_others = records(registered)
-    (registered.settings.home / path).unlink()
-    with pytest.raises(StorageError, match=rf"{Path(path).name}: a committed embedding file cannot be read"):
+def lose(library: Library, path: str) -> None:
+    (library.settings.home / path).unlink()
+
+
+def cut_short(library: Library, path: str) -> None:
+    os.truncate(library.settings.home / path, 100)
+
+
+@pytest.mark.parametrize("damage", [lose, cut_short])
+def test_the_images_of_a_lost_file_are_embedded_again_and_no_others(
+    registered_anywhere: Library, encoded: list[int], damage: Callable[[Library, str], None]
+) -> None:
+    registered_anywhere.embed_all()
+    before = records(registered_anywhere)
+    damage(registered_anywhere, before[1][0])
+    encoded.clear()
+
+    report = registered_anywhere.embed(FIRST)
+
+    assert (report.total, report.resumed, report.embedded, report.lost_files) == (10, 6, 4, 1)
+    assert encoded == [4]
+    after = records(registered_anywhere)
+    assert [record for record in after if record in before] == [before[0], *before[2:]]
+    assert len(registered_anywhere.live().vectors()) == 26
+    assert registered_anywhere.embed(FIRST).lost_files == 0
+
+
+def test_a_lost_file_stays_on_record_until_its_images_are_embedded_again(
+    registered: Library, encoded: list[int]
+) -> None:
+    class KilledError(BaseException):
+        pass
+
+    def die(progress: Progress) -> None:
+        if progress.done > progress.resumed:
+            raise KilledError
+
+    registered.embed_all()
+    before = records(registered)
+    lose(registered, before[1][0])
+    with pytest.raises(KilledError):
+        registered.embed(FIRST, on_progress=die)
+    assert records(registered) == before
+    encoded.clear()
+    assert registered.embed(FIRST).lost_files == 1
+    assert encoded == [4]
+
+
+def test_embeddings_that_are_all_gone_may_be_on_a_disk_that_is_not_mounted(registered: Library) -> None:
+    registered.embed_all()
+    before = records(registered)
+    shutil.rmtree(registered.settings.home / "embeddings")
+    with pytest.raises(StorageError, match=r"no such folder, .* Mount its disk"):
         registered.embed(FIRST)
+    assert records(registered) == before
+    (registered.settings.home / "embeddings").mkdir()
+    assert registered.embed(FIRST).lost_files == 3
+
+
+def test_a_committed_file_that_is_gone_is_an_error_to_its_readers(registered: Library) -> None:
+    registered.embed(FIRST)
+    lose(registered, records(registered)[0][0])
+    with pytest.raises(
+        StorageError, match=r"Materialize the partition tiny-a\|photos-00000 of image_embeddings again"
+    ):
+        registered.index()
 
 
 def test_a_shard_that_is_not_registered_is_refused(library: Library) -> None:

@@ -8,8 +8,9 @@ from sqlalchemy import update
 
 from catalog.engine import write_transaction
 from catalog.models import JobKind, Source
-from pipeline.freshness import StaleSubject, find_stale_work, index_version
+from pipeline.freshness import StaleSubject, find_stale_embeddings, find_stale_work, index_version
 from pipeline.jobs import running_job
+from pipeline.lost_files import find_lost_embeddings
 from pipeline.tree_walk import SourceUnavailableError
 from tests.library import Library, draw_photo, touch
 
@@ -90,6 +91,47 @@ def test_a_change_makes_its_shard_stale_then_what_follows(built: Library, change
     assert stale(built) == {"events": ["tiny-a"]}
     cluster(built)
     assert stale(built) == {}
+
+
+def lost(library: Library, *models: str) -> dict[str, int]:
+    with library.engine.connect() as connection:
+        return dict(find_lost_embeddings(connection, library.embeddings, models or MODELS[:1]))
+
+
+def test_a_lost_file_makes_its_partition_stale_then_what_follows(built: Library) -> None:
+    assert lost(built, *MODELS) == {}
+    before = index_version_of(built)
+    gone = min(built.embeddings.directory("tiny-a", "photos-00001").iterdir())
+    gone.unlink()
+
+    (subject,) = found = lost(built, *MODELS)
+    assert subject == "tiny-a|photos-00001"
+    with built.engine.connect() as connection:
+        stale_now = find_stale_embeddings(connection, MODELS[:1], found)
+    assert stale_now == [StaleSubject(subject, f"1-lost-{found[subject]}")]
+
+    built.embed("photos-00001")
+    assert lost(built) == {}
+    assert stale(built) == {"indexes": ["tiny-a"]}
+    assert index_version_of(built) != before
+    built.index()
+    assert stale(built) == {"events": ["tiny-a"]}
+
+
+def test_what_is_lost_twice_is_asked_for_twice(built: Library) -> None:
+    versions = []
+    for _ in range(2):
+        min(built.embeddings.directory("tiny-a", "photos-00001").iterdir()).unlink()
+        with built.engine.connect() as connection:
+            (again,) = find_stale_embeddings(connection, MODELS[:1], lost(built))
+        versions.append(again.version)
+        built.embed("photos-00001")
+    assert len({*versions, "1"}) == 3
+
+
+def index_version_of(library: Library) -> str:
+    with library.engine.connect() as connection:
+        return index_version(connection, "tiny-a", library.shard_keys())
 
 
 def test_a_promoted_duplicate_makes_its_own_shard_stale(built: Library) -> None:

@@ -3,14 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from dagster import (
-    AssetCheckEvaluation,
-    AssetCheckKey,
-    AssetKey,
-    AssetSelection,
-    Definitions,
-    define_asset_job,
-)
+from dagster import AssetCheckEvaluation
 
 from catalog.models import Base
 from tests.lineage import QUIET, Lineage, checks_of
@@ -23,28 +16,9 @@ PARTITIONED = {
 }
 
 
-def partition_tags(partition_key: str) -> dict[str, str]:
-    """The tags of a run of one partition: a check alone has no assets whose partitions a job could share."""
-    model, _, shard = partition_key.partition("|")
-    tags = {"dagster/partition": partition_key}
-    if shard:
-        tags |= {"dagster/partition/model": model, "dagster/partition/shard": shard}
-    return tags
-
-
 def run_check(lineage: Lineage, name: str, partition_key: str | None = None) -> AssetCheckEvaluation:
-    """Execute one store check by itself, as the UI does."""
-    asset, default = PARTITIONED[name]
-    job = define_asset_job("one_check", selection=AssetSelection.checks(AssetCheckKey(AssetKey(asset), name)))
-    definitions = Definitions.merge(lineage.definitions, Definitions(jobs=[job]))
-    result = definitions.resolve_job_def("one_check").execute_in_process(
-        instance=lineage.instance,
-        tags=partition_tags(partition_key or default),
-        run_config=QUIET,
-        raise_on_error=False,
-    )
-    (evaluation,) = result.get_asset_check_evaluations()
-    return evaluation
+    """Execute one store check by itself, for its usual partition or another."""
+    return lineage.run_check(PARTITIONED[name][0], name, partition_key or PARTITIONED[name][1])
 
 
 @pytest.mark.parametrize("name", PARTITIONED)

@@ -166,6 +166,7 @@ def test_a_candidate_of_part_of_the_library_is_compared_on_that_part(library: Li
 def test_the_report_has_a_row_for_each_figure_and_the_next_step(built: Library) -> None:
     found = compare(built)
     rows = {name: (old, new) for name, old, new in figure_rows(found)}
+    assert rows["architecture"] == ("local-dir:tiny-a", "local-dir:tiny-b")
     assert rows["dimension"] == ("16", "24")
     assert rows["images in the index"] == ("26 of 26", "26 of 26")
     crops = found.serving.found_first[Variation.CROP]
@@ -194,8 +195,8 @@ def test_the_sheet_frames_what_only_one_model_found(built: Library) -> None:
         for hit in hits[:5]
     )
     assert only_one > 0
-    # Three pixels around a cell of 116 × 88.
-    assert framed_pixels(built, found) == only_one * (116 * 88 - 110 * 82)
+    # Three pixels around a cell of 96 × 72.
+    assert framed_pixels(built, found) == only_one * (96 * 72 - 90 * 66)
 
 
 def test_the_sheet_of_twins_frames_nothing(twin: Library) -> None:

@@ -1,0 +1,95 @@
+"""The job `retire_model`: lists what there is of a model, and removes it when asked to."""
+
+from dagster import (
+    Config,
+    Failure,
+    JobDefinition,
+    MetadataValue,
+    OpExecutionContext,
+    Output,
+    ResourceParam,
+    TableRecord,
+    job,
+    op,
+)
+from pydantic import Field
+
+from catalog.leases import LeaseHeldError
+from pipeline.jobs import JobContext
+from pipeline.model_registry import ModelNotLoadedError
+from pipeline.retiring import ModelInUseError, plan_retirement, retire_model
+from resources.dagster_resources import CatalogResource, StorageResource
+from resources.settings import Settings
+
+
+class RetireModelConfig(Config):
+    """Which model, and whether its files really go."""
+
+    model: str = Field(description="The key of the model.")
+    delete_files: bool = Field(
+        default=False,
+        description="Remove its embeddings, index and events; otherwise they are only listed. The model may be "
+        "neither the serving one nor configured any more.",
+    )
+
+
+def retire_model_job() -> JobDefinition:
+    """The job, for the Dagster UI; `photolineage retire` is the same on the command line."""
+
+    @op(description="Lists what there is of a model with its size; removes it with `delete_files: true`.")
+    def retire(
+        context: OpExecutionContext,
+        config: RetireModelConfig,
+        catalog: CatalogResource,
+        storage: StorageResource,
+        settings: ResourceParam[Settings],
+    ) -> Output[None]:
+        stores = (storage.embeddings, storage.indexes, config.model)
+        try:
+            if config.delete_files:
+                plan = retire_model(
+                    JobContext(catalog.engine, context.run.run_id, catalog.lease_timeout),
+                    *stores,
+                    configured=settings.models,
+                )
+            else:
+                with catalog.engine.connect() as connection:
+                    plan = plan_retirement(connection, *stores)
+        except (ModelInUseError, ModelNotLoadedError, LeaseHeldError) as error:
+            raise Failure(description=str(error), allow_retries=False) from error
+        context.log.info(f"{config.model}: {plan.size_bytes / 1e6:,.1f} MB {_fate(config)}")
+        return Output(
+            None,
+            metadata={
+                "events": plan.events,
+                "checkpoints": plan.committed_files,
+                "megabytes": round(plan.size_bytes / 1e6, 2),
+                "files": MetadataValue.table(
+                    [
+                        TableRecord(
+                            {
+                                "path": str(stored.path),
+                                "files": stored.files,
+                                "megabytes": round(stored.size_bytes / 1e6, 2),
+                            }
+                        )
+                        for stored in plan.stored
+                    ]
+                ),
+            },
+        )
+
+    @job(
+        name="retire_model",
+        description="Removes what was made with a model that is not used any more. By default it only lists it.",
+    )
+    def retire_model_of_config() -> None:
+        retire()
+
+    return retire_model_of_config
+
+
+def _fate(config: RetireModelConfig) -> str:
+    return (
+        "were removed" if config.delete_files else "would be removed; set `delete_files: true` to remove them"
+    )

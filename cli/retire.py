@@ -1,0 +1,60 @@
+"""`photolineage retire`: what there is of a model that is not used any more, and its end."""
+
+from typing import Annotated
+
+import typer
+
+from cli.app import AsJson, app, fail, open_catalog, reported_errors
+from cli.terminal import console, print_json, printable, table
+from resources.settings import load_settings
+
+
+@app.command()
+def retire(
+    model: Annotated[str, typer.Argument(help="The model's key.")],
+    delete_files: Annotated[
+        bool, typer.Option("--delete-files", help="Really remove it; without this, it is only listed.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a model takes on the disk, and remove its embeddings, index and events when asked to."""
+    from datetime import timedelta
+
+    from catalog.leases import LeaseHeldError
+    from pipeline.jobs import JobContext
+    from pipeline.retiring import ModelInUseError, plan_retirement, retire_model
+    from resources.embedding_store import EmbeddingStore
+    from resources.vector_index_home import VectorIndexes
+
+    with reported_errors(as_json):
+        settings = load_settings()
+        engine = open_catalog(settings)
+        embeddings, indexes = EmbeddingStore(settings.home), VectorIndexes(settings.home)
+        try:
+            if delete_files:
+                context = JobContext(
+                    engine, "photolineage-retire", timedelta(seconds=settings.lease_timeout_seconds)
+                )
+                plan = retire_model(context, embeddings, indexes, model, configured=settings.models)
+            else:
+                with engine.connect() as connection:
+                    plan = plan_retirement(connection, embeddings, indexes, model)
+        except (ModelInUseError, LeaseHeldError) as error:
+            fail(error, as_json)
+    if as_json:
+        print_json({"deleted": delete_files, "size_bytes": plan.size_bytes, "retirement": plan})
+        return
+    console.print(
+        table(
+            f"{model}: {plan.events} events, {plan.committed_files} checkpoints",
+            ["path", "files#", "megabytes#"],
+            [
+                (printable(stored.path), stored.files, f"{stored.size_bytes / 1e6:,.1f}")
+                for stored in plan.stored
+            ],
+        )
+    )
+    console.print(
+        f"{plan.size_bytes / 1e6:,.1f} MB "
+        + ("were removed." if delete_files else "would be removed. Nothing was: add --delete-files.")
+    )

@@ -1,0 +1,52 @@
+"""Whether what is stored of one model has the shape that the catalog says, without reading the vectors."""
+
+from sqlalchemy import Connection, select
+
+from catalog.models import FileKind, Shard, ShardFile
+from pipeline.model_registry import require_model
+from resources.embedding_store import EmbeddingFileHeader, EmbeddingStore, embedding_schema
+from resources.file_store import StorageError
+from resources.vector_index import index_schema
+from resources.vector_index_home import VectorIndexes
+from schema_checks.drift import Drift
+from schema_checks.store_contract import compare_arrow
+
+
+def contract_violations(
+    connection: Connection, store: EmbeddingStore, indexes: VectorIndexes, model_key: str
+) -> list[str]:
+    """In sentences, what of a model's embedding files and of its index differs from the contract.
+
+    Raises ModelNotLoadedError. A model without an index differs in nothing by that.
+    """
+    model = require_model(connection, model_key)
+    violations: list[str] = []
+    files = connection.execute(
+        select(ShardFile.path, Shard.key)
+        .join(Shard, Shard.id == ShardFile.shard_id)
+        .where(
+            ShardFile.model_id == model.id,
+            ShardFile.kind == FileKind.EMBEDDING,
+            ShardFile.superseded_at.is_(None),
+        )
+        .order_by(ShardFile.id)
+    )
+    for path, shard_key in files:
+        expected = embedding_schema(
+            model.embedding_dim, EmbeddingFileHeader(model_key, model.weights_digest, shard_key)
+        )
+        try:
+            drifts = compare_arrow(expected, store.read_schema(path), path, "")
+        except StorageError as error:
+            violations.append(str(error))
+        else:
+            violations += [_sentence(path, drift) for drift in drifts]
+    index = indexes.open(model_key, model.embedding_dim)
+    if index.exists():
+        drifts = compare_arrow(index_schema(model.embedding_dim), index.describe().schema, "index", "")
+        violations += [_sentence(f"the index of {model_key}", drift) for drift in drifts]
+    return violations
+
+
+def _sentence(where: str, drift: Drift) -> str:
+    return f"{where}: {drift.name} is {drift.actual or 'not there'}, and must be {drift.expected or 'absent'}"
