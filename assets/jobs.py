@@ -1,6 +1,7 @@
 """The jobs of the assets, and the sensor that carries new photos through the lineage by them."""
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from dagster import (
@@ -20,11 +21,15 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from assets.partitions import SHARDS, model_shard_key
 from catalog.migrate import UnmigratedCatalogError, require_current
 from catalog.queries import shard_keys
-from pipeline.freshness import StaleSubject, find_stale_work
+from pipeline.freshness import StaleSubject, StaleWork, find_stale_work
 from pipeline.lost_files import find_lost_embeddings
 from pipeline.tree_walk import why_unavailable
 from resources.dagster_resources import CatalogResource, StorageResource
 from resources.settings import Settings
+
+RUNS_ASKED_FOR_AT_ONCE = 100
+"""Dagster looks each partition up in its storage, and each run takes a moment to be queued: a tick of thousands would
+take longer than the interval. A hundred partitions are far more than are done before the next tick."""
 
 STALE_ASSETS = ("source_files", "registered_images", "image_embeddings", "vector_index", "image_events")
 ASSETS = ("catalog_schema", *STALE_ASSETS, "model_comparison", "serving_model")
@@ -93,22 +98,34 @@ def stale_partitions_sensor(
             return SkipReason("Everything is up to date.")
         known = set(context.instance.get_dynamic_partitions(str(SHARDS.name)))
         unknown = [shard for shard in shards if shard not in known]
+        stale = _in_lineage_order(work)
+        asked = _next_after(context.cursor, stale)
         return SensorResult(
-            run_requests=[
-                _request(asset, subject)
-                for asset, stale in (
-                    ("source_files", work.sources),
-                    ("registered_images", work.shards),
-                    ("image_embeddings", work.embeddings),
-                    ("vector_index", work.indexes),
-                    ("image_events", work.events),
-                )
-                for subject in stale
-            ],
+            run_requests=[_request(STALE_ASSETS[step], subject) for step, subject in asked],
             dynamic_partitions_requests=[SHARDS.build_add_request(unknown)] if unknown else [],
+            cursor=_position(*asked[-1]) if len(asked) < len(stale) else None,
         )
 
     return stale_partitions
+
+
+def _in_lineage_order(work: StaleWork) -> list[tuple[int, StaleSubject]]:
+    """What is stale, each with the place of its asset in `STALE_ASSETS`."""
+    steps = (work.sources, work.shards, work.embeddings, work.indexes, work.events)
+    return [(step, subject) for step, stale in enumerate(steps) for subject in stale]
+
+
+def _next_after(
+    cursor: str | None, stale: Sequence[tuple[int, StaleSubject]]
+) -> list[tuple[int, StaleSubject]]:
+    """The next to be asked for after those of the last tick, all in turn: one that fails again holds up no other."""
+    ordered = sorted(stale, key=lambda one: _position(*one))
+    begin = bisect_right(ordered, cursor or "", key=lambda one: _position(*one))
+    return (ordered[begin:] + ordered[:begin])[:RUNS_ASKED_FOR_AT_ONCE]
+
+
+def _position(step: int, stale: StaleSubject) -> str:
+    return f"{step} {stale.subject}"
 
 
 def _request(asset: str, stale: StaleSubject) -> RunRequest:

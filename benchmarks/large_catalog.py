@@ -124,6 +124,7 @@ class LargeCatalog:
                 job = _insert_job(connection, JobKind.EMBED, subject, version, done, total=size)
                 folder = f"embeddings/{model}/{key}"
                 _insert_files(connection, FileKind.EMBEDDING, shard_id, model_id, job, done, folder)
+                _insert_events(connection, model_id, done)
 
 
 def _ready(connection: Connection) -> None:
@@ -257,11 +258,14 @@ def _insert_files(
             for number in range(-(-images // CHECKPOINT_IMAGES))
         ],
     )
-    if kind == FileKind.EMBEDDING:
-        connection.execute(insert(Event), [_event(model_id) for _ in range(images // IMAGES_PER_EVENT)])
 
 
-def _event(model_id: int | None) -> dict[str, Any]:
+def _insert_events(connection: Connection, model_id: int, images: int) -> None:
+    if events := [_event(model_id) for _ in range(images // IMAGES_PER_EVENT)]:
+        connection.execute(insert(Event), events)
+
+
+def _event(model_id: int) -> dict[str, Any]:
     return {
         "model_id": model_id,
         "title": "An afternoon",

@@ -1,7 +1,8 @@
 """Scanning a source: what is new, changed, gone and back, held against the catalog in one pass.
 
-Both sides are streams in path order, so memory does not grow with the library. Each batch is one short
-transaction; a scan that is killed has lost nothing, and the next one finds the rest.
+Both sides are streams in path order, so memory does not grow with the library. Files that are as the catalog has
+them are passed over by the thousand; the others are looked at one by one. Each batch is one short transaction; a scan
+that is killed has lost nothing, and the next one finds the rest.
 """
 
 import itertools
@@ -11,12 +12,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, bindparam, func, insert, select, true, update
 
 from catalog.duplicates import refresh_duplicates
 from catalog.engine import run_in_transaction
 from catalog.leases import Lease
 from catalog.models import Image, ImageState, Shard, Source
+from pipeline.known_files import KnownFiles
 from pipeline.progress import OnProgress, Progress, ignore_progress
 from pipeline.tree_walk import FoundFile, SourceUnavailableError, TreeWalk
 
@@ -82,15 +84,21 @@ def scan_source(
     batch = _Batch()
     missing: list[KnownImage] = []
     committed_files = 0
-    for position, (known, found) in enumerate(
-        _merge(_known_images(lease.engine, source_id), walk.files()), 1
-    ):
-        _sort_into(batch, missing, report, known, found)
-        if len(batch) >= BATCH_FILES or position % CATALOG_PAGE == 0:
-            _commit(lease, source_id, batch, shard_capacity, files=report.files - committed_files)
-            batch, committed_files = _Batch(), report.files
-            on_progress(Progress(report.files, None))
-    _commit(lease, source_id, batch, shard_capacity, files=report.files - committed_files)
+
+    def commit() -> None:
+        nonlocal batch, committed_files
+        _commit(lease, source_id, batch, shard_capacity, files=report.files - committed_files)
+        batch, committed_files = _Batch(), report.files
+        on_progress(Progress(report.files, None))
+
+    for differing in _compare(lease.engine, source_id, walk, report):
+        for known, found in differing:
+            _sort_into(batch, missing, report, known, found)
+            if len(batch) >= BATCH_FILES:
+                commit()
+        if report.files - committed_files >= CATALOG_PAGE:
+            commit()
+    commit()
     # Only a walk that came to its end tells what is missing.
     _refuse_empty_root(walk, report, missing)
     gone = [image for image in missing if not image.path.startswith(tuple(walk.unreadable_folders))]
@@ -118,9 +126,26 @@ def _refuse_empty_root(walk: TreeWalk, report: ScanReport, missing: list[KnownIm
         )
 
 
-def _known_images(engine: Engine, source_id: int) -> Iterator[KnownImage]:
-    """The catalog's images of a source in path order, a page at a time, each in a short transaction."""
-    after = ""
+def _compare(
+    engine: Engine, source_id: int, walk: TreeWalk, report: ScanReport
+) -> Iterator[Iterator[tuple[KnownImage | None, FoundFile | None]]]:
+    """For each run of files what `_merge` makes of it, or nothing where the catalog has it as it is."""
+    known = KnownFiles(engine, source_id, page=CATALOG_PAGE)
+    reached = ""
+    for run in walk.runs():
+        if known.are_next(run):
+            report.files += len(run)
+            report.unchanged += len(run)
+            yield iter(())
+        else:
+            yield _merge(_known_images(engine, source_id, reached, run.last_path), run.files())
+        reached = run.last_path
+    yield _merge(_known_images(engine, source_id, reached, None), iter(()))
+
+
+def _known_images(engine: Engine, source_id: int, after: str, through: str | None) -> Iterator[KnownImage]:
+    """The images of a source after a path and up to another, a page at a time, each in a short transaction."""
+    up_to = true() if through is None else Image.path <= through
     while True:
         with engine.connect() as connection:
             page = connection.execute(
@@ -133,13 +158,13 @@ def _known_images(engine: Engine, source_id: int) -> Iterator[KnownImage]:
                     Image.state,
                     Image.content_hash,
                 )
-                .where(Image.source_id == source_id, Image.path > after)
+                .where(Image.source_id == source_id, Image.path > after, up_to)
                 .order_by(Image.path)
                 .limit(CATALOG_PAGE)
             ).all()
-        if not page:
-            return
         yield from page
+        if len(page) < CATALOG_PAGE:
+            return
         after = page[-1].path
 
 

@@ -4,7 +4,9 @@ import shutil
 
 import pytest
 from dagster import SensorEvaluationContext
+from dagster._core.definitions.sensor_definition import SensorExecutionData
 
+from assets import jobs
 from assets.partitions import model_shard_key
 from catalog.migrate import head_revision
 from resources.dagster_resources import catalog_resource, storage_resource
@@ -12,15 +14,15 @@ from tests.library import draw_photo, touch
 from tests.lineage import Lineage, checks_of, metadata_of
 
 
-def evaluate(lineage: Lineage) -> tuple[list[tuple[str, str]], list[str], str | None]:
-    """Asset and partition of each request, the run keys, and the reason of a skip."""
+def tick(lineage: Lineage, cursor: str | None = None) -> SensorExecutionData:
+    """What the sensor says; the shards that it names are added."""
     settings = lineage.library.settings
     sensor = lineage.definitions.resolve_sensor_def("stale_partitions")
     context = SensorEvaluationContext(
         instance_ref=lineage.instance.get_ref(),
         last_tick_completion_time=None,
         last_run_key=None,
-        cursor=None,
+        cursor=cursor,
         repository_name=None,
         resources={
             "catalog": catalog_resource(settings),
@@ -30,17 +32,23 @@ def evaluate(lineage: Lineage) -> tuple[list[tuple[str, str]], list[str], str | 
         definitions=lineage.definitions,
     )
     with context:
-        tick = sensor.evaluate_tick(context)
-        for request in tick.dynamic_partitions_requests or []:
+        data = sensor.evaluate_tick(context)
+        for request in data.dynamic_partitions_requests or []:
             lineage.instance.add_dynamic_partitions(request.partitions_def_name, request.partition_keys)
-    requests = tick.run_requests or []
+    return data
+
+
+def evaluate(lineage: Lineage) -> tuple[list[tuple[str, str]], list[str], str | None]:
+    """Asset and partition of each request of a first tick, the run keys, and the reason of a skip."""
+    data = tick(lineage)
+    requests = data.run_requests or []
     return (
         [
             (str(request.job_name).removeprefix("materialize_"), str(request.partition_key))
             for request in requests
         ],
         [str(request.run_key) for request in requests],
-        tick.skip_message,
+        data.skip_message,
     )
 
 
@@ -213,3 +221,26 @@ def test_new_photos_in_the_middle_of_an_upgrade_are_embedded_by_both_models(line
         lineage.must_materialize(asset, partition)
     assert [lineage.library.live(model).missing for model in ("tiny-a", "tiny-b")] == [0, 0]
     assert [len(lineage.library.live(model).rows) for model in ("tiny-a", "tiny-b")] == [27, 27]
+
+
+def test_more_than_a_tick_may_ask_for_is_asked_for_in_turn(
+    lineage: Lineage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three shards of a model that was never embedded, and the scan of the source: two at a time."""
+    monkeypatch.setattr(jobs, "RUNS_ASKED_FOR_AT_ONCE", 2)
+    scanned_long_ago(lineage)
+    lineage.execute("DELETE FROM ml_job WHERE kind = 'embed'")
+    cursor, asked_for = None, []
+    for _ in range(7):
+        data = tick(lineage, cursor)
+        cursor = data.cursor
+        asked_for.append([str(request.partition_key) for request in data.run_requests or []])
+    everything = [
+        "photos",
+        *(f"tiny-{model}|photos-0000{shard}" for model in "ab" for shard in range(3)),
+    ]
+    assert [key for keys in asked_for for key in keys] == 2 * everything
+
+
+def test_a_tick_that_asks_for_everything_begins_the_next_one_anew(lineage: Lineage) -> None:
+    assert tick(lineage, "2 tiny-b|photos-00001").cursor is None

@@ -193,15 +193,15 @@ def test_a_source_that_is_unplugged_while_it_is_scanned_marks_nothing_as_missing
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library.scan()
-    listed = os.scandir
+    opened = os.open
 
-    def unplug_at_the_second_year(path: Path) -> object:
+    def unplug_at_the_second_year(path: Path, flags: int) -> int:
         if Path(path).name == "2024":
             library.root.rename(library.root.parent / "unplugged")
             library.root.mkdir()
-        return listed(path)
+        return opened(path, flags)
 
-    monkeypatch.setattr(os, "scandir", unplug_at_the_second_year)
+    monkeypatch.setattr(os, "open", unplug_at_the_second_year)
     with pytest.raises(SourceUnavailableError, match="no image was marked as missing"):
         library.scan()
     assert set(library.states().values()) == {"discovered"}
@@ -219,15 +219,15 @@ def test_what_lies_below_an_unreadable_folder_stays_as_it_is(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library.scan()
-    listed = os.scandir
+    opened = os.open
 
-    def refuse(path: Path) -> object:
+    def refuse(path: Path, flags: int) -> int:
         if Path(path).name == "2023":
             raise PermissionError(13, "Permission denied")
-        return listed(path)
+        return opened(path, flags)
 
     (library.root / "2024/00.jpg").unlink()
-    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     report = library.scan()
     assert counts(report) == {"files": 12, "missing": 1, "unchanged": 12}
     assert report.unreadable_folders == ["2023/"]

@@ -75,13 +75,13 @@ def test_patterns_leave_out_files_and_folders(
 def test_a_folder_that_is_left_out_is_not_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path, "a/1.jpg", "b/2.jpg")
     listed: list[str] = []
-    scandir = os.scandir
+    opened = os.open
 
-    def note(path: Path) -> object:
+    def note(path: Path, flags: int) -> int:
         listed.append(Path(path).name)
-        return scandir(path)
+        return opened(path, flags)
 
-    monkeypatch.setattr(os, "scandir", note)
+    monkeypatch.setattr(os, "open", note)
     assert [file.path for file in TreeWalk(tmp_path, SUFFIXES, ["a/"]).files()] == ["b/2.jpg"]
     assert listed == [tmp_path.name, "b"]
 
@@ -157,14 +157,14 @@ def test_folders_that_may_not_be_read_are_reported(tmp_path: Path) -> None:
 def test_an_unreadable_folder_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As above, also for the superuser: the system call refuses."""
     make(tmp_path, "a/1.jpg", "b/2.jpg")
-    scandir = os.scandir
+    opened = os.open
 
-    def refuse(path: Path) -> object:
+    def refuse(path: Path, flags: int) -> int:
         if Path(path) == tmp_path / "a":
             raise PermissionError(13, "Permission denied")
-        return scandir(path)
+        return opened(path, flags)
 
-    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     walk = TreeWalk(tmp_path, SUFFIXES)
     assert [file.path for file in walk.files()] == ["b/2.jpg"]
     assert walk.unreadable_folders == ["a/"]
