@@ -8,7 +8,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +25,13 @@ from catalog.queries import (
     find_shard,
     materialized_version,
 )
+from pipeline.compaction import FileSet, compact, sweep
 from pipeline.jobs import JobContext, StopRequest, running_job, with_heartbeats
 from pipeline.lookahead import map_ahead
 from pipeline.model_input import ModelInput, UnusableOriginal, UnusableOriginalsError, model_inputs
 from pipeline.progress import OnProgress, Progress, ignore_progress
 from resources.embedder import Embedder, encoding_threads
 from resources.embedding_store import EmbeddingFileHeader, EmbeddingStore
-from resources.file_store import sweep_uncommitted
 from resources.preview_store import PreviewStore
 
 
@@ -44,13 +43,15 @@ class NotRegisteredError(LookupError):
 class EmbeddingReport:
     """What one run did to a shard, in images; `total` is what the shard must have in the end.
 
-    `lost_files` were committed by earlier runs and are not there, or not whole, any more.
+    `lost_files` were committed by earlier runs and are not there, or not whole, any more. `compacted` files were
+    superseded by one with the rows of them that hold.
     """
 
     total: int = 0
     resumed: int = 0
     embedded: int = 0
     checkpoints: int = 0
+    compacted: int = 0
     bytes_written: int = 0
     lost_files: int = 0
     seconds: float = 0.0
@@ -89,6 +90,7 @@ def embed_shard(
     with context.engine.connect() as connection:
         shard = find_shard(connection, shard_key)
         registered = materialized_version(connection, JobKind.REGISTER, shard_key)
+        embedded = materialized_version(connection, JobKind.EMBED, partition_subject(embedder.key, shard_key))
     if registered is None:
         raise NotRegisteredError(
             f"shard {shard_key!r}: its images are not registered. Materialize registered_images for it first."
@@ -102,8 +104,8 @@ def embed_shard(
             images = embeddable_images(connection, shard.id)
             committed = committed_files(connection, FileKind.EMBEDDING, shard_id=shard.id, model_id=model_id)
             preview_files = committed_files(connection, FileKind.PREVIEW, shard_id=shard.id)
-        directory = stores.embeddings.directory(embedder.key, shard_key)
-        sweep_uncommitted(directory, {Path(file.path).name for file in committed})
+        files = FileSet(FileKind.EMBEDDING, shard.id, model_id)
+        sweep(lease, files, stores.embeddings.directory(embedder.key, shard_key))
         whole = [file for file in committed if stores.embeddings.is_whole(file.path, file.size_bytes)]
         remaining = remaining_images(stores.embeddings, images, whole)
         report = EmbeddingReport(total=len(images), resumed=len(images) - len(remaining))
@@ -125,6 +127,8 @@ def embed_shard(
             # Not before their images are embedded again: by these rows the partition is known to be stale.
             lease.commit(lambda connection: _forget_files(connection, lost), done=0)
             report.lost_files = len(lost)
+        if registered != embedded:  # else the index, which names the files, would not be brought up to date
+            report.compacted = _compact(lease, stores.embeddings, embedder, shard, files)
     report.seconds = time.monotonic() - started
     return report
 
@@ -145,6 +149,16 @@ def remaining_images(
 
 def _forget_files(connection: Connection, file_ids: Sequence[int]) -> None:
     connection.execute(delete(ShardFile).where(ShardFile.id.in_(file_ids)))
+
+
+def _compact(
+    lease: Lease, embeddings: EmbeddingStore, embedder: Embedder, shard: ShardRow, files: FileSet
+) -> int:
+    header = EmbeddingFileHeader(embedder.key, embedder.facts.weights_digest, shard.key)
+    name = f"{lease.job_id:08d}-compacted"
+    return compact(
+        lease, files, embeddings.read_identities, lambda rows: embeddings.rewrite(header, name, rows)
+    )
 
 
 def even_batches(images: int, most: int, threads: int) -> list[int]:

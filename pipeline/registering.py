@@ -17,12 +17,12 @@ from catalog.image_facts import FailureReason
 from catalog.leases import Lease
 from catalog.models import FileKind, Image, ImageState, JobKind, ShardFile
 from catalog.moves import reunite_moved_images
-from catalog.queries import ShardRow, committed_files, find_shard
+from catalog.queries import ShardRow, find_shard
+from pipeline.compaction import FileSet, compact, sweep
 from pipeline.jobs import JobContext, StopRequest, running_job, with_heartbeats
 from pipeline.lookahead import map_ahead
 from pipeline.progress import OnProgress, Progress, ignore_progress
 from pipeline.tree_walk import require_source
-from resources.file_store import sweep_uncommitted
 from resources.images import OriginalImage, UnreadableImageError, read_original
 from resources.preview_store import Preview, PreviewStore
 
@@ -39,12 +39,13 @@ class RegistrationReport:
     """What one run did to a shard, in images; `registered` to `failed` are of the whole shard.
 
     `truncated` were decoded as far as they go. `moved` were found to be missing images of the source, which
-    may be of another shard.
+    may be of another shard. `compacted` preview files were superseded by one with the rows of them that hold.
     """
 
     read: int = 0
     read_bytes: int = 0
     checkpoints: int = 0
+    compacted: int = 0
     registered: int = 0
     duplicates: int = 0
     truncated: int = 0
@@ -90,7 +91,8 @@ def register_shard(
         report.resumed = report.registered + report.failed
         total = report.resumed + len(pending)
         lease.begin(total=total, resumed=report.resumed, failed=report.failed)
-        _sweep(context, previews, shard)
+        files = FileSet(FileKind.PREVIEW, shard.id)
+        sweep(lease, files, previews.directory(shard_key))
         on_progress = with_heartbeats(lease, context.lease_timeout, on_progress)
         on_progress(Progress(report.resumed, total, report.failed, report.resumed))
         threads = os.cpu_count() or 1
@@ -105,10 +107,18 @@ def register_shard(
             while checkpoint := _next_checkpoint(readings, checkpoint_images, report, total, on_progress):
                 _commit(lease, previews, shard, checkpoint, report)
                 stop.raise_if_asked(report.resumed + report.read, total)
+        report.compacted = _compact(lease, previews, shard, files)
     with context.engine.connect() as connection:
         _count_states(connection, shard.id, report)
     report.seconds = time.monotonic() - started
     return report
+
+
+def _compact(lease: Lease, previews: PreviewStore, shard: ShardRow, files: FileSet) -> int:
+    name = f"{lease.job_id:08d}-compacted"
+    return compact(
+        lease, files, previews.read_identities, lambda rows: previews.rewrite(shard.key, name, rows)
+    )
 
 
 def _next_checkpoint(
@@ -151,12 +161,6 @@ def _count_states(connection: Connection, shard_id: int, report: RegistrationRep
         elif state == ImageState.FAILED:
             report.failed += count
             report.failures[str(reason)] += count
-
-
-def _sweep(context: JobContext, previews: PreviewStore, shard: ShardRow) -> None:
-    with context.engine.connect() as connection:
-        committed = committed_files(connection, FileKind.PREVIEW, shard_id=shard.id)
-    sweep_uncommitted(previews.directory(shard.key), {Path(file.path).name for file in committed})
 
 
 def _read(root: str, image: PendingImage, time_zone: str) -> _Reading:

@@ -107,6 +107,19 @@ class EmbeddingStore:
             ],
             schema=schema,
         )
+        return self._write_table(header, name, table)
+
+    def rewrite(
+        self, header: EmbeddingFileHeader, name: str, rows: Sequence[tuple[str, Sequence[int]]]
+    ) -> tuple[str, int]:
+        """Write one file from rows of committed ones, given by path and positions; its path and size as `write`.
+
+        Raises StorageError for a file that is gone.
+        """
+        tables = [self.read(path).take(pa.array(positions, pa.int64())) for path, positions in rows]
+        return self._write_table(header, name, pa.concat_tables(tables))
+
+    def _write_table(self, header: EmbeddingFileHeader, name: str, table: pa.Table) -> tuple[str, int]:
         path = self.directory(header.model_key, header.shard_key) / f"{name}.parquet"
         size = write_atomically(path, lambda partial: pq.write_table(table, partial, compression="none"))
         return str(path.relative_to(self._home)), size

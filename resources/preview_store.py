@@ -42,7 +42,6 @@ class PreviewStore:
 
     def write(self, shard_key: str, name: str, previews: Sequence[Preview]) -> tuple[str, int]:
         """Write one file; its path relative to the home directory and its size in bytes are returned."""
-        path = self.directory(shard_key) / f"{name}.arrow"
         table = pa.table(
             {
                 "image_id": [preview.image_id for preview in previews],
@@ -51,10 +50,31 @@ class PreviewStore:
             },
             schema=PREVIEW_SCHEMA,
         )
+        return self._write_tables(shard_key, name, [table])
+
+    def rewrite(
+        self, shard_key: str, name: str, rows: Sequence[tuple[str, Sequence[int]]]
+    ) -> tuple[str, int]:
+        """Write one file from rows of committed ones, given by path and positions; its path and size as `write`.
+
+        No more than one of the files is held in memory. Raises StorageError for a file that is gone.
+        """
+        tables = (
+            _map_file(self._home / path).take(pa.array(positions, pa.int64())) for path, positions in rows
+        )
+        return self._write_tables(shard_key, name, tables)
+
+    def read_identities(self, path: str) -> pa.Table:
+        """Image id and content hash of each row of one committed file. Raises StorageError where it is gone."""
+        return _map_file(self._home / path).select(["image_id", "content_hash"])
+
+    def _write_tables(self, shard_key: str, name: str, tables: Iterable[pa.Table]) -> tuple[str, int]:
+        path = self.directory(shard_key) / f"{name}.arrow"
 
         def write(partial: Path) -> None:
             with ipc.new_file(partial, PREVIEW_SCHEMA) as writer:
-                writer.write_table(table)
+                for table in tables:
+                    writer.write_table(table)
 
         size = write_atomically(path, write)
         return str(path.relative_to(self._home)), size
