@@ -131,7 +131,7 @@ def _ready(connection: Connection) -> None:
     driver = connection.connection.driver_connection
     if isinstance(driver, sqlite3.Connection):
         driver.create_function("md5", 1, _md5, deterministic=True)
-        driver.execute("PRAGMA cache_size = -1000000")
+        driver.execute("PRAGMA cache_size = -100000")
 
 
 def _md5(value: str) -> str:
