@@ -107,6 +107,7 @@ class Image(Base):
     again. `taken_at` is an instant. `duplicate_of_id` names the image
     with the same content that is embedded in its place. `embedded_models` has the bit `2**id` of each model
     of which a committed file holds an embedding of the content last registered (`catalog.coverage`).
+    `quality` is how sharp and level the picture is, 0 to 1; null for one read before that was measured.
     """
 
     __tablename__ = "image"
@@ -145,6 +146,7 @@ class Image(Base):
     camera: Mapped[str | None] = mapped_column(Text)
     duplicate_of_id: Mapped[int | None] = mapped_column(ForeignKey("image.id"))
     embedded_models: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    quality: Mapped[float | None]
 
 
 class MlModel(Base):

@@ -1,12 +1,12 @@
 """Clustering a model's images into events, and keeping what is known about the former events."""
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from sqlalchemy import Connection, LargeBinary, select, type_coerce
 
@@ -17,7 +17,7 @@ from pipeline.events.model import Event as FoundEvent
 from pipeline.events.places import place_names
 from pipeline.events.segments import SEGMENTS_SCHEMA
 from pipeline.events.stability import EventMatching, match_events
-from pipeline.events.timeline import IMAGES_SCHEMA
+from pipeline.events.timeline import IMAGES_SCHEMA, NAME
 from pipeline.events.titles import title_events
 from pipeline.freshness import events_version
 from pipeline.jobs import JobContext, running_job, with_heartbeats
@@ -131,9 +131,9 @@ def _place(event: FoundEvent) -> tuple[float, float] | None:
 
 
 def read_images(connection: Connection) -> pa.Table:
-    """All registered images as `cluster_events` wants them; a folder is that of one source."""
-    schema = pa.schema([*IMAGES_SCHEMA][:7]).append(pa.field("path", pa.binary()))
-    schema = schema.append(pa.field("duplicate_of", pa.int64())).append(pa.field("source", pa.int64()))
+    """All registered images as `cluster_events` wants them, with `quality`; a folder is that of one source."""
+    facts = [field for field in IMAGES_SCHEMA if field.name != "folder"]
+    schema = pa.schema([*facts, ("quality", pa.float32()), ("source", pa.int64()), ("path", pa.binary())])
     rows = arrow_table(
         connection,
         select(
@@ -144,15 +144,27 @@ def read_images(connection: Connection) -> pa.Table:
             Image.latitude,
             Image.longitude,
             Image.camera,
-            type_coerce(Image.path, LargeBinary),
             Image.duplicate_of_id,
+            Image.quality,
             Image.source_id,
+            type_coerce(Image.path, LargeBinary),
         ).where(Image.state == ImageState.REGISTERED),
         schema,
     )
-    paths = zip(rows["source"].to_pylist(), rows["path"].to_pylist(), strict=True)
-    folders = pa.array(
-        [f"{source}:{os.path.dirname(path).decode(errors='backslashreplace')}" for source, path in paths],
-        pa.string(),
-    )
-    return rows.drop_columns(["source", "path"]).append_column("folder", folders).select(IMAGES_SCHEMA.names)
+    folders = _folders(rows["source"], rows["path"])
+    return rows.drop_columns(["source", "path"]).append_column("folder", folders)
+
+
+def _folders(sources: pa.ChunkedArray, paths: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Source and folder of each image as one name; names that many images share are decoded once."""
+    folders = pc.replace_substring_regex(paths, pattern="/?[^/]*$", replacement="", max_replacements=1)
+    prefixes = sources.cast(pa.string()).cast(pa.binary())
+    encoded = pc.dictionary_encode(pc.binary_join_element_wise(prefixes, folders, b":")).unify_dictionaries()
+    names = [
+        pa.array(
+            [name.decode(errors="backslashreplace") for name in chunk.dictionary.to_pylist()], pa.string()
+        )
+        for chunk in encoded.chunks[:1]
+    ]
+    chunks = [pa.DictionaryArray.from_arrays(chunk.indices, names[0]) for chunk in encoded.chunks]
+    return pa.chunked_array(chunks, NAME)

@@ -263,6 +263,7 @@ def _facts(outcome: OriginalImage | UnreadableImageError) -> dict[str, object]:
         "longitude": outcome.longitude,
         "altitude_m": outcome.altitude_m,
         "camera": outcome.camera,
+        "quality": outcome.quality,
         "duplicate_of_id": None,
         "embedded_models": 0,
     }

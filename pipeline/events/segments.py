@@ -187,7 +187,8 @@ def _described(
     shots = sessions.shots
     event_of_shot = np.searchsorted(event_starts, sessions.shot_starts, side="right") - 1
     shot_starts = np.searchsorted(sessions.shot_starts, event_starts)
-    looks = appearance(embeddings, shots.vector, shot_starts, scale, shots.quality)
+    quality = np.maximum.reduceat(timeline.quality, sessions.shot_starts)
+    looks = appearance(embeddings, shots.vector, shot_starts, scale, quality)
     places = whereabouts(shots.latitude, shots.longitude, event_of_shot, len(event_starts))
     event_ends, part_ends = (np.append(starts[1:], len(timeline)) for starts in (event_starts, part_starts))
     part_offsets = np.append(np.searchsorted(part_starts, event_starts), len(part_starts))
@@ -201,7 +202,7 @@ def _described(
             pa.array(values, from_pandas=True)
             for values in (places.latitude, places.longitude, places.radius_m)
         ),
-        shots.image_id[looks.medoid],
+        timeline.image_id[_best_takes(timeline.quality, sessions.shot_starts, looks.medoid)],
         pa.array(looks.cohesion, from_pandas=True),
         doubt,
         _lists(np.append(event_starts, len(timeline)), timeline.image_id),
@@ -214,6 +215,13 @@ def _described(
         [pa.array(column) if isinstance(column, np.ndarray) else column for column in columns],
         names=SEGMENTS_SCHEMA.names,
     ).cast(SEGMENTS_SCHEMA)
+
+
+def _best_takes(quality: NDArray[np.float64], shot_starts: Rows, shots: Rows) -> Rows:
+    """Of each of these shots the row with the highest quality, the first of equals."""
+    ends = np.append(shot_starts[1:], len(quality))
+    takes = zip(shot_starts[shots].tolist(), ends[shots].tolist(), strict=True)
+    return np.array([begin + int(np.argmax(quality[begin:end])) for begin, end in takes], dtype=np.int64)
 
 
 def _lists(offsets: Rows, values: NDArray[np.generic]) -> pa.ListArray:

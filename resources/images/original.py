@@ -18,6 +18,7 @@ from resources.images.containers import SUPPORTED_SUFFIXES, format_of
 from resources.images.decode import decode
 from resources.images.errors import ChangedOriginalError, UnreadableImageError
 from resources.images.place import time_zone_at
+from resources.images.quality import picture_quality
 
 PREVIEW_SHORT_SIDE: Final = 384
 """Pixels of the shorter side of a preview, enough for the models of 224 to 384 pixels."""
@@ -45,8 +46,9 @@ class OriginalImage:
     on processors with SHA instructions, and long enough that no two of 10¹² files are expected to share one.
     `width` and `height` are upright pixels of the original, `orientation` is EXIF's as stored (1 to 8).
     `taken_at` is aware UTC; `utc_offset_minutes` and `time_zone` (an IANA name, by GPS) are None if unknown.
-    `truncated` images were decoded as far as they go. `preview` is an upright sRGB JPEG without metadata,
-    scaled as `decode_upright` does to `PREVIEW_SHORT_SIDE`.
+    `truncated` images were decoded as far as they go. `quality` is how sharp and level the picture is, 0 to 1
+    (`picture_quality`). `preview` is an upright sRGB JPEG without metadata, scaled as `decode_upright` does to
+    `PREVIEW_SHORT_SIDE`.
     """
 
     content_hash: str
@@ -64,6 +66,7 @@ class OriginalImage:
     altitude_m: float | None
     camera: str | None
     truncated: bool
+    quality: float
     preview: bytes
 
 
@@ -103,6 +106,7 @@ def read_original(path: str | bytes | os.PathLike[str], *, assumed_time_zone: st
         altitude_m=place.altitude_m if place else None,
         camera=decoded.exif.camera,
         truncated=decoded.truncated,
+        quality=picture_quality(decoded.image),
         preview=_preview(decoded.image),
     )
 

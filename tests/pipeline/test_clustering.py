@@ -1,5 +1,6 @@
 """Events are stored once, and an event that keeps most of its members keeps its id."""
 
+import os
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -10,10 +11,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
+from PIL import Image as PillowImage
+from PIL import ImageFilter
 from sqlalchemy import Row, select
 
-from catalog.models import Event, EventImage, JobKind, JobState
-from pipeline.clustering import ClusteringReport, IndexNotReadyError, cluster_model
+from catalog.models import Event, EventImage, ImageState, JobKind, JobState
+from pipeline.clustering import ClusteringReport, IndexNotReadyError, cluster_model, read_images
 from pipeline.events import segments
 from resources.event_settings import EventSettings
 from resources.segment_store import SegmentStore
@@ -248,6 +251,42 @@ def test_a_real_walk_is_one_event(library: Library) -> None:
     (event,) = events(library).values()
     assert event.image_count == len(photos)
     assert event.title.endswith(" · Arezzo · 22 Oct 2008")
+
+
+def test_images_are_read_with_their_quality_and_the_folder_of_their_source(library: Library) -> None:
+    awkward = os.fsdecode(b"2023/caf\xe9, line\nbreak")
+    draw_photo(library.root / awkward / "a.jpg", 800)
+    library.scan()
+    library.register_all()
+    with library.engine.connect() as connection:
+        found = read_images(connection)
+    rows = {row["image_id"]: row for row in found.to_pylist()}
+    stored = library.images()
+    assert rows.keys() == {row.id for row in stored.values() if row.state is ImageState.REGISTERED}
+    for path, image in stored.items():
+        if image.state is ImageState.REGISTERED:
+            folder = os.path.dirname(os.fsencode(path)).decode(errors="backslashreplace")
+            assert rows[image.id]["folder"] == f"{image.source_id}:{folder}"
+            assert rows[image.id]["quality"] == pytest.approx(image.quality)
+            assert 0 < image.quality < 1
+    assert rows[stored[f"{awkward}/a.jpg"].id]["folder"].endswith(":2023/caf\\xe9, line\nbreak")
+
+
+def test_of_two_takes_the_sharp_one_is_the_cover(library: Library) -> None:
+    """Four pictures of one minute are as near to the event's looks; the third is the only sharp one."""
+    for path in sorted(library.root.rglob("*.jpg")):
+        path.unlink()
+    noon = datetime(2024, 6, 1, 12, tzinfo=UTC)
+    for number in range(4):
+        path = draw_photo(library.root / f"{number}.jpg", 800, taken_at=noon + timedelta(seconds=20 * number))
+        with PillowImage.open(path) as picture:
+            exif = picture.getexif()
+            blurred = picture.filter(ImageFilter.GaussianBlur(0 if number == 2 else 1 + number / 10))
+        blurred.save(path, "JPEG", quality=95, exif=exif)
+    library.build()
+    cluster(library)
+    (event,) = events(library).values()
+    assert event.cover_image_id == library.images()["2.jpg"].id
 
 
 def test_an_index_must_be_built_first(library: Library) -> None:
