@@ -68,12 +68,14 @@ def _folders_that_tell(folder: int, folders: tuple[str | None, ...], edges: Rows
     parent = PurePosixPath(path).parent
     if parent.name == "":
         return []
-    names = [name for name in folders if name is not None]  # ascending; null comes after them
-    low, high = (bisect_left(names, f"{parent}{sign}") for sign in "/0")  # 0 comes next to / in order
-    inside = [*range(low, high)]
-    if (own := bisect_left(names, str(parent))) < len(names) and names[own] == str(parent):
-        inside = [own, *inside]
+    own, low, high = (_place(folders, f"{parent}{sign}") for sign in ("", "/", "0"))  # 0 comes next to /
+    inside = [*([own] if folders[own] == str(parent) else []), *range(low, high)]
     return [f for f in inside if edges[f + 1] > edges[f]]
+
+
+def _place(folders: tuple[str | None, ...], name: str) -> int:
+    """Where a name stands or would stand among the folders, which are ascending, null last."""
+    return bisect_left(folders, name, hi=len(folders) - 1, key=lambda folder: folder or "")
 
 
 def _likeness_to_events(

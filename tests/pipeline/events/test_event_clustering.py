@@ -169,6 +169,22 @@ def test_a_folder_without_dated_images_is_told_by_its_siblings(photos: Photos) -
     assert photos.cluster().events[0].members.tolist() == [*beach, scan]
 
 
+@pytest.mark.parametrize("folder", ["2023/Sea", "2023/Sea/camera", "2023/Sea/a/b"])
+def test_a_folder_is_told_by_its_parent_and_all_below_it(photos: Photos, folder: str) -> None:
+    _look_for(photos, ["town", "lake", "forest", "party", "castle", "snow"])
+    beach = photos.outing(0, 8, look="beach", folder=folder)
+    scan = photos.add(None, look="beach", folder="2023/Sea/prints")
+    assert photos.cluster().events[0].members.tolist() == [*beach, scan]
+
+
+@pytest.mark.parametrize("folder", ["2023/Sea-side", "2023/Seaside", "2023/Sea0", "2023", "2022/Sea"])
+def test_a_folder_is_not_told_by_those_beside_its_parent(photos: Photos, folder: str) -> None:
+    _look_for(photos, ["town", "lake", "forest", "party", "castle", "snow"])
+    photos.outing(0, 8, look="beach", folder=folder)
+    scan = photos.add(None, look="beach", folder="2023/Sea/prints")
+    assert photos.cluster().undated.tolist() == [scan]
+
+
 def test_start_end_zone_and_place(photos: Photos) -> None:
     photos.outing(0, 3, utc_offset_minutes=None)
     photos.outing(0.2, 3, utc_offset_minutes=60, **at(HOME))
