@@ -1,8 +1,11 @@
 """Which pictures of other events look like an event's cover."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
 from catalog.models import EventImage, Image
@@ -31,17 +34,29 @@ class CoverLikeness:
     index: VectorIndex
     model_id: int
 
-    def similar(self, connection: Connection, event: ListedEvent) -> list[SimilarPicture]:
+    def covers(self, events: Sequence[ListedEvent]) -> dict[int, NDArray[np.float32]]:
+        """The embeddings of the events' covers, by image id, of those that are in the index.
+
+        Raises IndexNotBuiltError.
+        """
+        wanted = sorted({event.cover_image_id for event in events if event.cover_image_id is not None})
+        try:
+            vectors = self.index.vectors_of(wanted)
+        except ImageNotIndexedError as error:
+            wanted = [image_id for image_id in wanted if image_id not in error.image_ids]
+            vectors = self.index.vectors_of(wanted)
+        return dict(zip(wanted, vectors, strict=True))
+
+    def similar(
+        self, connection: Connection, event: ListedEvent, covers: Mapping[int, NDArray[np.float32]]
+    ) -> list[SimilarPicture]:
         """The pictures of other events that are most like the cover, one an event, the most like first.
 
-        There are none for a cover that is not in the index. Raises IndexNotBuiltError.
+        There are none for a cover that is not among `covers`.
         """
-        if event.cover_image_id is None:
+        if event.cover_image_id not in covers:
             return []
-        try:
-            (cover,) = self.index.vectors_of([event.cover_image_id])
-        except ImageNotIndexedError:
-            return []
+        cover = covers[event.cover_image_id]
         begin, end = event.starts_at.astimezone(UTC), event.ends_at.astimezone(UTC)
         hits = [
             hit

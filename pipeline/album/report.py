@@ -1,10 +1,12 @@
 """The album of a model's events, brought up to date in a folder."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, func, select
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Engine, and_, func, select
 
 from catalog.models import Event, EventImage, FileKind, Image, ImageState, Shard
 from catalog.queries import committed_files
@@ -27,6 +29,9 @@ from pipeline.listing import ListedEvent, list_events
 from pipeline.model_registry import require_model
 from resources.preview_store import PreviewStore
 from resources.vector_index_home import VectorIndexes
+
+COVERS_AT_ONCE = 500
+"""Events whose covers' embeddings are read together: each reading goes through the whole index."""
 
 OnImages = Callable[[int, int], None]
 """Told how many of how many images are done."""
@@ -79,9 +84,10 @@ def _copy_pictures(
     connection: Connection, previews: PreviewStore, model_id: int, folder: AlbumFolder, on_pictures: OnImages
 ) -> set[str]:
     """The previews of all images of events, shard by shard; the content hashes of those that are there now."""
-    of_model = select(EventImage.image_id).where(EventImage.model_id == model_id).scalar_subquery()
-    images = select(Image.id, Image.content_hash).where(
-        Image.id.in_(of_model), Image.content_hash.is_not(None)
+    images = (
+        select(Image.id, Image.content_hash)
+        .join(EventImage, and_(EventImage.image_id == Image.id, EventImage.model_id == model_id))
+        .where(Image.content_hash.is_not(None))
     )
     total = connection.execute(select(func.count()).select_from(images.subquery())).scalar_one()
     wanted: set[str] = set()
@@ -139,9 +145,14 @@ def _write_pages(
     done = 0
     on_pages(done, album.image_count)
     folder.write_page(STYLE_SHEET, style_sheet())
-    for before, event, after in zip([None, *events], events, [*events[1:], None], strict=False):
+    covers: Mapping[int, NDArray[np.float32]] = {}
+    for number, event in enumerate(events):
+        if number % COVERS_AT_ONCE == 0:
+            covers = likeness.covers(events[number : number + COVERS_AT_ONCE])
+        before = events[number - 1] if number else None
+        after = events[number + 1] if number + 1 < len(events) else None
         pictures = pictures_of(connection, event)
-        similar = likeness.similar(connection, event)
+        similar = likeness.similar(connection, event, covers)
         page = event_page(album, event, pictures, similar, titles, (before, after))
         folder.write_page(f"{EVENTS}/{event.id}.html", page)
         done += event.image_count

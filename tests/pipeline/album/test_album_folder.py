@@ -152,6 +152,18 @@ def test_an_event_shows_what_looks_like_it_elsewhere(lineage: Lineage, folder: P
         assert [link for link in page.values("a", "href") if link.startswith(f"{other}.html#p")]
 
 
+def test_a_cover_that_is_not_in_the_index_has_nothing_like_it(lineage: Lineage, folder: Path) -> None:
+    """The first event's cover is the copy of a file: only the file that it repeats is in the index."""
+    first, second = event_ids(lineage)
+    lineage.execute(
+        "UPDATE event SET cover_image_id = (SELECT id FROM image WHERE duplicate_of_id IS NOT NULL) "
+        f"WHERE id = {first}"
+    )
+    write(lineage, folder)
+    assert "Similar pictures" not in (folder / f"events/{first}.html").read_text()
+    assert "Similar pictures" in (folder / f"events/{second}.html").read_text()
+
+
 def test_a_second_run_writes_nothing(lineage: Lineage, folder: Path) -> None:
     write(lineage, folder)
     before = files(folder)
