@@ -4,15 +4,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from sqlalchemy import Connection, Select
 
 if TYPE_CHECKING:
     import duckdb
+    from sqlalchemy import Connection, Select
 
 ROWS_PER_BATCH = 50_000
 
 
-def arrow_table(connection: Connection, statement: Select[*tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+def arrow_table(
+    connection: "Connection", statement: "Select[*tuple[Any, ...]]", schema: pa.Schema
+) -> pa.Table:
     """The rows of a statement in the columns of `schema`, in their order."""
     batches = []
     result = connection.execution_options(stream_results=True).execute(statement)

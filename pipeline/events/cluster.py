@@ -91,7 +91,9 @@ def _cluster_dated(
             on_progress(done, len(dated))
     table = pa.concat_tables(tables)
     order = np.lexsort((_firsts(table), table["starts_at"].cast(pa.int64()).to_numpy()))
-    return table.take(pa.array(order)).combine_chunks(), int((ends - starts)[stale].sum())
+    if (np.diff(order) < 0).any():  # else it need not be copied: what was taken over is out of order
+        table = table.take(pa.array(order))
+    return table.combine_chunks(), int((ends - starts)[stale].sum())
 
 
 def _known(previous: pa.Table | None, wanted: NDArray[np.uint64]) -> pa.Table:

@@ -133,7 +133,12 @@ def measure_scale(timeline: Timeline, embeddings: Embeddings) -> LooksScale:
     strangers = _to_a_twentieth(float(np.median(embeddings.cosines(lead, lead[partner]))))
     scale = LooksScale(strangers, max(_to_a_twentieth(near), strangers + 0.05))
     apart = at[scenes[:, 0]] // _DAY_US != at[scenes[partner, 0]] // _DAY_US
-    sums = embeddings.vectors(vector[scenes].ravel()).reshape(*scenes.shape, -1).mean(axis=1)
+    sums = np.concatenate(
+        [
+            embeddings.vectors(vector[block].ravel()).reshape(*block.shape, -1).mean(axis=1)
+            for block in np.array_split(scenes, max(1, scenes.size // BLOCK_ROWS))
+        ]
+    )
     alike = scale.likeness(np.einsum("ij,ij->i", sums, sums[partner])[apart])
     measured = float(np.quantile(alike, _FAMILIAR_QUANTILE)) if len(alike) else USUAL_FAMILIAR
     share = len(days) / (len(days) + _DAYS_OF_DOUBT)

@@ -120,7 +120,7 @@ def read_library(images: pa.Table, embedded_ids: Ids, trusted_time_sources: tupl
         camera=camera[order],
         folder=folder[order],
         vector=positions(embedded_ids, image_id),
-        quality=_quality(images)[order],
+        quality=_quality(images, order),
     )
     pa.default_memory_pool().release_unused()  # Arrow keeps what its temporary columns took
     dated_count = int(np.searchsorted(timeline.at, NO_INSTANT))
@@ -160,10 +160,10 @@ def _trusted_instants(images: pa.Table, trusted_time_sources: tuple[str, ...]) -
     return pc.if_else(trusted, images["taken_at"].cast(pa.int64()), pa.scalar(None, pa.int64()))
 
 
-def _quality(images: pa.Table) -> NDArray[np.float64]:
+def _quality(images: pa.Table, order: NDArray[np.int64]) -> NDArray[np.float64]:
     if "quality" not in images.column_names:
-        return np.zeros(images.num_rows)
-    return _array(images["quality"].cast(pa.float64()), 0.0, np.float64)
+        return np.zeros(len(order))
+    return _array(images["quality"].cast(pa.float64()), 0.0, np.float64)[order]
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[tuple[str | None, ...], NDArray[np.int32]]:
@@ -190,9 +190,9 @@ def positions(ids: Ids, wanted: Ids) -> NDArray[np.int64]:
     """Where each of `wanted` stands in `ids`, -1 where it does not."""
     if len(ids) == 0:
         return np.full(len(wanted), -1, dtype=np.int64)
-    order = np.argsort(ids, kind="stable")
+    order = None if (ids[1:] >= ids[:-1]).all() else np.argsort(ids, kind="stable")
     place = np.searchsorted(ids, wanted, sorter=order)
     np.minimum(place, len(ids) - 1, out=place)
-    found = order[place]
+    found = place if order is None else order[place]
     found[ids[found] != wanted] = -1
     return found
