@@ -14,6 +14,8 @@ from dagster import (
 )
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from catalog.migrate import UnmigratedCatalogError, require_current
+from resources.dagster_resources import CatalogResource
 from resources.settings import Settings
 
 Job = JobDefinition | UnresolvedAssetJobDefinition
@@ -47,13 +49,23 @@ def clock_schedules(
 
 
 def _running(name: str, job: Job, cron: str, description: str) -> ScheduleDefinition:
-    return ScheduleDefinition(
+    """A schedule that is on from the start, and waits while there is no catalog to look at."""
+
+    @schedule(
         name=name,
         job=job,
         cron_schedule=cron,
         default_status=DefaultScheduleStatus.RUNNING,
         description=description,
     )
+    def by_the_clock(catalog: CatalogResource) -> RunRequest | SkipReason:
+        try:
+            require_current(catalog.engine)
+        except UnmigratedCatalogError as error:
+            return SkipReason(str(error))
+        return RunRequest()
+
+    return by_the_clock
 
 
 def nightly_rescan(job: Job) -> ScheduleDefinition:

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine, bindparam, delete, select
 
-from catalog.models import FileKind, JobKind
-from catalog.queries import committed_files, materialized_version
+from catalog.engine import run_in_transaction
+from catalog.models import FileKind, JobKind, ShardFile
+from catalog.queries import materialized_version
+from pipeline.embedding import partition_subject
 from pipeline.jobs import JobContext, running_job
 from pipeline.model_registry import require_model
 from resources.vector_index import AnnIndexReport, CompactionReport
@@ -17,11 +19,11 @@ from resources.vector_index_home import VectorIndexes
 SWEPT_FOLDERS = ("previews", "embeddings")
 UNCOMMITTED_FOR = timedelta(days=1)
 """A checkpoint's row follows its file within seconds; a younger file may belong to a run that is at it."""
-LARGEST_SWEPT_SHARE = 0.5
+LARGEST_SHARE = 0.5
 
 
 class SweepRefusedError(Exception):
-    """Most files have no row: the catalog is probably not the one of this home. Nothing was removed."""
+    """Most files and rows do not meet: the catalog is probably not the one of this home. Nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,14 @@ class SweepReport:
     garbage: tuple[Path, ...]
     garbage_bytes: int
     kept: int
+
+
+@dataclass(frozen=True, slots=True)
+class LostFiles:
+    """Commit records without their file, and the partitions of `image_embeddings` that have to be materialized."""
+
+    paths: tuple[str, ...]
+    partitions: tuple[str, ...]
 
 
 def maintain_index(
@@ -66,14 +76,14 @@ def sweep_home(engine: Engine, home: Path, *, remove: bool) -> SweepReport:
     young = time.time() - UNCOMMITTED_FOR.total_seconds()
     files = [path for folder in SWEPT_FOLDERS for path in (home / folder).rglob("*") if path.is_file()]
     with engine.connect() as connection:
-        committed = _committed_paths(connection)
+        committed = set(connection.execute(select(ShardFile.path)).scalars())
     garbage = tuple(
         path
         for path in files
         if str(path.relative_to(home)) not in committed and path.stat().st_mtime < young
     )
     size = sum(path.stat().st_size for path in garbage)
-    if len(garbage) > LARGEST_SWEPT_SHARE * len(files):
+    if len(garbage) > LARGEST_SHARE * len(files):
         raise SweepRefusedError(
             f"{len(garbage)} of {len(files)} files under {home} are in no row of the catalog "
             f"({engine.url.render_as_string(hide_password=True)}). Nothing was removed. If catalog.url names the "
@@ -86,9 +96,40 @@ def sweep_home(engine: Engine, home: Path, *, remove: bool) -> SweepReport:
     return SweepReport(garbage, size, len(files) - len(garbage))
 
 
-def _committed_paths(connection: Connection) -> set[str]:
-    return {
-        file.path
-        for kind in (FileKind.PREVIEW, FileKind.EMBEDDING)
-        for file in committed_files(connection, kind)
-    }
+def forget_lost_files(engine: Engine, home: Path, *, forget: bool) -> LostFiles:
+    """Find, and forget where asked to, the commit records whose file is gone or has another size.
+
+    What a forgotten embedding file held is embedded again when its partition is materialized; of what a forgotten
+    preview file held, the originals are read. Raises SweepRefusedError, and forgets nothing, where that is more
+    than half of the files: the home directory is probably not the one of this catalog, or its disk is away.
+    """
+    with engine.connect() as connection:
+        rows = connection.execute(
+            select(ShardFile.id, ShardFile.path, ShardFile.size_bytes, ShardFile.kind).order_by(
+                ShardFile.path
+            )
+        ).all()
+    lost = [row for row in rows if _size(home / row.path) != row.size_bytes]
+    if len(lost) > LARGEST_SHARE * len(rows):
+        raise SweepRefusedError(
+            f"{len(lost)} of {len(rows)} committed files are not under {home}. Nothing was forgotten. Mount its "
+            f"disk, or correct home: {', '.join(row.path for row in lost[:3])}, …"
+        )
+    if forget and lost:
+        numbers = [{"lost": row.id} for row in lost]
+        run_in_transaction(
+            engine,
+            lambda connection: connection.execute(
+                delete(ShardFile).where(ShardFile.id == bindparam("lost")), numbers
+            ),
+        )
+    folders = {Path(row.path).parent for row in lost if row.kind == FileKind.EMBEDDING}
+    partitions = sorted(partition_subject(folder.parent.name, folder.name) for folder in folders)
+    return LostFiles(tuple(row.path for row in lost), tuple(partitions))
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None

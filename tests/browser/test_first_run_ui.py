@@ -56,7 +56,11 @@ def partitions_asked_for(ui: DagsterUi) -> list[tuple[str, str]]:
 
 def test_from_the_first_error_to_the_events(ui: DagsterUi, page: "Page", library: Lineage) -> None:
     materialize_partition(ui, page, "source_files", "photos")
-    failed = ui.wait_for_run(lambda run: run.status == "FAILURE", seconds=120, what="the failed run")
+    failed = ui.wait_for_run(
+        lambda run: run.status == "FAILURE" and "source_files" in run.assets,
+        seconds=120,
+        what="the failed run",
+    )
     page.goto(f"{ui.url}/runs/{failed.run_id}")
     page.get_by_text(containing("For a new catalog, materialize catalog_schema first.")).first.wait_for()
     screenshot(page, "first_step")
