@@ -10,7 +10,7 @@ from assets.freshness_checks import check_freshness_job, freshness_checks
 from assets.image_embeddings import image_embeddings_asset
 from assets.image_events import image_events_asset
 from assets.jobs import check_contract_job, lineage_jobs, stale_partitions_sensor
-from assets.maintenance import forget_lost_files_job, maintain_indexes_job, sweep_files_job
+from assets.maintenance import maintain_indexes_job, sweep_files_job
 from assets.migrate_catalog import migrate_catalog_job
 from assets.model_comparison import model_comparison_asset
 from assets.partitions import model_partitions, model_shard_partitions
@@ -63,7 +63,6 @@ def build_definitions(settings: Settings) -> Definitions:
             freshness_job,
             indexes_job,
             sweep_job,
-            forget_lost_files_job(),
         ],
         schedules=clock_schedules(jobs, contract_job, freshness_job, indexes_job, sweep_job),
         sensors=[stale_partitions_sensor(jobs, settings), alerts_sensor(settings)],

@@ -1,4 +1,4 @@
-"""The jobs of upkeep: `maintain_indexes`, `sweep_files` and `forget_lost_files`, over the plain functions."""
+"""The jobs of upkeep: `maintain_indexes` and `sweep_files`, over the plain functions."""
 
 from pathlib import Path
 
@@ -22,7 +22,6 @@ from pipeline.jobs import JobContext
 from pipeline.maintenance import (
     IndexMaintenanceReport,
     SweepRefusedError,
-    forget_lost_files,
     maintain_index,
     sweep_home,
 )
@@ -122,47 +121,3 @@ def sweep_files_job() -> JobDefinition:
         remove_garbage()
 
     return sweep_files
-
-
-class ForgetConfig(Config):
-    """What the job may do."""
-
-    dry_run: bool = Field(default=True, description="Name the files and forget none.")
-
-
-def forget_lost_files_job() -> JobDefinition:
-    """The job for after a disk has lost files."""
-
-    @op(description="Forgets the commit records of files that are gone or have another size.")
-    def forget_lost(
-        context: OpExecutionContext, config: ForgetConfig, catalog: CatalogResource, storage: StorageResource
-    ) -> Output[None]:
-        require_migrated(catalog)
-        try:
-            lost = forget_lost_files(catalog.engine, Path(storage.home), forget=not config.dry_run)
-        except SweepRefusedError as error:
-            raise Failure(description=str(error), allow_retries=False) from error
-        verb = (
-            "would be forgotten; run it again with `dry_run: false`" if config.dry_run else "were forgotten"
-        )
-        context.log.info(f"{len(lost.paths)} lost files {verb}. To materialize: {', '.join(lost.partitions)}")
-        return Output(
-            None,
-            metadata={
-                "lost": list(lost.paths[:100]),
-                "forgotten": 0 if config.dry_run else len(lost.paths),
-                "materialize_image_embeddings": list(lost.partitions),
-            },
-        )
-
-    @job(
-        name="forget_lost_files",
-        description="For after a disk has lost files: forgets the committed previews and embeddings that are gone or "
-        "cut off, and names the partitions of `image_embeddings` to materialize. By default it only names them. "
-        "**Needs** that no backup has the files. **Next:** launch it again with `dry_run: false`, materialize those "
-        "partitions, then `vector_index`.",
-    )
-    def forget_lost_files_of_home() -> None:
-        forget_lost()
-
-    return forget_lost_files_of_home

@@ -48,7 +48,8 @@ def model_comparison_asset(settings: Settings) -> AssetsDefinition:
         kinds={"torch", "lancedb"},
         description="A candidate beside the serving model, on the same images and texts: what they find in common, "
         "whether near-duplicates find their originals, speed and size, and a contact sheet of the hits of both. "
-        "Read it before promoting the candidate by `serving_model`. It changes nothing.",
+        "It changes nothing.\n\n**Needs** the candidate in `vector_index`, and a model that serves.\n\n**Next:** read "
+        "it, and promote the candidate by `serving_model`.",
     )
     def model_comparison(
         context: AssetExecutionContext,

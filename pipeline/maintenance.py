@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import Engine, bindparam, delete, select
+from sqlalchemy import Engine, select
 
-from catalog.engine import run_in_transaction
-from catalog.models import FileKind, JobKind, ShardFile
+from catalog.models import JobKind, ShardFile
 from catalog.queries import materialized_version
-from pipeline.embedding import partition_subject
 from pipeline.jobs import JobContext, running_job
 from pipeline.model_registry import require_model
 from resources.vector_index import AnnIndexReport, CompactionReport
@@ -41,14 +39,6 @@ class SweepReport:
     garbage: tuple[Path, ...]
     garbage_bytes: int
     kept: int
-
-
-@dataclass(frozen=True, slots=True)
-class LostFiles:
-    """Commit records without their file, and the partitions of `image_embeddings` that have to be materialized."""
-
-    paths: tuple[str, ...]
-    partitions: tuple[str, ...]
 
 
 def maintain_index(
@@ -94,42 +84,3 @@ def sweep_home(engine: Engine, home: Path, *, remove: bool) -> SweepReport:
         for path in garbage:
             path.unlink()
     return SweepReport(garbage, size, len(files) - len(garbage))
-
-
-def forget_lost_files(engine: Engine, home: Path, *, forget: bool) -> LostFiles:
-    """Find, and forget where asked to, the commit records whose file is gone or has another size.
-
-    What a forgotten embedding file held is embedded again when its partition is materialized; of what a forgotten
-    preview file held, the originals are read. Raises SweepRefusedError, and forgets nothing, where that is more
-    than half of the files: the home directory is probably not the one of this catalog, or its disk is away.
-    """
-    with engine.connect() as connection:
-        rows = connection.execute(
-            select(ShardFile.id, ShardFile.path, ShardFile.size_bytes, ShardFile.kind).order_by(
-                ShardFile.path
-            )
-        ).all()
-    lost = [row for row in rows if _size(home / row.path) != row.size_bytes]
-    if len(lost) > LARGEST_SHARE * len(rows):
-        raise SweepRefusedError(
-            f"{len(lost)} of {len(rows)} committed files are not under {home}. Nothing was forgotten. Mount its "
-            f"disk, or correct home: {', '.join(row.path for row in lost[:3])}, …"
-        )
-    if forget and lost:
-        numbers = [{"lost": row.id} for row in lost]
-        run_in_transaction(
-            engine,
-            lambda connection: connection.execute(
-                delete(ShardFile).where(ShardFile.id == bindparam("lost")), numbers
-            ),
-        )
-    folders = {Path(row.path).parent for row in lost if row.kind == FileKind.EMBEDDING}
-    partitions = sorted(partition_subject(folder.parent.name, folder.name) for folder in folders)
-    return LostFiles(tuple(row.path for row in lost), tuple(partitions))
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return None

@@ -40,6 +40,7 @@ def catalog_table_checks() -> AssetChecksDefinition:
 
     @multi_asset_check(
         name="catalog_tables",
+        can_subset=True,  # so that the UI can execute one of them alone
         specs=[
             AssetCheckSpec(
                 f"table_{table}",
@@ -50,9 +51,12 @@ def catalog_table_checks() -> AssetChecksDefinition:
             for table in tables
         ],
     )
-    def catalog_tables(catalog: CatalogResource) -> Iterator[AssetCheckResult]:
+    def catalog_tables(
+        context: AssetCheckExecutionContext, catalog: CatalogResource
+    ) -> Iterator[AssetCheckResult]:
+        selected = {key.name for key in context.selected_asset_check_keys}
         with catalog.engine.connect() as connection:
-            for table in tables:
+            for table in (table for table in tables if f"table_{table}" in selected):
                 report = report_of(connection, frozenset({table}))
                 yield AssetCheckResult(
                     asset_key=AssetKey("catalog_schema"),

@@ -94,29 +94,3 @@ def test_an_index_that_is_being_built_is_left_alone(lineage: Lineage) -> None:
 def test_without_a_catalog_the_first_step_is_named(new_lineage: Lineage, job: str) -> None:
     result = run(new_lineage, job)
     assert "materialize catalog_schema for a new catalog" in failure_of(result)
-
-
-def test_lost_files_are_forgotten_and_embedded_again(lineage: Lineage) -> None:
-    gone, torn = sorted((lineage.home / "embeddings/tiny-a/photos-00001").glob("*.parquet"))
-    gone.unlink()
-    torn.write_bytes(torn.read_bytes()[:-1])
-    lost = sorted(str(path.relative_to(lineage.home)) for path in (gone, torn))
-
-    assert outputs(run(lineage, "forget_lost_files"))["forgotten"] == 0
-    config = {"ops": {"forget_lost": {"config": {"dry_run": False}}}}
-    said = outputs(run(lineage, "forget_lost_files", config))
-    assert (said["lost"], said["forgotten"]) == (lost, 2)
-    assert said["materialize_image_embeddings"] == ["tiny-a|photos-00001"]
-
-    assert lineage.materialize_embeddings("tiny-a", "photos-00001").success
-    assert lineage.library.live("tiny-a").missing == 0
-    assert outputs(run(lineage, "forget_lost_files"))["lost"] == []
-
-
-def test_a_home_whose_disk_is_away_is_not_forgotten(lineage: Lineage) -> None:
-    rows = lineage.rows()
-    for folder in ("previews", "embeddings"):
-        (lineage.home / folder).rename(lineage.home / f"{folder}-away")
-    config = {"ops": {"forget_lost": {"config": {"dry_run": False}}}}
-    assert "Nothing was forgotten. Mount its disk" in failure_of(run(lineage, "forget_lost_files", config))
-    assert lineage.rows() == rows

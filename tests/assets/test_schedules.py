@@ -26,7 +26,10 @@ def ask(lineage: Lineage, schedule: str) -> tuple[list[RunRequest], str | None]:
     definition = lineage.definitions.resolve_schedule_def(schedule)
     needed = {name: resources[name] for name in definition.required_resource_keys}
     with build_schedule_context(
-        instance=lineage.instance, resources=needed, scheduled_execution_time=AT
+        instance=lineage.instance,
+        resources=needed,
+        scheduled_execution_time=AT,
+        repository_def=lineage.definitions.get_repository_def(),
     ) as context:
         tick = definition.evaluate_tick(context)
     return list(tick.run_requests or []), tick.skip_message

@@ -134,11 +134,12 @@ class HeldCatalog:
     def __init__(self, library: Lineage) -> None:
         self._connection = sqlite3.connect(library.home / "catalog.db", timeout=60, isolation_level=None)
 
-    def running_job(self, subject: str) -> tuple[int, int] | None:
-        """Process and images done of a job that runs and has committed; the lock is held where there is one."""
+    def running_job(self, subject: str) -> tuple[str, int, int] | None:
+        """Run, process and images done of a job that has committed; the lock is held where there is one."""
         self._connection.execute("BEGIN IMMEDIATE")
-        found: tuple[int, int] | None = self._connection.execute(
-            "SELECT pid, done FROM ml_job WHERE subject = ? AND state = 'running' AND done > 0", [subject]
+        found: tuple[str, int, int] | None = self._connection.execute(
+            "SELECT run_id, pid, done FROM ml_job WHERE subject = ? AND state = 'running' AND done > 0",
+            [subject],
         ).fetchone()
         if found is None:
             self.release()
@@ -154,19 +155,19 @@ def test_a_killed_worker_is_started_again_and_continues(
     partition = f"tiny-a|{LARGE_SHARD}"
     held = HeldCatalog(library)
     materialize_partition(ui, page, "image_embeddings", partition)
-    pid, done = ui.wait_for(
+    run_id, pid, done = ui.wait_for(
         lambda: held.running_job(partition), seconds=180, what="a committed checkpoint", every=0.002
     )
     os.kill(pid, signal.SIGKILL)
     held.release()
 
-    killed = ui.wait_for_run(
-        lambda run: from_the_page(run, partition) and run.status == "FAILURE", seconds=60, what="the mark"
+    ui.wait_for_run(
+        lambda run: run.run_id == run_id and run.status == "FAILURE",
+        seconds=60,
+        what="the mark of the dead run",
     )
     again = ui.wait_for_run(
-        lambda run: from_the_page(run, partition) and run.tags.get("dagster/parent_run_id") == killed.run_id,
-        seconds=120,
-        what="the retry",
+        lambda run: run.tags.get("dagster/parent_run_id") == run_id, seconds=120, what="the retry"
     )
     ui.wait_for_run(
         lambda run: run.run_id == again.run_id and run.status == "SUCCESS", seconds=180, what="its end"
@@ -186,7 +187,7 @@ def test_a_failed_check_opens_on_its_table_and_turns_green_when_mended(
 ) -> None:
     library.execute("ALTER TABLE event DROP COLUMN cohesion", "DROP INDEX ix_event_model_id_starts_at")
     page.goto(f"{ui.url}/assets/catalog_schema?view=checks&checkDetail=table_event")
-    execute = page.get_by_role("button", name=containing("Execute")).nth(1)
+    execute = page.get_by_role("button", name="Execute", exact=True)
     execute.click()
     summary = "2 differences (1 errors) between the ORM and the database in event."
     page.get_by_text(summary).first.wait_for()
@@ -214,8 +215,7 @@ def test_a_check_of_one_partition_leads_to_it(ui: DagsterUi, page: "Page", libra
     for shard in ("photos-00000", "photos-00001"):  # the later one passes
         assert library.materialize_embeddings("tiny-a", shard).success
     page.goto(f"{ui.url}/assets/image_embeddings?view=checks&checkDetail=embedding_files")
-    listed = page.locator("a").filter(has_text="embedding_files")
-    listed.filter(has_text="Failed").first.wait_for()
+    page.get_by_text("Failed", exact=True).first.wait_for()
     page.get_by_role("tab", name="Partitions").last.click()
     page.get_by_text("Failed (1)", exact=True).wait_for()
     page.get_by_text("photos-00000", exact=True).last.click()
@@ -225,4 +225,5 @@ def test_a_check_of_one_partition_leads_to_it(ui: DagsterUi, page: "Page", libra
     path.write_bytes(kept)
     materialize_partition(ui, page, "image_embeddings", "tiny-a|photos-00000")
     page.goto(f"{ui.url}/assets/image_embeddings?view=checks&checkDetail=embedding_files")
-    listed.filter(has_text="Succeeded").first.wait_for()
+    page.get_by_text(containing("tiny-a|photos-00000: 3 files, all as recorded")).first.wait_for()
+    page.get_by_text("Failed", exact=True).wait_for(state="detached")
