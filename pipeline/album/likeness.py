@@ -54,9 +54,9 @@ class CoverLikeness:
 
         There are none for a cover that is not among `covers`.
         """
-        if event.cover_image_id not in covers:
+        cover = None if event.cover_image_id is None else covers.get(event.cover_image_id)
+        if cover is None:
             return []
-        cover = covers[event.cover_image_id]
         begin, end = event.starts_at.astimezone(UTC), event.ends_at.astimezone(UTC)
         hits = [
             hit
