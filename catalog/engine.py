@@ -117,7 +117,7 @@ def explained_errors(
         yield
     except kinds as error:
         url = engine.url.render_as_string(hide_password=True)
-        reason = str(error.orig).strip().rstrip(".")
+        reason = str(error.orig).strip().rstrip(".?")
         raise CatalogUnreachableError(f"catalog.url = {url!r}: {reason}. {_remedy(reason)}") from error
 
 
@@ -125,7 +125,10 @@ def _remedy(reason: str) -> str:
     for symptom, remedy in _REMEDIES.items():
         if symptom in reason.lower():
             return remedy
-    return "Start the server, or correct the URL in photolineage.toml (PHOTOLINEAGE_CATALOG__URL)."
+    return (
+        "Start the server, and run again; what was committed stays. Or correct the URL in photolineage.toml "
+        "(PHOTOLINEAGE_CATALOG__URL)."
+    )
 
 
 _REMEDIES = {
@@ -137,8 +140,5 @@ _REMEDIES = {
     "disk is full": "Free space on its disk, and run again; what was committed stays.",
     "no space left": "Free space on its disk, and run again; what was committed stays.",
     "disk i/o error": "Its disk is full, read-only or failing: look at it, and run again; what was committed stays.",
-    "terminating connection": "Start the server, and run again; what was committed stays.",
-    "connection failed": "Start the server, and run again; what was committed stays. Or correct the URL in "
-    "photolineage.toml (PHOTOLINEAGE_CATALOG__URL).",
     "unable to open": "Its folder must exist and be writable for this user.",
 }
