@@ -1,10 +1,11 @@
-"""A catalog of millions of images in all states of work, for timing: rows only, without files."""
+"""A catalog of millions of images in all states of work, for timing: rows, and embedding files without content."""
 
 import hashlib
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Insert, case, cast, func, insert, literal, select
@@ -33,6 +34,7 @@ MODELS = ("complete", "outdated", "half")
 """`complete` has embedded everything; of `outdated`, each shard has changed since; `half` is in the middle."""
 SOURCES = ("attic", "camera", "phone", "scans")
 CHECKPOINT_IMAGES = 500
+FILE_BYTES = 550_000
 IMAGES_PER_EVENT = 150
 REVISION = 2
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -83,21 +85,24 @@ class LargeCatalog:
             {key: count for key, count in to_embed.items() if count},
         )
 
-    def build(self, engine: Engine) -> Iterator[int]:
-        """Make it in an empty database; yields the number of images of each shard once they are there."""
+    def build(self, engine: Engine, home: Path) -> Iterator[int]:
+        """Make it in an empty database; yields the number of images of each shard once they are there.
+
+        Each embedding file is there and of the recorded size, and takes no room on the disk.
+        """
         upgrade(engine)
         with write_transaction(engine) as connection:
             _insert_models_and_sources(connection)
         for shard in range(self.shard_count):
             with write_transaction(engine) as connection:
                 _ready(connection)
-                self._insert_shard(connection, shard)
+                self._insert_shard(connection, home, shard)
             yield self.size(shard)
         with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             if connection.dialect.name == "postgresql":  # as autovacuum would have done meanwhile
                 connection.exec_driver_sql("VACUUM ANALYZE")
 
-    def _insert_shard(self, connection: Connection, shard: int) -> None:
+    def _insert_shard(self, connection: Connection, home: Path, shard: int) -> None:
         key, size = self.shard_key(shard), self.size(shard)
         shard_id = connection.execute(
             insert(Shard)
@@ -123,7 +128,8 @@ class LargeCatalog:
                 subject = partition_subject(model, key)
                 job = _insert_job(connection, JobKind.EMBED, subject, version, done, total=size)
                 folder = f"embeddings/{model}/{key}"
-                _insert_files(connection, FileKind.EMBEDDING, shard_id, model_id, job, done, folder)
+                paths = _insert_files(connection, FileKind.EMBEDDING, shard_id, model_id, job, done, folder)
+                _make_files(home, paths)
                 _insert_events(connection, model_id, done)
 
 
@@ -241,7 +247,9 @@ def _insert_files(
     job_id: int,
     images: int,
     folder: str,
-) -> None:
+) -> list[str]:
+    """The paths of the files of a shard, a checkpoint each."""
+    paths = [f"{folder}/{job_id:08d}-{number:04d}" for number in range(-(-images // CHECKPOINT_IMAGES))]
     connection.execute(
         insert(ShardFile),
         [
@@ -250,14 +258,22 @@ def _insert_files(
                 "shard_id": shard_id,
                 "model_id": model_id,
                 "job_id": job_id,
-                "path": f"{folder}/{job_id:08d}-{number:04d}",
+                "path": path,
                 "row_count": CHECKPOINT_IMAGES,
-                "size_bytes": 1_000_000,
+                "size_bytes": FILE_BYTES,
                 "committed_at": NOW,
             }
-            for number in range(-(-images // CHECKPOINT_IMAGES))
+            for path in paths
         ],
     )
+    return paths
+
+
+def _make_files(home: Path, paths: list[str]) -> None:
+    for path in paths:
+        (home / path).parent.mkdir(parents=True, exist_ok=True)
+        with (home / path).open("wb") as file:
+            file.truncate(FILE_BYTES)
 
 
 def _insert_events(connection: Connection, model_id: int, images: int) -> None:

@@ -2,7 +2,7 @@
 
     python -m benchmarks.scale [--json] [--images N] [--postgresql]
 
-The catalog is made of rows only (`benchmarks.large_catalog`): one model has embedded everything, of one each shard has
+The catalog is made of rows, and of embedding files that hold nothing (`benchmarks.large_catalog`): one model has embedded everything, of one each shard has
 changed since, one is half way. What remains is compared with a count image by image. Each of the three is measured in
 a process of its own; `status` includes the start of the process, a tick does not, because the daemon's goes on.
 """
@@ -80,7 +80,7 @@ def measure_sensor_tick(config: Path) -> Figures:
     from assets.lineage import build_definitions
     from assets.partitions import SHARDS
     from catalog.queries import shard_keys
-    from resources.dagster_resources import catalog_resource
+    from resources.dagster_resources import catalog_resource, storage_resource
 
     settings = load_settings(config)
     definitions = build_definitions(settings)
@@ -95,7 +95,7 @@ def measure_sensor_tick(config: Path) -> Figures:
             last_run_key=None,
             cursor=None,
             repository_name=None,
-            resources={"catalog": catalog, "settings": settings},
+            resources={"catalog": catalog, "storage": storage_resource(settings), "settings": settings},
             definitions=definitions,
         )
         with context:
@@ -146,9 +146,10 @@ def _write_configuration(folder: Path, url: str) -> Path:
 
 
 def _build(library: LargeCatalog, config: Path) -> None:
-    engine = create_catalog_engine(load_settings(config).catalog.url)
+    settings = load_settings(config)
+    engine = create_catalog_engine(settings.catalog.url)
     with _progress_bar(library.images) as bar:
-        for images in library.build(engine):
+        for images in library.build(engine, settings.home):
             bar.advance(bar.task_ids[0], images)
     engine.dispose()
 

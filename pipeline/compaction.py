@@ -68,9 +68,12 @@ def compact(
     with lease.engine.connect() as connection:
         committed = committed_files(connection, files.kind, shard_id=files.shard_id, model_id=files.model_id)
         contents = _contents(connection, files.shard_id)
+    total = sum(file.row_count for file in committed)
+    if total <= len(contents):
+        return 0  # at most one row an image: nothing, or next to nothing, is superseded
     held = _rows_that_hold([read_identities(file.path) for file in committed], contents)
     rows = sum(map(len, held))
-    if 2 * rows >= sum(file.row_count for file in committed):
+    if 2 * rows >= total:
         return 0
     selected = [(file.path, positions) for file, positions in zip(committed, held, strict=True) if positions]
     path, size = write(selected) if selected else ("", 0)

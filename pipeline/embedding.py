@@ -90,7 +90,6 @@ def embed_shard(
     with context.engine.connect() as connection:
         shard = find_shard(connection, shard_key)
         registered = materialized_version(connection, JobKind.REGISTER, shard_key)
-        embedded = materialized_version(connection, JobKind.EMBED, partition_subject(embedder.key, shard_key))
     if registered is None:
         raise NotRegisteredError(
             f"shard {shard_key!r}: its images are not registered. Materialize registered_images for it first."
@@ -122,13 +121,8 @@ def embed_shard(
             ]
             with closing(model_inputs(embedder, shard, reader, remaining)) as inputs:
                 work.embed(inputs, sizes, stop, on_progress)
-        lost = [file.id for file in committed if file not in whole]
-        if lost:
-            # Not before their images are embedded again: by these rows the partition is known to be stale.
-            lease.commit(lambda connection: _forget_files(connection, lost), done=0)
-            report.lost_files = len(lost)
-        if registered != embedded:  # else the index, which names the files, would not be brought up to date
-            report.compacted = _compact(lease, stores.embeddings, embedder, shard, files)
+        lost = [file for file in committed if file not in whole]
+        _tidy_up(lease, stores.embeddings, embedder, shard, files, lost, report)
     report.seconds = time.monotonic() - started
     return report
 
@@ -147,16 +141,26 @@ def remaining_images(
     return [image for image in images if (image.id, image.content_hash) not in embedded]
 
 
-def _forget_files(connection: Connection, file_ids: Sequence[int]) -> None:
-    connection.execute(delete(ShardFile).where(ShardFile.id.in_(file_ids)))
-
-
-def _compact(
-    lease: Lease, embeddings: EmbeddingStore, embedder: Embedder, shard: ShardRow, files: FileSet
-) -> int:
+def _tidy_up(
+    lease: Lease,
+    embeddings: EmbeddingStore,
+    embedder: Embedder,
+    shard: ShardRow,
+    files: FileSet,
+    lost: Sequence[CommittedFile],
+    report: EmbeddingReport,
+) -> None:
+    """Forget the lost files, and compact the others where that is due."""
+    if lost:
+        # Not before their images are embedded again: by these rows the partition is known to be stale.
+        ids = [file.id for file in lost]
+        lease.commit(
+            lambda connection: connection.execute(delete(ShardFile).where(ShardFile.id.in_(ids))), done=0
+        )
+        report.lost_files = len(lost)
     header = EmbeddingFileHeader(embedder.key, embedder.facts.weights_digest, shard.key)
     name = f"{lease.job_id:08d}-compacted"
-    return compact(
+    report.compacted = compact(
         lease, files, embeddings.read_identities, lambda rows: embeddings.rewrite(header, name, rows)
     )
 
