@@ -2,9 +2,10 @@
 
     python -m benchmarks.scale [--json] [--images N] [--postgresql]
 
-The catalog is made of rows, and of embedding files that hold nothing (`benchmarks.large_catalog`): one model has embedded everything, of one each shard has
-changed since, one is half way. What remains is compared with a count image by image. Each of the three is measured in
-a process of its own; `status` includes the start of the process, a tick does not, because the daemon's goes on.
+The catalog is made of rows, and of embedding files that hold nothing (`benchmarks.large_catalog`): one model has
+embedded everything, of one each shard has changed since, one is half way. What remains is compared with a count image
+by image. Each of the three is measured in a process of its own; `status` includes the start of the process, a tick
+does not, because the daemon's goes on.
 """
 
 import json
