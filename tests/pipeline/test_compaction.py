@@ -108,7 +108,7 @@ def test_embeddings_are_bit_for_bit_what_they_were(superseded: Library) -> None:
     assert superseded.embed(SHARD).compacted == 7
     after = vectors(superseded)
     changed = {superseded.images()[f"2023/{number:02}.jpg"].id for number in range(6)}
-    assert len(after) == 26
+    assert after.keys() == before.keys()
     assert {image for image in after if after[image] != before[image]} == changed
     np.testing.assert_allclose(np.linalg.norm(list(after.values()), axis=1), 1, atol=2e-3)
 
@@ -186,6 +186,6 @@ def test_a_kill_while_files_are_compacted_costs_nothing(library: Library, step: 
     ]
     folder = "previews" if step == "register" else "embeddings/tiny-a"
     assert len(files_of(library, folder)) == 8
-    library.embed(SHARD)
+    library.embed_all()
     assert library.live().missing == 0
-    assert len(vectors(library)) == 26
+    assert len(vectors(library)) == 27, "the copy of a photo that has changed stands for itself"
