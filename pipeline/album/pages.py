@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.album.content import AlbumPicture, Month, by_day
 from pipeline.album.likeness import SimilarPicture
+from pipeline.events.titles import SEPARATOR
 from pipeline.listing import ListedEvent
 
 if TYPE_CHECKING:
@@ -71,11 +72,15 @@ def event_page(
         album.model_key,
         album=album,
         event=event,
-        subject=event.title.split(" · ")[0],
+        subject=event.title.split(SEPARATOR)[0],
         days=by_day(shown),
         without_preview=len(pictures) - len(shown),
         copies=event.image_count - len(pictures),
-        similar=[picture for picture in similar if picture.content_hash in album.pictures],
+        similar=[
+            picture
+            for picture in similar
+            if picture.content_hash in album.pictures and picture.event_id in titles
+        ],
         titles=titles,
         before=neighbours[0],
         after=neighbours[1],

@@ -77,6 +77,24 @@ def ids(library: Library, prefix: str) -> set[int]:
     return {row.id for path, row in library.images().items() if path.startswith(prefix)}
 
 
+def test_events_are_stored_alike_on_each_database(any_library: Library) -> None:
+    any_library.build()
+    created = cluster(any_library)
+    before = events(any_library)
+    assert len(created.matching.created) == len(before) == created.events > 1
+    assert sum(len(images) for images in members(any_library).values()) == created.images
+
+    draw_photo(any_library.root / "2024/new.jpg", 700, taken_at=datetime(2024, 6, 1, 12, 30, tzinfo=UTC))
+    any_library.build()
+    cluster(any_library)
+
+    after = events(any_library)
+    assert after.keys() == before.keys()
+    changed = [event_id for event_id in after if after[event_id] != before[event_id]]
+    assert changed == [max(after)]
+    assert after[max(after)].image_count == before[max(after)].image_count + 1
+
+
 def test_each_day_is_one_event(clustered: Library) -> None:
     found = events(clustered)
     assert [event.starts_at.isoformat() for event in found.values()] == [
