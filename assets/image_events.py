@@ -83,6 +83,8 @@ def image_events_asset(settings: Settings) -> AssetsDefinition:
                 "events": report.events,
                 "images_in_events": report.images,
                 "undated_images": report.undated,
+                "undated_images_joined": report.joined,
+                "least_confidence_of_joined": report.least_confidence,
                 "images_clustered": report.clustered,
                 "images_taken_over": report.taken_over,
                 "nothing_taken_over_because": report.nothing_kept or "–",

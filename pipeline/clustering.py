@@ -42,13 +42,17 @@ class IndexNotReadyError(LookupError):
 class ClusteringReport:
     """What one run found; `matching` tells how the events differ from the former ones.
 
-    `clustered` counts the dated images, without duplicates, in the time ranges that had to be clustered, `taken_over`
-    those in ranges that are as the last run left them. `nothing_kept` says why none could be taken over, else is empty.
+    `joined` images, without duplicates, have no trustworthy time and were put where looks and folder agree;
+    `least_confidence` is the smallest probability with which one of them was, 1 where there are none. `clustered`
+    counts the dated images, without duplicates, in the time ranges that had to be clustered, `taken_over` those in
+    ranges that are as the last run left them. `nothing_kept` says why none could be taken over, else is empty.
     """
 
     events: int
     images: int
     undated: int
+    joined: int
+    least_confidence: float
     clustered: int
     taken_over: int
     nothing_kept: str
@@ -108,6 +112,11 @@ def cluster_model(
         events=len(clustering.events),
         images=sum(len(event.members) for event in clustering.events),
         undated=len(clustering.undated),
+        joined=sum(len(event.joined) for event in clustering.events),
+        least_confidence=min(
+            (float(event.joined_confidence.min()) for event in clustering.events if len(event.joined)),
+            default=1.0,
+        ),
         clustered=clustering.clustered_images,
         taken_over=clustering.taken_over_images,
         nothing_kept=nothing_kept,
