@@ -108,7 +108,7 @@ def clip_retrieval(venv: Path, folder: Path, output: Path, model: str) -> Iterat
     workers = str(os.cpu_count() or 1)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     with subprocess.Popen(
-        [python, script, folder, output, model, str(BATCH), workers],
+        [python, "-P", script, folder, output, model, str(BATCH), workers],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment,
