@@ -1,6 +1,7 @@
 """A run that is terminated in the UI ends at a checkpoint, and says so; the next one goes on from there."""
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tests.dagster_ui import REPOSITORY, DagsterUi, running_ui
 from tests.library import draw_photo
 from tests.lineage import Lineage, open_lineage, write_configuration
 
-PHOTOS = 600
+PHOTOS = 1200
 CHECKPOINT = 4
 PARTITION = {"model": "tiny-a", "shard": "photos-00000"}
 LAUNCH = """
@@ -30,7 +31,7 @@ mutation($run: String!) {
 
 @pytest.fixture
 def registered(tmp_path: Path, tiny_models: Mapping[str, Path]) -> Iterator[Lineage]:
-    """A library of one shard of 600 photos, registered and not embedded."""
+    """A library of one shard of 1,200 photos, registered and not embedded."""
     for number in range(PHOTOS):
         draw_photo(tmp_path / f"photos/{number:03}.jpg", number)
     config = write_configuration(tmp_path, {"tiny-a": tiny_models["tiny-a"]})
@@ -56,9 +57,30 @@ def launch(ui: DagsterUi) -> str:
     return str(launched["run"]["runId"])
 
 
-def end_of(ui: DagsterUi, run_id: str) -> str | None:
+def status_of(ui: DagsterUi, run_id: str) -> str:
     (run,) = [run for run in ui.runs() if run.run_id == run_id]
-    return run.status if run.status in {"SUCCESS", "FAILURE", "CANCELED"} else None
+    return run.status
+
+
+def end_of(ui: DagsterUi, run_id: str) -> str | None:
+    status = status_of(ui, run_id)
+    return status if status in {"SUCCESS", "FAILURE", "CANCELED"} else None
+
+
+def terminate(ui: DagsterUi, run_id: str, process: psutil.Process) -> None:
+    """Terminate a run as the UI does. Its process stands still until it is asked, or it might be done by then.
+
+    Dagster's answer waits until the process has heard.
+    """
+    process.suspend()
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(ui.query, TERMINATE, run=run_id)
+        try:
+            ui.wait_for(lambda: status_of(ui, run_id) == "CANCELING" or None, seconds=120, what="the request")
+        finally:
+            process.resume()
+        terminated = answer.result()["terminateRun"]
+    assert terminated["__typename"] == "TerminateRunSuccess", terminated
 
 
 def begun(lineage: Lineage) -> Row[Any] | None:
@@ -71,11 +93,7 @@ def test_terminating_a_run_in_the_ui(registered: Lineage, tmp_path: Path) -> Non
     with running_ui(registered.config_file, tmp_path / "ui.log") as ui:
         run_id = launch(ui)
         running = ui.wait_for(lambda: begun(registered), seconds=240, what="the first checkpoint", every=0.02)
-        process = psutil.Process(running.pid)
-        process.suspend()  # so that it does not come to its end before it is told
-        terminated = ui.query(TERMINATE, run=run_id)["terminateRun"]
-        process.resume()
-        assert terminated["__typename"] == "TerminateRunSuccess", terminated
+        terminate(ui, run_id, psutil.Process(running.pid))
         assert ui.wait_for(lambda: end_of(ui, run_id), seconds=120, what="the end") == "CANCELED"
         (job,) = registered.library.jobs(JobKind.EMBED)
         again = launch(ui)
