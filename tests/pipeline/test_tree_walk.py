@@ -31,6 +31,7 @@ def test_files_come_in_the_order_of_their_paths_bytes(tmp_path: Path) -> None:
         "é.jpg",
         "Z.jpg",
         "a/\udcff.jpg",
+        "a/\U0001f600.jpg",
     ]
     make(tmp_path, *paths)
     assert walked(tmp_path) == sorted(paths, key=os.fsencode)
