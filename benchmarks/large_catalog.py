@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Insert, case, cast, func, insert, literal, select
-from sqlalchemy.types import LargeBinary, String
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.types import BigInteger, LargeBinary, String
 
 from catalog.coverage import RemainingWork, model_bit
 from catalog.engine import write_transaction
@@ -186,14 +187,17 @@ def _insert_images(shard_id: int, is_rescanned: bool, size: int, embedded_by_hal
         "shard_id": literal(shard_id),
         "path": cast(path, LargeBinary),
         "size_bytes": i + 4_000_000,
-        "mtime_ns": i + 1_700_000_000_000_000_000,
-        "state": case(
-            *((i % 100 == rest, literal(state, Image.state.type)) for rest, state in states.items()),
-            else_=literal(ImageState.REGISTERED, Image.state.type),
+        "mtime_ns": i + literal(1_700_000_000_000_000_000, BigInteger),
+        "state": _enum(
+            Image.state,
+            case(
+                *((i % 100 == rest, state.value) for rest, state in states.items()),
+                else_=ImageState.REGISTERED.value,
+            ),
         ),
         "discovered_at": literal(NOW, Image.discovered_at.type),
         "registered_at": literal(NOW, Image.registered_at.type),
-        "failure_reason": case((i % 100 == 1, literal(FailureReason.CORRUPT, Image.failure_reason.type))),
+        "failure_reason": _enum(Image.failure_reason, case((i % 100 == 1, FailureReason.CORRUPT.value))),
         "content_hash": case((is_registered, func.md5(cast(i + first_id, String)))),
         "format": literal("JPEG"),
         "width": literal(4032),
@@ -201,12 +205,17 @@ def _insert_images(shard_id: int, is_rescanned: bool, size: int, embedded_by_hal
         "orientation": literal(1),
         "truncated": literal(False),
         "taken_at": literal(NOW, Image.taken_at.type),
-        "taken_at_source": literal(TakenAtSource.EXIF, Image.taken_at_source.type),
+        "taken_at_source": _enum(Image.taken_at_source, literal(TakenAtSource.EXIF.value)),
         "camera": literal("Apple iPhone 12"),
         "duplicate_of_id": case((is_registered & is_copy, i + first_id)),
         "embedded_models": case((is_registered & ~is_copy, models), else_=0),
     }
     return insert(Image).from_select(list(values), select(*values.values()))
+
+
+def _enum(column: InstrumentedAttribute[Any], value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Text as a value of an enumerated column: PostgreSQL has types for these."""
+    return cast(cast(value, String), column.type)
 
 
 def _insert_job(
