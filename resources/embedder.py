@@ -18,7 +18,7 @@ from PIL import Image
 from catalog.model_facts import Precision
 from resources.image_transform import ImageTransform
 from resources.precision import Agreement, agreement, available_device, native_precision
-from resources.settings import LOCAL_DIRECTORY, ModelSettings
+from resources.settings import HUB, LOCAL_DIRECTORY, ModelSettings
 
 if TYPE_CHECKING:
     import torch
@@ -257,10 +257,24 @@ def _unavailable(key: str, settings: ModelSettings, error: Exception) -> str:
         )
         remedy = (
             f"Its weights are downloaded at the first use and kept in {cache}: connect to the network once, or copy "
-            "that folder from a machine that has them, or put config and weights into a folder and set "
+            f"that folder from a machine that has them, or put {_files(settings)} into a folder and set "
             f"models.{key}.architecture = 'local-dir:<folder>'."
         )
     return f"{named} cannot be loaded: {reason}. {remedy}"
+
+
+def _files(settings: ModelSettings) -> str:
+    """Which files hold the published model, and where they are published."""
+    import open_clip
+
+    if settings.architecture.startswith(HUB):
+        where = settings.architecture.removeprefix(HUB)
+    else:
+        published = open_clip.get_pretrained_cfg(settings.architecture, settings.pretrained)
+        where = published.get("hf_hub", "").rpartition("/")[0] or published.get("url", "")
+    return (
+        f"open_clip_config.json and open_clip_model.safetensors (or open_clip_pytorch_model.bin) of {where}"
+    )
 
 
 def _image_size(model: Any) -> int:

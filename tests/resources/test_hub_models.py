@@ -86,14 +86,21 @@ def test_a_hub_model_loads_from_a_filled_cache(tmp_path: Path, tiny_models: Mapp
 
 
 @pytest.mark.parametrize(
-    ("architecture", "pretrained"),
-    [("ViT-B-32", "laion2b_s34b_b79k"), ("hf-hub:somebody/tiny-clip", None)],
+    ("architecture", "pretrained", "repository"),
+    [
+        ("ViT-B-32", "laion2b_s34b_b79k", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"),
+        ("hf-hub:somebody/tiny-clip", None, "somebody/tiny-clip"),
+    ],
 )
 def test_an_empty_cache_without_network_says_what_to_do(
-    tmp_path: Path, architecture: str, pretrained: str | None
+    tmp_path: Path, architecture: str, pretrained: str | None, repository: str
 ) -> None:
     message = str(load(tmp_path, architecture, pretrained)["error"])
     assert message.startswith(f"models.hub: {architecture}")
     assert f"kept in {tmp_path}" in message
     assert "connect to the network once" in message
+    assert (
+        f"put open_clip_config.json and open_clip_model.safetensors (or open_clip_pytorch_model.bin) of {repository} "
+        "into a folder"
+    ) in message
     assert "models.hub.architecture = 'local-dir:<folder>'" in message
