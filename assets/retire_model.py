@@ -17,7 +17,7 @@ from pydantic import Field
 from catalog.leases import LeaseHeldError
 from pipeline.jobs import JobContext
 from pipeline.model_registry import ModelNotLoadedError
-from pipeline.retiring import ModelInUseError, plan_retirement, retire_model
+from pipeline.retiring import ModelInUseError, ModelStores, plan_retirement, retire_model
 from resources.dagster_resources import CatalogResource, StorageResource
 from resources.settings import Settings
 
@@ -44,17 +44,18 @@ def retire_model_job() -> JobDefinition:
         storage: StorageResource,
         settings: ResourceParam[Settings],
     ) -> Output[None]:
-        stores = (storage.embeddings, storage.indexes, config.model)
+        stores = ModelStores(storage.embeddings, storage.indexes, storage.segments)
         try:
             if config.delete_files:
                 plan = retire_model(
                     JobContext(catalog.engine, context.run.run_id, catalog.lease_timeout),
-                    *stores,
+                    stores,
+                    config.model,
                     configured=settings.models,
                 )
             else:
                 with catalog.engine.connect() as connection:
-                    plan = plan_retirement(connection, *stores)
+                    plan = plan_retirement(connection, stores, config.model)
         except (ModelInUseError, ModelNotLoadedError, LeaseHeldError) as error:
             raise Failure(description=str(error), allow_retries=False) from error
         context.log.info(f"{config.model}: {plan.size_bytes / 1e6:,.1f} MB {_fate(config)}")
@@ -81,7 +82,9 @@ def retire_model_job() -> JobDefinition:
 
     @job(
         name="retire_model",
-        description="Removes what was made with a model that is not used any more. By default it only lists it.",
+        description="Removes what was made with a model that is not used any more; by default it only lists it. "
+        "**Needs** another serving model, and the entry of this one removed from the configuration. **Next:** "
+        "nothing.",
     )
     def retire_model_of_config() -> None:
         retire()

@@ -22,23 +22,26 @@ def retire(
 
     from catalog.leases import LeaseHeldError
     from pipeline.jobs import JobContext
-    from pipeline.retiring import ModelInUseError, plan_retirement, retire_model
+    from pipeline.retiring import ModelInUseError, ModelStores, plan_retirement, retire_model
     from resources.embedding_store import EmbeddingStore
+    from resources.segment_store import SegmentStore
     from resources.vector_index_home import VectorIndexes
 
     with reported_errors(as_json):
         settings = load_settings()
         engine = open_catalog(settings)
-        embeddings, indexes = EmbeddingStore(settings.home), VectorIndexes(settings.home)
+        stores = ModelStores(
+            EmbeddingStore(settings.home), VectorIndexes(settings.home), SegmentStore(settings.home)
+        )
         try:
             if delete_files:
                 context = JobContext(
                     engine, "photolineage-retire", timedelta(seconds=settings.lease_timeout_seconds)
                 )
-                plan = retire_model(context, embeddings, indexes, model, configured=settings.models)
+                plan = retire_model(context, stores, model, configured=settings.models)
             else:
                 with engine.connect() as connection:
-                    plan = plan_retirement(connection, embeddings, indexes, model)
+                    plan = plan_retirement(connection, stores, model)
         except (ModelInUseError, LeaseHeldError) as error:
             fail(error, as_json)
     if as_json:

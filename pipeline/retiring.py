@@ -17,12 +17,27 @@ from pipeline.freshness import RETIRED
 from pipeline.jobs import JobContext
 from pipeline.model_registry import MODELS_LOCK, ModelNotLoadedError
 from resources.embedding_store import EmbeddingStore
+from resources.segment_store import SegmentStore
 from resources.settings import KEY_PATTERN
 from resources.vector_index_home import VectorIndexes
 
 
 class ModelInUseError(Exception):
     """A model cannot be retired; the message says what uses it, and what to do first. Nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStores:
+    """Where files of a model are."""
+
+    embeddings: EmbeddingStore
+    indexes: VectorIndexes
+    segments: SegmentStore
+
+    def paths(self, model_key: str) -> list[Path]:
+        """What there is of a model: folders and files."""
+        own = [self.embeddings.model_directory(model_key), self.segments.path(model_key)]
+        return [*(path for path in own if path.exists()), *self.indexes.paths(model_key)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +64,7 @@ class Retirement:
         return sum(stored.size_bytes for stored in self.stored)
 
 
-def plan_retirement(
-    connection: Connection, embeddings: EmbeddingStore, indexes: VectorIndexes, model_key: str
-) -> Retirement:
+def plan_retirement(connection: Connection, stores: ModelStores, model_key: str) -> Retirement:
     """What retiring a model would remove.
 
     Raises ModelInUseError for the serving model, ModelNotLoadedError where there is nothing of the model.
@@ -61,8 +74,7 @@ def plan_retirement(
     model = find_model(connection, model_key)
     if model is not None and model.serving:
         raise _serves(model_key)
-    folder = embeddings.model_directory(model_key)
-    paths = [*([folder] if folder.exists() else []), *indexes.paths(model_key)]
+    paths = stores.paths(model_key)
     if model is None and not paths:
         raise ModelNotLoadedError(f"model {model_key!r}: there is nothing of it to retire.")
     model_id = -1 if model is None else model.id
@@ -77,12 +89,7 @@ def plan_retirement(
 
 
 def retire_model(
-    context: JobContext,
-    embeddings: EmbeddingStore,
-    indexes: VectorIndexes,
-    model_key: str,
-    *,
-    configured: Collection[str],
+    context: JobContext, stores: ModelStores, model_key: str, *, configured: Collection[str]
 ) -> Retirement:
     """Remove a model's events, commit records and row, then its embeddings and its index.
 
@@ -96,7 +103,7 @@ def retire_model(
             "from the configuration, reload the code location, and retire it then."
         )
     with context.engine.connect() as connection:
-        plan = plan_retirement(connection, embeddings, indexes, model_key)
+        plan = plan_retirement(connection, stores, model_key)
     _end_dead_jobs(context, model_key)
     run_in_transaction(context.engine, lambda connection: _forget(connection, model_key))
     for stored in plan.stored:

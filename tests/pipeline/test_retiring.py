@@ -14,10 +14,12 @@ from catalog.models import Event, EventImage, JobKind, JobState, MlJob, MlModel,
 from pipeline.clustering import cluster_model
 from pipeline.freshness import find_stale_embeddings
 from pipeline.model_registry import ModelNotLoadedError, promote
-from pipeline.retiring import ModelInUseError, Retirement, plan_retirement, retire_model
+from pipeline.retiring import ModelInUseError, ModelStores, Retirement, plan_retirement, retire_model
+from resources.segment_store import SegmentStore
 from tests.library import Library
 
 OLD, NEW = "tiny-a", "tiny-b"
+FOLDERS = ("embeddings", "events", "index")
 
 
 @pytest.fixture
@@ -37,31 +39,38 @@ def upgrade(library: Library) -> Library:
     for key in (OLD, NEW):
         embedder, _ = library.embedder(key)
         cluster_model(
-            library.context(), library.embeddings, key, embedder.encode_text, library.settings.events
+            library.context(),
+            library.embeddings,
+            SegmentStore(library.settings.home),
+            key,
+            embedder.encode_text,
+            library.settings.events,
         )
     run_in_transaction(library.engine, lambda connection: promote(connection, NEW))
     return library
 
 
+def stores(library: Library) -> ModelStores:
+    return ModelStores(library.embeddings, library.indexes, SegmentStore(library.settings.home))
+
+
 def plan(library: Library, model_key: str = OLD) -> Retirement:
     with library.engine.connect() as connection:
-        return plan_retirement(connection, library.embeddings, library.indexes, model_key)
+        return plan_retirement(connection, stores(library), model_key)
 
 
 def retire(library: Library, model_key: str = OLD, *, configured: tuple[str, ...] = (NEW,)) -> Retirement:
-    return retire_model(
-        library.context(), library.embeddings, library.indexes, model_key, configured=configured
-    )
+    return retire_model(library.context(), stores(library), model_key, configured=configured)
 
 
 def files(library: Library) -> Mapping[str, bytes]:
     home = library.settings.home
-    found = [path for name in ("embeddings", "index") for path in (home / name).rglob("*") if path.is_file()]
+    found = [path for name in FOLDERS for path in (home / name).rglob("*") if path.is_file()]
     return {str(path.relative_to(home)): path.read_bytes() for path in found}
 
 
 def of(model_key: str, paths: Mapping[str, bytes]) -> dict[str, bytes]:
-    prefixes = (f"embeddings/{model_key}/", f"index/{model_key}.")
+    prefixes = (f"embeddings/{model_key}/", f"events/{model_key}.", f"index/{model_key}.")
     return {path: content for path, content in paths.items() if path.startswith(prefixes)}
 
 
@@ -85,6 +94,7 @@ def test_a_plan_lists_what_there_is_and_changes_nothing(upgraded: Library) -> No
     home = upgraded.settings.home
     assert [stored.path for stored in found.stored] == [
         home / "embeddings" / OLD,
+        home / f"events/{OLD}.parquet",
         home / f"index/{OLD}.lance",
         home / f"index/{OLD}.lock",
     ]
