@@ -33,12 +33,6 @@ mutation { reloadRepositoryLocation(repositoryLocationName: "photolineage") {
 } }"""
 PARTITIONS = """
 query($path: [String!]!) { assetNodeOrError(assetKey: {path: $path}) { ... on AssetNode { partitionKeys } } }"""
-BACKFILL = """
-mutation($keys: [String!]!) {
-  launchPartitionBackfill(backfillParams: {
-    assetSelection: [{path: ["image_embeddings"]}], partitionNames: $keys, title: "the new model, missing only"
-  }) { __typename ... on PythonError { message } }
-}"""
 
 
 @dataclass
@@ -121,9 +115,7 @@ class Upgrade:
 
     def embed_missing(self, model: str) -> None:
         """The model's row of `image_embeddings`, missing only, as a backfill."""
-        keys = self.missing(model)
-        launched = self.ui.query(BACKFILL, keys=keys)["launchPartitionBackfill"]
-        assert launched["__typename"] == "LaunchBackfillSuccess", launched
+        self.ui.launch_backfill("image_embeddings", self.missing(model))
 
     def wait_for_embeddings(self, model: str) -> None:
         self.ui.wait_for(
