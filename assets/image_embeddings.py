@@ -29,6 +29,7 @@ from pipeline.model_loading import LibraryModel, load_model
 from pipeline.model_registry import ModelChangedError
 from resources.dagster_resources import CatalogResource, StorageResource
 from resources.settings import ModelSettings, Settings
+from resources.text_encoder import ensure_text_encoder
 from schema_checks.drift import Drift
 from schema_checks.report import markdown_table
 from schema_checks.store_contract import compare_model
@@ -84,6 +85,12 @@ def image_embeddings_asset(settings: Settings) -> AssetsDefinition:
             with failed.kept(keys):
                 model = _open_model(catalog, storage, model_key, settings.models[model_key], drifts)
                 opened.append(model_key)
+                no_text_encoder = ensure_text_encoder(
+                    settings.home,
+                    model_key,
+                    model.embedder.facts.weights_digest,
+                    model.embedder.export_text_encoder,
+                )
                 for key in keys:
                     with failed.kept([key]):
                         report = embed_shard(
@@ -95,7 +102,9 @@ def image_embeddings_asset(settings: Settings) -> AssetsDefinition:
                             checkpoint_images=settings.checkpoint_images,
                             on_progress=progress.track(context, str(key)),
                         )
-                        yield from materialized(context, "image_embeddings", key, _metadata(report, model))
+                        yield from materialized(
+                            context, "image_embeddings", key, _metadata(report, model, no_text_encoder)
+                        )
                 del model  # so that the next model does not find it in memory
         if opened or drifts:
             yield _model_result(drifts)
@@ -141,8 +150,12 @@ def _open_model(
         raise Failure(description=str(error), allow_retries=False) from error
 
 
-def _metadata(report: EmbeddingReport, model: LibraryModel) -> dict[str, MetadataValue[Any]]:
+def _metadata(
+    report: EmbeddingReport, model: LibraryModel, no_text_encoder: str | None
+) -> dict[str, MetadataValue[Any]]:
+    text_search = f"loads the whole model: {no_text_encoder}" if no_text_encoder else "without torch"
     return {
+        "text_search": MetadataValue.text(text_search),
         "images": MetadataValue.int(report.total),
         "embedded_now": MetadataValue.int(report.embedded),
         "resumed": MetadataValue.int(report.resumed),

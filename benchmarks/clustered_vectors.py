@@ -61,10 +61,10 @@ class ClusteredVectors:
             numbers = np.broadcast_to(np.arange(first, first + len(vectors)), cosines.shape)
             candidates = np.concatenate([best, cosines], axis=1)
             candidate_rows = np.concatenate([best_rows, numbers], axis=1)
-            order = np.argsort(-candidates, axis=1)[:, :k]
-            best = np.take_along_axis(candidates, order, axis=1)
-            best_rows = np.take_along_axis(candidate_rows, order, axis=1)
-        return best_rows
+            nearest = np.argpartition(-candidates, k - 1, axis=1)[:, :k]
+            best = np.take_along_axis(candidates, nearest, axis=1)
+            best_rows = np.take_along_axis(candidate_rows, nearest, axis=1)
+        return np.take_along_axis(best_rows, np.argsort(-best, axis=1), axis=1)
 
 
 class _Space:

@@ -71,13 +71,14 @@ def main(
     threads: Annotated[int, typer.Option(min=1)] = 2,
     seed: int = 0,
     baseline: Annotated[
-        list[str] | None, typer.Option(help="A FAISS index to compare with; repeatable.")
+        list[str] | None, typer.Option(help="A FAISS index to compare with; repeatable. All if left out.")
     ] = None,
+    alone: Annotated[bool, typer.Option("--alone", help="Compare with exact search only.")] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Measure the vector index and its baselines."""
     known = [engine for engine in ENGINES if engine != "photolineage"]
-    chosen = known if baseline is None else baseline
+    chosen = [] if alone else known if baseline is None else baseline
     if unknown := set(chosen) - set(known):
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: choose from {', '.join(known)}")
     figures = measured(rows, queries, threads, seed, chosen)

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -19,7 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from benchmarks.clustered_vectors import ClusteredVectors, vector_column
-from resources.vector_index import VectorIndex, live_schema
+from resources.vector_index import SearchEffort, VectorIndex, live_schema
 
 K = 10
 ROWS_A_FILE = 500
@@ -28,6 +29,8 @@ EXACT_QUERIES = 20
 TRAINING_ROWS = 200_000
 TRAINING_ROWS_A_CODE = 64
 """FAISS takes 256, and four times as long, for product codes that find no more after refinement."""
+EFFORTS = tuple(SearchEffort(probes, refine) for probes in (5, 10, 20, 40) for refine in (5, 10, 20))
+"""Besides the one that searches use: what each costs and finds."""
 
 Search = Callable[[NDArray[np.float32]], Sequence[int]]
 Figures = dict[str, Any]
@@ -108,8 +111,9 @@ def measure_photolineage(
         figures |= measure_search(
             lambda query: [hit.image_id for hit in index.search(query, K)], queries, truth
         )
+        figures["efforts"] = [_measured_effort(index, effort, queries, truth) for effort in EFFORTS]
         exact = measure_search(
-            lambda query: [hit.image_id for hit in index.search(query, K, exact=True)],
+            lambda query: [hit.image_id for hit in index.search(query, K, effort=None)],
             queries[:EXACT_QUERIES],
             truth[:EXACT_QUERIES],
         )
@@ -118,6 +122,15 @@ def measure_photolineage(
         figures["delete_1_percent_s"] = _updated(index, library, np.arange(vectors.rows - rows, vectors.rows))
         figures["recall_at_10_after_changes"] = index.recall_at_k(k=K, sample=100).recall
         return figures
+
+
+def _measured_effort(
+    index: VectorIndex, effort: SearchEffort, queries: NDArray[np.float32], truth: NDArray[np.int64]
+) -> Figures:
+    figures = measure_search(
+        lambda query: [hit.image_id for hit in index.search(query, K, effort=effort)], queries, truth
+    )
+    return asdict(effort) | figures
 
 
 def _updated(index: VectorIndex, library: LibraryOfVectors, rows: NDArray[np.int64]) -> float:

@@ -7,9 +7,9 @@ from typing import Annotated, NoReturn
 import typer
 from sqlalchemy import Engine
 
-from catalog.engine import CatalogUnreachableError, create_catalog_engine, require_reachable
-from catalog.migrate import UnmigratedCatalogError, require_current
+from catalog.engine import create_catalog_engine, require_reachable
 from catalog.queries import serving_model_key
+from catalog.revision import is_at_newest_revision
 from cli.terminal import errors, print_json
 from resources.settings import ConfigurationError, Settings
 
@@ -44,6 +44,8 @@ def reported_errors(as_json: bool) -> Iterator[None]:
 
 def _mendable_errors() -> tuple[type[Exception], ...]:
     """Known only where something was raised: to load what raises them takes half a second."""
+    from catalog.engine import CatalogUnreachableError
+    from catalog.migrate import UnmigratedCatalogError
     from pipeline.model_registry import ModelNotLoadedError
     from pipeline.search import QueryError
     from resources.embedder import ModelUnavailableError
@@ -65,7 +67,12 @@ def _mendable_errors() -> tuple[type[Exception], ...]:
 def open_catalog(settings: Settings) -> Engine:
     engine = create_catalog_engine(settings.catalog.url)
     require_reachable(engine)
-    require_current(engine)
+    with engine.connect() as connection:
+        is_current = is_at_newest_revision(connection)
+    if not is_current:
+        from catalog.migrate import require_current
+
+        require_current(engine)
     return engine
 
 

@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from catalog.engine import create_catalog_engine, explained_errors, require_reachable
-from catalog.migrate import require_current
 from cli.app import AsJson, app, fail, reported_errors
 from cli.terminal import console, print_json, printable, table
 from resources.settings import load_settings
@@ -48,6 +47,7 @@ def migrate(
     as_json: AsJson = False,
 ) -> None:
     """Bring the catalog to the newest revision, after a backup of a SQLite file."""
+    from catalog.migrate import require_current
     from catalog.migration_plan import BackupRequiredError, apply_migration, plan_migration
 
     with reported_errors(as_json):

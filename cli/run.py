@@ -7,7 +7,6 @@ import typer
 from rich.markup import escape
 
 from catalog.engine import create_catalog_engine, require_reachable
-from catalog.migrate import catalog_revision
 from cli.app import AsJson, app, fail, known_model, reported_errors
 from cli.terminal import ProgressBars, console, errors, print_json, print_status
 from resources.settings import ConfigurationError, Settings, add_source, load_settings
@@ -45,6 +44,7 @@ def run_steps(
     *,
     retry_failed: bool = False,
 ) -> None:
+    from catalog.migrate import catalog_revision
     from cli.lineage_run import RunInterruptedError, StepFailedError, run_lineage
     from pipeline.listing import library_status
 

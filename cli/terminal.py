@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -108,10 +109,17 @@ def printable(path: Path) -> str:
     return str(path).encode(errors="backslashreplace").decode()
 
 
+def plain(text: str) -> str:
+    """A text in one line that cannot steer the terminal: what is not printable is escaped."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text
+    )
+
+
 def linked(path: Path) -> str:
-    """A path that a terminal opens on a click."""
-    text = printable(path).replace("[", r"\[")
-    return f"[link={path.as_uri()}]{text}[/link]" if str(path) == printable(path) else text
+    """A path as markup that a terminal opens on a click."""
+    shown = escape(plain(printable(path)))
+    return f"[link={path.as_uri()}]{shown}[/link]" if str(path) == printable(path) else shown
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:

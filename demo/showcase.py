@@ -9,6 +9,7 @@ from demo.library import LibraryTruth
 from pipeline.finding import FoundImages, find_images
 from pipeline.listing import list_events
 from pipeline.model_registry import require_model
+from pipeline.search import Query, Weighted
 from resources.settings import ConfigurationError, Settings
 
 DEMO_SOURCE = "demo"
@@ -50,7 +51,11 @@ def show(settings: Settings, engine: Engine, truth: LibraryTruth, model_key: str
     scene_of = {image.path: image.scene for image in truth.images}
     folder = demo_folder(settings)
     searches = {
-        query: _shown(find_images(settings, engine, model_key, text=query, k=HITS_SHOWN), folder, scene_of)
+        query: _shown(
+            find_images(settings, engine, model_key, Query(texts=(Weighted(query),)), k=HITS_SHOWN),
+            folder,
+            scene_of,
+        )
         for query in QUERIES
     }
     with engine.connect() as connection:

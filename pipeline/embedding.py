@@ -30,6 +30,7 @@ from pipeline.jobs import JobContext, StopRequest, running_job, with_heartbeats
 from pipeline.lookahead import map_ahead
 from pipeline.model_input import ModelInput, UnusableOriginal, UnusableOriginalsError, model_inputs
 from pipeline.progress import OnProgress, Progress, ignore_progress
+from pipeline.subjects import partition_subject
 from resources.embedder import Embedder, encoding_threads
 from resources.embedding_store import EmbeddingFileHeader, EmbeddingStore
 from resources.preview_store import PreviewStore
@@ -63,11 +64,6 @@ class Stores:
 
     previews: PreviewStore
     embeddings: EmbeddingStore
-
-
-def partition_subject(model_key: str, shard_key: str) -> str:
-    """The subject of an embedding job: the partition's key as Dagster writes it."""
-    return f"{model_key}|{shard_key}"
 
 
 def embed_shard(

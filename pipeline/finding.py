@@ -1,31 +1,50 @@
 """Finding images for a person: a query, its hits with their paths, and their pictures."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, select
 
-from catalog.models import FileKind
-from catalog.queries import newest_file_id
+from catalog.model_facts import Precision
+from catalog.models import FileKind, Image, JobKind
+from catalog.queries import find_model, newest_file_id
+from pipeline.freshness import find_stale_models
 from pipeline.model_registry import require_model
-from pipeline.pictures import Picture, contact_sheet, locate_images, read_previews, save_picture
-from pipeline.search import Query, QueryError, Weighted, search
-from resources.embedder import load_embedder
+from pipeline.pictures import (
+    Picture,
+    contact_sheet,
+    locate_copies,
+    locate_images,
+    read_previews,
+    save_picture,
+)
+from pipeline.search import Encoders, Query, TextEncoder, search
+from pipeline.search_scope import EVERYTHING, Scope
 from resources.preview_store import PreviewStore
 from resources.settings import Settings
+from resources.text_encoder import find_text_encoder
+from resources.vector_index import Hit
 from resources.vector_index_home import VectorIndexes
+
+if TYPE_CHECKING:
+    from resources.embedder import Embedder
 
 
 @dataclass(frozen=True, slots=True)
 class FoundImage:
-    """An image that a query found: the cosine with the query, and where its original is."""
+    """An image that a query found: the cosine with the query, where its original is, and where its copies are."""
 
     image_id: int
     score: float
     source: str
     path: Path
     taken_at: datetime | None
+    latitude: float | None
+    longitude: float | None
+    copies: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,38 +71,86 @@ def find_images(
     settings: Settings,
     engine: Engine,
     model_key: str,
+    query: Query,
     *,
-    text: str | None = None,
-    image: Path | None = None,
-    image_id: int | None = None,
+    scope: Scope = EVERYTHING,
     k: int = 10,
+    page: int = 1,
 ) -> FoundImages:
-    """The images nearest to a text, an image file, an image of the library, or their sum.
+    """Page number `page` of the `k` images within the scope that are nearest to the query.
 
-    The model is loaded only for a text or a file. Raises QueryError, ModelNotLoadedError, VectorIndexError.
+    A model is loaded only for a text or a file; of an image that is a copy, the first of its content is meant.
+    Raises QueryError, VectorIndexError, ModelUnavailableError, and ModelNotLoadedError where the library has images
+    and the model embedded none of them.
     """
-    if text is None and image is None and image_id is None:
-        raise QueryError("nothing to look for: give a text, --image <file> or --image-id <id>")
-    query = Query(
-        texts=() if text is None else (Weighted(text),),
-        image_files=() if image is None else (Weighted(image),),
-        image_ids=() if image_id is None else (Weighted(image_id),),
-    )
+    previews = PreviewStore(settings.home)
     with engine.connect() as connection:
+        if find_model(connection, model_key) is None and _is_empty(connection):
+            return FoundImages([], ("the library has no images yet",), engine, previews)
         model = require_model(connection, model_key)
-        newest = newest_file_id(connection, FileKind.EMBEDDING, model.id)
-    index = VectorIndexes(settings.home).open(model_key, model.embedding_dim)
+        query = _of_originals(connection, query)
+        filters = scope.filters(connection, model.id)
+        has_embeddings = newest_file_id(connection, FileKind.EMBEDDING, model.id) is not None
+        is_outdated = bool(find_stale_models(connection, [model_key], JobKind.INDEX))
     result = search(
-        index,
-        lambda: load_embedder(model_key, settings.models[model_key], model.precision),
+        VectorIndexes(settings.home).open(model_key, model.embedding_dim),
+        _encoders(settings, model_key, model.weights_digest, model.precision),
         query,
-        newest_committed_file=newest,
+        has_embeddings=has_embeddings,
+        is_outdated=is_outdated,
+        filters=filters,
         k=k,
+        page=page,
+        templates=settings.prompt_templates_of(model_key),
     )
-    places = locate_images(engine, [hit.image_id for hit in result.hits])
-    hits = [
-        FoundImage(hit.image_id, hit.score, hit.source, places[hit.image_id].path, hit.taken_at)
-        for hit in result.hits
+    return FoundImages(_located(engine, result.hits), result.notes, engine, previews)
+
+
+def _encoders(settings: Settings, model_key: str, weights_digest: str, precision: Precision) -> Encoders:
+    def whole_model() -> "Embedder":
+        from resources.embedder import load_embedder
+
+        return load_embedder(model_key, settings.models[model_key], precision)
+
+    def text_encoder() -> TextEncoder:
+        return find_text_encoder(settings.home, model_key, weights_digest) or whole_model()
+
+    return Encoders(text_encoder, whole_model)
+
+
+def _is_empty(connection: Connection) -> bool:
+    return connection.execute(select(Image.id).limit(1)).first() is None
+
+
+def _of_originals(connection: Connection, query: Query) -> Query:
+    """The query with the first image of its content in the place of each copy."""
+    asked = [image.value for image in query.image_ids]
+    rows = connection.execute(
+        select(Image.id, Image.duplicate_of_id).where(Image.id.in_(asked), Image.duplicate_of_id.is_not(None))
+    )
+    original_of = {image_id: original for image_id, original in rows if original is not None}
+    return replace(
+        query,
+        image_ids=tuple(
+            replace(image, value=original_of.get(image.value, image.value)) for image in query.image_ids
+        ),
+    )
+
+
+def _located(engine: Engine, hits: Sequence[Hit]) -> list[FoundImage]:
+    places = locate_images(engine, [hit.image_id for hit in hits])
+    copies = locate_copies(engine, [hit.image_id for hit in hits])
+    return [
+        FoundImage(
+            image_id=hit.image_id,
+            score=hit.score,
+            source=hit.source,
+            path=places[hit.image_id].path,
+            taken_at=hit.taken_at,
+            latitude=hit.latitude,
+            longitude=hit.longitude,
+            copies=copies.get(hit.image_id, ()),
+        )
+        for hit in hits
         if hit.image_id in places
     ]
-    return FoundImages(hits, result.notes, engine, PreviewStore(settings.home))

@@ -16,7 +16,7 @@ from catalog.queries import (
     shard_keys,
     shard_revisions,
 )
-from pipeline.embedding import partition_subject
+from pipeline.subjects import partition_subject
 
 NOTHING_LOST: Mapping[str, int] = MappingProxyType({})
 

@@ -54,6 +54,22 @@ def locate_images(engine: Engine, image_ids: Sequence[int]) -> dict[int, ImageLo
     return {image_id: ImageLocation(image_id, key, Path(root, path)) for image_id, key, root, path in rows}
 
 
+def locate_copies(engine: Engine, image_ids: Sequence[int]) -> dict[int, tuple[Path, ...]]:
+    """The copies of images, by the id of the first of their content, in path order; images without any are left out."""
+    with engine.connect() as connection:
+        rows = connection.execute(
+            select(Image.duplicate_of_id, Source.root, Image.path)
+            .join(Source, Source.id == Image.source_id)
+            .where(Image.duplicate_of_id.in_(image_ids))
+            .order_by(Image.path)
+        ).all()
+    copies: dict[int, tuple[Path, ...]] = {}
+    for image_id, root, path in rows:
+        assert image_id is not None
+        copies[image_id] = (*copies.get(image_id, ()), Path(root, path))
+    return copies
+
+
 def read_previews(engine: Engine, previews: PreviewStore, image_ids: Sequence[int]) -> dict[int, bytes]:
     """The previews of images, by id, as JPEG; images without one are left out."""
     with engine.connect() as connection:

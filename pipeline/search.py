@@ -18,6 +18,9 @@ Value = TypeVar("Value")
 
 PLAIN_TEXT: Final = ("{}",)
 """The templates that give a text to the model as it was written."""
+OUTDATED: Final = (
+    "the index is older than its embeddings: images that changed since are not found, or found as they were"
+)
 _NO_DIRECTION: Final = 1e-3
 """Unit vectors that leave less than this have cancelled each other: what is left is float16 rounding."""
 
@@ -26,17 +29,29 @@ class QueryError(ValueError):
     """A query that cannot be answered: the message names the part, its value, and what to change."""
 
 
-class Encoder(Protocol):
-    """A model that puts texts and images into one space."""
+class TextEncoder(Protocol):
+    """What puts texts into the space of a model's images."""
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """The embeddings of the texts, (n, dim), of unit length."""
 
+    def truncates(self, text: str) -> bool:
+        """Whether the text is longer than the model reads, so that its end does not count."""
+
+
+class ImageEncoder(Protocol):
+    """What puts pictures into the space of a model's images."""
+
     def encode_images(self, images: "Sequence[Image]") -> NDArray[np.float32]:
         """The embeddings of upright RGB images, (n, dim), of unit length."""
 
-    def truncates(self, text: str) -> bool:
-        """Whether the text is longer than the model reads, so that its end does not count."""
+
+@dataclass(frozen=True, slots=True)
+class Encoders:
+    """The encoders of one model, each made where a query has a part for it, and only then."""
+
+    text: Callable[[], TextEncoder]
+    image: Callable[[], ImageEncoder]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +80,6 @@ class Query:
         if any(not text.value.strip() for text in self.texts):
             raise QueryError("the text is empty: say what the pictures show")
 
-    @property
-    def needs_encoder(self) -> bool:
-        """Whether a model must be loaded to answer; not for images of the library, whose embeddings are known."""
-        return bool(self.texts or self.image_files)
-
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
@@ -81,10 +91,11 @@ class SearchResult:
 
 def search(
     index: VectorIndex,
-    encoder_factory: Callable[[], Encoder],
+    encoders: Encoders,
     query: Query,
     *,
-    newest_committed_file: int | None,
+    has_embeddings: bool,
+    is_outdated: bool = False,
     filters: SearchFilters | None = None,
     k: int = 10,
     page: int = 1,
@@ -92,10 +103,9 @@ def search(
 ) -> SearchResult:
     """Page number `page` (from 1) of `k` hits for the query.
 
-    The encoder is made only where the query has a text or an image file. Each text is put into each of the
-    `templates`, at their "{}", and counts as the mean of them. `newest_committed_file` is the greatest id of the
-    model's committed embedding files, None where it has none: by it an index that is older than its embeddings is
-    told from one that is up to date, and an empty library from an index that was not built.
+    Each text is put into each of the `templates`, at their "{}", and counts as the mean of them. An index that was
+    not built is told from an empty library by `has_embeddings`: whether the model has any. `is_outdated` says that
+    it has others than when the index was brought up to date.
 
     Raises `QueryError`, `ImageNotIndexedError` for an image of the library without an embedding, and
     `IndexNotBuiltError`.
@@ -104,24 +114,20 @@ def search(
         raise QueryError(f"page {page} of {k} hits: both must be at least 1")
     _require_placeholders(templates)
     if not index.exists():
-        if newest_committed_file is None:
+        if not has_embeddings:
             return SearchResult((), (f"no image has been embedded by model {index.model_key!r} yet",))
         raise IndexNotBuiltError(index.model_key, index.directory)
-    indexed_file = index.newest_shard_file()
-    if indexed_file is None and newest_committed_file is None:
-        return SearchResult(())
-    vector, notes = query_vector(index, encoder_factory, query, templates)
-    if newest_committed_file is not None and (indexed_file is None or indexed_file < newest_committed_file):
-        notes.append("the index is older than its embeddings: the newest images are not found yet")
+    if index.row_count() == 0:
+        return SearchResult((), (OUTDATED,) if is_outdated else ())
+    vector, notes = query_vector(index, encoders, query, templates)
+    if is_outdated:
+        notes.append(OUTDATED)
     hits = index.search(vector, k, filters=filters, offset=(page - 1) * k)
     return SearchResult(tuple(hits), tuple(notes))
 
 
 def query_vector(
-    index: VectorIndex,
-    encoder_factory: Callable[[], Encoder],
-    query: Query,
-    templates: Sequence[str] = PLAIN_TEXT,
+    index: VectorIndex, encoders: Encoders, query: Query, templates: Sequence[str] = PLAIN_TEXT
 ) -> tuple[NDArray[np.float32], list[str]]:
     """The query as one vector of unit length, the weighted sum of its parts' unit vectors, and notes about it.
 
@@ -129,14 +135,16 @@ def query_vector(
     """
     parts: list[NDArray[np.float32]] = []
     notes: list[str] = []
-    if query.needs_encoder:
-        encoder = encoder_factory()
+    if query.texts:
+        text_encoder = encoders.text()
         parts.extend(
-            text.weight * _text_vector(encoder, text.value.strip(), templates, notes) for text in query.texts
+            text.weight * _text_vector(text_encoder, text.value.strip(), templates, notes)
+            for text in query.texts
         )
-        parts.extend(
-            file.weight * encoder.encode_images([_open_image(file.value)])[0] for file in query.image_files
-        )
+    if query.image_files:
+        pictures = [_open_image(file.value) for file in query.image_files]
+        vectors = encoders.image().encode_images(pictures)
+        parts.extend(file.weight * vector for file, vector in zip(query.image_files, vectors, strict=True))
     if query.image_ids:
         vectors = _unit(index.vectors_of([image.value for image in query.image_ids]))
         parts.extend(image.weight * vector for image, vector in zip(query.image_ids, vectors, strict=True))
@@ -148,7 +156,7 @@ def query_vector(
 
 
 def _text_vector(
-    encoder: Encoder, text: str, templates: Sequence[str], notes: list[str]
+    encoder: TextEncoder, text: str, templates: Sequence[str], notes: list[str]
 ) -> NDArray[np.float32]:
     """The unit mean of the text's embeddings in every template, as CLIP's authors ensemble prompts."""
     prompts = [template.replace("{}", text) for template in templates]

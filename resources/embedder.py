@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from catalog.model_facts import Precision
 from resources.image_transform import ImageTransform
 from resources.precision import Agreement, agreement, available_device, native_precision
 from resources.settings import HUB, LOCAL_DIRECTORY, ModelSettings
+from resources.text_encoder import export_text_encoder
 
 if TYPE_CHECKING:
     import torch
@@ -142,6 +144,10 @@ class Embedder:
         if encode is None:
             encode = self._tokenizer.tokenizer.encode
         return len(encode(text)) > context_length - 2  # the start and end tokens take two
+
+    def export_text_encoder(self, folder: Path) -> None:
+        """Write the text half to the folder, for `TextEncoder`. Raises TextExportError."""
+        export_text_encoder(self._model, self._tokenizer, folder)
 
     def _measured_dim(self) -> int:
         import torch

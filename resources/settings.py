@@ -74,8 +74,18 @@ def _exclude_pattern(value: str) -> str:
     return value
 
 
+def _prompt_templates(value: tuple[str, ...]) -> tuple[str, ...]:
+    for template in value:
+        if template.count("{}") != 1:
+            raise ValueError(f"{template!r} must hold {{}} once, where the text goes")
+    if not value:
+        raise ValueError('there are none; "{}" gives the text as it is')
+    return value
+
+
 Key = Annotated[str, AfterValidator(_key)]
 Owner = Annotated[str, AfterValidator(_owner)]
+PromptTemplates = Annotated[tuple[str, ...], AfterValidator(_prompt_templates)]
 
 
 class _Section(BaseModel):
@@ -118,6 +128,9 @@ class ModelSettings(_Section):
         default="auto",
         description="What the image embeddings are computed in: 'float32', 'bfloat16', or 'auto', which is bfloat16 "
         "if the machine of the model's first load computes natively in it and it agrees with float32.",
+    )
+    prompt_templates: PromptTemplates | None = Field(
+        default=None, description="This model's own prompt templates, instead of the ones for all."
     )
 
     @model_validator(mode="after")
@@ -216,6 +229,11 @@ class Settings(BaseSettings):
         description="Who is asked about the assets: e-mail addresses, or `team:<name>`; shown in the UI.",
     )
     alerts: AlertSettings = AlertSettings()
+    prompt_templates: PromptTemplates = Field(
+        default=("{}",),
+        description="What a text is put into, at {}, before a model reads it for a search; "
+        "of several, their embeddings' mean counts.",
+    )
     events: EventSettings = EventSettings()
     comparison: ComparisonSettings = ComparisonSettings()
     recall_bar: float = Field(
@@ -281,6 +299,11 @@ class Settings(BaseSettings):
                 f"[sources.{source_key}] to {self.config_file}. Valid: {', '.join(self.sources) or 'none'}"
             )
         return self.sources[source_key].time_zone
+
+    def prompt_templates_of(self, model_key: str) -> tuple[str, ...]:
+        """What a text is put into before a model reads it for a search."""
+        own = self.models[model_key].prompt_templates
+        return self.prompt_templates if own is None else own
 
     @property
     def dagster_home(self) -> Path:

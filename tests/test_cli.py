@@ -1,11 +1,9 @@
 """`photolineage …` as a person and a program meet it: what it prints, where, and its exit code."""
 
 import json
-import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,41 +13,9 @@ import pytest
 from PIL import Image
 
 from catalog.migrate import head_revision
-from resources.settings import CONFIG_VARIABLE
+from tests.command_line import PHOTOLINEAGE, as_json, environment, failure, photolineage
 from tests.library import draw_photo
 from tests.lineage import Lineage, open_lineage, write_configuration
-
-PHOTOLINEAGE = Path(sys.executable).with_name("photolineage")
-
-
-def environment(config_file: Path) -> dict[str, str]:
-    return os.environ | {CONFIG_VARIABLE: str(config_file), "COLUMNS": "200", "NO_COLOR": "1"}
-
-
-def photolineage(lineage: Lineage, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the installed command in a process of its own."""
-    return subprocess.run(
-        [PHOTOLINEAGE, *arguments],
-        env=environment(lineage.config_file),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def as_json(lineage: Lineage, *arguments: str) -> Any:
-    """What a command that succeeds prints with --json: nothing but one JSON value."""
-    done = photolineage(lineage, *arguments, "--json")
-    assert (done.returncode, done.stderr) == (0, "")
-    return json.loads(done.stdout)
-
-
-def failure(lineage: Lineage, *arguments: str) -> str:
-    """The message of a command that fails."""
-    done = photolineage(lineage, *arguments)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "Traceback" not in done.stderr
-    return done.stderr
 
 
 def start_run(config_file: Path) -> subprocess.Popen[str]:
@@ -224,73 +190,6 @@ def test_status(lineage: Lineage) -> None:
 
 def test_status_before_the_first_run(new_lineage: Lineage) -> None:
     assert f"is at revision none, and this code needs {head_revision()}" in failure(new_lineage, "status")
-
-
-def test_search_by_text_and_by_file(lineage: Lineage) -> None:
-    by_text = as_json(lineage, "search", "coloured squares", "-k", "3")
-    assert by_text["model"] == "tiny-a"
-    assert len(by_text["hits"]) == 3
-    scores = [hit["score"] for hit in by_text["hits"]]
-    assert scores == sorted(scores, reverse=True)
-
-    photo = lineage.library.root / "2024/05.jpg"
-    by_file = as_json(lineage, "search", "--image", str(photo), "-k", "1")
-    assert by_file["hits"][0]["path"] == str(photo)
-    assert by_file["hits"][0]["score"] > 0.99
-
-
-def test_search_by_an_image_of_the_library_loads_no_model(lineage: Lineage) -> None:
-    code = (
-        "import sys; from cli import app; "
-        "app(['search', '--image-id', '1', '-k', '2', '--json'], standalone_mode=False); "
-        "print('torch' in sys.modules or 'open_clip' in sys.modules, file=sys.stderr)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=environment(lineage.config_file),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    hits = json.loads(done.stdout)["hits"]
-    assert hits[0]["image_id"] == 1
-    assert hits[0]["path"] == str(lineage.library.root / "2023/00.jpg")
-    assert done.stderr == "False\n"
-
-
-def test_a_contact_sheet_of_hits(lineage: Lineage, tmp_path: Path) -> None:
-    from PIL import Image
-
-    sheet = tmp_path / "hits.png"
-    done = photolineage(lineage, "search", "--image-id", "1", "-k", "4", "--sheet", str(sheet))
-    assert done.returncode == 0, done.stderr
-    with Image.open(sheet) as picture:
-        assert picture.width > 100
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["squares", "--model", "tiny-z"], "--model 'tiny-z' is not configured; "),
-        (["squares", "--model", "tiny-b"], "model 'tiny-b' has no embeddings yet."),
-        (["   "], "the text is empty: say what the pictures show"),
-        ([], "nothing to look for: give a text, --image <file> or --image-id <id>"),
-        (["--image-id", "999"], "999"),
-        (["--image", "/nowhere.jpg"], "image file /nowhere.jpg: cannot be opened"),
-    ],
-)
-def test_a_search_that_cannot_be_answered(lineage: Lineage, arguments: list[str], message: str) -> None:
-    said = " ".join(failure(lineage, "search", *arguments).split())
-    assert said.startswith("Error: ")
-    assert message in said
-
-
-def test_an_unknown_model_is_answered_with_the_closest(lineage: Lineage) -> None:
-    done = photolineage(lineage, "search", "squares", "--model", "tiny-z", "--json")
-    assert done.returncode == 1
-    error = json.loads(done.stdout)["error"]
-    assert "tiny-a" in error
-    assert "tiny-b" in error
 
 
 def test_compare_two_models(lineage: Lineage, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -41,6 +40,8 @@ def table_difference(live: pa.Table, indexed: pa.Table) -> TableDifference:
 
     Raises `ValueError` where `live` has two rows for one image, or another schema.
     """
+    import duckdb
+
     _require_live_rows(live)
     differing = " or ".join(f"live.{name} is distinct from indexed.{name}" for name in live_schema().names)
     with duckdb.connect() as connection:

@@ -69,12 +69,14 @@ class Circle:
 class SearchFilters:
     """What every hit must satisfy; `None` asks for nothing.
 
+    `copied_to_sources` names images of other sources that have a copy in one of `sources`, and satisfy it by that.
     `taken_from` is inclusive and `taken_to` exclusive, both aware; an image without a time or a place
     satisfies no filter by it. `image_ids` names the only images that may be returned, such as those of an
     event. With `fold_duplicates`, of an image and its copies only the first is returned.
     """
 
     sources: tuple[str, ...] | None = None
+    copied_to_sources: tuple[int, ...] = ()
     taken_from: datetime | None = None
     taken_to: datetime | None = None
     place: Box | Circle | None = None
@@ -91,7 +93,8 @@ class SearchFilters:
     @property
     def admits_nothing(self) -> bool:
         """Whether no image can satisfy the filters: none of no sources, none of no images."""
-        return self.sources == () or self.image_ids == ()
+        no_source = self.sources == () and not self.copied_to_sources
+        return no_source or self.image_ids == ()
 
     def expression(self) -> "Expr | None":
         """The filters as LanceDB evaluates them before it ranks; of a circle, its bounding box."""
@@ -99,7 +102,9 @@ class SearchFilters:
 
         conditions: list[Expr] = []
         if self.sources is not None:
-            conditions.append(col("source").isin(self.sources))
+            in_source = col("source").isin(self.sources)
+            has_copy = col("image_id").isin(self.copied_to_sources)
+            conditions.append(in_source | has_copy if self.copied_to_sources else in_source)
         if self.taken_from is not None:
             conditions.append(col("taken_at") >= self.taken_from.astimezone(UTC))
         if self.taken_to is not None:

@@ -14,13 +14,23 @@ if TYPE_CHECKING:
     from lancedb.query import LanceVectorQueryBuilder
     from lancedb.table import Table
 
-PROBES: Final = 20
-"""Partitions that are searched at least; more where the filters leave too few rows in them."""
-REFINE_FACTOR: Final = 10
-"""Candidates for each hit, by vectors of one bit a dimension, that are compared again by their full ones.
 
-Measured at 12,000 rows: recall@10 is 1.00 from 4 on at 64 dimensions or more, but 0.93 with 6 and 0.97 with 10 at 16.
-"""
+@dataclass(frozen=True, slots=True)
+class SearchEffort:
+    """How much of an approximate index a search looks at.
+
+    `probes`: the partitions that are searched at least; more where the filters leave too few rows in them.
+    `refine_factor`: candidates for each hit, by vectors of one bit a dimension, that are compared again by their
+    full ones.
+    """
+
+    probes: int
+    refine_factor: int
+
+
+EFFORT: Final = SearchEffort(probes=20, refine_factor=10)
+"""Measured (docs/benchmarks.md), and at 12,000 rows: recall@10 is 1.00 from a refinement of 4 on at 64 dimensions or
+more, but 0.93 with 6 and 0.97 with 10 at 16."""
 _SPARE_CANDIDATES: Final = 6
 """For a few copies among the hits, without a second search."""
 _FACTS: Final = ["image_id", "source", "taken_at", "latitude", "longitude", "duplicate_of"]
@@ -40,10 +50,17 @@ class Hit:
 
 
 def nearest(
-    table: "Table", vector: NDArray[np.float32], k: int, filters: SearchFilters, offset: int, *, exact: bool
+    table: "Table",
+    vector: NDArray[np.float32],
+    k: int,
+    filters: SearchFilters,
+    offset: int,
+    *,
+    effort: SearchEffort | None = EFFORT,
 ) -> list[Hit]:
     """The hits number `offset` to `offset + k`, by descending score, then ascending image id.
 
+    Without an `effort`, every row that satisfies the filters is compared.
     What the table cannot filter by itself (copies of a hit, the corners of a circle's bounding box) is left
     out here, and twice as many candidates are asked for until there are enough.
     """
@@ -54,7 +71,7 @@ def nearest(
     wanted = offset + k
     limit = wanted + _SPARE_CANDIDATES
     while True:
-        candidates = _candidates(table, vector, limit, filters, exact=exact)
+        candidates = _candidates(table, vector, limit, filters, effort)
         hits = list(_admitted(candidates, filters))
         if len(hits) >= wanted or len(candidates) < limit:
             return hits[offset:wanted]
@@ -62,17 +79,21 @@ def nearest(
 
 
 def _candidates(
-    table: "Table", vector: NDArray[np.float32], limit: int, filters: SearchFilters, *, exact: bool
+    table: "Table",
+    vector: NDArray[np.float32],
+    limit: int,
+    filters: SearchFilters,
+    effort: SearchEffort | None,
 ) -> list[Hit]:
     query = cast("LanceVectorQueryBuilder", table.search(vector, query_type="vector"))
     query = query.distance_type("cosine").select([*_FACTS, "_distance"]).limit(limit)
     expression = filters.expression()
     if expression is not None:
         query = query.where(expression)
-    if exact:
+    if effort is None:
         query = query.bypass_vector_index()
     else:
-        query = query.minimum_nprobes(PROBES).maximum_nprobes(0).refine_factor(REFINE_FACTOR)
+        query = query.minimum_nprobes(effort.probes).maximum_nprobes(0).refine_factor(effort.refine_factor)
     return sorted(map(_hit, query.to_arrow().to_pylist()), key=lambda hit: (-hit.score, hit.image_id))
 
 

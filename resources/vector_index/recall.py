@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from resources.vector_index.filters import SearchFilters
-from resources.vector_index.ranking import nearest
+from resources.vector_index.ranking import SearchEffort, nearest
 
 if TYPE_CHECKING:
     from lancedb.table import Table
@@ -29,7 +29,7 @@ class RecallReport:
     p95_ms: float
 
 
-def recall_at_k(table: "Table", *, k: int, sample: int, seed: int) -> RecallReport:
+def recall_at_k(table: "Table", *, k: int, sample: int, seed: int, effort: SearchEffort) -> RecallReport:
     """Search for the neighbours of indexed images and compare with every row, by cosine in float32.
 
     The image itself is no neighbour of its own. A neighbour counts as found by its cosine, not by its id, so
@@ -40,7 +40,7 @@ def recall_at_k(table: "Table", *, k: int, sample: int, seed: int) -> RecallRepo
     found, expected, seconds = 0, 0, []
     for image_id, query, cosines in zip(image_ids.tolist(), queries, truth, strict=True):
         started = time.perf_counter()
-        hits = nearest(table, query, k + 1, SearchFilters(fold_duplicates=False), 0, exact=False)
+        hits = nearest(table, query, k + 1, SearchFilters(fold_duplicates=False), 0, effort=effort)
         seconds.append(time.perf_counter() - started)
         neighbours = cosines[np.isfinite(cosines)]
         expected += len(neighbours)

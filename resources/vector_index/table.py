@@ -14,6 +14,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from resources.vector_index import maintenance, ranking, recall
+from resources.vector_index.deferred_client import defer_rest_client
 from resources.vector_index.difference import table_difference
 from resources.vector_index.errors import (
     ImageNotIndexedError,
@@ -24,7 +25,7 @@ from resources.vector_index.errors import (
 )
 from resources.vector_index.filters import SearchFilters
 from resources.vector_index.maintenance import AnnIndexReport, CompactionReport
-from resources.vector_index.ranking import Hit
+from resources.vector_index.ranking import EFFORT, Hit, SearchEffort
 from resources.vector_index.recall import RecallReport
 from resources.vector_index.rows import WantedRows
 from resources.vector_index.schema import index_schema, live_schema, table_name
@@ -144,11 +145,6 @@ class VectorIndex:
         columns = live_schema().names
         return self._open().search().select(columns).to_arrow().select(columns).cast(live_schema())
 
-    def newest_shard_file(self) -> int | None:
-        """The greatest shard file id of any row; None where there are no rows."""
-        files = self._open().search().select(["shard_file_id"]).to_arrow()["shard_file_id"].to_numpy()
-        return int(files.max()) if files.size else None
-
     def search(
         self,
         vector: NDArray[np.float32],
@@ -156,15 +152,15 @@ class VectorIndex:
         *,
         filters: SearchFilters | None = None,
         offset: int = 0,
-        exact: bool = False,
+        effort: SearchEffort | None = EFFORT,
     ) -> list[Hit]:
         """The `k` nearest images to `vector` (`dim` numbers) after the `offset` nearest, best first.
 
-        The score is the cosine. `exact` compares with every row that satisfies the filters.
+        The score is the cosine. Without an `effort`, every row that satisfies the filters is compared.
         """
         table = self._open()
         return ranking.nearest(
-            table, self._checked(vector), k, filters or SearchFilters(), offset, exact=exact
+            table, self._checked(vector), k, filters or SearchFilters(), offset, effort=effort
         )
 
     def vectors_of(self, image_ids: Sequence[int]) -> NDArray[np.float32]:
@@ -189,9 +185,11 @@ class VectorIndex:
             raise ImageNotIndexedError(self.model_key, unknown)
         return recall.matrix(rows["vector"])[[position[image_id] for image_id in image_ids]]
 
-    def recall_at_k(self, *, k: int = 10, sample: int = 200, seed: int = 0) -> RecallReport:
+    def recall_at_k(
+        self, *, k: int = 10, sample: int = 200, seed: int = 0, effort: SearchEffort = EFFORT
+    ) -> RecallReport:
         """How many true nearest neighbours of a seeded sample of images the search finds, and how fast."""
-        return recall.recall_at_k(self._open(), k=k, sample=sample, seed=seed)
+        return recall.recall_at_k(self._open(), k=k, sample=sample, seed=seed, effort=effort)
 
     def describe(self) -> IndexDescription:
         """What the table is. Raises `IndexNotBuiltError`."""
@@ -208,6 +206,7 @@ class VectorIndex:
 
     @cached_property
     def _connection(self) -> "DBConnection":
+        defer_rest_client()
         import lancedb
 
         # Each read looks for a newer version first, so a table stays open, and its index in memory.

@@ -15,7 +15,16 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.search import Query, QueryError, SearchResult, Weighted, query_vector, search
+from pipeline.search import (
+    OUTDATED,
+    Encoders,
+    Query,
+    QueryError,
+    SearchResult,
+    Weighted,
+    query_vector,
+    search,
+)
 from resources.vector_index import (
     ImageNotIndexedError,
     IndexNotBuiltError,
@@ -88,7 +97,7 @@ def index(empty_index: VectorIndex) -> VectorIndex:
 @pytest.fixture
 def ask(index: VectorIndex) -> Callable[..., SearchResult]:
     def asked(query: Query, **settings: object) -> SearchResult:
-        return search(index, WordEncoder, query, newest_committed_file=7, **settings)
+        return search(index, WORDS, query, has_embeddings=True, **settings)
 
     return asked
 
@@ -99,6 +108,10 @@ def texts(**weights: float) -> tuple[Weighted[str], ...]:
 
 def no_encoder() -> WordEncoder:
     raise AssertionError("the encoder was made")
+
+
+WORDS = Encoders(WordEncoder, WordEncoder)
+NO_MODEL = Encoders(no_encoder, no_encoder)
 
 
 def test_by_text(ask: Callable[..., SearchResult]) -> None:
@@ -120,7 +133,7 @@ def test_weights_say_how_much_a_part_counts(ask: Callable[..., SearchResult]) ->
 
 
 def test_by_an_image_of_the_library_without_an_encoder(index: VectorIndex) -> None:
-    result = search(index, no_encoder, Query(image_ids=(Weighted(5),)), newest_committed_file=7, k=2)
+    result = search(index, NO_MODEL, Query(image_ids=(Weighted(5),)), has_embeddings=True, k=2)
     assert [hit.image_id for hit in result.hits] == [5, 1]
 
 
@@ -136,7 +149,7 @@ def test_parts_of_every_kind_add_up(index: VectorIndex, tmp_path: Path) -> None:
         image_files=(Weighted(tmp_path / "green.png", -1.0),),
         image_ids=(Weighted(4, 3.0),),
     )
-    vector, notes = query_vector(index, WordEncoder, query)
+    vector, notes = query_vector(index, WORDS, query)
     expected = np.array([2, -1, 2.5, 0, 0, 0, 0, 0]) / np.linalg.norm([2, -1, 2.5])
     np.testing.assert_allclose(vector, expected, atol=1e-6)
     assert vector.dtype == np.float32
@@ -146,7 +159,9 @@ def test_parts_of_every_kind_add_up(index: VectorIndex, tmp_path: Path) -> None:
 def test_a_text_is_the_mean_over_the_templates(index: VectorIndex) -> None:
     encoder = WordEncoder()
     templates = ("a photo of {}", "{}", "drawing {}")
-    vector, _ = query_vector(index, lambda: encoder, Query(texts=texts(beach=1)), templates)
+    vector, _ = query_vector(
+        index, Encoders(lambda: encoder, no_encoder), Query(texts=texts(beach=1)), templates
+    )
     assert encoder.texts == ["a photo of beach", "beach", "drawing beach"]
     mean = np.zeros(DIM)
     mean[0] = 0.5 + 1 + np.sqrt(0.5)
@@ -158,7 +173,9 @@ def test_a_text_is_the_mean_over_the_templates(index: VectorIndex) -> None:
 @pytest.mark.parametrize("text", ["{}", "{0.__class__}", "'; DROP TABLE image; --", "写真\n☃", "%s", "\\"])
 def test_a_text_reaches_the_model_as_it_is(index: VectorIndex, text: str) -> None:
     encoder = WordEncoder()
-    query_vector(index, lambda: encoder, Query(texts=(Weighted(text),)), ("a photo of {}",))
+    query_vector(
+        index, Encoders(lambda: encoder, no_encoder), Query(texts=(Weighted(text),)), ("a photo of {}",)
+    )
     assert encoder.texts == [f"a photo of {text}"]
 
 
@@ -235,39 +252,40 @@ def test_an_encoder_of_another_model_is_refused(index: VectorIndex) -> None:
             return np.eye(12, dtype=np.float32)[: len(texts)]
 
     with pytest.raises(QueryError, match=r"vectors of shape \(12,\), the index of model 'words' holds 8"):
-        search(index, WiderEncoder, Query(texts=texts(beach=1)), newest_committed_file=7)
+        search(index, Encoders(WiderEncoder, no_encoder), Query(texts=texts(beach=1)), has_embeddings=True)
 
 
 def test_an_index_that_is_not_built_is_an_error(empty_index: VectorIndex) -> None:
     with pytest.raises(IndexNotBuiltError, match="photolineage run --model words"):
-        search(empty_index, no_encoder, Query(texts=texts(beach=1)), newest_committed_file=7)
+        search(empty_index, NO_MODEL, Query(texts=texts(beach=1)), has_embeddings=True)
 
 
 def test_an_empty_library_has_no_hits(empty_index: VectorIndex) -> None:
     query = Query(texts=texts(beach=1))
-    unbuilt = search(empty_index, no_encoder, query, newest_committed_file=None)
+    unbuilt = search(empty_index, NO_MODEL, query, has_embeddings=False)
     assert unbuilt == SearchResult((), ("no image has been embedded by model 'words' yet",))
     empty_index.synchronize(live_schema().empty_table(), lambda files: iter(()))
-    assert search(empty_index, no_encoder, query, newest_committed_file=None) == SearchResult(())
+    assert search(empty_index, NO_MODEL, query, has_embeddings=False) == SearchResult(())
 
 
 def test_an_index_older_than_its_embeddings_answers_and_says_so(index: VectorIndex) -> None:
-    result = search(index, WordEncoder, Query(texts=texts(beach=1)), newest_committed_file=8, k=1)
+    result = search(index, WORDS, Query(texts=texts(beach=1)), has_embeddings=True, is_outdated=True, k=1)
     assert [hit.image_id for hit in result.hits] == [1]
-    assert result.notes == ("the index is older than its embeddings: the newest images are not found yet",)
+    assert result.notes == (OUTDATED,)
 
 
 def test_a_query_by_image_id_imports_no_torch(index: VectorIndex) -> None:
     program = f"""
 import sys
 from pathlib import Path
-from pipeline.search import Query, Weighted, search
+from pipeline.search import Encoders, Query, Weighted, search
 from resources.vector_index import VectorIndex
 assert "lancedb" not in sys.modules, "importing the search module imports lancedb"
 index = VectorIndex(Path({str(index.directory)!r}), "words", {DIM})
-result = search(index, lambda: 1 / 0, Query(image_ids=(Weighted(5),)), newest_committed_file=7)
+result = search(index, Encoders(lambda: 1 / 0, lambda: 1 / 0), Query(image_ids=(Weighted(5),)), has_embeddings=True)
 assert [hit.image_id for hit in result.hits] == [5, 1, 2, 4, 3], result
-assert not {{"torch", "open_clip", "dagster"}} & sys.modules.keys()
+unused = {{"torch", "open_clip", "onnxruntime", "dagster", "lance_namespace_urllib3_client.api"}}
+assert not unused & sys.modules.keys()
 """
     done = subprocess.run(
         [sys.executable, "-c", program],

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from resources.vector_index import AnnAction, SearchFilters, VectorIndex
+from resources.vector_index import AnnAction, SearchEffort, SearchFilters, VectorIndex
 from resources.vector_index.maintenance import ann_index
 from tests.resources.vector_index.conftest import Library
 
+LEAST = SearchEffort(probes=1, refine_factor=1)
 ENOUGH = 12_000
 
 
@@ -110,25 +111,19 @@ def test_changed_facts_leave_the_approximate_index_whole(library: Library, large
     assert hits[0].image_id == 7
 
 
-def test_recall_is_measured_against_every_row(large: VectorIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recall_is_measured_against_every_row(large: VectorIndex) -> None:
     exact = large.recall_at_k(k=10, sample=50, seed=1)
     assert (exact.k, exact.sample, exact.recall) == (10, 50, 1.0)
     large.build_ann_if_outgrown()
     good = large.recall_at_k(k=10, sample=50, seed=1)
     assert 0.95 <= good.recall <= 1.0
     assert 0 < good.p50_ms <= good.p95_ms
-    monkeypatch.setattr("resources.vector_index.ranking.PROBES", 1)
-    monkeypatch.setattr("resources.vector_index.ranking.REFINE_FACTOR", 1)
-    assert large.recall_at_k(k=10, sample=50, seed=1).recall < 0.95
+    assert large.recall_at_k(k=10, sample=50, seed=1, effort=LEAST).recall < 0.95
 
 
-def test_recall_agrees_with_numpy(
-    library: Library, large: VectorIndex, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_recall_agrees_with_numpy(library: Library, large: VectorIndex) -> None:
     """The figure, recomputed from the files by another way, on an index that was made to lose some."""
     large.build_ann_if_outgrown()
-    monkeypatch.setattr("resources.vector_index.ranking.PROBES", 1)
-    monkeypatch.setattr("resources.vector_index.ranking.REFINE_FACTOR", 1)
     vectors = np.stack([library.files[1][image] for image in range(ENOUGH)]).astype(np.float64)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     sample = np.random.default_rng(3).choice(np.arange(ENOUGH), size=40, replace=False)
@@ -138,10 +133,15 @@ def test_recall_agrees_with_numpy(
         cosines[image] = -2
         truth = set(np.argsort(-cosines)[:10].tolist())
         hits = large.search(
-            library.files[1][image].astype(np.float32), 11, filters=SearchFilters(fold_duplicates=False)
+            library.files[1][image].astype(np.float32),
+            11,
+            filters=SearchFilters(fold_duplicates=False),
+            effort=LEAST,
         )
         found += len(truth & set([hit.image_id for hit in hits if hit.image_id != image][:10]))
-    assert large.recall_at_k(k=10, sample=40, seed=3).recall == pytest.approx(found / 400, abs=0.01)
+    assert large.recall_at_k(k=10, sample=40, seed=3, effort=LEAST).recall == pytest.approx(
+        found / 400, abs=0.01
+    )
 
 
 @pytest.mark.parametrize(("images", "sample"), [(0, 0), (1, 1), (5, 5)])

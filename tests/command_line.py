@@ -1,0 +1,43 @@
+"""The installed command in a process of its own, as a person and a program meet it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from resources.settings import CONFIG_VARIABLE
+from tests.lineage import Lineage
+
+PHOTOLINEAGE = Path(sys.executable).with_name("photolineage")
+
+
+def environment(config_file: Path) -> dict[str, str]:
+    return os.environ | {CONFIG_VARIABLE: str(config_file), "COLUMNS": "200", "NO_COLOR": "1"}
+
+
+def photolineage(lineage: Lineage, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the installed command in a process of its own."""
+    return subprocess.run(
+        [PHOTOLINEAGE, *arguments],
+        env=environment(lineage.config_file),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def as_json(lineage: Lineage, *arguments: str) -> Any:
+    """What a command that succeeds prints with --json: nothing but one JSON value."""
+    done = photolineage(lineage, *arguments, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+def failure(lineage: Lineage, *arguments: str) -> str:
+    """The message of a command that fails."""
+    done = photolineage(lineage, *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Traceback" not in done.stderr
+    return done.stderr
