@@ -29,7 +29,7 @@ from catalog.models import (
     ShardFile,
     Source,
 )
-from pipeline.embedding import partition_subject
+from pipeline.subjects import partition_subject
 
 MODELS = ("complete", "outdated", "half")
 """`complete` has embedded everything; of `outdated`, each shard has changed since; `half` is in the middle."""

@@ -29,7 +29,7 @@ from catalog.engine import create_catalog_engine, run_in_transaction
 from catalog.migrate import upgrade
 from catalog.models import JobKind, JobState, MlJob, Shard, Source
 from cli.lineage_run import prepare_dagster_home
-from pipeline.embedding import partition_subject
+from pipeline.subjects import partition_subject
 from resources.settings import CONFIG_VARIABLE, PROJECT_ROOT, Settings, load_settings
 from tests.dagster_ui import REPOSITORY, DagsterUi, running_ui
 

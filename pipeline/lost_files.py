@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, select
 
 from catalog.models import FileKind, MlModel, Shard, ShardFile
-from pipeline.embedding import partition_subject
+from pipeline.subjects import partition_subject
 from resources.embedding_store import EmbeddingStore
 
 

@@ -12,10 +12,10 @@ from catalog.engine import advisory_lock, run_in_transaction
 from catalog.leases import acquire_lease
 from catalog.models import Event, EventImage, FileKind, JobKind, JobState, MlJob, MlModel, ShardFile
 from catalog.queries import committed_files, find_model
-from pipeline.embedding import partition_subject
 from pipeline.freshness import RETIRED
 from pipeline.jobs import JobContext
 from pipeline.model_registry import MODELS_LOCK, ModelNotLoadedError
+from pipeline.subjects import partition_subject
 from resources.embedding_store import EmbeddingStore
 from resources.segment_store import SegmentStore
 from resources.settings import KEY_PATTERN
