@@ -31,7 +31,10 @@ def partition_address(ui: DagsterUi, asset: str, partition: str) -> str:
 def materialize_partition(ui: DagsterUi, page: "Page", asset: str, partition: str) -> None:
     """Choose a partition of an asset and press Materialize."""
     page.goto(partition_address(ui, asset, partition))
-    page.get_by_text("View all historical events").wait_for()  # the partition is chosen
+    chosen = page.get_by_text(partition, exact=True).locator("visible=true")
+    chosen.nth(
+        0 if "|" in partition else 1
+    ).wait_for()  # above its metadata; a key of one dimension is listed, too
     page.get_by_role("button", name="Materialize…").click()
     page.get_by_role("dialog").get_by_role("button", name="Launch 1 run").click()
 
