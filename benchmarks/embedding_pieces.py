@@ -1,0 +1,99 @@
+"""What each piece of embedding an image costs one core, and what was tried and not taken.
+
+`python -m benchmarks.embedding_pieces --json`. Processor time of one thread in milliseconds an image, the least of
+several rounds in turn: whatever else the machine does adds little to it. ViT-B-32 with random weights, 12-megapixel
+JPEGs.
+"""
+
+import copy
+import io
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import open_clip
+import torch
+import typer
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.photographs import write_photographs
+from pipeline.pictures import open_preview
+from resources.image_transform import ImageTransform
+from resources.images import PREVIEW_SHORT_SIDE, decode_upright, read_original
+from resources.precision import native_precision
+
+BATCH = 16
+
+
+def pieces(photograph: Path) -> dict[str, tuple[Callable[[], object], int]]:
+    """By name: the work, and how many images it is for."""
+    data, preview = photograph.read_bytes(), read_original(photograph).preview
+    model, _, transform = open_clip.create_model_and_transforms("ViT-B-32")
+    eager = model.visual.eval()
+    channels_last = copy.deepcopy(eager).to(memory_format=torch.channels_last)
+    bfloat16 = copy.deepcopy(eager).bfloat16()
+    int8 = torch.ao.quantization.quantize_dynamic(copy.deepcopy(eager), {torch.nn.Linear})
+    ours = ImageTransform(transform)
+    picture = open_preview(preview)
+    seen = torch.stack([ours.of_image(picture)] * BATCH)
+    pixels = ours.normalize(seen)
+    return {
+        "original, whole (Pillow)": (lambda: Image.open(io.BytesIO(data)).convert("RGB"), 1),
+        "original, scaled": (lambda: decode_upright(data, short_side=PREVIEW_SHORT_SIDE), 1),
+        "original, registered: hash, EXIF, preview": (lambda: read_original(photograph), 1),
+        "preview": (lambda: open_preview(preview), 1),
+        "transform, open_clip's": (lambda: transform(picture), 1),
+        "transform, geometry on 8 bits": (lambda: ours.of_image(picture), 1),
+        "transform, normalization by the batch": (lambda: ours.normalize(seen), BATCH),
+        "forward, float32": (lambda: eager(pixels), BATCH),
+        "forward, float32, channels last": (
+            lambda: channels_last(pixels.to(memory_format=torch.channels_last)),
+            BATCH,
+        ),
+        "forward, bfloat16": (lambda: bfloat16(pixels.bfloat16()), BATCH),
+        "forward, dynamic int8": (lambda: int8(pixels), BATCH),
+    }
+
+
+def milliseconds(work: Callable[[], object], images: int, seconds: float) -> float:
+    """Processor time an image, over calls that take at least so many seconds in all."""
+    calls, started = 0, time.thread_time()
+    while time.thread_time() - started < seconds:
+        work()
+        calls += 1
+    return 1000 * (time.thread_time() - started) / calls / images
+
+
+def main(
+    rounds: Annotated[int, typer.Option(min=1)] = 3,
+    seconds: Annotated[float, typer.Option(help="Least processor time of a piece in a round.")] = 0.3,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Measure each piece on one thread."""
+    torch.set_num_threads(1)
+    with TemporaryDirectory() as folder, torch.inference_mode():
+        (photograph,) = write_photographs(Path(folder) / "photos", 1)
+        measured: dict[str, list[float]] = {}
+        work = pieces(photograph)
+        for _ in range(rounds):
+            for name, (piece, images) in work.items():
+                measured.setdefault(name, []).append(milliseconds(piece, images, seconds))
+    figures = {name: round(min(values), 2) for name, values in measured.items()}
+    if as_json:
+        print(
+            json.dumps({"native_precision": native_precision("cpu"), "core_ms_per_image": figures}, indent=2)
+        )
+        return
+    table = Table("piece", "core-ms an image")
+    for name, value in figures.items():
+        table.add_row(name, f"{value:.1f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
