@@ -55,6 +55,7 @@ def test_a_partition_and_what_its_metadata_say(lineage: Lineage) -> None:
         "catalog_contract": True,
         "model_contract": True,
         "embedding_files": True,
+        "up_to_date": True,
     }
     assert "tiny-b|photos-00000" in lineage.materialized_partitions("image_embeddings")
 
