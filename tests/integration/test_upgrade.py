@@ -16,6 +16,7 @@ from dagster import AssetKey
 
 from catalog.queries import serving_model_key
 from pipeline.finding import find_images
+from pipeline.model_registry import require_model
 from resources.embedder import load_embedder
 from resources.settings import Settings, load_settings
 from tests.dagster_ui import DagsterUi, running_ui
@@ -60,7 +61,9 @@ class Searches:
         assert len(hits) == 5
         vectors = self.library.indexes.open(key, TINY_MODELS[key]).vectors_of([hit.image_id for hit in hits])
         assert vectors.shape == (5, TINY_MODELS[key])
-        (query,) = load_embedder(key, self.settings.models[key]).encode_text([text])
+        with self.library.engine.connect() as connection:
+            precision = require_model(connection, key).precision
+        (query,) = load_embedder(key, self.settings.models[key], precision).encode_text([text])
         np.testing.assert_allclose([hit.score for hit in hits], vectors @ query, atol=5e-3)
 
 
