@@ -250,7 +250,7 @@ def test_a_text_that_is_too_long_is_cut_and_said(lineage: Lineage) -> None:
     assert done.exit_code == 0
     said = " ".join(done.stderr.split())
     assert said == (
-        "Note: the text '[b]squares [b]squares [b]squares [b]squa…' is longer than the model reads: "
+        "Note: the text '[b]squares [b]squares [b]squares [b]squ…' is longer than the model reads: "
         "its end does not count"
     )
 
