@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import ExifTags
 from PIL import Image as PillowImage
 from sqlalchemy import Engine, Row, select
@@ -58,18 +56,6 @@ def touch(path: Path, seconds_later: int = 10) -> None:
     """Give a file another modification time, as a camera or an editor would."""
     mtime = path.stat().st_mtime_ns + seconds_later * 10**9
     os.utime(path, ns=(mtime, mtime))
-
-
-def spoil_vectors(folder: Path) -> tuple[Path, bytes]:
-    """Make the vectors of an embedding file in the folder zero, as a failing disk might; what it was before."""
-    path = min(folder.glob("*.parquet"))
-    before, table = path.read_bytes(), pq.read_table(path)
-    field = table.schema.field("vector")
-    zeros = pa.array(np.zeros(len(table) * field.type.list_size, dtype=np.float16))
-    pq.write_table(
-        table.set_column(2, field, pa.FixedSizeListArray.from_arrays(zeros, type=field.type)), path
-    )
-    return path, before
 
 
 def write_tiny_model(folder: Path, *, dim: int, seed: int, image_size: int = 64) -> Path:

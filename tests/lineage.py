@@ -157,6 +157,14 @@ class Lineage:
         finally:
             raw.close()
 
+    def miscount(self, partition: str, *, by: int) -> None:
+        """Let the first commit record of a partition of `image_embeddings` tell of more rows than its file has."""
+        folder = f"embeddings/{partition.replace('|', '/')}/"
+        self.execute(
+            f"UPDATE shard_file SET row_count = row_count + {by} "
+            f"WHERE path = (SELECT min(path) FROM shard_file WHERE path LIKE '{folder}%')"
+        )
+
     def execute(self, *statements: str) -> None:
         """Run SQL on the catalog, as somebody might by hand."""
         with self.library.engine.begin() as connection:

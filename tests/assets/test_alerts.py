@@ -15,7 +15,6 @@ from dagster import DagsterInstance, SensorEvaluationContext
 
 from resources.alert_delivery import AlertNotDeliveredError
 from resources.settings import load_settings
-from tests.library import spoil_vectors
 from tests.lineage import Lineage
 
 
@@ -167,7 +166,7 @@ def test_each_receiver_is_told_by_itself(
 def test_a_failed_check_names_check_partition_and_page(lineage: Lineage, receiver: Receiver) -> None:
     lineage = alerting(lineage, f"webhook = '{receiver.address}'")
     cursor, _ = tick(lineage)
-    spoil_vectors(lineage.home / "embeddings" / "tiny-a" / "photos-00001")
+    lineage.miscount("tiny-a|photos-00001", by=1)
     assert lineage.materialize_embeddings("tiny-a", "photos-00001").success
     run_id = newest_run(lineage.instance)
     tick(lineage, cursor)
