@@ -98,12 +98,11 @@ def stale_partitions_sensor(
             return SkipReason("Everything is up to date.")
         known = set(context.instance.get_dynamic_partitions(str(SHARDS.name)))
         unknown = [shard for shard in shards if shard not in known]
-        stale = _in_lineage_order(work)
-        asked = _next_after(context.cursor, stale)
+        asked = _next_after(context.cursor, _in_lineage_order(work))
         return SensorResult(
             run_requests=[_request(STALE_ASSETS[step], subject) for step, subject in asked],
             dynamic_partitions_requests=[SHARDS.build_add_request(unknown)] if unknown else [],
-            cursor=_position(*asked[-1]) if len(asked) < len(stale) else None,
+            cursor=_position(*asked[-1]),
         )
 
     return stale_partitions

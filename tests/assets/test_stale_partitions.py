@@ -240,7 +240,3 @@ def test_more_than_a_tick_may_ask_for_is_asked_for_in_turn(
         *(f"tiny-{model}|photos-0000{shard}" for model in "ab" for shard in range(3)),
     ]
     assert [key for keys in asked_for for key in keys] == 2 * everything
-
-
-def test_a_tick_that_asks_for_everything_begins_the_next_one_anew(lineage: Lineage) -> None:
-    assert tick(lineage, "2 tiny-b|photos-00001").cursor is None
