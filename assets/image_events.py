@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 from dagster import (
     AssetCheckResult,
     AssetDep,
@@ -15,6 +16,7 @@ from dagster import (
     TableSchema,
     asset,
 )
+from numpy.typing import NDArray
 
 from assets.partitions import model_partitions
 from assets.progress import ProgressSink
@@ -64,13 +66,19 @@ def image_events_asset(settings: Settings) -> AssetsDefinition:
     ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
         yield from guard(catalog, "image_events", TABLES)
         model_key = context.partition_key
+
+        def encode_text(texts: list[str]) -> NDArray[np.float32]:
+            with catalog.engine.connect() as connection:
+                precision = require_model(connection, model_key).precision
+            return load_embedder(model_key, settings.models[model_key], precision).encode_text(texts)
+
         with reported_failures(context):
             report = cluster_model(
                 job_context(context, catalog),
                 storage.embeddings,
                 storage.segments,
                 model_key,
-                lambda texts: load_embedder(model_key, settings.models[model_key]).encode_text(texts),
+                encode_text,
                 settings.events,
                 on_progress=progress.track(context, model_key),
             )

@@ -19,6 +19,9 @@ from tests.lineage import Lineage, checks_of, failure_of, metadata_of, open_line
 COUNTS = ("images", "embedded_now", "resumed", "checkpoints", "embedding_dim", "device")
 
 
+OTHER_WEIGHTS = "models.tiny-a: these are other weights, or another precision, than those of its embeddings."
+
+
 def counts(metadata: dict[str, object]) -> dict[str, object]:
     return {name: metadata[name] for name in COUNTS}
 
@@ -184,7 +187,7 @@ def test_other_weights_fail_the_partitions_of_their_model_alone(lineage: Lineage
     )
 
     assert list(recorded(run)) == model_keys(lineage, "tiny-b")
-    assert "models.tiny-a: these are other weights than those of its embeddings." in failure_of(run)
+    assert OTHER_WEIGHTS in failure_of(run)
     assert not checks_of(run)["model_contract"].passed
     assert {name for name in lineage.files() if "/tiny-a/" in name} == before
 
@@ -200,7 +203,7 @@ def test_other_weights_under_a_known_key_are_refused(lineage: Lineage) -> None:
     run = lineage.materialize_embeddings("tiny-a", "photos-00000")
 
     assert not run.success
-    assert "models.tiny-a: these are other weights than those of its embeddings." in failure_of(run)
+    assert OTHER_WEIGHTS in failure_of(run)
     assert lineage.files() == files
 
 

@@ -42,6 +42,7 @@ def test_an_index_has_a_row_for_each_distinct_image(lineage_of_two: Lineage) -> 
         "catalog_contract": True,
         "index_coverage": True,
         "index_recall": True,
+        "up_to_date": True,
     }
 
     again = lineage_of_two.materialize("vector_index", "tiny-b")

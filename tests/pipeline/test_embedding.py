@@ -298,7 +298,7 @@ def test_the_images_of_a_lost_file_are_embedded_again_and_no_others(
     report = registered_anywhere.embed(FIRST)
 
     assert (report.total, report.resumed, report.embedded, report.lost_files) == (10, 6, 4, 1)
-    assert encoded == [4]
+    assert sum(encoded) == 4
     after = records(registered_anywhere)
     assert [record for record in after if record in before] == [before[0], *before[2:]]
     assert len(registered_anywhere.live().vectors()) == 26
@@ -323,7 +323,7 @@ def test_a_lost_file_stays_on_record_until_its_images_are_embedded_again(
     assert records(registered) == before
     encoded.clear()
     assert registered.embed(FIRST).lost_files == 1
-    assert encoded == [4]
+    assert sum(encoded) == 4
 
 
 def test_embeddings_that_are_all_gone_may_be_on_a_disk_that_is_not_mounted(registered: Library) -> None:
