@@ -1,5 +1,7 @@
 """The job `retire_model`: lists what there is of a model, and removes it when asked to."""
 
+from pathlib import Path
+
 from dagster import (
     Config,
     Failure,
@@ -44,7 +46,7 @@ def retire_model_job() -> JobDefinition:
         storage: StorageResource,
         settings: ResourceParam[Settings],
     ) -> Output[None]:
-        stores = ModelStores(storage.embeddings, storage.indexes, storage.segments)
+        stores = ModelStores(Path(storage.home))
         try:
             if config.delete_files:
                 plan = retire_model(

@@ -23,16 +23,11 @@ def retire(
     from catalog.leases import LeaseHeldError
     from pipeline.jobs import JobContext
     from pipeline.retiring import ModelInUseError, ModelStores, plan_retirement, retire_model
-    from resources.embedding_store import EmbeddingStore
-    from resources.segment_store import SegmentStore
-    from resources.vector_index_home import VectorIndexes
 
     with reported_errors(as_json):
         settings = load_settings()
         engine = open_catalog(settings)
-        stores = ModelStores(
-            EmbeddingStore(settings.home), VectorIndexes(settings.home), SegmentStore(settings.home)
-        )
+        stores = ModelStores(settings.home)
         try:
             if delete_files:
                 context = JobContext(

@@ -19,6 +19,7 @@ from pipeline.subjects import partition_subject
 from resources.embedding_store import EmbeddingStore
 from resources.segment_store import SegmentStore
 from resources.settings import KEY_PATTERN
+from resources.text_encoder import text_encoder_paths
 from resources.vector_index_home import VectorIndexes
 
 
@@ -28,16 +29,19 @@ class ModelInUseError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ModelStores:
-    """Where files of a model are."""
+    """Where files of a model are: the stores under one home directory."""
 
-    embeddings: EmbeddingStore
-    indexes: VectorIndexes
-    segments: SegmentStore
+    home: Path
 
     def paths(self, model_key: str) -> list[Path]:
         """What there is of a model: folders and files."""
-        own = [self.embeddings.model_directory(model_key), self.segments.path(model_key)]
-        return [*(path for path in own if path.exists()), *self.indexes.paths(model_key)]
+        own = [
+            EmbeddingStore(self.home).model_directory(model_key),
+            SegmentStore(self.home).path(model_key),
+            *text_encoder_paths(self.home, model_key),
+            *VectorIndexes(self.home).paths(model_key),
+        ]
+        return [path for path in own if path.exists()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ It is exported to ONNX when the model embeds its first images, beside a tokenize
 
 import html
 import json
+import re
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import torch
 
+_DIRECTORY: Final = "text_encoders"
 _MODEL, _TOKENIZER, _FACTS = "text.onnx", "tokenizer.json", "facts.json"
 _OPSET: Final = 17
 _WORDS: Final = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
@@ -80,6 +82,12 @@ def find_text_encoder(home: Path, model_key: str, weights_digest: str) -> TextEn
     """The exported text half of the model with these weights; None where there is none."""
     folder = _folder(home, model_key, weights_digest)
     return TextEncoder(folder) if folder.is_dir() else None
+
+
+def text_encoder_paths(home: Path, model_key: str) -> list[Path]:
+    """What lies on the disk of the text halves of a model, with whatever weights."""
+    own = re.compile(rf"{re.escape(model_key)}-[0-9a-f]{{16}}(\.txt)?")
+    return sorted(path for path in (home / _DIRECTORY).glob("*") if own.fullmatch(path.name))
 
 
 def ensure_text_encoder(
@@ -209,4 +217,4 @@ def _cleaned(text: str) -> str:
 
 
 def _folder(home: Path, model_key: str, weights_digest: str) -> Path:
-    return home / "text_encoders" / f"{model_key}-{weights_digest[:16]}"
+    return home / _DIRECTORY / f"{model_key}-{weights_digest[:16]}"

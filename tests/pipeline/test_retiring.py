@@ -16,6 +16,7 @@ from pipeline.freshness import find_stale_embeddings
 from pipeline.model_registry import ModelNotLoadedError, promote
 from pipeline.retiring import ModelInUseError, ModelStores, Retirement, plan_retirement, retire_model
 from resources.segment_store import SegmentStore
+from resources.text_encoder import ensure_text_encoder, find_text_encoder
 from tests.library import Library
 
 OLD, NEW = "tiny-a", "tiny-b"
@@ -51,7 +52,7 @@ def upgrade(library: Library) -> Library:
 
 
 def stores(library: Library) -> ModelStores:
-    return ModelStores(library.embeddings, library.indexes, SegmentStore(library.settings.home))
+    return ModelStores(library.settings.home)
 
 
 def plan(library: Library, model_key: str = OLD) -> Retirement:
@@ -115,6 +116,17 @@ def test_everything_of_the_model_goes_and_nothing_of_the_other(upgraded_anywhere
     assert rows(upgraded_anywhere) == {name: count for name, count in counted.items() if name.endswith(NEW)}
     with pytest.raises(ModelNotLoadedError, match="there is nothing of it to retire"):
         plan(upgraded_anywhere)
+
+
+def test_the_text_halves_that_searches_use_go_too(upgraded: Library) -> None:
+    home, digests = upgraded.settings.home, {}
+    for key in (OLD, NEW):
+        embedder, _ = upgraded.embedder(key)
+        digests[key] = embedder.facts.weights_digest
+        assert ensure_text_encoder(home, key, digests[key], embedder.export_text_encoder) is None
+    retire(upgraded)
+    assert find_text_encoder(home, OLD, digests[OLD]) is None
+    assert find_text_encoder(home, NEW, digests[NEW]) is not None
 
 
 def test_a_retired_model_that_comes_back_starts_from_nothing(upgraded: Library) -> None:
