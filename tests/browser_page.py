@@ -28,14 +28,17 @@ def partition_address(ui: DagsterUi, asset: str, partition: str) -> str:
     return f"{ui.url}/assets/{asset}?view=partitions&partition={quote(partition)}"
 
 
-def materialize_partition(ui: DagsterUi, page: "Page", asset: str, partition: str) -> None:
-    """Choose a partition of an asset and press Materialize."""
+def materialize_partition(
+    ui: DagsterUi, page: "Page", asset: str, partition: str, *, before_its_inputs: bool = False
+) -> None:
+    """Choose a partition of an asset and press Materialize; Dagster asks again where its inputs are not there yet."""
     page.goto(partition_address(ui, asset, partition))
     chosen = page.get_by_text(partition, exact=True).locator("visible=true")
-    chosen.nth(
-        0 if "|" in partition else 1
-    ).wait_for()  # above its metadata; a key of one dimension is listed, too
+    listed_too = "|" not in partition  # a key of one dimension is in the list and above its metadata
+    chosen.nth(int(listed_too)).wait_for()
     page.get_by_role("button", name="Materialize…").click()
+    if before_its_inputs:
+        page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
     page.get_by_role("dialog").get_by_role("button", name="Launch 1 run").click()
 
 

@@ -95,7 +95,7 @@ def test_events_keep_their_ids_and_say_what_changed(lineage: Lineage) -> None:
     assert (found["images_clustered"], found["images_taken_over"]) == (0, 13)
     assert found["nothing_taken_over_because"] == "–"
     assert (found["undated_images_joined"], found["undated_images"]) == (13, 0)
-    assert 0.6 <= found["least_confidence_of_joined"] < 1
+    assert 0.6 <= found["least_confidence_of_joined"] <= 1
     assert found["images_in_events"] + found["undated_images"] == 27
     assert found["images_in_events"] == sum(count for _, count in before)
     newest = found["newest_events"]

@@ -211,21 +211,24 @@ def test_a_failed_check_opens_on_its_table_and_turns_green_when_mended(
     page.get_by_text("Passed", exact=True).first.wait_for()
 
 
+def open_check_of_partition(ui: DagsterUi, page: "Page", failed: int) -> None:
+    """The result of `embedding_files` for one partition, as its own tab shows it."""
+    page.goto(f"{ui.url}/assets/image_embeddings?view=checks&checkDetail=embedding_files")
+    page.get_by_role("tab", name="Partitions").last.click()
+    page.get_by_text(f"Failed ({failed})", exact=True).wait_for()
+    for key in ("tiny-a", "photos-00000"):
+        page.get_by_text(key, exact=True).locator("visible=true").first.click()
+
+
 def test_a_check_of_one_partition_leads_to_it(ui: DagsterUi, page: "Page", library: Lineage) -> None:
     library.miscount("tiny-a|photos-00000", by=1)
     for shard in ("photos-00000", "photos-00001"):  # the later one passes
         assert library.materialize_embeddings("tiny-a", shard).success
-    page.goto(f"{ui.url}/assets/image_embeddings?view=checks&checkDetail=embedding_files")
-    page.get_by_text("Failed", exact=True).first.wait_for()
-    page.get_by_role("tab", name="Partitions").last.click()
-    page.get_by_text("Failed (1)", exact=True).wait_for()
-    for key in ("tiny-a", "photos-00000"):
-        page.get_by_text(key, exact=True).locator("visible=true").first.click()
+    open_check_of_partition(ui, page, failed=1)
     page.get_by_text(containing("tiny-a|photos-00000: 3 files, 1 problems")).first.wait_for()
     screenshot(page, "failed_partition")
 
     library.miscount("tiny-a|photos-00000", by=-1)
-    materialize_partition(ui, page, "image_embeddings", "tiny-a|photos-00000")
-    page.goto(f"{ui.url}/assets/image_embeddings?view=checks&checkDetail=embedding_files")
+    assert library.materialize_embeddings("tiny-a", "photos-00000").success
+    open_check_of_partition(ui, page, failed=0)
     page.get_by_text(containing("tiny-a|photos-00000: 3 files, all as recorded")).first.wait_for()
-    page.get_by_text("Failed", exact=True).wait_for(state="detached")

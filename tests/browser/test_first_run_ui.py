@@ -55,7 +55,7 @@ def partitions_asked_for(ui: DagsterUi) -> list[tuple[str, str]]:
 
 
 def test_from_the_first_error_to_the_events(ui: DagsterUi, page: "Page", library: Lineage) -> None:
-    materialize_partition(ui, page, "source_files", "photos")
+    materialize_partition(ui, page, "source_files", "photos", before_its_inputs=True)
     failed = ui.wait_for_run(
         lambda run: run.status == "FAILURE" and "source_files" in run.assets,
         seconds=120,
