@@ -214,7 +214,7 @@ def test_a_failed_check_opens_on_its_table_and_turns_green_when_mended(
 def open_check_of_partition(ui: DagsterUi, page: "Page", failed: int) -> None:
     """The result of `embedding_files` for one partition, as its own tab shows it."""
     page.goto(f"{ui.url}/assets/image_embeddings?view=checks&checkDetail=embedding_files")
-    page.get_by_role("tab", name="Partitions").last.click()
+    page.get_by_role("tab", name="Partitions").nth(1).click()  # the first is of the asset
     page.get_by_text(f"Failed ({failed})", exact=True).wait_for()
     for key in ("tiny-a", "photos-00000"):
         page.get_by_text(key, exact=True).locator("visible=true").first.click()

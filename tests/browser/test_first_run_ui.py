@@ -75,7 +75,7 @@ def test_from_the_first_error_to_the_events(ui: DagsterUi, page: "Page", library
     )
 
     page.goto(f"{ui.url}/locations/photolineage/sensors/stale_partitions")
-    page.get_by_role("checkbox").first.click(force=True)
+    page.get_by_role("checkbox").first.dispatch_event("click")
 
     def through_to_events() -> bool | None:
         return True if library.materialized_partitions("image_events") == {MODEL} else None
