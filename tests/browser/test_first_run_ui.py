@@ -63,10 +63,10 @@ def test_from_the_first_error_to_the_events(ui: DagsterUi, page: "Page", library
     )
     page.goto(f"{ui.url}/runs/{failed.run_id}")
     page.get_by_text(containing("For a new catalog, materialize catalog_schema first.")).first.wait_for()
-    screenshot(page, "first_step")
 
     page.goto(f"{ui.url}/assets/catalog_schema")
     page.get_by_text(containing("materialize it first.")).first.wait_for()
+    screenshot(page, "first_step")
     page.get_by_role("button", name="Materialize").click()
     ui.wait_for_run(
         lambda run: run.status == "SUCCESS" and "catalog_schema" in run.assets,
