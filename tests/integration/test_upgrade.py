@@ -17,6 +17,7 @@ from dagster import AssetKey
 from catalog.queries import serving_model_key
 from pipeline.finding import find_images
 from pipeline.model_registry import require_model
+from pipeline.search import Query, Weighted
 from resources.embedder import load_embedder
 from resources.settings import Settings, load_settings
 from tests.dagster_ui import DagsterUi, running_ui
@@ -57,7 +58,7 @@ class Searches:
             self.models.append(key)
 
     def _search(self, key: str, text: str) -> None:
-        hits = find_images(self.settings, self.library.engine, key, text=text, k=5).hits
+        hits = find_images(self.settings, self.library.engine, key, Query(texts=(Weighted(text),)), k=5).hits
         assert len(hits) == 5
         vectors = self.library.indexes.open(key, TINY_MODELS[key]).vectors_of([hit.image_id for hit in hits])
         assert vectors.shape == (5, TINY_MODELS[key])
