@@ -14,8 +14,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED) ## the whole lineage on a drawn photo library
 	$(VENV)/bin/photolineage demo
 
-test: $(INSTALLED) ## every test
-	$(VENV)/bin/python -m pytest
+test: $(INSTALLED) ## every test, a file at a time on each core
+	$(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile
 
 ui: $(INSTALLED) ## the Dagster UI on the demo's instance
 	$(VENV)/bin/photolineage ui
