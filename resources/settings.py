@@ -25,6 +25,7 @@ from sqlalchemy.exc import ArgumentError
 
 from catalog.model_facts import Precision
 from resources.alert_settings import AlertSettings
+from resources.comparison_settings import ComparisonSettings
 from resources.event_settings import EventSettings
 from resources.model_names import architectures, closest, pretrained_tags
 
@@ -163,38 +164,6 @@ class CatalogSettings(_Section):
         default="sqlite:///{home}/catalog.db",
         description="SQLAlchemy URL: sqlite:///<file> or postgresql://<user>@<host>/<database>. "
         "{home} stands for the home directory.",
-    )
-
-
-class ComparisonSettings(_Section):
-    """What a candidate is compared with the serving model on."""
-
-    queries: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
-        default=(
-            "a beach at sunset",
-            "snowy mountains",
-            "a birthday cake with candles",
-            "a dog",
-            "a cat",
-            "a city street at night",
-            "fireworks",
-            "a campfire",
-            "a Christmas tree",
-            "flowers in a meadow",
-            "a boat on the water",
-            "people at a concert",
-        ),
-        min_length=2,
-        max_length=200,
-        description="Texts that both models are asked; the contact sheet shows the first twelve. Put what you "
-        "search for here.",
-    )
-    sample: int = Field(
-        default=200,
-        ge=1,
-        le=5_000,
-        description="Images whose neighbours, near-duplicates and best text are compared; three near-duplicates of "
-        "each are embedded by both models.",
     )
 
 

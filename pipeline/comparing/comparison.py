@@ -14,8 +14,9 @@ from pipeline.comparing.figures import Answers, ModelFigures, answers, search_ne
 from pipeline.embedding import Stores
 from pipeline.model_registry import require_model
 from pipeline.pictures import read_previews
+from resources.comparison_settings import ComparisonSettings
 from resources.embedder import load_embedder
-from resources.settings import ComparisonSettings, ModelSettings
+from resources.settings import ModelSettings
 from resources.vector_index import Hit, VectorIndex
 from resources.vector_index_home import VectorIndexes
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from PIL import Image
 
-from resources.settings import ComparisonSettings
+from resources.comparison_settings import ComparisonSettings
 from tests.lineage import Lineage, failure_of, metadata_of
 
 

@@ -2,33 +2,25 @@
 
 import os
 import shutil
-import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 
-from catalog.engine import write_transaction
 from catalog.leases import LeaseHeldError
 from catalog.model_facts import Precision
 from catalog.models import FileKind, ImageState, JobKind, JobState, ShardFile
-from pipeline import model_input
 from pipeline.embedding import NotRegisteredError, even_batches
 from pipeline.jobs import running_job
-from pipeline.model_input import UnusableOriginalsError
 from pipeline.model_registry import ModelChangedError, record_model
 from pipeline.progress import Progress
-from pipeline.tree_walk import SourceUnavailableError
 from resources.embedder import Embedder, ModelFacts
 from resources.file_store import StorageError
-from resources.images import PREVIEW_SHORT_SIDE, open_original
-from resources.settings import ModelSettings
-from tests.library import Library, draw_photo, touch, write_tiny_model
+from tests.library import Library, draw_photo, touch
 
 FIRST = "photos-00000"
 
@@ -239,45 +231,6 @@ def test_the_previews_are_read_and_not_the_originals(registered: Library) -> Non
     assert [report.embedded for report in registered.embed_all().values()] == [10, 8, 8]
 
 
-@pytest.fixture
-def sharp(registered: Library, tmp_path: Path) -> Library:
-    """The same library with a model that needs more pixels than a preview has: it reads originals."""
-    folder = write_tiny_model(tmp_path / "sharp", dim=16, seed=5, image_size=400)
-    models = {"sharp": ModelSettings(architecture=f"local-dir:{folder}")}
-    return Library(registered.settings.model_copy(update={"models": models}), registered.engine)
-
-
-def test_a_source_that_goes_away_while_originals_are_read_is_named_and_nothing_is_lost(
-    sharp: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    unplugged = sharp.root.parent / "unplugged"
-    first_checkpoint_is_encoded, unplugging = threading.Event(), threading.Lock()
-
-    def unplug_before_the_seventh(path: Path, content_hash: str, short_side: int) -> PillowImage.Image:
-        if path.name >= "06.jpg":
-            assert first_checkpoint_is_encoded.wait(timeout=60)
-            with unplugging:
-                if sharp.root.exists():
-                    sharp.root.rename(unplugged)
-        return open_original(path, content_hash, short_side)
-
-    def note(progress: Progress) -> None:
-        if progress.done == 4:
-            first_checkpoint_is_encoded.set()
-
-    with monkeypatch.context() as patch:
-        patch.setattr(model_input, "open_original", unplug_before_the_seventh)
-        with pytest.raises(
-            SourceUnavailableError, match=f"{sharp.root}: went away while its images were read"
-        ):
-            sharp.embed(FIRST, "sharp", on_progress=note)
-    (job,) = sharp.jobs(JobKind.EMBED)
-    assert (job.state, job.done) == (JobState.FAILED, 4)
-    unplugged.rename(sharp.root)
-    report = sharp.embed(FIRST, "sharp")
-    assert (report.resumed, report.embedded) == (4, 6)
-
-
 def lose(library: Library, path: str) -> None:
     (library.settings.home / path).unlink()
 
@@ -378,56 +331,6 @@ def test_the_images_of_all_shards_are_committed_once(registered: Library) -> Non
             select(func.sum(ShardFile.row_count)).where(ShardFile.kind == FileKind.EMBEDDING)
         ).scalar_one()
     assert committed == ids.total() == 26
-
-
-def without_previews(library: Library) -> None:
-    """From now on the originals are read, as for a model that sees more pixels than a preview has."""
-    with write_transaction(library.engine) as connection:
-        connection.execute(delete(ShardFile).where(ShardFile.kind == FileKind.PREVIEW))
-
-
-def test_a_model_that_sees_more_than_a_preview_reads_the_originals(
-    registered: Library, tmp_path: Path
-) -> None:
-    folder = write_tiny_model(tmp_path / "large", dim=8, seed=1, image_size=PREVIEW_SHORT_SIDE + 16)
-    settings = ModelSettings(architecture=f"local-dir:{folder}")
-    registered.settings.models["large"] = settings
-    registered.root.rename(tmp_path / "unplugged")
-    with pytest.raises(SourceUnavailableError, match="went away while its images were read"):
-        registered.embed(FIRST, "large")
-    (tmp_path / "unplugged").rename(registered.root)
-    assert registered.embed(FIRST, "large").embedded == 10
-    embedder, _ = registered.embedder("large")
-    path, row = next(iter(registered.images().items()))
-    (own,) = embedder.encode_images([PillowImage.open(registered.root / path).convert("RGB")])
-    table = registered.live("large").vectors()
-    by_id = dict(zip(table["image_id"].to_pylist(), table["vector"].to_pylist(), strict=True))
-    assert float(np.dot(by_id[row.id], own)) > 0.999
-
-
-def test_an_original_that_has_changed_since_is_not_embedded_and_all_others_are(registered: Library) -> None:
-    without_previews(registered)
-    changed, gone = registered.images()["2023/05.jpg"].id, registered.images()["2023/08.jpg"].id
-    former = (registered.root / "2023/05.jpg").stat()
-    draw_photo(registered.root / "2023/05.jpg", 100)
-    os.utime(registered.root / "2023/05.jpg", ns=(former.st_atime_ns, former.st_mtime_ns))
-    (registered.root / "2023/08.jpg").unlink()
-    with pytest.raises(
-        UnusableOriginalsError,
-        match=r"shard 'photos-00000': 2 images were not embedded, all others are. The first is .*2023/05\.jpg: its "
-        r"content is no longer what was registered: \w{32} now, \w{32} then. Materialize source_files \(photos\)",
-    ):
-        registered.embed(FIRST)
-    (job,) = registered.jobs(JobKind.EMBED)
-    assert (job.state, job.done, job.total) == (JobState.FAILED, 8, 10)
-    embedded = set(registered.live().rows["image_id"].to_pylist())
-    assert len(embedded) == 8
-    assert embedded.isdisjoint({changed, gone})
-    touch(registered.root / "2023/05.jpg")
-    registered.scan()
-    registered.register_all()
-    assert registered.embed(FIRST).embedded == 1
-    assert changed in registered.live().rows["image_id"].to_pylist()
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,9 @@ from pipeline.comparing.variations import vary
 from pipeline.embedding import Stores
 from pipeline.model_registry import ModelNotLoadedError, promote
 from pipeline.pictures import read_previews
+from resources.comparison_settings import ComparisonSettings
 from resources.embedder import load_embedder
-from resources.settings import ComparisonSettings, load_settings
+from resources.settings import load_settings
 from resources.vector_index import IndexNotBuiltError
 from tests.library import Library
 
