@@ -7,6 +7,7 @@ that is killed has lost nothing, and the next one finds the rest.
 
 import itertools
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,12 +19,14 @@ from catalog.duplicates import refresh_duplicates
 from catalog.engine import run_in_transaction
 from catalog.leases import Lease
 from catalog.models import Image, ImageState, Shard, Source
-from pipeline.known_files import KnownFiles
+from pipeline.known_files import is_as_known
+from pipeline.lookahead import map_ahead
 from pipeline.progress import OnProgress, Progress, ignore_progress
-from pipeline.tree_walk import FoundFile, SourceUnavailableError, TreeWalk
+from pipeline.tree_walk import FileRun, FoundFile, SourceUnavailableError, TreeWalk
 
 BATCH_FILES = 2_000
 CATALOG_PAGE = 5_000
+COMMIT_INTERVAL_S = 1.0
 
 KnownImage = Row[int, int, str, int, int, ImageState, str | None]
 
@@ -84,11 +87,12 @@ def scan_source(
     batch = _Batch()
     missing: list[KnownImage] = []
     committed_files = 0
+    committed_at = time.monotonic()
 
     def commit() -> None:
-        nonlocal batch, committed_files
+        nonlocal batch, committed_files, committed_at
         _commit(lease, source_id, batch, shard_capacity, files=report.files - committed_files)
-        batch, committed_files = _Batch(), report.files
+        batch, committed_files, committed_at = _Batch(), report.files, time.monotonic()
         on_progress(Progress(report.files, None))
 
     for differing in _compare(lease.engine, source_id, walk, report):
@@ -96,7 +100,7 @@ def scan_source(
             _sort_into(batch, missing, report, known, found)
             if len(batch) >= BATCH_FILES:
                 commit()
-        if report.files - committed_files >= CATALOG_PAGE:
+        if time.monotonic() - committed_at >= COMMIT_INTERVAL_S:
             commit()
     commit()
     # Only a walk that came to its end tells what is missing.
@@ -130,17 +134,30 @@ def _compare(
     engine: Engine, source_id: int, walk: TreeWalk, report: ScanReport
 ) -> Iterator[Iterator[tuple[KnownImage | None, FoundFile | None]]]:
     """For each run of files what `_merge` makes of it, or nothing where the catalog has it as it is."""
-    known = KnownFiles(engine, source_id, page=CATALOG_PAGE)
     reached = ""
-    for run in walk.runs():
-        if known.are_next(run):
+    # The database compares while the disk is read.
+    for run, is_known in map_ahead(
+        lambda item: (item[0], is_as_known(engine, source_id, item[0], after=item[1])),
+        _each_after_the_last(walk.runs()),
+        threads=1,
+        ahead=2,
+    ):
+        if is_known:
             report.files += len(run)
             report.unchanged += len(run)
             yield iter(())
         else:
-            yield _merge(_known_images(engine, source_id, reached, run.last_path), run.files())
-        reached = run.last_path
+            yield _merge(_known_images(engine, source_id, reached, run.paths[-1]), run.files())
+        reached = run.paths[-1]
     yield _merge(_known_images(engine, source_id, reached, None), iter(()))
+
+
+def _each_after_the_last(runs: Iterator[FileRun]) -> Iterator[tuple[FileRun, str]]:
+    """Each run with the last path of the run before it."""
+    reached = ""
+    for run in runs:
+        yield run, reached
+        reached = run.paths[-1]
 
 
 def _known_images(engine: Engine, source_id: int, after: str, through: str | None) -> Iterator[KnownImage]:

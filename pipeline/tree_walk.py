@@ -2,8 +2,9 @@
 
 import errno
 import os
+import stat
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -49,36 +50,45 @@ class FoundFile:
 
 @dataclass(frozen=True, slots=True)
 class FileRun:
-    """One to `RUN_FILES` files of one folder that follow each other in path order.
+    """One to `RUN_FILES` files that follow each other in path order; paths are as those of a `FoundFile`."""
 
-    `folder` is relative to the root and ends with a separator, unless it is the root itself: empty.
-    """
-
-    folder: str
-    names: tuple[str, ...]
+    paths: tuple[str, ...]
     sizes_bytes: tuple[int, ...]
     mtimes_ns: tuple[int, ...]
 
     def __len__(self) -> int:
-        return len(self.names)
-
-    @property
-    def last_path(self) -> str:
-        """The path of the last file."""
-        return self.folder + self.names[-1]
-
-    def joined_paths(self) -> bytes:
-        """The bytes of all paths, with a zero byte between them."""
-        return os.fsencode(self.folder + f"\0{self.folder}".join(self.names))
+        return len(self.paths)
 
     def files(self) -> Iterator[FoundFile]:
         """The files one by one."""
-        for name, size, mtime in zip(self.names, self.sizes_bytes, self.mtimes_ns, strict=True):
-            yield FoundFile(self.folder + name, size, mtime)
+        return map(FoundFile, self.paths, self.sizes_bytes, self.mtimes_ns)
 
 
-_File = tuple[str, int, int]
-"""Name, size in bytes and modification time in nanoseconds."""
+@dataclass(slots=True)
+class _Files:
+    """Files in path order, as columns: an object a file would each be looked at by the garbage collector."""
+
+    paths: list[str] = field(default_factory=list)
+    sizes_bytes: list[int] = field(default_factory=list)
+    mtimes_ns: list[int] = field(default_factory=list)
+
+    def part(self, begin: int, end: int | None) -> "_Files":
+        return _Files(self.paths[begin:end], self.sizes_bytes[begin:end], self.mtimes_ns[begin:end])
+
+    def extend(self, files: "_Files") -> None:
+        self.paths += files.paths
+        self.sizes_bytes += files.sizes_bytes
+        self.mtimes_ns += files.mtimes_ns
+
+    def take_run(self) -> FileRun:
+        first = self.part(0, RUN_FILES)
+        run = FileRun(tuple(first.paths), tuple(first.sizes_bytes), tuple(first.mtimes_ns))
+        del self.paths[:RUN_FILES], self.sizes_bytes[:RUN_FILES], self.mtimes_ns[:RUN_FILES]
+        return run
+
+
+_LEADS_NOWHERE: Final = {errno.ENOENT, errno.ELOOP}
+"""Deleted since it was listed, or a link to what is not there, or to itself."""
 
 
 @dataclass
@@ -111,7 +121,13 @@ class TreeWalk:
         """The files in the order of their paths' bytes. Raises SourceUnavailableError for the root."""
         try:
             root = _identity(self.root.stat())
-            yield from self._below("", set())
+            waiting = _Files()
+            for files in self._below("", set()):
+                waiting.extend(files)
+                while len(waiting.paths) >= RUN_FILES:
+                    yield waiting.take_run()
+            if waiting.paths:
+                yield waiting.take_run()
             if _identity(self.root.stat()) != root:
                 raise OSError(errno.ESTALE, "another folder took its place while it was walked")
         except OSError as error:
@@ -120,93 +136,92 @@ class TreeWalk:
                 "no image was marked as missing."
             ) from error
 
-    def _below(self, folder: str, entered: set[tuple[int, int]]) -> Iterator[FileRun]:
+    def _below(self, folder: str, entered: set[tuple[int, int]]) -> Iterator[_Files]:
         files, folders = self._list(folder, entered)
         begin = 0
         for name in folders:
             # A folder sorts by its name with the separator, as its files' whole paths do.
-            end = bisect_left(files, os.fsencode(f"{name}/"), key=_name_bytes)
-            yield from _runs(folder, files[begin:end])
+            end = bisect_left(files.paths, os.fsencode(f"{folder}{name}/"), key=os.fsencode)
+            yield files.part(begin, end)
             begin = end
             yield from self._below(f"{folder}{name}/", entered)
-        yield from _runs(folder, files[begin:])
+        yield files.part(begin, None)
 
-    def _list(self, folder: str, entered: set[tuple[int, int]]) -> tuple[list[_File], list[str]]:
-        """The images and the folders in a folder, in path order; nothing of one that was entered already."""
+    def _list(self, folder: str, entered: set[tuple[int, int]]) -> tuple[_Files, list[str]]:
+        """The images, and the names of the folders, in a folder; nothing of one that was entered already."""
         try:
             descriptor = os.open(self.root / folder, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 identity = _identity(os.fstat(descriptor))
                 if identity in entered:
-                    return [], []
+                    return _Files(), []
                 entered.add(identity)
-                files, folders = self._entries(descriptor, folder)
+                return self._entries(descriptor, folder)
             finally:
                 os.close(descriptor)
         except PermissionError:
             if not folder:
                 raise
             self.unreadable_folders.append(folder)
-            return [], []
         except (FileNotFoundError, NotADirectoryError):
             if not folder:
                 raise
-            return [], []  # deleted since its parent was listed: the next scan of the catalog says so
-        return _in_path_order(files), sorted(folders, key=lambda name: os.fsencode(f"{name}/"))
+            # Deleted since its parent was listed: the next scan of the catalog says so.
+        return _Files(), []
 
-    def _entries(self, descriptor: int, folder: str) -> tuple[list[_File], list[str]]:
+    def _entries(self, descriptor: int, folder: str) -> tuple[_Files, list[str]]:
         """Entries are looked up in the open folder: their paths need not be resolved once more for each."""
-        files: list[_File] = []
+        names: list[str] = []
         folders: list[str] = []
         with os.scandir(descriptor) as listing:
             for entry in listing:
                 name = entry.name
                 if name[0] == "." and not self.hidden:
                     continue
-                if _leads_to(entry.is_file):
-                    if name[name.rfind(".") :].lower() in self.suffixes and not self._is_excluded(
-                        folder, name
-                    ):
-                        try:
-                            status = entry.stat()
-                        except FileNotFoundError:
-                            continue
-                        files.append((name, status.st_size, status.st_mtime_ns))
-                elif _leads_to(entry.is_dir) and not self._is_excluded(folder, f"{name}/"):
+                if name[name.rfind(".") :].lower() in self.suffixes:
+                    names.append(name)
+                elif _is_folder(entry):
                     folders.append(name)
-        return files, folders
+        files = _Files()
+        for name in _in_path_order(names):
+            try:
+                status = os.stat(name, dir_fd=descriptor)
+            except OSError as error:
+                if error.errno in _LEADS_NOWHERE:
+                    continue
+                raise
+            if stat.S_ISREG(status.st_mode):
+                if self._excluded is None or not self._is_excluded(folder, name):
+                    files.paths.append(folder + name)
+                    files.sizes_bytes.append(status.st_size)
+                    files.mtimes_ns.append(status.st_mtime_ns)
+            elif stat.S_ISDIR(status.st_mode):
+                folders.append(name)
+        below = [name for name in folders if not self._is_excluded(folder, f"{name}/")]
+        return files, sorted(below, key=lambda name: os.fsencode(f"{name}/"))
 
     def _is_excluded(self, folder: str, name: str) -> bool:
         return self._excluded is not None and self._excluded.match_file(folder + name)
 
 
-def _runs(folder: str, files: list[_File]) -> Iterator[FileRun]:
-    for start in range(0, len(files), RUN_FILES):
-        yield FileRun(folder, *zip(*files[start : start + RUN_FILES], strict=True))
-
-
-def _in_path_order(files: list[_File]) -> list[_File]:
+def _in_path_order(names: list[str]) -> list[str]:
     """Text sorts as its UTF-8 does; names that are no UTF-8 do not sort as their surrogate escapes."""
     try:
-        "".join([name for name, _, _ in files]).encode()
+        "".join(names).encode()
     except UnicodeEncodeError:
-        return sorted(files, key=_name_bytes)
-    return sorted(files)
-
-
-def _name_bytes(file: _File) -> bytes:
-    return os.fsencode(file[0])
+        return sorted(names, key=os.fsencode)
+    return sorted(names)
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _leads_to(kind: Callable[[], bool]) -> bool:
-    """Whether an entry is of this kind; a link that leads to itself is of none."""
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Also through a link; one that leads to itself leads to no folder."""
     try:
-        return kind()
+        return entry.is_dir()
     except OSError as error:
-        if error.errno == errno.ELOOP:
+        if error.errno in _LEADS_NOWHERE:
             return False
         raise

@@ -4,20 +4,19 @@ import pytest
 
 from catalog.engine import write_transaction
 from pipeline import tree_walk
-from pipeline.known_files import KnownFiles
-from pipeline.tree_walk import FileRun, TreeWalk
+from pipeline.known_files import is_as_known
+from pipeline.tree_walk import TreeWalk
 from resources.images import SUPPORTED_SUFFIXES
-from tests.library import Library, draw_photo, touch
+from tests.library import Library
 
 
-def runs(library: Library) -> list[FileRun]:
-    return list(TreeWalk(library.root, SUPPORTED_SUFFIXES).runs())
-
-
-def same(library: Library, page: int) -> dict[str, bool]:
+def same(library: Library) -> dict[str, bool]:
     """Whether each run is in the catalog as it is, by the run's first file."""
-    known = KnownFiles(library.engine, 1, page=page)
-    return {f"{run.folder}{run.names[0]}": known.are_next(run) for run in runs(library)}
+    answers, reached = {}, ""
+    for run in TreeWalk(library.root, SUPPORTED_SUFFIXES).runs():
+        answers[run.paths[0]] = is_as_known(library.engine, 1, run, after=reached)
+        reached = run.paths[-1]
+    return answers
 
 
 @pytest.fixture
@@ -29,32 +28,44 @@ def scanned(any_library: Library, monkeypatch: pytest.MonkeyPatch) -> Library:
     return any_library
 
 
-@pytest.mark.parametrize("page", [1, 3, 5, 7, 100])
-def test_pages_of_any_size_say_the_same(scanned: Library, page: int) -> None:
-    firsts = ["2023/00.jpg", "2023/05.jpg", "2023/10.jpg", "2024/00.jpg", "2024/05.jpg", "2024/10.jpg"]
-    assert [len(run) for run in runs(scanned)] == [5, 5, 5, 5, 5, 3]
-    assert same(scanned, page) == dict.fromkeys(firsts, True)
-
-    touch(scanned.root / "2023/03.jpg")
-    (scanned.root / "2024/07.jpg").write_bytes(b"shorter")
-    assert same(scanned, page) == dict.fromkeys(firsts, True) | {"2023/00.jpg": False, "2024/05.jpg": False}
+FIRSTS = ["2023/00.jpg", "2023/05.jpg", "2023/10.jpg", "2024/00.jpg", "2024/05.jpg", "2024/10.jpg"]
 
 
-@pytest.mark.parametrize("page", [1, 4, 100])
-def test_a_run_after_a_difference_is_compared_from_its_own_beginning(scanned: Library, page: int) -> None:
-    for number in range(13):
-        (scanned.root / f"2023/{number:02}.jpg").unlink(missing_ok=True)
-    draw_photo(scanned.root / "2023/b.jpg", 1)
-    assert same(scanned, page) == {
-        "2023/b.jpg": False, "2024/00.jpg": True, "2024/05.jpg": True, "2024/10.jpg": True,
-    }  # fmt: skip
+def test_runs_that_are_as_they_were_are_known(scanned: Library) -> None:
+    assert same(scanned) == dict.fromkeys(FIRSTS, True)
 
 
-def test_a_file_that_was_missing_is_a_difference(scanned: Library) -> None:
+@pytest.mark.parametrize(
+    ("statement", "first"),
+    [
+        ("UPDATE image SET mtime_ns = mtime_ns + 1 WHERE id = 4", "2023/00.jpg"),
+        ("UPDATE image SET size_bytes = size_bytes + 1 WHERE id = 7", "2023/05.jpg"),
+        ("UPDATE image SET state = 'missing' WHERE id = 1", "2023/00.jpg"),
+    ],
+)
+def test_another_time_size_or_state_is_a_difference(scanned: Library, statement: str, first: str) -> None:
     with write_transaction(scanned.engine) as connection:
-        connection.exec_driver_sql("UPDATE image SET state = 'missing' WHERE id = 1")
-    assert [first for first, is_same in same(scanned, 100).items() if not is_same] == ["2023/00.jpg"]
+        connection.exec_driver_sql(statement)
+    assert same(scanned) == dict.fromkeys(FIRSTS, True) | {first: False}
+
+
+def test_sizes_that_change_places_are_a_difference(scanned: Library) -> None:
+    with write_transaction(scanned.engine) as connection:
+        for number, size in enumerate([101, 100]):
+            file = scanned.root / f"2023/{number:02}.jpg"
+            file.write_bytes(b"x" * size)
+            connection.exec_driver_sql(
+                f"UPDATE image SET size_bytes = {201 - size}, mtime_ns = {file.stat().st_mtime_ns} "
+                f"WHERE id = {number + 1}"
+            )
+    assert same(scanned) == dict.fromkeys(FIRSTS, True) | {"2023/00.jpg": False}
+
+
+def test_a_file_that_is_gone_is_a_difference_of_its_own_run_alone(scanned: Library) -> None:
+    (scanned.root / "2023/00.jpg").unlink()
+    answers = list(same(scanned).values())
+    assert answers == [False] + [True] * 5
 
 
 def test_an_empty_catalog_has_none(any_library: Library) -> None:
-    assert set(same(any_library, 10).values()) == {False}
+    assert set(same(any_library).values()) == {False}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import tree_walk
 from pipeline.tree_walk import FoundFile, SourceUnavailableError, TreeWalk
 
 SUFFIXES = frozenset({".jpg", ".png"})
@@ -108,7 +109,10 @@ def test_links_that_lead_nowhere_are_left_out(tmp_path: Path) -> None:
     assert walked(tmp_path) == ["a.jpg", "z/b.jpg"]
 
 
-def test_a_folder_that_goes_away_while_it_is_walked_is_passed_over(tmp_path: Path) -> None:
+def test_a_folder_that_goes_away_while_it_is_walked_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree_walk, "RUN_FILES", 1)
     make(tmp_path, "a/1.jpg", "b/2.jpg", "c/3.jpg")
     files = TreeWalk(tmp_path, SUFFIXES).files()
     assert next(files).path == "a/1.jpg"
