@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from catalog.duplicates import refresh_duplicates
 from catalog.image_facts import FailureReason
@@ -201,8 +201,7 @@ def _commit(
                     committed_at=datetime.now(UTC),
                 )
             )
-        for reading in checkpoint:
-            _settle(connection, reading)
+        _settle(connection, checkpoint)
         new = [reading.pending.id for reading in checkpoint if reading.pending.is_new]
         moved = reunite_moved_images(connection, new)
         refresh_duplicates(connection, [preview.content_hash for preview in readable])
@@ -221,18 +220,27 @@ def _commit(
     )
 
 
-def _settle(connection: Connection, reading: _Reading) -> None:
+def _settle(connection: Connection, checkpoint: list[_Reading]) -> None:
     """Record what was read, unless a scan has seen meanwhile that the file has changed or gone."""
-    connection.execute(
-        update(Image)
-        .where(
-            Image.id == reading.pending.id,
-            Image.state == ImageState.DISCOVERED,
-            Image.size_bytes == reading.pending.size_bytes,
-            Image.mtime_ns == reading.pending.mtime_ns,
-        )
-        .values(**_facts(reading.outcome))
+    statement = update(Image).where(
+        Image.id == bindparam("pending_id"),
+        Image.state == ImageState.DISCOVERED,
+        Image.size_bytes == bindparam("pending_size_bytes"),
+        Image.mtime_ns == bindparam("pending_mtime_ns"),
     )
+    for outcome in (OriginalImage, UnreadableImageError):
+        facts = [
+            {
+                "pending_id": reading.pending.id,
+                "pending_size_bytes": reading.pending.size_bytes,
+                "pending_mtime_ns": reading.pending.mtime_ns,
+                **_facts(reading.outcome),
+            }
+            for reading in checkpoint
+            if isinstance(reading.outcome, outcome)
+        ]
+        if facts:
+            connection.execute(statement, facts)
 
 
 def _facts(outcome: OriginalImage | UnreadableImageError) -> dict[str, object]:
