@@ -1,7 +1,6 @@
 """One original, read from its disk once: everything that the catalog wants to know about it."""
 
 import errno
-import hashlib
 import io
 import os
 import stat
@@ -10,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Final
 
+from blake3 import blake3
 from PIL import Image
 
 from catalog.image_facts import FailureReason, TakenAtSource
@@ -26,7 +26,7 @@ MAX_FILE_BYTES: Final = 2**30
 """1 GiB, above the largest originals of cameras and scanners (a TIFF of 100 megapixels, 16 bits: 600 MB)."""
 _PREVIEW_ENCODING: Final = {"quality": 85, "subsampling": "4:4:4"}
 """As many bytes as quality 90 with halved colour resolution, and 3 to 4 dB closer to the original."""
-_HASH_HEX_DIGITS: Final = 32
+_HASH_BYTES: Final = 16
 
 _REASON_OF_ERRNO: Final = {
     errno.ENOENT: FailureReason.VANISHED,
@@ -42,8 +42,8 @@ _REASON_OF_ERRNO: Final = {
 class OriginalImage:
     """What one reading of an original yields.
 
-    `content_hash` is the first 128 bits of the SHA-256 of the file's bytes, in hex: twice as fast as BLAKE2b
-    on processors with SHA instructions, and long enough that no two of 10¹² files are expected to share one.
+    `content_hash` is the BLAKE3 of the file's bytes, 128 bits in hex: four times as fast as SHA-256 with a
+    processor's own instructions for it, and long enough that no two of 10¹² files are expected to share one.
     `width` and `height` are upright pixels of the original, `orientation` is EXIF's as stored (1 to 8).
     `taken_at` is aware UTC; `utc_offset_minutes` and `time_zone` (an IANA name, by GPS) are None if unknown.
     `truncated` images were decoded as far as they go. `quality` is how sharp and level the picture is, 0 to 1
@@ -125,8 +125,8 @@ def open_original(path: str | bytes | os.PathLike[str], expected_hash: str, shor
 
 
 def content_hash(data: bytes) -> str:
-    """The first 128 bits of the SHA-256 of `data`, as 32 hex digits."""
-    return hashlib.sha256(data).hexdigest()[:_HASH_HEX_DIGITS]
+    """The BLAKE3 of `data`, 128 bits as 32 hex digits."""
+    return blake3(data).hexdigest(length=_HASH_BYTES)
 
 
 def _read_bytes(path: str | bytes | os.PathLike[str]) -> tuple[bytes, int]:

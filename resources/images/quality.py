@@ -1,5 +1,7 @@
 """How sharp and how level a picture is: for choosing among pictures that show the same."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -39,7 +41,14 @@ def _sharpness(grey: NDArray[np.float32]) -> float:
 def _levelness(grey: NDArray[np.float32]) -> float:
     across, down = abs(grey[1:-1, 2:] - grey[1:-1, :-2]), abs(grey[2:, 1:-1] - grey[:-2, 1:-1])
     energy, longer, shorter = across**2 + down**2, np.maximum(across, down), np.minimum(across, down)
-    lines = float(energy[shorter <= np.tan(np.radians(LINE_DEGREES)) * longer].sum())
+    lines = _energy_within(LINE_DEGREES, energy, longer, shorter)
     if lines == 0:
         return LEVEL_DEGREES / LINE_DEGREES
-    return float(energy[shorter <= np.tan(np.radians(LEVEL_DEGREES)) * longer].sum()) / lines
+    return _energy_within(LEVEL_DEGREES, energy, longer, shorter) / lines
+
+
+def _energy_within(
+    degrees: float, energy: NDArray[np.float32], longer: NDArray[np.float32], shorter: NDArray[np.float32]
+) -> float:
+    within = shorter <= math.tan(math.radians(degrees)) * longer
+    return float(np.vdot(energy, within.astype(np.float32)))

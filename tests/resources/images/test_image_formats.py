@@ -10,6 +10,7 @@ from PIL import ExifTags, Image, ImageCms
 
 from resources.images import SUPPORTED_SUFFIXES, decode_upright, read_original
 from resources.images.decode import decode
+from resources.images.original import content_hash
 
 Encode = Callable[..., bytes]
 CORNERS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)]
@@ -212,3 +213,8 @@ def test_the_suffixes() -> None:
     assert not expected - SUPPORTED_SUFFIXES
     assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in SUPPORTED_SUFFIXES)
     assert not SUPPORTED_SUFFIXES & {".mp4", ".mov", ".txt", ".psd", ".xmp"}
+
+
+def test_the_hash_of_a_content_is_its_blake3() -> None:
+    """The official vector of "abc"."""
+    assert content_hash(b"abc") == "6437b3ac38465133ffb63b75273a8db5"
