@@ -9,19 +9,20 @@ import typer
 
 from cli.app import AsJson, Model, app, fail, known_model, open_catalog, reported_errors
 from cli.terminal import console, errors, linked, plain, print_json, table
-from pipeline.search import Query, QueryError, Weighted
-from pipeline.search_scope import Scope
 from resources.settings import load_settings
-from resources.vector_index import Box, Circle
 
 if TYPE_CHECKING:
     from pipeline.finding import FoundImages
+    from pipeline.search import Weighted
+    from resources.vector_index import Box, Circle
 
 
-def _weighted(read: Callable[[str], Any]) -> Callable[[str], Weighted[Any]]:
+def _weighted(read: Callable[[str], Any]) -> "Callable[[str], Weighted[Any]]":
     """Reads "<weight>:<value>"; whatever follows the first colon is the value, as it is."""
 
-    def parse(given: str) -> Weighted[Any]:
+    def parse(given: str) -> "Weighted[Any]":
+        from pipeline.search import Weighted
+
         weight, colon, value = given.partition(":")
         if not colon:
             raise typer.BadParameter(f"{given!r}: give a weight and a value, such as 0.5:{given}")
@@ -111,6 +112,8 @@ def search(
     photolineage search beach --not people --since 2023-06-01 --near 43.5 10.3 20
     """
     from pipeline.finding import find_images
+    from pipeline.search import Query, Weighted
+    from pipeline.search_scope import Scope
 
     with reported_errors(as_json):
         query = Query(
@@ -141,7 +144,10 @@ def search(
 
 def _place(
     near: tuple[float, float, float] | None, box: tuple[float, float, float, float] | None
-) -> Circle | Box | None:
+) -> "Circle | Box | None":
+    from pipeline.search import QueryError
+    from resources.vector_index import Box, Circle
+
     if near is not None and box is not None:
         raise QueryError("--near and --box: give one of them")
     try:
