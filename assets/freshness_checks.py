@@ -24,7 +24,8 @@ from assets.running import require_migrated
 from catalog.models import JobKind
 from catalog.queries import materialized_versions
 from pipeline.freshness import find_stale_work
-from resources.dagster_resources import CatalogResource
+from pipeline.lost_files import find_lost_files
+from resources.dagster_resources import CatalogResource, StorageResource
 from resources.settings import Settings
 
 FRESHNESS_CHECK = "up_to_date"
@@ -53,17 +54,21 @@ def freshness_checks() -> AssetChecksDefinition:
             AssetCheckSpec(
                 FRESHNESS_CHECK,
                 asset=asset,
-                description="No partition was made from other inputs than there are now. Where one was, the table "
-                "names it: materialize it, or turn on the sensor `stale_partitions`.",
+                description="No partition was made from other inputs than there are now, and no file of one is "
+                "lost. Where there is such a partition, the table names it: materialize it, or turn on the sensor "
+                "`stale_partitions`.",
             )
             for asset in JOB_KINDS
         ],
     )
     def freshness(
-        context: AssetCheckExecutionContext, catalog: CatalogResource, settings: ResourceParam[Settings]
+        context: AssetCheckExecutionContext,
+        catalog: CatalogResource,
+        storage: StorageResource,
+        settings: ResourceParam[Settings],
     ) -> Iterator[AssetCheckResult]:
         require_migrated(catalog)
-        stale = _stale_partitions(catalog, settings)
+        stale = _stale_partitions(catalog, storage, settings)
         for position, asset in enumerate(JOB_KINDS):
             if any(key.asset_key == AssetKey(asset) for key in context.selected_asset_check_keys):
                 upstream = next((name for name in list(JOB_KINDS)[1:position] if stale[name]), None)
@@ -72,9 +77,13 @@ def freshness_checks() -> AssetChecksDefinition:
     return freshness
 
 
-def _stale_partitions(catalog: CatalogResource, settings: Settings) -> dict[str, list[str]]:
+def _stale_partitions(
+    catalog: CatalogResource, storage: StorageResource, settings: Settings
+) -> dict[str, list[str]]:
     with catalog.engine.connect() as connection:
-        work = find_stale_work(connection, list(settings.sources), list(settings.models), UNSCANNED_FOR)
+        models = list(settings.models)
+        lost = find_lost_files(connection, storage.previews, storage.embeddings, models)
+        work = find_stale_work(connection, list(settings.sources), models, UNSCANNED_FOR, lost)
         outdated = (work.sources, work.shards, work.embeddings, work.indexes, work.events)
         known = {asset: materialized_versions(connection, kind) for asset, kind in JOB_KINDS.items()}
     return {

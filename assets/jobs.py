@@ -22,7 +22,7 @@ from assets.partitions import SHARDS, model_shard_key
 from catalog.migrate import UnmigratedCatalogError, require_current
 from catalog.queries import shard_keys
 from pipeline.freshness import StaleSubject, StaleWork, find_stale_work
-from pipeline.lost_files import find_lost_embeddings
+from pipeline.lost_files import find_lost_files
 from pipeline.tree_walk import why_unavailable
 from resources.dagster_resources import CatalogResource, StorageResource
 from resources.settings import Settings
@@ -73,7 +73,7 @@ def stale_partitions_sensor(
         default_status=DefaultSensorStatus.STOPPED,
         description="Turn it on, and new, changed and gone photos go through to events by themselves: it scans "
         "the sources every `rescan_minutes`, and asks for exactly the partitions whose inputs have changed, each "
-        "version of them once, or whose embedding files are lost. **Needs** `catalog_schema`.",
+        "version of them once, or whose files are lost. **Needs** `catalog_schema`.",
     )
     def stale_partitions(
         context: SensorEvaluationContext,
@@ -91,7 +91,7 @@ def stale_partitions_sensor(
                 [key for key, source in settings.sources.items() if why_unavailable(source.root) is None],
                 list(settings.models),
                 timedelta(minutes=settings.rescan_minutes),
-                find_lost_embeddings(connection, storage.embeddings, list(settings.models)),
+                find_lost_files(connection, storage.previews, storage.embeddings, list(settings.models)),
             )
             shards = shard_keys(connection)
         if not work.count():

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,7 +11,7 @@ from dagster import DagsterEventType, DagsterInstance, Definitions, ExecuteInPro
 from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.events import RunFailureReason
 from dagster._core.storage.tags import MAX_RETRIES_TAG
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from assets.dead_runs import fail_dead_runs, lock_server, process_tag, server_is_running
 from assets.failure_reasons import failure_reason
@@ -23,10 +23,11 @@ from catalog.migrate import catalog_revision
 from catalog.models import JobKind
 from catalog.queries import serving_model_key, shard_keys, shard_sizes
 from pipeline.freshness import StaleSubject, find_stale_embeddings, find_stale_models, find_stale_shards
-from pipeline.lost_files import find_lost_embeddings
+from pipeline.lost_files import find_lost_files
 from pipeline.retrying import find_shards_with_failures
 from pipeline.tree_walk import SourceUnavailableError
 from resources.embedding_store import EmbeddingStore
+from resources.preview_store import PreviewStore
 from resources.settings import PROJECT_ROOT, Settings
 
 DEPLOYMENT = PROJECT_ROOT / "deploy" / "local" / "dagster.yaml"
@@ -145,7 +146,8 @@ class _LineageRun:
         self.instance.add_dynamic_partitions(str(SHARDS.name), everything)
         images = sum(sizes[shard] for shard in again)
         self._step("Reading unreadable again", "registered_images", again, images, {"retry_failed": True})
-        stale = sorted({shard.subject for shard in self._find(find_stale_shards)} & mine)
+        shards = self._find(lambda connection: find_stale_shards(connection, self._lost(connection)))
+        stale = sorted({shard.subject for shard in shards} & mine)
         images = sum(sizes[shard] for shard in stale)
         self._step("Registering", "registered_images", stale, images)
         for number, model in enumerate(model_keys, 1):
@@ -171,11 +173,8 @@ class _LineageRun:
         return there
 
     def _bring_up_to_date(self, model: str, mine: set[str], sizes: dict[str, int], of: str) -> None:
-        store = EmbeddingStore(self.settings.home)
         pairs = self._find(
-            lambda connection: find_stale_embeddings(
-                connection, [model], find_lost_embeddings(connection, store, [model])
-            )
+            lambda connection: find_stale_embeddings(connection, [model], self._lost(connection, model))
         )
         stale = [pair.subject for pair in pairs if pair.subject.split("|")[1] in mine]
         images = sum(sizes[pair.split("|")[1]] for pair in stale)
@@ -186,6 +185,10 @@ class _LineageRun:
         ):
             models = self._find(lambda connection, kind=kind: find_stale_models(connection, [model], kind))
             self._step(f"{title} by {model}{of}", asset, [stale.subject for stale in models])
+
+    def _lost(self, connection: Connection, *models: str) -> Mapping[str, int]:
+        home = self.settings.home
+        return find_lost_files(connection, PreviewStore(home), EmbeddingStore(home), models)
 
     def _find(self, query: Callable[..., list[StaleSubject]]) -> list[StaleSubject]:
         with self.engine.connect() as connection:

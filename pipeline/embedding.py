@@ -11,11 +11,11 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, delete, insert, select
 
 from catalog.coverage import mark_embedded, settle_embedded
 from catalog.leases import Lease
-from catalog.models import FileKind, JobKind, ShardFile
+from catalog.models import FileKind, Image, JobKind, ShardFile
 from catalog.queries import (
     CommittedFile,
     EmbeddableImage,
@@ -97,11 +97,20 @@ def embed_shard(
     ):
         with context.engine.connect() as connection:
             images = embeddable_images(connection, shard.id)
+            members = set(connection.execute(select(Image.id).where(Image.shard_id == shard.id)).scalars())
             committed = committed_files(connection, FileKind.EMBEDDING, shard_id=shard.id, model_id=model_id)
             preview_files = committed_files(connection, FileKind.PREVIEW, shard_id=shard.id)
         files = FileSet(FileKind.EMBEDDING, shard.id, model_id)
         sweep(lease, files, stores.embeddings.directory(embedder.key, shard_key))
-        whole = [file for file in committed if stores.embeddings.is_whole(file.path, file.size_bytes)]
+        header = EmbeddingFileHeader(embedder.key, embedder.facts.weights_digest, shard_key)
+        whole = [
+            file
+            for file in committed
+            if stores.embeddings.is_whole(file.path, file.size_bytes)
+            and stores.embeddings.is_sound(
+                file.path, header, embedder.facts.embedding_dim, file.row_count, members
+            )
+        ]
         remaining = remaining_images(stores.embeddings, images, whole)
         report = EmbeddingReport(total=len(images), resumed=len(images) - len(remaining))
         on_progress = with_heartbeats(lease, context.lease_timeout, on_progress)
@@ -109,7 +118,9 @@ def embed_shard(
         lease.commit(partial(settle_embedded, model_id=model_id, images=images, remaining=remaining), done=0)
         on_progress(Progress(report.resumed, report.total, 0, report.resumed))
         if remaining:
-            reader = stores.previews.open(file.path for file in preview_files)
+            reader = stores.previews.open(
+                file.path for file in preview_files if stores.previews.is_whole(file.path, file.size_bytes)
+            )
             work = _ShardEmbedding(lease, stores.embeddings, embedder, model_id, shard, report)
             sizes = [
                 min(checkpoint_images, len(remaining) - start)

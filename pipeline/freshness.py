@@ -74,13 +74,13 @@ def events_version(connection: Connection, model_key: str) -> str:
     return materialized_version(connection, JobKind.INDEX, model_key) or "-"
 
 
-def find_stale_shards(connection: Connection) -> list[StaleSubject]:
-    """The shards whose present revision is not registered."""
+def find_stale_shards(connection: Connection, lost: Mapping[str, int] = NOTHING_LOST) -> list[StaleSubject]:
+    """The shards whose present revision is not registered, or whose previews are `lost`."""
     registered = materialized_versions(connection, JobKind.REGISTER)
     return [
-        StaleSubject(shard, str(revision))
+        StaleSubject(shard, _anew(str(revision), "", lost.get(shard)))
         for shard, revision in shard_revisions(connection).items()
-        if registered.get(shard) != str(revision)
+        if registered.get(shard) != str(revision) or shard in lost
     ]
 
 
@@ -89,7 +89,7 @@ def find_stale_embeddings(
 ) -> list[StaleSubject]:
     """The model and shard pairs whose registered revision is not embedded, or whose files are lost.
 
-    Unregistered shards wait. `lost` is what `find_lost_embeddings` finds.
+    Unregistered shards wait. `lost` is what `find_lost_files` finds.
     """
     revisions = shard_revisions(connection)
     registered = materialized_versions(connection, JobKind.REGISTER)
@@ -105,7 +105,7 @@ def find_stale_embeddings(
 
 
 def _anew(version: str, before: str, lost_file: int | None) -> str:
-    """The version to embed, told from the same one that was embedded and then retired or lost."""
+    """The version to make, told from the same one that was made and then retired or lost."""
     if before.startswith(RETIRED):
         return f"{version}-{before}"
     return version if lost_file is None else f"{version}-lost-{lost_file}"
@@ -143,7 +143,7 @@ def find_stale_work(
     embeddings = find_stale_embeddings(connection, model_keys, lost)
     work = StaleWork(
         sources=_find_stale_sources(connection, source_keys, rescan_after),
-        shards=[stale for stale in find_stale_shards(connection) if stale.subject in there],
+        shards=[stale for stale in find_stale_shards(connection, lost) if stale.subject in there],
         embeddings=embeddings,
     )
     waiting = {model for model, shard in (stale.subject.split("|") for stale in embeddings) if shard in there}

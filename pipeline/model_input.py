@@ -1,5 +1,6 @@
 """What a model sees of each image, from its preview or from its original, ahead of the model."""
 
+import logging
 import os
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ from resources.preview_store import PreviewReader
 
 if TYPE_CHECKING:
     import torch
+
+_logger = logging.getLogger(__name__)
 
 UnusableOriginal = UnreadableImageError | ChangedOriginalError
 ModelInput = tuple[EmbeddableImage, "torch.Tensor | UnusableOriginal"]
@@ -43,7 +46,7 @@ def model_inputs(
 ) -> Generator[ModelInput, None, None]:
     """What the model sees of the images, in their order, a few batches ahead.
 
-    Previews are read, or originals where there is no preview or the model sees more pixels than one has. An
+    Previews are read, or originals where there is no sound preview or the model sees more pixels than one has. An
     original is used only if its bytes are those that were registered. Raises SourceUnavailableError.
     """
     needs_original = embedder.facts.image_size > PREVIEW_SHORT_SIDE
@@ -51,7 +54,12 @@ def model_inputs(
     def load(image: EmbeddableImage) -> ModelInput:
         jpeg = None if needs_original else previews.jpeg(image.id, image.content_hash)
         if jpeg is not None:
-            return image, embedder.transform.of_image(open_preview(jpeg))
+            try:
+                return image, embedder.transform.of_image(open_preview(jpeg))
+            except OSError as error:
+                _logger.warning(
+                    "image %s: its preview is damaged (%s), and its original is read", image.id, error
+                )
         path = Path(shard.root, image.path)
         try:
             original = open_original(path, image.content_hash, embedder.facts.image_size)

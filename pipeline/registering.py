@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, case, func, insert, select, update
 
 from catalog.duplicates import refresh_duplicates
 from catalog.image_facts import FailureReason
@@ -21,6 +21,7 @@ from catalog.queries import ShardRow, find_shard
 from pipeline.compaction import FileSet, compact, sweep
 from pipeline.jobs import JobContext, StopRequest, running_job, with_heartbeats
 from pipeline.lookahead import map_ahead
+from pipeline.lost_files import read_lost_previews_again
 from pipeline.progress import OnProgress, Progress, ignore_progress
 from pipeline.tree_walk import require_source
 from resources.images import OriginalImage, UnreadableImageError, read_original
@@ -72,12 +73,13 @@ def register_shard(
     checkpoint_images: int,
     on_progress: OnProgress = ignore_progress,
 ) -> RegistrationReport:
-    """Read every new or changed image of a shard, a checkpoint at a time.
+    """Read every new or changed image of a shard, and those whose previews are lost, a checkpoint at a time.
 
     An unreadable image becomes a row with its reason. Raises SourceUnavailableError where the whole source
     cannot be read, and InterruptedAtCheckpointError when the process was asked to end.
     """
     started = time.monotonic()
+    read_lost_previews_again(context.engine, previews, shard_key)
     with context.engine.connect() as connection:
         shard = find_shard(connection, shard_key)
     report = RegistrationReport()
@@ -228,19 +230,29 @@ def _settle(connection: Connection, checkpoint: list[_Reading]) -> None:
         Image.size_bytes == bindparam("pending_size_bytes"),
         Image.mtime_ns == bindparam("pending_mtime_ns"),
     )
-    for outcome in (OriginalImage, UnreadableImageError):
-        facts = [
-            {
-                "pending_id": reading.pending.id,
-                "pending_size_bytes": reading.pending.size_bytes,
-                "pending_mtime_ns": reading.pending.mtime_ns,
-                **_facts(reading.outcome),
-            }
-            for reading in checkpoint
-            if isinstance(reading.outcome, outcome)
-        ]
-        if facts:
-            connection.execute(statement, facts)
+    same_content = Image.content_hash == bindparam("read_content")
+    registered = statement.values(embedded_models=case((same_content, Image.embedded_models), else_=0))
+    read = [
+        _settled(reading) | {"read_content": reading.outcome.content_hash}
+        for reading in checkpoint
+        if isinstance(reading.outcome, OriginalImage)
+    ]
+    if read:
+        connection.execute(registered, read)
+    failed = [
+        _settled(reading) for reading in checkpoint if isinstance(reading.outcome, UnreadableImageError)
+    ]
+    if failed:
+        connection.execute(statement, failed)
+
+
+def _settled(reading: _Reading) -> dict[str, object]:
+    return {
+        "pending_id": reading.pending.id,
+        "pending_size_bytes": reading.pending.size_bytes,
+        "pending_mtime_ns": reading.pending.mtime_ns,
+        **_facts(reading.outcome),
+    }
 
 
 def _facts(outcome: OriginalImage | UnreadableImageError) -> dict[str, object]:
@@ -273,5 +285,4 @@ def _facts(outcome: OriginalImage | UnreadableImageError) -> dict[str, object]:
         "camera": outcome.camera,
         "quality": outcome.quality,
         "duplicate_of_id": None,
-        "embedded_models": 0,
     }

@@ -4,16 +4,21 @@ The file's metadata name the model, the digest of its weights and the shard, so 
 the catalog without trusting its path.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from resources.file_store import StorageError, write_atomically
+from resources.file_store import StorageError, is_whole, write_atomically
+
+UNIT_LENGTH_TOLERANCE = 2e-3
+"""float16 keeps 11 bits: the length of a unit vector of it is 1 within this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,29 @@ def embedding_schema(dim: int, header: EmbeddingFileHeader | None = None) -> pa.
     )
 
 
+def content_problems(table: pa.Table, row_count: int, members: Collection[int]) -> list[str]:
+    """What is wrong with the rows of an embedding file of `row_count` images, all of them `members`; as clauses."""
+    problems = []
+    if len(table) != row_count:
+        problems.append(f"it has {len(table)} rows, and its commit record says {row_count}")
+    ids = table["image_id"]
+    if len(pc.unique(ids)) != len(ids):
+        problems.append("an image is in it twice")
+    foreign = set(ids.to_pylist()).difference(members)
+    if foreign:
+        problems.append(f"it holds images of another shard: {sorted(foreign)[:5]}")
+    flat = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+    lengths = np.linalg.norm(flat.reshape(len(table), -1), axis=1)
+    wrong = int(np.sum(~(np.abs(lengths - 1) <= UNIT_LENGTH_TOLERANCE)))
+    if wrong:
+        problems.append(f"{wrong} vectors are not finite or not of unit length")
+    return problems
+
+
+def _write_parquet(table: pa.Table, path: Path) -> None:
+    pq.write_table(table, path, compression="none", write_page_checksum=True)
+
+
 class EmbeddingStore:
     """The embedding files under `home/embeddings`, one folder a model and shard."""
 
@@ -65,20 +93,18 @@ class EmbeddingStore:
 
         Raises StorageError where it cannot be looked at, or where the folder of all embeddings is gone.
         """
+        return is_whole(self._home, path, size_bytes)
+
+    def is_sound(
+        self, path: str, header: EmbeddingFileHeader, dim: int, row_count: int, members: Collection[int]
+    ) -> bool:
+        """Whether a committed file can be read and holds what its record and its header say, without fault."""
         try:
-            return (self._home / path).stat().st_size == size_bytes
-        except FileNotFoundError as error:
-            if (self._home / "embeddings").is_dir():
+            if not self.read_schema(path).equals(embedding_schema(dim, header), check_metadata=True):
                 return False
-            raise StorageError(
-                f"{self._home / 'embeddings'}: no such folder, and the catalog has files in it. Mount its disk; or, "
-                "where the embeddings are really lost, create the folder, and they are computed again."
-            ) from error
-        except OSError as error:
-            raise StorageError(
-                f"{self._home / path}: a committed embedding file cannot be looked at: {error.strerror or error}. "
-                "Make the disk of the home directory readable."
-            ) from error
+            return not content_problems(self.read(path), row_count, members)
+        except StorageError:
+            return False
 
     def write(
         self,
@@ -121,7 +147,7 @@ class EmbeddingStore:
 
     def _write_table(self, header: EmbeddingFileHeader, name: str, table: pa.Table) -> tuple[str, int]:
         path = self.directory(header.model_key, header.shard_key) / f"{name}.parquet"
-        size = write_atomically(path, lambda partial: pq.write_table(table, partial, compression="none"))
+        size = write_atomically(path, lambda partial: _write_parquet(table, partial))
         return str(path.relative_to(self._home)), size
 
     def read_identities(self, path: str) -> pa.Table:
@@ -137,12 +163,18 @@ class EmbeddingStore:
         return self._opened(path).schema_arrow
 
     def _read(self, path: str, columns: Sequence[str]) -> pa.Table:
-        return self._opened(path).read(columns=list(columns))
+        with self._explained(path):
+            return self._opened(path).read(columns=list(columns))
 
     def _opened(self, path: str) -> pq.ParquetFile:
+        with self._explained(path):
+            return pq.ParquetFile(self._home / path, page_checksum_verification=True)
+
+    @contextmanager
+    def _explained(self, path: str) -> Iterator[None]:
         try:
-            return pq.ParquetFile(self._home / path)
-        except (OSError, pa.ArrowInvalid) as error:
+            yield
+        except (OSError, pa.ArrowException) as error:
             shard_key, model_key = Path(path).parent.name, Path(path).parent.parent.name
             raise StorageError(
                 f"{self._home / path}: a committed embedding file cannot be read: {error}. Materialize the "

@@ -35,6 +35,28 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> int:
     return size
 
 
+def is_whole(home: Path, path: str, size_bytes: int) -> bool:
+    """Whether a committed file, given by its path below `home`, is there and as long as when it was written.
+
+    Raises StorageError where it cannot be looked at, or where the folder of all files of its kind is gone.
+    """
+    folder = home / Path(path).parts[0]
+    try:
+        return (home / path).stat().st_size == size_bytes
+    except FileNotFoundError as error:
+        if folder.is_dir():
+            return False
+        raise StorageError(
+            f"{folder}: no such folder, and the catalog has files in it. Mount its disk; or, where they are really "
+            "lost, create the folder, and they are made again."
+        ) from error
+    except OSError as error:
+        raise StorageError(
+            f"{home / path}: a committed file cannot be looked at: {error.strerror or error}. "
+            "Make the disk of the home directory readable."
+        ) from error
+
+
 def sweep_uncommitted(directory: Path, committed: Collection[str]) -> list[Path]:
     """Remove the files of `directory` whose names are not in `committed`; what was removed is returned."""
     if not directory.is_dir():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import ipc
 
-from resources.file_store import StorageError, write_atomically
+from resources.file_store import StorageError, is_whole, write_atomically
 
 PREVIEW_SCHEMA = pa.schema(
     [
@@ -39,6 +39,13 @@ class PreviewStore:
     def directory(self, shard_key: str) -> Path:
         """The folder of a shard's preview files."""
         return self._home / "previews" / shard_key
+
+    def is_whole(self, path: str, size_bytes: int) -> bool:
+        """Whether a committed file is there, and as long as when it was written.
+
+        Raises StorageError where it cannot be looked at, or where the folder of all previews is gone.
+        """
+        return is_whole(self._home, path, size_bytes)
 
     def write(self, shard_key: str, name: str, previews: Sequence[Preview]) -> tuple[str, int]:
         """Write one file; its path relative to the home directory and its size in bytes are returned."""

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Connection, exists, func, select
 
@@ -25,7 +23,7 @@ from catalog.queries import IS_EMBEDDABLE, materialized_version, serving_model_k
 from pipeline.freshness import events_version
 from pipeline.live_embeddings import find_live_embeddings
 from pipeline.model_registry import require_model
-from resources.embedding_store import EmbeddingFileHeader, EmbeddingStore, embedding_schema
+from resources.embedding_store import EmbeddingFileHeader, EmbeddingStore, content_problems, embedding_schema
 from resources.event_settings import EventSettings
 from resources.file_store import StorageError
 from resources.vector_index import index_schema
@@ -34,9 +32,6 @@ from schema_checks.drift import Drift
 from schema_checks.store_contract import compare_arrow
 
 IDENTITY = ("image_id", "content_hash")
-
-UNIT_LENGTH_TOLERANCE = 2e-3
-"""float16 keeps 11 bits: the length of a unit vector of it is 1 within this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +91,7 @@ def check_embedding_files(
                 counted -= set(zip(*(table[key].to_pylist() for key in IDENTITY), strict=True))
                 problems += [
                     f"`{path}`: {problem}. {remedy}"
-                    for problem in _content_problems(table, row_count, members)
+                    for problem in content_problems(table, row_count, members)
                 ]
         except StorageError as error:
             problems.append(str(error))
@@ -105,24 +100,6 @@ def check_embedding_files(
             f"{len(counted)} images are counted as embedded and are in none of the files. {remedy}"
         )
     return StoreFindings(len(files), tuple(problems), tuple(drifts))
-
-
-def _content_problems(table: pa.Table, row_count: int, members: set[int]) -> list[str]:
-    problems = []
-    if len(table) != row_count:
-        problems.append(f"it has {len(table)} rows, and its commit record says {row_count}")
-    ids = table["image_id"]
-    if len(pc.unique(ids)) != len(ids):
-        problems.append("an image is in it twice")
-    foreign = set(ids.to_pylist()) - members
-    if foreign:
-        problems.append(f"it holds images of another shard: {sorted(foreign)[:5]}")
-    flat = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float32)
-    lengths = np.linalg.norm(flat.reshape(len(table), -1), axis=1)
-    wrong = int(np.sum(~(np.abs(lengths - 1) <= UNIT_LENGTH_TOLERANCE)))
-    if wrong:
-        problems.append(f"{wrong} vectors are not finite or not of unit length")
-    return problems
 
 
 def check_index_coverage(

@@ -167,7 +167,7 @@ def test_a_failed_check_names_check_partition_and_page(lineage: Lineage, receive
     lineage = alerting(lineage, f"webhook = '{receiver.address}'")
     cursor, _ = tick(lineage)
     lineage.miscount("tiny-a|photos-00001", by=1)
-    assert lineage.materialize_embeddings("tiny-a", "photos-00001").success
+    lineage.run_check("image_embeddings", "embedding_files", "tiny-a|photos-00001")
     run_id = newest_run(lineage.instance)
     tick(lineage, cursor)
 

@@ -11,8 +11,7 @@ from sqlalchemy import select
 
 from assets.partitions import model_shard_key
 from catalog.leases import acquire_lease
-from catalog.models import FileKind, JobKind, JobState, MlJob
-from catalog.queries import committed_files, find_shard
+from catalog.models import JobKind, JobState, MlJob
 from tests.library import touch
 from tests.lineage import Lineage, checks_of, failure_of, metadata_of, open_lineage, steps_of
 
@@ -27,15 +26,13 @@ def counts(metadata: dict[str, object]) -> dict[str, object]:
 
 
 @contextmanager
-def preview_file_gone(lineage: Lineage, shard: str) -> Iterator[None]:
-    """Without a committed preview file of the shard: its embedding fails until the file is back."""
-    with lineage.library.engine.connect() as connection:
-        (file, *_) = committed_files(connection, FileKind.PREVIEW, shard_id=find_shard(connection, shard).id)
-    path = lineage.home / file.path
-    content = path.read_bytes()
-    path.unlink()
+def folder_taken(lineage: Lineage, partition: str) -> Iterator[None]:
+    """With a file where the partition's folder has to be: its embedding fails until the file is gone."""
+    path = lineage.home / "embeddings" / partition.replace("|", "/")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
     yield
-    path.write_bytes(content)
+    path.unlink()
 
 
 def test_a_partition_and_what_its_metadata_say(lineage: Lineage) -> None:
@@ -126,14 +123,14 @@ def recorded(run: ExecuteInProcessResult) -> dict[str, int]:
 
 def test_a_failing_partition_does_not_stop_the_others(lineage: Lineage) -> None:
     first, second, third = model_keys(lineage, "tiny-b")
-    with preview_file_gone(lineage, "photos-00001"):
+    with folder_taken(lineage, second):
         failed = lineage.materialize("image_embeddings", partition_range=(first, third))
     assert not failed.success
     assert recorded(failed) == {first: 10, third: 8}
     assert failure_of(failed).startswith(
         f"1 of 3 partitions failed. The others are materialized.\n- {second}: "
     )
-    assert "a committed preview file cannot be read" in failure_of(failed)
+    assert "cannot be written: File exists" in failure_of(failed)
     assert second not in lineage.materialized_partitions("image_embeddings")
 
     again = lineage.materialize("image_embeddings", partition_range=(first, third))
@@ -147,14 +144,14 @@ def test_a_run_says_why_each_of_its_partitions_failed(lineage: Lineage) -> None:
     lineage.execute(
         "UPDATE ml_job SET state = 'failed' WHERE kind = 'register' AND subject != 'photos-00001'"
     )
-    with preview_file_gone(lineage, "photos-00001"):
+    with folder_taken(lineage, keys[1]):
         failed = lineage.materialize("image_embeddings", partition_range=(keys[0], keys[2]))
 
     said = failure_of(failed).splitlines()
     assert said[0].strip() == "3 of 3 partitions failed."
     assert [line.split(":")[0] for line in said[1:]] == [f"- {key}" for key in keys]
     assert "shard 'photos-00000': its images are not registered" in said[1]
-    assert "a committed preview file cannot be read" in said[2]
+    assert "cannot be written: File exists" in said[2]
     assert recorded(failed) == {}
 
 

@@ -239,7 +239,15 @@ def cut_short(library: Library, path: str) -> None:
     os.truncate(library.settings.home / path, 100)
 
 
-@pytest.mark.parametrize("damage", [lose, cut_short])
+def flip_a_bit(library: Library, path: str) -> None:
+    """In the middle, where the vectors are."""
+    file = library.settings.home / path
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [lose, cut_short, flip_a_bit])
 def test_the_images_of_a_lost_file_are_embedded_again_and_no_others(
     registered_anywhere: Library, encoded: list[int], damage: Callable[[Library, str], None]
 ) -> None:

@@ -10,7 +10,7 @@ from catalog.engine import write_transaction
 from catalog.models import JobKind, Source
 from pipeline.freshness import StaleSubject, find_stale_embeddings, find_stale_work, index_version
 from pipeline.jobs import running_job
-from pipeline.lost_files import find_lost_embeddings
+from pipeline.lost_files import find_lost_files
 from pipeline.tree_walk import SourceUnavailableError
 from tests.library import Library, draw_photo, touch
 
@@ -95,7 +95,7 @@ def test_a_change_makes_its_shard_stale_then_what_follows(built: Library, change
 
 def lost(library: Library, *models: str) -> dict[str, int]:
     with library.engine.connect() as connection:
-        return dict(find_lost_embeddings(connection, library.embeddings, models or MODELS[:1]))
+        return dict(find_lost_files(connection, library.previews, library.embeddings, models or MODELS[:1]))
 
 
 def test_a_lost_file_makes_its_partition_stale_then_what_follows(built: Library) -> None:
