@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -21,6 +21,7 @@ from schema_checks.schema import (
     Table,
     TableKey,
 )
+from schema_checks.transactions import pipelined
 
 Row: TypeAlias = Mapping[str, Any]
 Owner: TypeAlias = tuple[TableKey, str]
@@ -65,14 +66,24 @@ def read_schemas(connection: Connection, *sides: list[Namespace]) -> list[Schema
     nothing depends on what the session or a temporary table shadows.
     """
     names = {"schemas": [namespace.name for side in sides for namespace in side]}
-    found = {query: _rows_of(connection, query, names) for query in catalog.QUERIES}
+    found = dict(zip(catalog.QUERIES, _rows_of(connection, catalog.QUERIES, names), strict=True))
     return [_Reader(found, side).schema() for side in sides]
 
 
-def _rows_of(connection: Connection, query: str, names: dict[str, list[str]]) -> list[dict[str, Any]]:
-    result = connection.execute(text(query), names)
-    columns = tuple(result.keys())
-    return [dict(zip(columns, row, strict=True)) for row in result]
+def _rows_of(
+    connection: Connection, queries: Iterable[str], names: dict[str, list[str]]
+) -> Iterator[list[dict[str, Any]]]:
+    """The rows of each query; where the driver can, the server answers one while those of another are read."""
+    driver = connection.connection.dbapi_connection
+    assert driver is not None
+    with pipelined(connection):
+        cursors = [driver.cursor() for _ in queries]
+        for cursor, query in zip(cursors, queries, strict=True):
+            cursor.execute(str(text(query).compile(dialect=connection.dialect)), names)
+        for cursor in cursors:
+            rows = cursor.fetchall()
+            columns = tuple(column[0] for column in cursor.description or ())
+            yield [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 class _Reader:

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 from sqlalchemy import Connection, Enum, MetaData, RowMapping, text
 from sqlalchemy.dialects.postgresql.named_types import ENUM, CreateEnumType
@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from schema_checks.errors import MissingPrivilegeError, ReadOnlyDatabaseError, ShadowSchemaError
 from schema_checks.postgresql_schema import Namespace, read_schemas
 from schema_checks.schema import Schema, TableKey
-from schema_checks.transactions import rolled_back
+from schema_checks.transactions import pipelined, rolled_back
 
 _EXTENSION_OF_TYPE = {
     "CITEXT": "citext",
@@ -30,6 +30,10 @@ SELECT current_database() AS database, current_user AS role, pg_is_in_recovery()
        ARRAY(SELECT DISTINCT nspname FROM pg_extension JOIN pg_namespace AS n ON n.oid = extnamespace
              WHERE nspname <> 'pg_catalog')::text[] AS extension_schemas
 """
+_READING = """
+SET LOCAL search_path TO pg_catalog, pg_temp; SET LOCAL join_collapse_limit TO 1; SET LOCAL jit TO off
+"""
+"""The catalog queries join in a good order as they are written: planning them costs as much as they do."""
 _HOLDERS = """
 SELECT DISTINCT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = ANY(:schemas) AND c.relname = ANY(:tables) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -55,7 +59,7 @@ def read_live_and_shadow(
         copies = [_scratch_for(namespace, connection) for namespace in live]
         also_searched = [*session["searched"], home, *session["extension_schemas"]]
         _create_model(metadata, enums, connection, copies, also_searched)
-        connection.execute(text("SET LOCAL search_path TO pg_catalog, pg_temp"))
+        connection.exec_driver_sql(_READING)
         live_schema, shadow = read_schemas(connection, live, copies)
         return live_schema, shadow
 
@@ -124,7 +128,7 @@ def _create_model(
         for extension in _missing_extensions(metadata, connection):
             connection.exec_driver_sql(f"CREATE EXTENSION {quote(extension)}")
         schemas: dict[str | None, str] = {copy.model_name: copy.name for copy in copies if copy.model_name}
-        with _translated(connection, schemas), _pipelined(connection):
+        with _translated(connection, schemas), pipelined(connection):
             _create_foreign_enums(enums, connection)
             metadata.create_all(connection, checkfirst=False)
     except (DBAPIError, connection.dialect.loaded_dbapi.Error) as error:
@@ -132,14 +136,6 @@ def _create_model(
             "This server refuses a definition of the model, so the live schema cannot be compared with it."
             f" The server says: {str(getattr(error, 'orig', error)).strip()}"
         ) from error
-
-
-@contextmanager
-def _pipelined(connection: Connection) -> Iterator[None]:
-    """Sends statements without waiting for each answer, where the driver can."""
-    pipeline = getattr(connection.connection.dbapi_connection, "pipeline", None)
-    with nullcontext() if pipeline is None else pipeline():
-        yield
 
 
 def _missing_extensions(metadata: MetaData, connection: Connection) -> list[str]:

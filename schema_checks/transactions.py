@@ -1,7 +1,7 @@
 """Work on a connection that leaves no trace, whatever transaction the connection is in."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from sqlalchemy import Connection
 
@@ -15,7 +15,7 @@ def rolled_back(connection: Connection) -> Iterator[None]:
     Holds in autocommit too, where a transaction of SQLAlchemy's is none of the server's.
     """
     began_here = not connection.in_transaction()
-    begin, undo = _brackets(connection)
+    begin, undo = _brackets(connection, began_here)
     try:
         for statement in begin:
             connection.exec_driver_sql(statement)
@@ -29,9 +29,11 @@ def rolled_back(connection: Connection) -> Iterator[None]:
             connection.rollback()
 
 
-def _brackets(connection: Connection) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _brackets(connection: Connection, began_here: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if not _in_server_transaction(connection):
         return ("BEGIN",), ("ROLLBACK",)
+    if began_here:
+        return (), ()  # the whole transaction is rolled back
     return (
         (f"SAVEPOINT {_SAVEPOINT}",),
         (f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}", f"RELEASE SAVEPOINT {_SAVEPOINT}"),
@@ -47,3 +49,11 @@ def _in_server_transaction(connection: Connection) -> bool:
     if not getattr(driver, "autocommit", False):
         return True
     return bool(getattr(getattr(driver, "info", None), "transaction_status", 0))
+
+
+@contextmanager
+def pipelined(connection: Connection) -> Iterator[None]:
+    """Sends statements without waiting for each answer, where the driver can."""
+    pipeline = getattr(connection.connection.dbapi_connection, "pipeline", None)
+    with nullcontext() if pipeline is None else pipeline():
+        yield
