@@ -44,23 +44,26 @@ def cluster_events(
     library = read_library(images, vectors.image_ids, settings.trusted_time_sources)
     scale = measure_scale(library.dated, vectors)
     offsets = notice_offsets(library.dated, library.cameras, vectors, scale, settings)
-    dated = _by_reference_clock(library, offsets)
+    _shift_to_reference_clock(library, offsets)
+    dated = library.dated
     away = is_away(dated, usual_places(dated, settings), settings.away_km)
     table, clustered = _cluster_dated(
         dated, away, library.cameras, vectors, scale, settings, previous, on_progress
     )
-    event_of_dated = _event_of(table, dated)
-    joined = join_undated(library, dated, event_of_dated, vectors, scale, settings)
+    taken_over = len(dated) - clustered
+    joined = join_undated(library, dated, _event_of(table, dated), vectors, scale, settings)
+    library = library.without_dated()
+    del dated, away
     events, undated = _assemble(table, library, joined)
-    return EventClustering(events, undated, offsets, table, clustered, len(dated) - clustered)
+    return EventClustering(events, undated, offsets, table, clustered, taken_over)
 
 
-def _by_reference_clock(library: Library, offsets: tuple[ClockOffset, ...]) -> Timeline:
+def _shift_to_reference_clock(library: Library, offsets: tuple[ClockOffset, ...]) -> None:
     if not offsets:
-        return library.dated
+        return
     correction = {offset.camera: offset.correction_seconds * 1_000_000 for offset in offsets}
     by_camera = np.array([correction.get(camera or "", 0) for camera in library.cameras], dtype=np.int64)
-    return library.dated.shifted(by_camera[library.dated.camera])
+    library.dated.shift(by_camera[library.dated.camera])
 
 
 def _cluster_dated(

@@ -1,6 +1,6 @@
 """Images in time order: one representative for each set of duplicates, by DuckDB over Arrow."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Self, TypeVar
 
 import numpy as np
@@ -71,12 +71,16 @@ class Timeline:
         """The chosen rows, in the order of `rows`."""
         return type(self)(**{column.name: getattr(self, column.name)[rows] for column in fields(self)})
 
-    def shifted(self, shift_us: NDArray[np.int64]) -> Self:
-        """The same images by clocks that are `shift_us` later, a value for each row, in time order again."""
-        moved = self.at + shift_us
-        order = np.lexsort((self.image_id, moved))
-        columns = {column.name: getattr(self, column.name)[order] for column in fields(self)}
-        return type(self)(**(columns | {"at": moved[order]}))
+    def shift(self, shift_us: NDArray[np.int64]) -> None:
+        """Put the images by clocks that are `shift_us` later, a value for each row, in time order again.
+
+        In place: of a large library, a second timeline would not fit beside the embeddings.
+        """
+        self.at[:] += shift_us
+        order = np.lexsort((self.image_id, self.at))
+        for column in fields(self):
+            values = getattr(self, column.name)
+            values[:] = values[order]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +96,10 @@ class Library:
     folders: tuple[str | None, ...]
     duplicate: Ids
     representative: Ids
+
+    def without_dated(self) -> Self:
+        """The same without its dated images, whose memory is free once nothing else holds them."""
+        return replace(self, dated=self.dated.take(np.empty(0, dtype=np.int64)))
 
 
 def read_library(images: pa.Table, embedded_ids: Ids, trusted_time_sources: tuple[str, ...]) -> Library:
@@ -126,7 +134,9 @@ def read_library(images: pa.Table, embedded_ids: Ids, trusted_time_sources: tupl
     dated_count = int(np.searchsorted(timeline.at, NO_INSTANT))
     return Library(
         dated=timeline.take(slice(0, dated_count)),
-        undated=timeline.take(slice(dated_count, None)),
+        undated=timeline.take(
+            np.arange(dated_count, len(timeline))
+        ),  # a copy, so as not to hold the dated ones
         cameras=cameras,
         folders=folders,
         duplicate=repeated["image_id"].to_numpy(),
