@@ -21,8 +21,6 @@ from numpy.typing import NDArray
 from assets.partitions import model_partitions
 from assets.progress import ProgressSink
 from assets.running import contract_check, guard, job_context, reported_failures
-from pipeline.clustering import cluster_model
-from pipeline.event_pictures import cover_sheet, timeline_plot
 from pipeline.listing import ListedEvent, list_events
 from pipeline.model_registry import require_model
 from pipeline.pictures import as_markdown
@@ -64,6 +62,9 @@ def image_events_asset(settings: Settings) -> AssetsDefinition:
         settings: ResourceParam[Settings],
         progress: ResourceParam[ProgressSink],
     ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
+        from pipeline.clustering import cluster_model
+        from pipeline.event_pictures import cover_sheet, timeline_plot
+
         yield from guard(catalog, "image_events", TABLES)
         model_key = context.partition_key
 

@@ -5,14 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 
 from catalog.engine import REFUSALS, advisory_lock, explained_errors, write_transaction
+from catalog.revision import is_at_newest_revision, newest_revision
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -47,7 +48,9 @@ class CatalogRevision:
         return self.found == self.wanted
 
 
-def _config() -> Config:
+def _config() -> "Config":
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     return config
@@ -55,6 +58,8 @@ def _config() -> Config:
 
 def head_revision() -> str:
     """The revision that this code was written for."""
+    from alembic.script import ScriptDirectory
+
     head = ScriptDirectory.from_config(_config()).get_current_head()
     if head is None:
         raise AssertionError("the migrations folder is empty")
@@ -63,6 +68,13 @@ def head_revision() -> str:
 
 def catalog_revision(connection: Connection) -> CatalogRevision:
     """Where the database stands. Raises UnmigratedCatalogError for a revision unknown to this code."""
+    if is_at_newest_revision(connection):  # told without Alembic, whose import every run would wait for
+        newest = newest_revision()
+        return CatalogRevision(newest, newest, (), True)
+
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
     script = ScriptDirectory.from_config(_config())
     found = MigrationContext.configure(connection).get_current_revision()
     known = {revision.revision for revision in script.walk_revisions()}
@@ -103,6 +115,8 @@ def upgrade(engine: Engine) -> CatalogRevision:
 
 
 def _run_migrations(connection: Connection) -> None:
+    from alembic import command
+
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
@@ -146,6 +160,8 @@ def upgrade_sql(engine: Engine, since: str | None) -> str:
 
 
 def _offline_sql(engine: Engine, since: str | None) -> str:
+    from alembic import command
+
     buffer = io.StringIO()
     config = _config()
     config.output_buffer = buffer
@@ -156,6 +172,8 @@ def _offline_sql(engine: Engine, since: str | None) -> str:
 
 def _sql_on_empty_tables(engine: Engine) -> str:
     """What the migrations run on a copy without rows: only so is the rebuilding of a table to be seen."""
+    from alembic.migration import MigrationContext
+
     with engine.connect() as live:
         tables = live.execute(
             text(

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -53,6 +52,8 @@ def embedding_schema(dim: int, header: EmbeddingFileHeader | None = None) -> pa.
 
 def content_problems(table: pa.Table, row_count: int, members: Collection[int]) -> list[str]:
     """What is wrong with the rows of an embedding file of `row_count` images, all of them `members`; as clauses."""
+    import pyarrow.compute as pc
+
     problems = []
     if len(table) != row_count:
         problems.append(f"it has {len(table)} rows, and its commit record says {row_count}")

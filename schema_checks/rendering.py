@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from alembic.migration import MigrationContext
-from alembic.operations import Operations, ops
 from sqlalchemy import DDL, Column, Constraint, Dialect, Index, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment, SetTableComment
@@ -34,6 +32,9 @@ class Writer:
     """Alembic's operations in offline mode, for the objects of a model."""
 
     def __init__(self, dialect_name: str) -> None:
+        from alembic.migration import MigrationContext
+        from alembic.operations import Operations
+
         self._buffer = _Statements()
         # Named parameters: where they are written with %, the compiler doubles every % of the text.
         context = MigrationContext.configure(
@@ -81,6 +82,8 @@ class Writer:
 
     def add_constraint(self, constraint: Constraint) -> None:
         """A constraint of the model."""
+        from alembic.operations import ops
+
         self.op.invoke(ops.AddConstraintOp.from_constraint(constraint))
 
     def drop_constraint(self, table: Table, name: str) -> None:

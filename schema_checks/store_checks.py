@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import pyarrow.compute as pc
 from sqlalchemy import Connection, exists, func, select
 
 from catalog.coverage import model_bit
@@ -106,6 +105,8 @@ def check_index_coverage(
     connection: Connection, store: EmbeddingStore, indexes: VectorIndexes, model_key: str
 ) -> StoreFindings:
     """Index rows = committed embeddings = registered images, less duplicates; image by image."""
+    import pyarrow.compute as pc
+
     model = require_model(connection, model_key)
     live = find_live_embeddings(connection, store, model.id, model.embedding_dim)
     index = indexes.open(model_key, model.embedding_dim)
