@@ -31,6 +31,9 @@ from resources.preview_store import PreviewStore
 from resources.settings import PROJECT_ROOT, Settings
 
 DEPLOYMENT = PROJECT_ROOT / "deploy" / "local" / "dagster.yaml"
+SHARD_ASSETS = frozenset({"registered_images", "image_embeddings"})
+"""A shard that fails at one of these holds up no other."""
+LISTED_FAILURES = 10
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -110,7 +113,8 @@ def run_lineage(
     """Bring sources and models up to date, from the disk to the events.
 
     Only what is stale is materialized; unreadable images are read again on request. A source that is not there
-    holds up no other. Raises StepFailedError, also where no source is there, and RunInterruptedError.
+    holds up no other, and neither does a shard that fails; an index waits for all shards. Raises StepFailedError,
+    also where no source is there, and RunInterruptedError.
     """
     dagster_home = prepare_dagster_home(settings)
     engine = create_catalog_engine(settings.catalog.url)
@@ -129,6 +133,7 @@ class _LineageRun:
     engine: Engine
     progress: StepProgress
     report: RunReport = field(default_factory=RunReport)
+    failures: list[StepFailedError] = field(default_factory=list)
 
     def execute(
         self, source_keys: Sequence[str], model_keys: Sequence[str], *, retry_failed: bool
@@ -155,9 +160,21 @@ class _LineageRun:
             self._bring_up_to_date(model, mine, sizes, of)
         with self.engine.connect() as connection:
             serving = serving_model_key(connection)
-        if serving is None and model_keys and mine:
+        if serving is None and model_keys and mine and not self.failures:
             self._materialize("serving_model", None, {"model": model_keys[0]})
+        self._raise_failures()
         return self.report
+
+    def _raise_failures(self) -> None:
+        if len(self.failures) == 1:
+            raise self.failures[0]
+        if self.failures:
+            listed = [str(failure) for failure in self.failures[:LISTED_FAILURES]]
+            more = len(self.failures) - len(listed)
+            raise StepFailedError(
+                "\n- ".join([f"{len(self.failures)} partitions failed. The others are done.", *listed])
+                + (f"\n- … and {more} more" if more else "")
+            )
 
     def _scan(self, source_keys: Sequence[str]) -> list[str]:
         """Scan the sources; the keys of those that are there are returned."""
@@ -179,6 +196,8 @@ class _LineageRun:
         stale = [pair.subject for pair in pairs if pair.subject.split("|")[1] in mine]
         images = sum(sizes[pair.split("|")[1]] for pair in stale)
         self._step(f"Embedding by {model}{of}", "image_embeddings", stale, images)
+        if self.failures:
+            return  # an index waits for all shards
         for title, asset, kind in (
             ("Indexing", "vector_index", JobKind.INDEX),
             ("Finding events", "image_events", JobKind.CLUSTER),
@@ -208,7 +227,12 @@ class _LineageRun:
         try:
             for subject in subjects:
                 model, _, shard = subject.partition("|")
-                self._materialize(asset, model_shard_key(model, shard) if shard else subject, config)
+                try:
+                    self._materialize(asset, model_shard_key(model, shard) if shard else subject, config)
+                except StepFailedError as failure:
+                    if asset not in SHARD_ASSETS:
+                        raise
+                    self.failures.append(failure)
         finally:
             self.progress.end()
 

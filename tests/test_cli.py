@@ -315,6 +315,40 @@ def test_a_step_that_fails_is_exit_code_1_with_its_reason(lineage: Lineage) -> N
     assert "between the ORM and the database in image. Nothing was written." in message
 
 
+def test_a_shard_that_fails_holds_up_no_other(lineage: Lineage) -> None:
+    taken = lineage.home / "embeddings/tiny-b/photos-00001"
+    taken.parent.mkdir(parents=True)
+    taken.touch()
+
+    message = failure(lineage, "run", "--model", "tiny-b")
+
+    assert "tiny-b|photos-00001" in message
+    assert "cannot be written: File exists" in message
+    assert lineage.materialized_partitions("image_embeddings") >= {
+        "tiny-b|photos-00000",
+        "tiny-b|photos-00002",
+    }
+    assert "tiny-b" not in lineage.materialized_partitions("vector_index")
+
+    taken.unlink()
+    assert as_json(lineage, "run", "--model", "tiny-b")["materialized"] == {
+        "source_files": ["photos"],
+        "image_embeddings": ["tiny-b|photos-00001"],
+        "vector_index": ["tiny-b"],
+        "image_events": ["tiny-b"],
+    }
+
+
+def test_all_shards_that_fail_are_told(lineage: Lineage) -> None:
+    for number in (0, 2):
+        taken = lineage.home / f"embeddings/tiny-b/photos-0000{number}"
+        taken.parent.mkdir(parents=True, exist_ok=True)
+        taken.touch()
+    message = failure(lineage, "run", "--model", "tiny-b")
+    assert "2 partitions failed. The others are done." in message
+    assert message.count("File exists") == 2
+
+
 def test_a_wrong_configuration_is_a_message(lineage: Lineage) -> None:
     lineage.config_file.write_text("shard_capacity = 0\n" + lineage.config_file.read_text())
     lineage.config_file.write_text(lineage.config_file.read_text().replace("shard_capacity = 10\n", ""))
