@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from dagster import (
@@ -82,7 +83,7 @@ def _stale_partitions(
 ) -> dict[str, list[str]]:
     with catalog.engine.connect() as connection:
         models = list(settings.models)
-        lost = find_lost_files(connection, storage.previews, storage.embeddings, models)
+        lost = find_lost_files(connection, Path(storage.home), models)
         work = find_stale_work(connection, list(settings.sources), models, UNSCANNED_FOR, lost)
         outdated = (work.sources, work.shards, work.embeddings, work.indexes, work.events)
         known = {asset: materialized_versions(connection, kind) for asset, kind in JOB_KINDS.items()}

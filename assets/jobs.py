@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 
 from dagster import (
     AssetSelection,
@@ -91,7 +92,7 @@ def stale_partitions_sensor(
                 [key for key, source in settings.sources.items() if why_unavailable(source.root) is None],
                 list(settings.models),
                 timedelta(minutes=settings.rescan_minutes),
-                find_lost_files(connection, storage.previews, storage.embeddings, list(settings.models)),
+                find_lost_files(connection, Path(storage.home), list(settings.models)),
             )
             shards = shard_keys(connection)
         if not work.count():

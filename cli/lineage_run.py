@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,12 +22,16 @@ from catalog.engine import create_catalog_engine, require_reachable
 from catalog.migrate import catalog_revision
 from catalog.models import JobKind
 from catalog.queries import serving_model_key, shard_keys, shard_sizes
-from pipeline.freshness import StaleSubject, find_stale_embeddings, find_stale_models, find_stale_shards
+from pipeline.freshness import (
+    LostFiles,
+    StaleSubject,
+    find_stale_embeddings,
+    find_stale_models,
+    find_stale_shards,
+)
 from pipeline.lost_files import find_lost_files
 from pipeline.retrying import find_shards_with_failures
 from pipeline.tree_walk import SourceUnavailableError
-from resources.embedding_store import EmbeddingStore
-from resources.preview_store import PreviewStore
 from resources.settings import PROJECT_ROOT, Settings
 
 DEPLOYMENT = PROJECT_ROOT / "deploy" / "local" / "dagster.yaml"
@@ -202,12 +206,15 @@ class _LineageRun:
             ("Indexing", "vector_index", JobKind.INDEX),
             ("Finding events", "image_events", JobKind.CLUSTER),
         ):
-            models = self._find(lambda connection, kind=kind: find_stale_models(connection, [model], kind))
+            models = self._find(
+                lambda connection, kind=kind: find_stale_models(
+                    connection, [model], kind, self._lost(connection, model)
+                )
+            )
             self._step(f"{title} by {model}{of}", asset, [stale.subject for stale in models])
 
-    def _lost(self, connection: Connection, *models: str) -> Mapping[str, int]:
-        home = self.settings.home
-        return find_lost_files(connection, PreviewStore(home), EmbeddingStore(home), models)
+    def _lost(self, connection: Connection, *models: str) -> LostFiles:
+        return find_lost_files(connection, self.settings.home, models)
 
     def _find(self, query: Callable[..., list[StaleSubject]]) -> list[StaleSubject]:
         with self.engine.connect() as connection:

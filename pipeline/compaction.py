@@ -109,19 +109,19 @@ def _rows_that_hold(
 ) -> Sequence[Sequence[int]]:
     """By file: the positions of rows of present contents; of several of one content, the newest.
 
-    Rows of images that have gone hold as long as no other content is known: they may come back. So do those of images
-    that have changed and were not read again: the change may have been none.
+    Rows of images that have gone hold as long as no other content is known: they may come back. So does the newest row
+    of images that have changed and were not read again: the change may have been none. No image has two rows.
     """
-    seen: set[tuple[int, str]] = set()
+    seen: set[int] = set()
     held: list[list[int]] = []
     for table in reversed(identities):
         positions = []
         keys = zip(table["image_id"].to_pylist(), table["content_hash"].to_pylist(), strict=True)
         for position, key in enumerate(keys):
             image_id, content = key
-            if key not in seen and contents.get(image_id, "gone") in {None, content}:
+            if image_id not in seen and contents.get(image_id, "gone") in {None, content}:
                 positions.append(position)
-            seen.add(key)
+                seen.add(image_id)
         held.append(positions)
     return held[::-1]
 

@@ -11,11 +11,11 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from catalog.coverage import mark_embedded, settle_embedded
 from catalog.leases import Lease
-from catalog.models import FileKind, Image, JobKind, ShardFile
+from catalog.models import FileKind, Image, ImageState, JobKind, Shard, ShardFile
 from catalog.queries import (
     CommittedFile,
     EmbeddableImage,
@@ -119,7 +119,7 @@ def embed_shard(
         on_progress(Progress(report.resumed, report.total, 0, report.resumed))
         if remaining:
             reader = stores.previews.open(
-                file.path for file in preview_files if stores.previews.is_whole(file.path, file.size_bytes)
+                file.path for file in preview_files if stores.previews.is_sound(file.path, file.size_bytes)
             )
             work = _ShardEmbedding(lease, stores.embeddings, embedder, model_id, shard, report)
             sizes = [
@@ -258,7 +258,28 @@ class _ShardEmbedding:
                     self._commit(images, np.concatenate(vectors))
                 stop.raise_if_asked(report.resumed + report.embedded, report.total)
         if unusable:
+            self._let_be_read_again([image for image, _ in unusable])
             raise UnusableOriginalsError(self.shard, unusable)
+
+    def _let_be_read_again(self, images: Sequence[EmbeddableImage]) -> None:
+        """What was registered of them holds no more, though a scan may see no change: registering reads them anew."""
+
+        def forget(connection: Connection) -> None:
+            connection.execute(
+                update(Image)
+                .where(
+                    Image.id == bindparam("image"),
+                    Image.content_hash == bindparam("content"),
+                    Image.state == ImageState.REGISTERED,
+                )
+                .values(state=ImageState.DISCOVERED),
+                [{"image": image.id, "content": image.content_hash} for image in images],
+            )
+            connection.execute(
+                update(Shard).where(Shard.id == self.shard.id).values(revision=Shard.revision + 1)
+            )
+
+        self.lease.commit(forget, done=0)
 
     def _encoded(
         self, inputs: Iterator[ModelInput], size: int, threads: int

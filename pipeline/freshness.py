@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
 
 from sqlalchemy import Connection, func, select
 
@@ -18,7 +17,21 @@ from catalog.queries import (
 )
 from pipeline.subjects import partition_subject
 
-NOTHING_LOST: Mapping[str, int] = MappingProxyType({})
+
+@dataclass(frozen=True, slots=True)
+class LostFiles:
+    """What is recorded and is not on the disk any more, by subject: shards, models and shards, models.
+
+    Each with an id that another loss does not have: of the newest file that is gone, or of the job that built the
+    index.
+    """
+
+    previews: Mapping[str, int] = field(default_factory=dict)
+    embeddings: Mapping[str, int] = field(default_factory=dict)
+    indexes: Mapping[str, int] = field(default_factory=dict)
+
+
+NOTHING_LOST = LostFiles()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +87,18 @@ def events_version(connection: Connection, model_key: str) -> str:
     return materialized_version(connection, JobKind.INDEX, model_key) or "-"
 
 
-def find_stale_shards(connection: Connection, lost: Mapping[str, int] = NOTHING_LOST) -> list[StaleSubject]:
-    """The shards whose present revision is not registered, or whose previews are `lost`."""
+def find_stale_shards(connection: Connection, lost: LostFiles = NOTHING_LOST) -> list[StaleSubject]:
+    """The shards whose present revision is not registered, or whose previews are lost."""
     registered = materialized_versions(connection, JobKind.REGISTER)
     return [
-        StaleSubject(shard, _anew(str(revision), "", lost.get(shard)))
+        StaleSubject(shard, _anew(str(revision), "", lost.previews.get(shard)))
         for shard, revision in shard_revisions(connection).items()
-        if registered.get(shard) != str(revision) or shard in lost
+        if registered.get(shard) != str(revision) or shard in lost.previews
     ]
 
 
 def find_stale_embeddings(
-    connection: Connection, model_keys: Sequence[str], lost: Mapping[str, int] = NOTHING_LOST
+    connection: Connection, model_keys: Sequence[str], lost: LostFiles = NOTHING_LOST
 ) -> list[StaleSubject]:
     """The model and shard pairs whose registered revision is not embedded, or whose files are lost.
 
@@ -99,20 +112,26 @@ def find_stale_embeddings(
         for shard, revision in revisions.items():
             subject = partition_subject(model, shard)
             before = embedded.get(subject, "")
-            if registered.get(shard) == str(revision) and (before != registered[shard] or subject in lost):
-                stale.append(StaleSubject(subject, _anew(registered[shard], before, lost.get(subject))))
+            if registered.get(shard) == str(revision) and (
+                before != registered[shard] or subject in lost.embeddings
+            ):
+                stale.append(
+                    StaleSubject(subject, _anew(registered[shard], before, lost.embeddings.get(subject)))
+                )
     return stale
 
 
-def _anew(version: str, before: str, lost_file: int | None) -> str:
+def _anew(version: str, before: str, lost: int | None) -> str:
     """The version to make, told from the same one that was made and then retired or lost."""
     if before.startswith(RETIRED):
         return f"{version}-{before}"
-    return version if lost_file is None else f"{version}-lost-{lost_file}"
+    return version if lost is None else f"{version}-lost-{lost}"
 
 
-def find_stale_models(connection: Connection, model_keys: Sequence[str], kind: JobKind) -> list[StaleSubject]:
-    """The models whose index or events are older than what they are made from."""
+def find_stale_models(
+    connection: Connection, model_keys: Sequence[str], kind: JobKind, lost: LostFiles = NOTHING_LOST
+) -> list[StaleSubject]:
+    """The models whose index or events are older than what they are made from, or whose index is lost."""
     shards = list(shard_revisions(connection))
     embedded = materialized_versions(connection, JobKind.EMBED)
     built = materialized_versions(connection, kind)
@@ -122,8 +141,9 @@ def find_stale_models(connection: Connection, model_keys: Sequence[str], kind: J
             version = _index_version(connection, model, shards, embedded)
         else:
             version = events_version(connection, model)
-        if built.get(model) != version and version != "-":
-            stale.append(StaleSubject(model, version))
+        lost_index = lost.indexes.get(model) if kind == JobKind.INDEX else None
+        if (built.get(model) != version and version != "-") or lost_index is not None:
+            stale.append(StaleSubject(model, _anew(version, "", lost_index)))
     return stale
 
 
@@ -132,7 +152,7 @@ def find_stale_work(
     source_keys: Sequence[str],
     model_keys: Sequence[str],
     rescan_after: timedelta,
-    lost: Mapping[str, int] = NOTHING_LOST,
+    lost: LostFiles = NOTHING_LOST,
 ) -> StaleWork:
     """What has to be done next, where `source_keys` are the sources that are there now.
 
@@ -149,7 +169,7 @@ def find_stale_work(
     waiting = {model for model, shard in (stale.subject.split("|") for stale in embeddings) if shard in there}
     ready = [model for model in model_keys if not work.shards and model not in waiting]
     if shard_revisions(connection):
-        work.indexes.extend(find_stale_models(connection, ready, JobKind.INDEX))
+        work.indexes.extend(find_stale_models(connection, ready, JobKind.INDEX, lost))
     indexing = {stale.subject for stale in work.indexes}
     work.events.extend(
         find_stale_models(connection, [model for model in ready if model not in indexing], JobKind.CLUSTER)

@@ -1,6 +1,9 @@
 """Upkeep of what the lineage has built: indexes are made compact, and files that no row names are removed."""
 
+import stat
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -64,15 +67,15 @@ def sweep_home(engine: Engine, home: Path, *, remove: bool) -> SweepReport:
     Raises SweepRefusedError, and removes nothing, where that is more than half of them.
     """
     young = time.time() - UNCOMMITTED_FOR.total_seconds()
-    files = [path for folder in SWEPT_FOLDERS for path in (home / folder).rglob("*") if path.is_file()]
+    files = dict(_sizes_and_times(home))
     with engine.connect() as connection:
         committed = set(connection.execute(select(ShardFile.path)).scalars())
     garbage = tuple(
         path
-        for path in files
-        if str(path.relative_to(home)) not in committed and path.stat().st_mtime < young
+        for path, (_, modified_at) in files.items()
+        if str(path.relative_to(home)) not in committed and modified_at < young
     )
-    size = sum(path.stat().st_size for path in garbage)
+    size = sum(files[path][0] for path in garbage)
     if len(garbage) > LARGEST_SHARE * len(files):
         raise SweepRefusedError(
             f"{len(garbage)} of {len(files)} files under {home} are in no row of the catalog "
@@ -82,5 +85,15 @@ def sweep_home(engine: Engine, home: Path, *, remove: bool) -> SweepReport:
         )
     if remove:
         for path in garbage:
-            path.unlink()
+            path.unlink(missing_ok=True)
     return SweepReport(garbage, size, len(files) - len(garbage))
+
+
+def _sizes_and_times(home: Path) -> Iterator[tuple[Path, tuple[int, float]]]:
+    """Size in bytes and modification time of each file; one that a run removes meanwhile is left out."""
+    for folder in SWEPT_FOLDERS:
+        for path in (home / folder).rglob("*"):
+            with suppress(FileNotFoundError):
+                status = path.stat()
+                if stat.S_ISREG(status.st_mode):
+                    yield path, (status.st_size, status.st_mtime)

@@ -36,8 +36,8 @@ class UnusableOriginalsError(Exception):
         image, error = unusable[0]
         super().__init__(
             f"shard {shard.key!r}: {len(unusable)} images were not embedded, all others are. "
-            f"The first is {Path(shard.root, image.path)}: {error}. Materialize source_files "
-            f"({shard.source_key}) and registered_images ({shard.key}), then this partition again."
+            f"The first is {Path(shard.root, image.path)}: {error}. They are to be registered anew: materialize "
+            f"registered_images ({shard.key}), then this partition again."
         )
 
 

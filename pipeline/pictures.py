@@ -71,7 +71,7 @@ def locate_copies(engine: Engine, image_ids: Sequence[int]) -> dict[int, tuple[P
 
 
 def read_previews(engine: Engine, previews: PreviewStore, image_ids: Sequence[int]) -> dict[int, bytes]:
-    """The previews of images, by id, as JPEG; images without one are left out."""
+    """The previews of images, by id, as JPEG; images without a sound one are left out."""
     with engine.connect() as connection:
         rows = connection.execute(
             select(Image.id, Image.content_hash, Image.shard_id, Shard.key)
@@ -79,12 +79,24 @@ def read_previews(engine: Engine, previews: PreviewStore, image_ids: Sequence[in
             .where(Image.id.in_(image_ids))
         ).all()
         files = {
-            shard_id: [file.path for file in committed_files(connection, FileKind.PREVIEW, shard_id=shard_id)]
+            shard_id: [
+                file.path
+                for file in committed_files(connection, FileKind.PREVIEW, shard_id=shard_id)
+                if previews.is_sound(file.path, file.size_bytes)
+            ]
             for shard_id in {row.shard_id for row in rows}
         }
     readers = {shard_id: previews.open(paths) for shard_id, paths in files.items()}
     found = {row.id: readers[row.shard_id].jpeg(row.id, row.content_hash) for row in rows}
-    return {image_id: jpeg for image_id, jpeg in found.items() if jpeg is not None}
+    return {image_id: jpeg for image_id, jpeg in found.items() if jpeg is not None and _decodes(jpeg)}
+
+
+def _decodes(jpeg: bytes) -> bool:
+    try:
+        open_preview(jpeg)
+    except OSError:
+        return False
+    return True
 
 
 def open_preview(jpeg: bytes) -> PillowImage.Image:

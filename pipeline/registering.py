@@ -32,7 +32,7 @@ LOOK_AHEAD_PER_THREAD = 4
 SUSPECT_REASONS = frozenset({FailureReason.VANISHED, FailureReason.UNREADABLE})
 """Reasons that a whole disk may have: the source is looked at before an image is blamed."""
 
-PendingImage = Row[int, str, int, int, bool]
+PendingImage = Row[int, str, int, int, str | None, bool]
 
 
 @dataclass(slots=True)
@@ -143,6 +143,7 @@ def _pending_images(connection: Connection, shard_id: int) -> Sequence[PendingIm
             Image.path,
             Image.size_bytes,
             Image.mtime_ns,
+            Image.content_hash,
             Image.registered_at.is_(None).label("is_new"),
         )
         .where(Image.shard_id == shard_id, Image.state == ImageState.DISCOVERED)
@@ -206,7 +207,8 @@ def _commit(
         _settle(connection, checkpoint)
         new = [reading.pending.id for reading in checkpoint if reading.pending.is_new]
         moved = reunite_moved_images(connection, new)
-        refresh_duplicates(connection, [preview.content_hash for preview in readable])
+        former = {reading.pending.content_hash for reading in checkpoint} - {None}
+        refresh_duplicates(connection, {preview.content_hash for preview in readable} | former)
         return moved
 
     failed = len(checkpoint) - len(readable)

@@ -27,6 +27,8 @@ from pipeline.tree_walk import FileRun, FoundFile, SourceUnavailableError, TreeW
 BATCH_FILES = 2_000
 CATALOG_PAGE = 5_000
 COMMIT_INTERVAL_S = 1.0
+HEARTBEAT_INTERVAL_S = 10.0
+"""Folders without new photos may take longer to read than a lease lasts."""
 
 KnownImage = Row[int, int, str, int, int, ImageState, str | None]
 
@@ -87,7 +89,7 @@ def scan_source(
     batch = _Batch()
     missing: list[KnownImage] = []
     committed_files = 0
-    committed_at = time.monotonic()
+    committed_at = beaten_at = time.monotonic()
 
     def commit() -> None:
         nonlocal batch, committed_files, committed_at
@@ -95,7 +97,13 @@ def scan_source(
         batch, committed_files, committed_at = _Batch(), report.files, time.monotonic()
         on_progress(Progress(report.files, None))
 
-    for differing in _compare(lease.engine, source_id, walk, report):
+    def beat() -> None:
+        nonlocal beaten_at
+        if time.monotonic() - max(beaten_at, committed_at) >= HEARTBEAT_INTERVAL_S:
+            lease.heartbeat()
+            beaten_at = time.monotonic()
+
+    for differing in _compare(lease.engine, source_id, walk.runs(beat), report):
         for known, found in differing:
             _sort_into(batch, missing, report, known, found)
             if len(batch) >= BATCH_FILES:
@@ -131,14 +139,14 @@ def _refuse_empty_root(walk: TreeWalk, report: ScanReport, missing: list[KnownIm
 
 
 def _compare(
-    engine: Engine, source_id: int, walk: TreeWalk, report: ScanReport
+    engine: Engine, source_id: int, runs: Iterator[FileRun], report: ScanReport
 ) -> Iterator[Iterator[tuple[KnownImage | None, FoundFile | None]]]:
     """For each run of files what `_merge` makes of it, or nothing where the catalog has it as it is."""
     reached = ""
     # The database compares while the disk is read.
     for run, is_known in map_ahead(
         lambda item: (item[0], is_as_known(engine, source_id, item[0], after=item[1])),
-        _each_after_the_last(walk.runs()),
+        _each_after_the_last(runs),
         threads=1,
         ahead=2,
     ):

@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -87,8 +87,8 @@ class _Files:
         return run
 
 
-_LEADS_NOWHERE: Final = {errno.ENOENT, errno.ELOOP}
-"""Deleted since it was listed, or a link to what is not there, or to itself."""
+_LEADS_NOWHERE: Final = {errno.ENOENT, errno.ELOOP, errno.ENOTDIR}
+"""Deleted since it was listed, or a link to what is not there, to itself, or through a file."""
 
 
 @dataclass
@@ -117,12 +117,16 @@ class TreeWalk:
         for run in self.runs():
             yield from run.files()
 
-    def runs(self) -> Iterator[FileRun]:
-        """The files in the order of their paths' bytes. Raises SourceUnavailableError for the root."""
+    def runs(self, on_folder: Callable[[], None] = lambda: None) -> Iterator[FileRun]:
+        """The files in the order of their paths' bytes. Raises SourceUnavailableError for the root.
+
+        `on_folder` is called after each folder that was read, also while there is no file to yield.
+        """
         try:
             root = _identity(self.root.stat())
             waiting = _Files()
             for files in self._below("", set()):
+                on_folder()
                 waiting.extend(files)
                 while len(waiting.paths) >= RUN_FILES:
                     yield waiting.take_run()
@@ -150,24 +154,28 @@ class TreeWalk:
     def _list(self, folder: str, entered: set[tuple[int, int]]) -> tuple[_Files, list[str]]:
         """The images, and the names of the folders, in a folder; nothing of one that was entered already."""
         try:
-            descriptor = os.open(self.root / folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                identity = _identity(os.fstat(descriptor))
-                if identity in entered:
-                    return _Files(), []
-                entered.add(identity)
-                return self._entries(descriptor, folder)
-            finally:
-                os.close(descriptor)
+            return self._open_and_list(folder, entered)
         except PermissionError:
             if not folder:
                 raise
             self.unreadable_folders.append(folder)
+            return _Files(), []
+
+    def _open_and_list(self, folder: str, entered: set[tuple[int, int]]) -> tuple[_Files, list[str]]:
+        try:
+            descriptor = os.open(self.root / folder, os.O_RDONLY | os.O_DIRECTORY)
         except (FileNotFoundError, NotADirectoryError):
             if not folder:
                 raise
-            # Deleted since its parent was listed: the next scan of the catalog says so.
-        return _Files(), []
+            return _Files(), []  # deleted since its parent was listed: the next scan of the catalog says so
+        try:
+            identity = _identity(os.fstat(descriptor))
+            if identity in entered:
+                return _Files(), []
+            entered.add(identity)
+            return self._entries(descriptor, folder)
+        finally:
+            os.close(descriptor)
 
     def _entries(self, descriptor: int, folder: str) -> tuple[_Files, list[str]]:
         """Entries are looked up in the open folder: their paths need not be resolved once more for each."""
@@ -187,7 +195,7 @@ class TreeWalk:
             try:
                 status = os.stat(name, dir_fd=descriptor)
             except OSError as error:
-                if error.errno in _LEADS_NOWHERE:
+                if error.errno in _LEADS_NOWHERE or _is_forbidden_link(error, name, descriptor):
                     continue
                 raise
             if stat.S_ISREG(status.st_mode):
@@ -222,6 +230,11 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError as error:
-        if error.errno in _LEADS_NOWHERE:
+        if error.errno in _LEADS_NOWHERE or (error.errno == errno.EACCES and entry.is_symlink()):
             return False
         raise
+
+
+def _is_forbidden_link(error: OSError, name: str, folder: int) -> bool:
+    """Whether a link leads into a folder that may not be read: it says nothing of the one that it lies in."""
+    return error.errno == errno.EACCES and stat.S_ISLNK(os.lstat(name, dir_fd=folder).st_mode)

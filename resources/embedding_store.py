@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from resources.file_store import StorageError, is_whole, write_atomically
+from resources.file_store import StorageError, is_whole, raise_unless_damaged, write_atomically
 
 UNIT_LENGTH_TOLERANCE = 2e-3
 """float16 keeps 11 bits: the length of a unit vector of it is 1 within this."""
@@ -99,12 +99,16 @@ class EmbeddingStore:
     def is_sound(
         self, path: str, header: EmbeddingFileHeader, dim: int, row_count: int, members: Collection[int]
     ) -> bool:
-        """Whether a committed file can be read and holds what its record and its header say, without fault."""
+        """Whether a committed file can be read and holds what its record and its header say, without fault.
+
+        Raises StorageError where the system refuses it.
+        """
         try:
             if not self.read_schema(path).equals(embedding_schema(dim, header), check_metadata=True):
                 return False
             return not content_problems(self.read(path), row_count, members)
-        except StorageError:
+        except StorageError as error:
+            raise_unless_damaged(error)
             return False
 
     def write(

@@ -57,6 +57,12 @@ def is_whole(home: Path, path: str, size_bytes: int) -> bool:
         ) from error
 
 
+def raise_unless_damaged(error: StorageError) -> None:
+    """Raises the error where the system refused the file (a right, a disk): its content is not to blame then."""
+    if isinstance(error.__cause__, OSError) and error.__cause__.errno:
+        raise error
+
+
 def sweep_uncommitted(directory: Path, committed: Collection[str]) -> list[Path]:
     """Remove the files of `directory` whose names are not in `committed`; what was removed is returned."""
     if not directory.is_dir():

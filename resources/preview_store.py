@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import ipc
 
-from resources.file_store import StorageError, is_whole, write_atomically
+from resources.file_store import StorageError, is_whole, raise_unless_damaged, write_atomically
 
 PREVIEW_SCHEMA = pa.schema(
     [
@@ -46,6 +46,17 @@ class PreviewStore:
         Raises StorageError where it cannot be looked at, or where the folder of all previews is gone.
         """
         return is_whole(self._home, path, size_bytes)
+
+    def is_sound(self, path: str, size_bytes: int) -> bool:
+        """Whether a committed file is whole and opens; its previews are not decoded. Raises as `is_whole`."""
+        if not self.is_whole(path, size_bytes):
+            return False
+        try:
+            _map_file(self._home / path)
+        except StorageError as error:
+            raise_unless_damaged(error)
+            return False
+        return True
 
     def write(self, shard_key: str, name: str, previews: Sequence[Preview]) -> tuple[str, int]:
         """Write one file; its path relative to the home directory and its size in bytes are returned."""
@@ -124,7 +135,7 @@ class PreviewReader:
 def _map_file(path: Path) -> pa.Table:
     try:
         return ipc.open_file(pa.memory_map(str(path))).read_all()
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowException) as error:
         raise StorageError(
             f"{path}: a committed preview file cannot be read: {error}. Materialize its partition of "
             f"registered_images again ({path.parent.name})."

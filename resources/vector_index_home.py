@@ -15,6 +15,10 @@ class VectorIndexes:
         """The index of a model with embeddings of length `dim`; it may not be built yet."""
         return VectorIndex(self._directory, model_key, dim)
 
+    def is_there(self, model_key: str) -> bool:
+        """Whether a model's table lies on the disk; it is not opened."""
+        return (self._directory / f"{table_name(model_key)}.lance").is_dir()
+
     def paths(self, model_key: str) -> list[Path]:
         """What lies on the disk of a model's index: its table and its lock."""
         name = table_name(model_key)

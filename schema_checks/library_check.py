@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
-from catalog.models import Base
-from catalog.queries import serving_model_key, shard_keys
+from catalog.models import Base, JobKind
+from catalog.queries import materialized_version, serving_model_key, shard_keys
 from pipeline.model_registry import ModelNotLoadedError
 from resources.embedding_store import EmbeddingStore
 from resources.file_store import StorageError
@@ -69,8 +69,10 @@ def _model_findings(connection: Connection, settings: Settings, model_key: str) 
         membership = check_events(connection, model_key, settings.events)
     except ModelNotLoadedError:
         return []  # nothing of this model is built yet, so nothing of it can be wrong
-    except IndexNotBuiltError:
-        return [embeddings]  # likewise its index
+    except IndexNotBuiltError as error:
+        if materialized_version(connection, JobKind.INDEX, model_key) is None:
+            return [embeddings]  # likewise its index
+        return [embeddings, CheckFinding(f"{model_key}: index_coverage", False, str(error))]
     except StorageError as error:
         return [CheckFinding(f"{model_key}: stores", False, str(error))]
     return [

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -298,6 +299,18 @@ def test_check_passes_and_fails(lineage: Lineage) -> None:
     shown = photolineage(lineage, "check")
     assert shown.returncode == 1
     assert "FAILED" in shown.stdout
+
+
+def test_a_lost_index_fails_the_check_and_is_rebuilt_by_the_next_run(lineage: Lineage) -> None:
+    shutil.rmtree(lineage.home / "index")
+    report = json.loads(photolineage(lineage, "check", "--json").stdout)
+    (failed,) = [check for check in report["checks"] if not check["passed"]]
+    assert failed["name"] == "tiny-a: index_coverage"
+    assert "model 'tiny-a' has no vector index" in failed["description"]
+
+    assert as_json(lineage, "run")["materialized"] == {"source_files": ["photos"], "vector_index": ["tiny-a"]}
+    assert as_json(lineage, "check")["passed"] is True
+    assert as_json(lineage, "run")["nothing_to_do"] is True
 
 
 def test_migrate_makes_a_catalog_once(new_lineage: Lineage) -> None:

@@ -240,3 +240,14 @@ def test_more_than_a_tick_may_ask_for_is_asked_for_in_turn(
         *(f"tiny-{model}|photos-0000{shard}" for model in "ab" for shard in range(3)),
     ]
     assert [key for keys in asked_for for key in keys] == 2 * everything
+
+
+def test_a_lost_index_is_built_again_and_nothing_else_each_time(lineage: Lineage) -> None:
+    keys = set()
+    for _ in range(2):
+        shutil.rmtree(lineage.home / "index")
+        requests, run_keys, _ = evaluate(lineage)
+        keys.add(run_keys[requests.index(("vector_index", "tiny-a"))])
+        lineage.must_materialize("vector_index", "tiny-a")
+        assert not [request for request in asked(lineage) if request[1] == "tiny-a"]
+    assert len(keys) == 2

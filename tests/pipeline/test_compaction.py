@@ -11,9 +11,11 @@ import pytest
 from sqlalchemy import select, update
 
 from catalog.engine import write_transaction
-from catalog.models import FileKind, ShardFile
+from catalog.models import FileKind, Image, JobKind, ShardFile
 from catalog.queries import committed_files, find_shard
-from pipeline.compaction import GRACE
+from pipeline.compaction import GRACE, FileSet, compact
+from pipeline.jobs import running_job
+from resources.embedding_store import EmbeddingFileHeader
 from resources.vector_index import live_schema
 from tests.library import Library, draw_photo, touch
 
@@ -183,3 +185,30 @@ def test_a_kill_while_files_are_compacted_costs_nothing(library: Library, step: 
     library.embed_all()
     assert library.live().missing == 0
     assert len(vectors(library)) == 27, "the copy of a photo that has changed stands for itself"
+
+
+def test_of_an_image_whose_content_is_not_known_the_newest_row_is_held(library: Library) -> None:
+    library.scan()
+    for seed in (100, 200):
+        change(library, range(10), seed)
+        library.register(SHARD)
+        library.embed(SHARD)
+    newest = vectors(library)
+    change(library, range(10), 300)
+    library.register(SHARD)
+    unknown = [row.id for row in library.images().values()][:6]
+    with write_transaction(library.engine) as connection:
+        connection.execute(update(Image).where(Image.id.in_(unknown)).values(content_hash=None))
+    _, model_id = library.embedder()
+    header = EmbeddingFileHeader("tiny-a", "digest", SHARD)
+    with running_job(library.context(), JobKind.EMBED, f"tiny-a|{SHARD}", input_version="") as lease:
+        compact(
+            lease,
+            FileSet(FileKind.EMBEDDING, 1, model_id),
+            library.embeddings.read_identities,
+            lambda rows: library.embeddings.rewrite(header, "compacted", rows),
+        )
+    table = library.embeddings.read(f"embeddings/tiny-a/{SHARD}/compacted.parquet")
+    held = dict(zip(table["image_id"].to_pylist(), table["vector"].to_pylist(), strict=True))
+    assert len(table) == len(held) == 6
+    assert held == {image_id: newest[image_id] for image_id in unknown}

@@ -8,7 +8,7 @@ from sqlalchemy import update
 
 from catalog.engine import write_transaction
 from catalog.models import JobKind, Source
-from pipeline.freshness import StaleSubject, find_stale_embeddings, find_stale_work, index_version
+from pipeline.freshness import LostFiles, StaleSubject, find_stale_embeddings, find_stale_work, index_version
 from pipeline.jobs import running_job
 from pipeline.lost_files import find_lost_files
 from pipeline.tree_walk import SourceUnavailableError
@@ -95,7 +95,7 @@ def test_a_change_makes_its_shard_stale_then_what_follows(built: Library, change
 
 def lost(library: Library, *models: str) -> dict[str, int]:
     with library.engine.connect() as connection:
-        return dict(find_lost_files(connection, library.previews, library.embeddings, models or MODELS[:1]))
+        return dict(find_lost_files(connection, library.settings.home, models or MODELS[:1]).embeddings)
 
 
 def test_a_lost_file_makes_its_partition_stale_then_what_follows(built: Library) -> None:
@@ -107,7 +107,7 @@ def test_a_lost_file_makes_its_partition_stale_then_what_follows(built: Library)
     (subject,) = found = lost(built, *MODELS)
     assert subject == "tiny-a|photos-00001"
     with built.engine.connect() as connection:
-        stale_now = find_stale_embeddings(connection, MODELS[:1], found)
+        stale_now = find_stale_embeddings(connection, MODELS[:1], LostFiles(embeddings=found))
     assert stale_now == [StaleSubject(subject, f"1-lost-{found[subject]}")]
 
     built.embed("photos-00001")
@@ -123,7 +123,7 @@ def test_what_is_lost_twice_is_asked_for_twice(built: Library) -> None:
     for _ in range(2):
         min(built.embeddings.directory("tiny-a", "photos-00001").iterdir()).unlink()
         with built.engine.connect() as connection:
-            (again,) = find_stale_embeddings(connection, MODELS[:1], lost(built))
+            (again,) = find_stale_embeddings(connection, MODELS[:1], LostFiles(embeddings=lost(built)))
         versions.append(again.version)
         built.embed("photos-00001")
     assert len({*versions, "1"}) == 3

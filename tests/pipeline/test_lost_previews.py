@@ -13,11 +13,13 @@ from catalog.coverage import remaining_work
 from catalog.models import FileKind, Image, ImageState
 from catalog.queries import committed_files, find_shard
 from pipeline import model_input, registering
-from pipeline.freshness import StaleSubject, find_stale_shards
+from pipeline.freshness import LostFiles, StaleSubject, find_stale_shards
 from pipeline.lost_files import find_lost_files, read_lost_previews_again
+from pipeline.pictures import read_previews
+from pipeline.tree_walk import SourceUnavailableError
 from resources.file_store import StorageError
 from resources.images import open_original, read_original
-from tests.library import Library
+from tests.library import Library, draw_photo
 
 FIRST = "photos-00000"
 
@@ -58,12 +60,12 @@ def preview_files(library: Library) -> list[Path]:
 
 def lost(library: Library) -> dict[str, int]:
     with library.engine.connect() as connection:
-        return dict(find_lost_files(connection, library.previews, library.embeddings, ["tiny-a"]))
+        return dict(find_lost_files(connection, library.settings.home, ["tiny-a"]).previews)
 
 
 def stale(library: Library) -> list[StaleSubject]:
     with library.engine.connect() as connection:
-        return find_stale_shards(connection, lost(library))
+        return find_stale_shards(connection, LostFiles(previews=lost(library)))
 
 
 def facts(library: Library) -> list[object]:
@@ -143,3 +145,60 @@ def test_previews_that_are_all_gone_may_be_on_a_disk_that_is_not_mounted(embedde
     assert ImageState.DISCOVERED not in states
     (embedded.settings.home / "previews").mkdir()
     assert embedded.register(FIRST).read > 0
+
+
+def test_a_copy_stands_for_itself_where_the_first_has_other_content_by_now(any_library: Library) -> None:
+    """No scan has seen the change: that the preview is lost is why the first is read again."""
+    first, copy = any_library.root / "2023/00.jpg", any_library.root / "2023/01.jpg"
+    shutil.copyfile(first, copy)
+    any_library.scan()
+    any_library.register_all()
+    assert any_library.images()["2023/01.jpg"].duplicate_of_id == any_library.images()["2023/00.jpg"].id
+    for file in preview_files(any_library):
+        file.unlink()
+    draw_photo(first, 77)
+
+    any_library.register(FIRST)
+
+    images = any_library.images()
+    assert images["2023/00.jpg"].content_hash != images["2023/01.jpg"].content_hash
+    assert images["2023/01.jpg"].duplicate_of_id is None
+
+
+def test_nothing_is_forgotten_while_the_originals_are_away(embedded: Library) -> None:
+    preview_files(embedded)[0].unlink()
+    before = embedded.states()
+    embedded.root.rename(embedded.root.with_name("unplugged"))
+    with pytest.raises(SourceUnavailableError):
+        embedded.register(FIRST)
+    assert embedded.states() == before
+    embedded.root.with_name("unplugged").rename(embedded.root)
+    assert embedded.register(FIRST).read > 0
+
+
+def spoil_the_footer(file: Path) -> None:
+    """Of the same length; it does not open any more."""
+    content = file.read_bytes()
+    file.write_bytes(content[:-200] + bytes(200))
+
+
+def test_a_preview_file_that_does_not_open_stops_nothing_and_is_made_again(
+    embedded: Library, reads: Counter[str]
+) -> None:
+    file = preview_files(embedded)[0]
+    ids = [image_id for image_id, _ in embedded.previews.open([str(file)]).contents()]
+    spoil_the_footer(file)
+    assert read_previews(embedded.engine, embedded.previews, ids) == {}
+    shutil.rmtree(embedded.embeddings.directory("tiny-a", FIRST))
+    assert embedded.embed(FIRST).embedded == 10
+    assert sum(reads.values()) == len(ids)
+
+    assert embedded.register(FIRST).read == len(ids)
+    assert set(read_previews(embedded.engine, embedded.previews, ids)) == set(ids)
+
+
+def test_a_preview_that_cannot_be_decoded_is_in_no_picture(embedded: Library) -> None:
+    file = preview_files(embedded)[0]
+    ids = [image_id for image_id, _ in embedded.previews.open([str(file)]).contents()]
+    damage(file)
+    assert read_previews(embedded.engine, embedded.previews, ids) == {}

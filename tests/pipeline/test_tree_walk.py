@@ -173,3 +173,28 @@ def test_an_unreadable_folder_is_reported(tmp_path: Path, monkeypatch: pytest.Mo
     walk = TreeWalk(tmp_path, SUFFIXES)
     assert [file.path for file in walk.files()] == ["b/2.jpg"]
     assert walk.unreadable_folders == ["a/"]
+
+
+def test_a_link_that_leads_through_a_file_hides_no_other(tmp_path: Path) -> None:
+    make(tmp_path, "a/x.jpg", "a/y.jpg", "plain")
+    (tmp_path / "a/bad.jpg").symlink_to("../plain/q.jpg")
+    (tmp_path / "a/bad").symlink_to("../plain/q")
+    assert walked(tmp_path) == ["a/x.jpg", "a/y.jpg"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read every folder")
+def test_a_link_into_a_forbidden_folder_hides_no_other(tmp_path: Path) -> None:
+    make(tmp_path, "a/x.jpg", "forbidden/y.jpg")
+    (tmp_path / "a/bad.jpg").symlink_to("../forbidden/y.jpg")
+    (tmp_path / "forbidden").chmod(0)
+    walk = TreeWalk(tmp_path / "a", SUFFIXES)
+    assert [file.path for file in walk.files()] == ["x.jpg"]
+    assert walk.unreadable_folders == []
+    (tmp_path / "forbidden").chmod(0o700)
+
+
+def test_each_folder_is_told_though_there_is_no_photo_in_it(tmp_path: Path) -> None:
+    make(tmp_path, "a/1.txt", "b/c/2.txt", "d/3.jpg")
+    told = []
+    assert len(list(TreeWalk(tmp_path, SUFFIXES).runs(lambda: told.append(1)))) == 1
+    assert len(told) >= 5
