@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test ui lint screenshots clean-demo
+.PHONY: demo test ui lint screenshots clean-data
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -29,5 +29,5 @@ lint: $(INSTALLED) ## format, lint, types, layers
 screenshots: $(INSTALLED) ## the pictures of the documentation, as the browser tests see them now
 	PHOTOLINEAGE_SCREENSHOTS=docs/images $(VENV)/bin/python -m pytest tests/browser
 
-clean-demo: ## forget everything that was written under data/
+clean-data: ## forget everything under data/: the demo, and the catalog and embeddings of your own photos there
 	rm -rf data

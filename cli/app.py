@@ -82,7 +82,7 @@ def known_model(settings: Settings, engine: Engine, wanted: str | None) -> str:
             from resources.model_names import closest
 
             raise ConfigurationError(
-                f"--model {wanted!r} is not configured; {closest(wanted, settings.models) or 'none is'}"
+                f"model {wanted!r} is not configured; {closest(wanted, settings.models) or 'none is'}"
             )
         return wanted
     with engine.connect() as connection:

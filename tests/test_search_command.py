@@ -203,7 +203,7 @@ def search_and_open(lineage: Lineage, path: str) -> subprocess.CompletedProcess[
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["squares", "--model", "tiny-z"], "--model 'tiny-z' is not configured; closest: tiny-b, tiny-a"),
+        (["squares", "--model", "tiny-z"], "model 'tiny-z' is not configured; closest: tiny-b, tiny-a"),
         (["squares", "--model", "tiny-b"], "model 'tiny-b' has no embeddings yet."),
         (["   "], "the text is empty: say what the pictures show"),
         ([], "the query is empty: give a text, an image file or an image of the library"),

@@ -33,7 +33,7 @@ def embedded_preview(data: bytes) -> RawPreview:
     except ImportError:
         raise UnreadableImageError(
             FailureReason.UNSUPPORTED,
-            "a camera's raw file needs the package rawpy: pip install 'photolineage[raw]'",
+            "a camera's raw file needs the package rawpy: pip install rawpy",
         ) from None
     try:
         with rawpy.imread(io.BytesIO(data)) as raw:

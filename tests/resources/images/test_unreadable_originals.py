@@ -335,4 +335,4 @@ def test_a_raw_file_without_rawpy(
     path.write_bytes(raw_file(Image.new("RGB", (320, 240)), 1))
     error = failure(path)
     assert error.reason is FailureReason.UNSUPPORTED
-    assert error.detail.endswith("pip install 'photolineage[raw]'")
+    assert error.detail.endswith("pip install rawpy")
