@@ -41,3 +41,19 @@ def failure(lineage: Lineage, *arguments: str) -> str:
     assert (done.returncode, done.stdout) == (1, "")
     assert "Traceback" not in done.stderr
     return done.stderr
+
+
+def embedded_images(lineage: Lineage) -> tuple[int, int]:
+    """Rows of committed embedding files: all of them, and the different images among them."""
+    with lineage.library.engine.connect() as connection:
+        if not connection.dialect.has_table(connection, "shard_file"):
+            return (0, 0)
+        paths = list(
+            connection.exec_driver_sql("SELECT path FROM shard_file WHERE kind = 'embedding'").scalars()
+        )
+    images = [
+        image
+        for path in paths
+        for image in lineage.library.embeddings.read_identities(path)["image_id"].to_pylist()
+    ]
+    return len(images), len(set(images))

@@ -1,5 +1,7 @@
 """docs/settings.md, from the settings themselves: `python -m tests.settings_document > docs/settings.md`."""
 
+import sys
+
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -13,7 +15,7 @@ HEAD = """# Settings
 
 All of them are in [`photolineage.toml`](../photolineage.toml); `PHOTOLINEAGE_CONFIG` names another file. Each can be
 overridden by an environment variable: `PHOTOLINEAGE_HOME`, `PHOTOLINEAGE_CATALOG__URL`, … Relative paths are relative
-to the file. `photolineage run --photos` keeps the sources that it adds in `<home>/sources.toml`. The UI reads all of this
+to the file. `photolineage run --photos` keeps the sources that it adds in `<home>/sources.toml`. The UI reads all this
 when it starts, and at **Deployment → Reload**.
 """
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
@@ -58,4 +60,4 @@ def _default(field: FieldInfo) -> str:
 
 
 if __name__ == "__main__":
-    pass
+    sys.stdout.write(settings_document())

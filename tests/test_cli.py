@@ -3,70 +3,15 @@
 import json
 import re
 import shutil
-import signal
-import subprocess
-import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
 from catalog.migrate import head_revision
-from tests.command_line import PHOTOLINEAGE, as_json, environment, failure, photolineage
+from tests.command_line import as_json, embedded_images, failure, photolineage
 from tests.library import draw_photo
-from tests.lineage import Lineage, open_lineage, write_configuration
-
-
-def start_run(config_file: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [PHOTOLINEAGE, "run"],
-        env=environment(config_file),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def embedded_images(lineage: Lineage) -> tuple[int, int]:
-    """Rows of committed embedding files: all of them, and the different images among them."""
-    with lineage.library.engine.connect() as connection:
-        if not connection.dialect.has_table(connection, "shard_file"):
-            return (0, 0)
-        paths = list(
-            connection.exec_driver_sql("SELECT path FROM shard_file WHERE kind = 'embedding'").scalars()
-        )
-    images = [
-        image
-        for path in paths
-        for image in lineage.library.embeddings.read_identities(path)["image_id"].to_pylist()
-    ]
-    return len(images), len(set(images))
-
-
-@pytest.fixture
-def slow_lineage(tmp_path: Path, tiny_models: Mapping[str, Path]) -> Any:
-    """A new library of 400 photos in checkpoints of 4: its embedding can be met in the middle."""
-    folder = tmp_path / "slow"
-    for number in range(400):
-        draw_photo(folder / f"photos/{number:03}.jpg", number)
-    config = write_configuration(folder, tiny_models)
-    config.write_text(config.read_text().replace("shard_capacity = 10", "shard_capacity = 400"))
-    with open_lineage(config) as lineage:
-        yield lineage
-
-
-def wait_for_embeddings(lineage: Lineage, process: subprocess.Popen[str]) -> int:
-    """The committed embeddings as soon as there are some, while the run goes on."""
-    for _ in range(1200):
-        committed, _distinct = embedded_images(lineage)
-        if committed:
-            assert process.poll() is None
-            return committed
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
-    raise AssertionError("nothing was embedded within a minute")
+from tests.lineage import Lineage
 
 
 def test_run_twice(new_lineage: Lineage) -> None:
@@ -328,81 +273,8 @@ def test_a_step_that_fails_is_exit_code_1_with_its_reason(lineage: Lineage) -> N
     assert "between the ORM and the database in image. Nothing was written." in message
 
 
-def test_a_shard_that_fails_holds_up_no_other(lineage: Lineage) -> None:
-    taken = lineage.home / "embeddings/tiny-b/photos-00001"
-    taken.parent.mkdir(parents=True)
-    taken.touch()
-
-    message = failure(lineage, "run", "--model", "tiny-b")
-
-    assert "tiny-b|photos-00001" in message
-    assert "cannot be written: File exists" in message
-    assert lineage.materialized_partitions("image_embeddings") >= {
-        "tiny-b|photos-00000",
-        "tiny-b|photos-00002",
-    }
-    assert "tiny-b" not in lineage.materialized_partitions("vector_index")
-
-    taken.unlink()
-    assert as_json(lineage, "run", "--model", "tiny-b")["materialized"] == {
-        "source_files": ["photos"],
-        "image_embeddings": ["tiny-b|photos-00001"],
-        "vector_index": ["tiny-b"],
-        "image_events": ["tiny-b"],
-    }
-
-
-def test_all_shards_that_fail_are_told(lineage: Lineage) -> None:
-    for number in (0, 2):
-        taken = lineage.home / f"embeddings/tiny-b/photos-0000{number}"
-        taken.parent.mkdir(parents=True, exist_ok=True)
-        taken.touch()
-    message = failure(lineage, "run", "--model", "tiny-b")
-    assert "2 partitions failed. The others are done." in message
-    assert message.count("File exists") == 2
-
-
 def test_a_wrong_configuration_is_a_message(lineage: Lineage) -> None:
     lineage.config_file.write_text("shard_capacity = 0\n" + lineage.config_file.read_text())
     lineage.config_file.write_text(lineage.config_file.read_text().replace("shard_capacity = 10\n", ""))
     message = failure(lineage, "status")
     assert "shard_capacity = 0: Input should be greater than or equal to 1" in message
-
-
-def test_a_run_that_is_killed_continues(slow_lineage: Lineage) -> None:
-    killed = start_run(slow_lineage.config_file)
-    wait_for_embeddings(slow_lineage, killed)
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate()
-    kept, distinct = embedded_images(slow_lineage)
-    assert 0 < kept == distinct < 400
-
-    continued = as_json(slow_lineage, "run")
-
-    assert continued["materialized"]["image_embeddings"] == ["tiny-a|photos-00000"]
-    assert "registered_images" not in continued["materialized"]
-    assert embedded_images(slow_lineage) == (400, 400)
-    with slow_lineage.library.engine.connect() as connection:
-        jobs = connection.exec_driver_sql(
-            "SELECT state, done FROM ml_job WHERE kind = 'embed' ORDER BY id"
-        ).all()
-    assert [tuple(job) for job in jobs] == [("interrupted", kept), ("succeeded", 400)]
-
-
-def test_ctrl_c_ends_at_a_checkpoint_and_says_how_to_continue(slow_lineage: Lineage) -> None:
-    run = start_run(slow_lineage.config_file)
-    wait_for_embeddings(slow_lineage, run)
-    run.send_signal(signal.SIGINT)
-    _, said = run.communicate(timeout=60)
-
-    assert run.returncode == 1
-    kept, distinct = embedded_images(slow_lineage)
-    assert 0 < kept == distinct < 400
-    assert kept % 4 == 0
-    message = " ".join(said.split())
-    assert f"Interrupted: ended on request after {kept} of 400 images" in message
-    assert "Run the same command again to continue." in message
-    assert "Traceback" not in said
-
-    assert photolineage(slow_lineage, "run").returncode == 0
-    assert embedded_images(slow_lineage) == (400, 400)
