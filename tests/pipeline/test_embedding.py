@@ -26,13 +26,6 @@ FIRST = "photos-00000"
 
 
 @pytest.fixture
-def registered(library: Library) -> Library:
-    library.scan()
-    library.register_all()
-    return library
-
-
-@pytest.fixture
 def registered_anywhere(any_library: Library) -> Library:
     """On each database in turn."""
     any_library.scan()

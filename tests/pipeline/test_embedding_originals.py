@@ -23,13 +23,6 @@ FIRST = "photos-00000"
 
 
 @pytest.fixture
-def registered(library: Library) -> Library:
-    library.scan()
-    library.register_all()
-    return library
-
-
-@pytest.fixture
 def sharp(registered: Library, tmp_path: Path) -> Library:
     """The same library with a model that needs more pixels than a preview has: it reads originals."""
     folder = write_tiny_model(tmp_path / "sharp", dim=16, seed=5, image_size=400)
