@@ -1,16 +1,15 @@
 """Committed files that are not there any more: somebody deleted them, or a disk lost them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, bindparam, delete, func, or_, select, update
+from sqlalchemy import Connection, delete, func, or_, select
 
-from catalog.engine import run_in_transaction
 from catalog.models import FileKind, Image, ImageState, JobKind, JobState, MlJob, MlModel, Shard, ShardFile
-from catalog.queries import committed_files, find_shard, materialized_versions
+from catalog.queries import committed_files, materialized_versions
 from pipeline.freshness import RETIRED, LostFiles
 from pipeline.subjects import partition_subject
-from pipeline.tree_walk import require_source
 from resources.embedding_store import EmbeddingStore
 from resources.preview_store import PreviewStore
 from resources.vector_index_home import VectorIndexes
@@ -61,35 +60,34 @@ def _find_lost_indexes(
     }
 
 
-def read_lost_previews_again(engine: Engine, previews: PreviewStore, shard_key: str) -> int:
-    """Let the next registration of a shard read the images whose previews are lost, or in a file that does not open.
+@dataclass(frozen=True, slots=True)
+class LostPreviews:
+    """The preview files of a shard that are gone, cut short, or do not open, and the images without a preview."""
 
-    How many they are is returned. The shard gets a new revision where there are any, so that the request outlives a
-    kill. Raises StorageError where the folder of all previews is gone, and SourceUnavailableError, with nothing
-    changed, where the originals are.
+    file_ids: list[int]
+    image_ids: list[int]
+
+
+def find_lost_previews(connection: Connection, previews: PreviewStore, shard_id: int) -> LostPreviews:
+    """What a shard has lost. Every file is opened.
+
+    Raises StorageError where the folder of all previews is gone.
     """
-
-    def forget(connection: Connection) -> int:
-        shard = find_shard(connection, shard_key)
-        files = committed_files(connection, FileKind.PREVIEW, shard_id=shard.id)
-        lost = [file.id for file in files if not previews.is_sound(file.path, file.size_bytes)]
-        if not lost:
-            return 0
-        kept = previews.open(file.path for file in files if file.id not in lost).contents()
-        registered = connection.execute(
-            select(Image.id, Image.content_hash).where(
-                Image.shard_id == shard.id, Image.state == ImageState.REGISTERED
-            )
+    files = committed_files(connection, FileKind.PREVIEW, shard_id=shard_id)
+    lost = [file.id for file in files if not previews.is_sound(file.path, file.size_bytes)]
+    if not lost:
+        return LostPreviews([], [])
+    kept = previews.open(file.path for file in files if file.id not in lost).contents()
+    registered = connection.execute(
+        select(Image.id, Image.content_hash).where(
+            Image.shard_id == shard_id, Image.state == ImageState.REGISTERED
         )
-        without = [image_id for image_id, content in registered if (image_id, content) not in kept]
-        if without:
-            require_source(Path(shard.root))  # else they would be out of the index until their disk is back
-            connection.execute(
-                update(Image).where(Image.id == bindparam("image")).values(state=ImageState.DISCOVERED),
-                [{"image": image_id} for image_id in without],
-            )
-        connection.execute(delete(ShardFile).where(ShardFile.id.in_(lost)))
-        connection.execute(update(Shard).where(Shard.id == shard.id).values(revision=Shard.revision + 1))
-        return len(without)
+    )
+    return LostPreviews(
+        lost, [image_id for image_id, content in registered if (image_id, content) not in kept]
+    )
 
-    return run_in_transaction(engine, forget)
+
+def forget_lost_files(connection: Connection, file_ids: Sequence[int]) -> None:
+    """Delete their records: not before what they held is committed in others, or nothing would ask for it."""
+    connection.execute(delete(ShardFile).where(ShardFile.id.in_(file_ids)))

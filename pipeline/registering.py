@@ -4,10 +4,11 @@ import itertools
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection, Row, bindparam, case, func, insert, select, update
@@ -15,13 +16,13 @@ from sqlalchemy import Connection, Row, bindparam, case, func, insert, select, u
 from catalog.duplicates import refresh_duplicates
 from catalog.image_facts import FailureReason
 from catalog.leases import Lease
-from catalog.models import FileKind, Image, ImageState, JobKind, ShardFile
+from catalog.models import FileKind, Image, ImageState, JobKind, Shard, ShardFile
 from catalog.moves import reunite_moved_images
 from catalog.queries import ShardRow, find_shard
 from pipeline.compaction import FileSet, compact, sweep
 from pipeline.jobs import JobContext, StopRequest, running_job, with_heartbeats
 from pipeline.lookahead import map_ahead
-from pipeline.lost_files import read_lost_previews_again
+from pipeline.lost_files import find_lost_previews, forget_lost_files
 from pipeline.progress import OnProgress, Progress, ignore_progress
 from pipeline.tree_walk import require_source
 from resources.images import OriginalImage, UnreadableImageError, read_original
@@ -32,7 +33,7 @@ LOOK_AHEAD_PER_THREAD = 4
 SUSPECT_REASONS = frozenset({FailureReason.VANISHED, FailureReason.UNREADABLE})
 """Reasons that a whole disk may have: the source is looked at before an image is blamed."""
 
-PendingImage = Row[int, str, int, int, str | None, bool]
+PendingImage = Row[int, str, int, int, str | None, ImageState, bool]
 
 
 @dataclass(slots=True)
@@ -79,7 +80,6 @@ def register_shard(
     cannot be read, and InterruptedAtCheckpointError when the process was asked to end.
     """
     started = time.monotonic()
-    read_lost_previews_again(context.engine, previews, shard_key)
     with context.engine.connect() as connection:
         shard = find_shard(connection, shard_key)
     report = RegistrationReport()
@@ -88,9 +88,12 @@ def register_shard(
         running_job(context, JobKind.REGISTER, shard_key, input_version=str(shard.revision)) as lease,
     ):
         with context.engine.connect() as connection:
-            pending = _pending_images(connection, shard.id)
+            lost = find_lost_previews(connection, previews, shard.id)
+            pending = _pending_images(connection, shard.id, lost.image_ids)
             _count_states(connection, shard.id, report)
-        report.resumed = report.registered + report.failed
+        if lost.image_ids:
+            require_source(Path(shard.root))
+        report.resumed = report.registered - len(lost.image_ids) + report.failed
         total = report.resumed + len(pending)
         lease.begin(total=total, resumed=report.resumed, failed=report.failed)
         files = FileSet(FileKind.PREVIEW, shard.id)
@@ -109,6 +112,8 @@ def register_shard(
             while checkpoint := _next_checkpoint(readings, checkpoint_images, report, total, on_progress):
                 _commit(lease, previews, shard, checkpoint, report)
                 stop.raise_if_asked(report.resumed + report.read, total)
+        if lost.file_ids:
+            lease.commit(partial(forget_lost_files, file_ids=lost.file_ids), done=0)
         report.compacted = _compact(lease, previews, shard, files)
     with context.engine.connect() as connection:
         _count_states(connection, shard.id, report)
@@ -136,19 +141,26 @@ def _next_checkpoint(
     return checkpoint
 
 
-def _pending_images(connection: Connection, shard_id: int) -> Sequence[PendingImage]:
-    return connection.execute(
+def _pending_images(
+    connection: Connection, shard_id: int, without_preview: Collection[int]
+) -> list[PendingImage]:
+    """The new and changed images, and those without a preview, which stay registered while they are read."""
+    chosen = set(without_preview)
+    states = [ImageState.DISCOVERED, *([ImageState.REGISTERED] if chosen else [])]
+    images = connection.execute(
         select(
             Image.id,
             Image.path,
             Image.size_bytes,
             Image.mtime_ns,
             Image.content_hash,
+            Image.state,
             Image.registered_at.is_(None).label("is_new"),
         )
-        .where(Image.shard_id == shard_id, Image.state == ImageState.DISCOVERED)
+        .where(Image.shard_id == shard_id, Image.state.in_(states))
         .order_by(Image.path)
-    ).all()
+    )
+    return [image for image in images if image.state == ImageState.DISCOVERED or image.id in chosen]
 
 
 def _count_states(connection: Connection, shard_id: int, report: RegistrationReport) -> None:
@@ -209,6 +221,8 @@ def _commit(
         moved = reunite_moved_images(connection, new)
         former = {reading.pending.content_hash for reading in checkpoint} - {None}
         refresh_duplicates(connection, {preview.content_hash for preview in readable} | former)
+        if any(_has_changed_unseen(reading) for reading in checkpoint):
+            connection.execute(update(Shard).where(Shard.id == shard.id).values(revision=Shard.revision + 1))
         return moved
 
     failed = len(checkpoint) - len(readable)
@@ -224,11 +238,19 @@ def _commit(
     )
 
 
+def _has_changed_unseen(reading: _Reading) -> bool:
+    """Whether a registered image has other content now, and no scan has told those who embedded it."""
+    return reading.pending.state == ImageState.REGISTERED and (
+        isinstance(reading.outcome, UnreadableImageError)
+        or reading.outcome.content_hash != reading.pending.content_hash
+    )
+
+
 def _settle(connection: Connection, checkpoint: list[_Reading]) -> None:
-    """Record what was read, unless a scan has seen meanwhile that the file has changed or gone."""
+    """Record what was read, unless meanwhile somebody has seen that the file has changed or gone."""
     statement = update(Image).where(
         Image.id == bindparam("pending_id"),
-        Image.state == ImageState.DISCOVERED,
+        Image.state == bindparam("pending_state"),
         Image.size_bytes == bindparam("pending_size_bytes"),
         Image.mtime_ns == bindparam("pending_mtime_ns"),
     )
@@ -251,6 +273,7 @@ def _settle(connection: Connection, checkpoint: list[_Reading]) -> None:
 def _settled(reading: _Reading) -> dict[str, object]:
     return {
         "pending_id": reading.pending.id,
+        "pending_state": reading.pending.state,
         "pending_size_bytes": reading.pending.size_bytes,
         "pending_mtime_ns": reading.pending.mtime_ns,
         **_facts(reading.outcome),

@@ -10,12 +10,15 @@ import pytest
 from sqlalchemy import select
 
 from catalog.coverage import remaining_work
-from catalog.models import FileKind, Image, ImageState
+from catalog.leases import LeaseHeldError
+from catalog.models import FileKind, Image, JobKind
 from catalog.queries import committed_files, find_shard
 from pipeline import model_input, registering
-from pipeline.freshness import LostFiles, StaleSubject, find_stale_shards
-from pipeline.lost_files import find_lost_files, read_lost_previews_again
+from pipeline.freshness import LostFiles, StaleSubject, find_stale_embeddings, find_stale_shards
+from pipeline.jobs import running_job
+from pipeline.lost_files import find_lost_files
 from pipeline.pictures import read_previews
+from pipeline.progress import Progress
 from pipeline.tree_walk import SourceUnavailableError
 from resources.file_store import StorageError
 from resources.images import open_original, read_original
@@ -102,13 +105,60 @@ def test_their_embeddings_hold(embedded: Library) -> None:
     assert embedded.embed(FIRST).embedded == 0
 
 
-def test_a_run_that_dies_before_it_reads_leaves_the_shard_stale(embedded: Library) -> None:
+def die_at_the_seventh(progress: Progress) -> None:
+    if progress.done - progress.resumed == 7:
+        raise RuntimeError("killed")
+
+
+def test_a_run_that_dies_leaves_the_shard_stale_and_the_next_reads_the_rest(
+    embedded: Library, reads: Counter[str]
+) -> None:
+    for file in preview_files(embedded):
+        file.unlink()
+    with pytest.raises(RuntimeError, match="killed"):
+        embedded.register(FIRST, on_progress=die_at_the_seventh)
+    assert [subject.subject for subject in stale(embedded)] == [FIRST]
+    assert "discovered" not in embedded.states().values()
+
+    checkpoint = embedded.settings.checkpoint_images
+    report = embedded.register(FIRST)
+    assert (report.read, report.resumed) == (10 - checkpoint, checkpoint)
+    assert lost(embedded) == {}
+
+
+def test_meanwhile_its_images_stay_in_the_index_and_for_every_model(embedded: Library) -> None:
+    """A model that embeds the shard while its previews are made again would never look at it once more."""
+    before = embedded.revision(FIRST)
     preview_files(embedded)[0].unlink()
-    asked = read_lost_previews_again(embedded.engine, embedded.previews, FIRST)
-    assert asked > 0
-    assert read_lost_previews_again(embedded.engine, embedded.previews, FIRST) == 0
-    assert stale(embedded) == [StaleSubject(FIRST, "2")]
-    assert embedded.register(FIRST).read == asked
+    expected, seen = embedded.live().rows.num_rows, set[int]()
+    embedded.register(FIRST, on_progress=lambda _: seen.add(embedded.live().rows.num_rows))
+    assert seen == {expected}
+    assert embedded.revision(FIRST) == before
+
+
+def test_an_image_with_other_content_by_now_is_embedded_anew(embedded: Library) -> None:
+    """No scan has seen the change."""
+    preview_files(embedded)[0].unlink()
+    draw_photo(embedded.root / "2023/00.jpg", 77)
+    embedded.register(FIRST)
+    embedded.register_all()
+    with embedded.engine.connect() as connection:
+        assert [subject.subject for subject in find_stale_embeddings(connection, ["tiny-a"])] == [
+            f"tiny-a|{FIRST}"
+        ]
+    assert embedded.embed(FIRST).embedded == 1
+
+
+def test_a_run_beside_the_one_that_has_the_lease_changes_nothing(embedded: Library) -> None:
+    preview_files(embedded)[0].unlink()
+    before = facts(embedded)
+    with (
+        running_job(embedded.context("the-first"), JobKind.REGISTER, FIRST, input_version="1"),
+        pytest.raises(LeaseHeldError, match="run the-first"),
+    ):
+        embedded.register(FIRST)
+    assert facts(embedded) == before
+    assert embedded.revision(FIRST) == 1
 
 
 def damage(file: Path) -> None:
@@ -140,9 +190,7 @@ def test_previews_that_are_all_gone_may_be_on_a_disk_that_is_not_mounted(embedde
     shutil.rmtree(embedded.settings.home / "previews")
     with pytest.raises(StorageError, match=r"no such folder, .* Mount its disk"):
         embedded.register(FIRST)
-    with embedded.engine.connect() as connection:
-        states = set(connection.execute(select(Image.state)).scalars())
-    assert ImageState.DISCOVERED not in states
+    assert "discovered" not in embedded.states().values()
     (embedded.settings.home / "previews").mkdir()
     assert embedded.register(FIRST).read > 0
 
