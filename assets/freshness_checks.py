@@ -24,8 +24,6 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from assets.running import require_migrated
 from catalog.models import JobKind
 from catalog.queries import materialized_versions
-from pipeline.freshness import find_stale_work
-from pipeline.lost_files import find_lost_files
 from resources.dagster_resources import CatalogResource, StorageResource
 from resources.settings import Settings
 
@@ -81,6 +79,9 @@ def freshness_checks() -> AssetChecksDefinition:
 def _stale_partitions(
     catalog: CatalogResource, storage: StorageResource, settings: Settings
 ) -> dict[str, list[str]]:
+    from pipeline.freshness import find_stale_work
+    from pipeline.lost_files import find_lost_files
+
     with catalog.engine.connect() as connection:
         models = list(settings.models)
         lost = find_lost_files(connection, Path(storage.home), models)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagster import (
     AssetCheckResult,
@@ -24,15 +24,14 @@ from dagster import (
 from assets.partitions import model_shard_partitions
 from assets.progress import ProgressSink
 from assets.running import PartitionFailures, contract_check, guard, job_context, materialized
-from pipeline.embedding import EmbeddingReport, Stores, embed_shard
-from pipeline.model_loading import LibraryModel, load_model
-from pipeline.model_registry import ModelChangedError
 from resources.dagster_resources import CatalogResource, StorageResource
 from resources.settings import ModelSettings, Settings
-from resources.text_encoder import ensure_text_encoder
 from schema_checks.drift import Drift
 from schema_checks.report import markdown_table
-from schema_checks.store_contract import compare_model
+
+if TYPE_CHECKING:
+    from pipeline.embedding import EmbeddingReport
+    from pipeline.model_loading import LibraryModel
 
 TABLES = frozenset({"shard", "image", "ml_model", "ml_job", "shard_file"})
 
@@ -79,6 +78,9 @@ def image_embeddings_asset(settings: Settings) -> AssetsDefinition:
         settings: ResourceParam[Settings],
         progress: ResourceParam[ProgressSink],
     ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
+        from pipeline.embedding import Stores, embed_shard
+        from resources.text_encoder import ensure_text_encoder
+
         yield from guard(catalog, "image_embeddings", TABLES)
         failed, drifts, opened = PartitionFailures(context), list[Drift](), list[str]()
         for model_key, keys in _by_model(context.partition_keys):
@@ -141,8 +143,12 @@ def _open_model(
     model_key: str,
     model: ModelSettings,
     drifts: list[Drift],
-) -> LibraryModel:
+) -> "LibraryModel":
     """The model of the library; raises Failure, after the differences, for another one than recorded."""
+    from pipeline.model_loading import load_model
+    from pipeline.model_registry import ModelChangedError
+    from schema_checks.store_contract import compare_model
+
     try:
         return load_model(catalog.engine, storage.previews, model_key, model)
     except ModelChangedError as error:
@@ -151,7 +157,7 @@ def _open_model(
 
 
 def _metadata(
-    report: EmbeddingReport, model: LibraryModel, no_text_encoder: str | None
+    report: "EmbeddingReport", model: "LibraryModel", no_text_encoder: str | None
 ) -> dict[str, MetadataValue[Any]]:
     text_search = f"loads the whole model: {no_text_encoder}" if no_text_encoder else "without torch"
     return {

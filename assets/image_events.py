@@ -1,8 +1,8 @@
 """`image_events`: a model's images, clustered into events."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import numpy as np
 from dagster import (
     AssetCheckResult,
     AssetDep,
@@ -16,17 +16,18 @@ from dagster import (
     TableSchema,
     asset,
 )
-from numpy.typing import NDArray
 
 from assets.partitions import model_partitions
 from assets.progress import ProgressSink
 from assets.running import contract_check, guard, job_context, reported_failures
-from pipeline.listing import ListedEvent, list_events
-from pipeline.model_registry import require_model
-from pipeline.pictures import as_markdown
 from resources.dagster_resources import CatalogResource, StorageResource
-from resources.embedder import load_embedder
 from resources.settings import Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pipeline.listing import ListedEvent
 
 TABLES = frozenset({"image", "ml_model", "ml_job", "event", "event_image"})
 SHOWN_EVENTS = 20
@@ -64,11 +65,15 @@ def image_events_asset(settings: Settings) -> AssetsDefinition:
     ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
         from pipeline.clustering import cluster_model
         from pipeline.event_pictures import cover_sheet, timeline_plot
+        from pipeline.listing import list_events
+        from pipeline.model_registry import require_model
+        from pipeline.pictures import as_markdown
+        from resources.embedder import load_embedder
 
         yield from guard(catalog, "image_events", TABLES)
         model_key = context.partition_key
 
-        def encode_text(texts: list[str]) -> NDArray[np.float32]:
+        def encode_text(texts: list[str]) -> "NDArray[np.float32]":
             with catalog.engine.connect() as connection:
                 precision = require_model(connection, model_key).precision
             return load_embedder(model_key, settings.models[model_key], precision).encode_text(texts)
@@ -123,7 +128,7 @@ def image_events_asset(settings: Settings) -> AssetsDefinition:
     return image_events
 
 
-def _record(event: ListedEvent) -> TableRecord:
+def _record(event: "ListedEvent") -> TableRecord:
     return TableRecord(
         {
             "title": event.title,

@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dagster import (
     AssetSelection,
@@ -22,11 +23,11 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from assets.partitions import SHARDS, model_shard_key
 from catalog.migrate import UnmigratedCatalogError, require_current
 from catalog.queries import shard_keys
-from pipeline.freshness import StaleSubject, StaleWork, find_stale_work
-from pipeline.lost_files import find_lost_files
-from pipeline.tree_walk import why_unavailable
 from resources.dagster_resources import CatalogResource, StorageResource
 from resources.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.freshness import StaleSubject, StaleWork
 
 RUNS_ASKED_FOR_AT_ONCE = 100
 """Dagster looks each partition up in its storage, and each run takes a moment to be queued: a tick of thousands would
@@ -82,6 +83,10 @@ def stale_partitions_sensor(
         storage: StorageResource,
         settings: ResourceParam[Settings],
     ) -> SensorResult | SkipReason:
+        from pipeline.freshness import find_stale_work
+        from pipeline.lost_files import find_lost_files
+        from pipeline.tree_walk import why_unavailable
+
         try:
             require_current(catalog.engine)
         except UnmigratedCatalogError as error:
@@ -109,26 +114,26 @@ def stale_partitions_sensor(
     return stale_partitions
 
 
-def _in_lineage_order(work: StaleWork) -> list[tuple[int, StaleSubject]]:
+def _in_lineage_order(work: "StaleWork") -> "list[tuple[int, StaleSubject]]":
     """What is stale, each with the place of its asset in `STALE_ASSETS`."""
     steps = (work.sources, work.shards, work.embeddings, work.indexes, work.events)
     return [(step, subject) for step, stale in enumerate(steps) for subject in stale]
 
 
 def _next_after(
-    cursor: str | None, stale: Sequence[tuple[int, StaleSubject]]
-) -> list[tuple[int, StaleSubject]]:
+    cursor: str | None, stale: "Sequence[tuple[int, StaleSubject]]"
+) -> "list[tuple[int, StaleSubject]]":
     """The next to be asked for after those of the last tick, all in turn: one that fails again holds up no other."""
     ordered = sorted(stale, key=lambda one: _position(*one))
     begin = bisect_right(ordered, cursor or "", key=lambda one: _position(*one))
     return (ordered[begin:] + ordered[:begin])[:RUNS_ASKED_FOR_AT_ONCE]
 
 
-def _position(step: int, stale: StaleSubject) -> str:
+def _position(step: int, stale: "StaleSubject") -> str:
     return f"{step} {stale.subject}"
 
 
-def _request(asset: str, stale: StaleSubject) -> RunRequest:
+def _request(asset: str, stale: "StaleSubject") -> RunRequest:
     model, _, shard = stale.subject.partition("|")
     return RunRequest(
         run_key=f"{asset}:{stale.subject}:{stale.version}"

@@ -1,6 +1,7 @@
 """The jobs of upkeep: `maintain_indexes` and `sweep_files`, over the plain functions."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dagster import (
     Config,
@@ -18,15 +19,11 @@ from pydantic import Field
 
 from assets.running import require_migrated
 from catalog.leases import LeaseHeldError
-from pipeline.jobs import JobContext
-from pipeline.maintenance import (
-    IndexMaintenanceReport,
-    SweepRefusedError,
-    maintain_index,
-    sweep_home,
-)
 from resources.dagster_resources import CatalogResource, StorageResource
 from resources.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.maintenance import IndexMaintenanceReport
 
 
 def maintain_indexes_job() -> JobDefinition:
@@ -39,6 +36,9 @@ def maintain_indexes_job() -> JobDefinition:
         storage: StorageResource,
         settings: ResourceParam[Settings],
     ) -> Output[None]:
+        from pipeline.jobs import JobContext
+        from pipeline.maintenance import maintain_index
+
         require_migrated(catalog)
         job_context = JobContext(catalog.engine, context.run.run_id, catalog.lease_timeout)
         rows = []
@@ -67,7 +67,7 @@ def maintain_indexes_job() -> JobDefinition:
     return maintain_indexes
 
 
-def _record(model_key: str, report: IndexMaintenanceReport) -> TableRecord:
+def _record(model_key: str, report: "IndexMaintenanceReport") -> TableRecord:
     return TableRecord(
         {
             "model": model_key,
@@ -94,6 +94,8 @@ def sweep_files_job() -> JobDefinition:
     def remove_garbage(
         context: OpExecutionContext, config: SweepConfig, catalog: CatalogResource, storage: StorageResource
     ) -> Output[None]:
+        from pipeline.maintenance import SweepRefusedError, sweep_home
+
         require_migrated(catalog)
         try:
             report = sweep_home(catalog.engine, Path(storage.home), remove=not config.dry_run)

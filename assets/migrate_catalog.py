@@ -6,9 +6,7 @@ from dagster import Config, Failure, JobDefinition, MetadataValue, OpExecutionCo
 from pydantic import Field
 
 from catalog.migrate import UnmigratedCatalogError
-from catalog.migration_plan import BackupRequiredError, apply_migration, plan_migration
 from resources.dagster_resources import CatalogResource, StorageResource
-from schema_checks.guard import contract_report
 
 
 class MigrateCatalogConfig(Config):
@@ -33,6 +31,9 @@ def migrate_catalog_job() -> JobDefinition:
         catalog: CatalogResource,
         storage: StorageResource,
     ) -> Output[None]:
+        from catalog.migration_plan import BackupRequiredError, apply_migration, plan_migration
+        from schema_checks.guard import contract_report
+
         try:
             plan = plan_migration(catalog.engine)
             steps = ", ".join(f"{step.id} ({step.title})" for step in plan.revision.pending)

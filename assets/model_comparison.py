@@ -1,7 +1,7 @@
 """`model_comparison`: a model that may serve next, beside the one that serves."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagster import (
     AssetCheckResult,
@@ -18,21 +18,12 @@ from sqlalchemy import Engine
 
 from assets.partitions import model_partitions
 from assets.running import contract_check, guard
-from pipeline.comparing import (
-    Comparison,
-    NothingToCompareError,
-    compare_models,
-    comparison_sheet,
-    markdown_report,
-    shown_images,
-)
-from pipeline.embedding import Stores
-from pipeline.model_registry import ModelNotLoadedError
-from pipeline.pictures import as_markdown, read_previews
 from resources.dagster_resources import CatalogResource, StorageResource
-from resources.preview_store import PreviewStore
 from resources.settings import Settings
-from resources.vector_index import IndexNotBuiltError
+
+if TYPE_CHECKING:
+    from pipeline.comparing import Comparison
+    from resources.preview_store import PreviewStore
 
 TABLES = frozenset({"shard", "image", "ml_model", "shard_file"})
 
@@ -57,6 +48,11 @@ def model_comparison_asset(settings: Settings) -> AssetsDefinition:
         storage: StorageResource,
         settings: ResourceParam[Settings],
     ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
+        from pipeline.comparing import NothingToCompareError, compare_models
+        from pipeline.embedding import Stores
+        from pipeline.model_registry import ModelNotLoadedError
+        from resources.vector_index import IndexNotBuiltError
+
         yield from guard(catalog, "model_comparison", TABLES)
         try:
             comparison = compare_models(
@@ -75,8 +71,11 @@ def model_comparison_asset(settings: Settings) -> AssetsDefinition:
 
 
 def _metadata(
-    engine: Engine, previews: PreviewStore, comparison: Comparison
+    engine: Engine, previews: "PreviewStore", comparison: "Comparison"
 ) -> dict[str, MetadataValue[Any]]:
+    from pipeline.comparing import comparison_sheet, markdown_report, shown_images
+    from pipeline.pictures import as_markdown, read_previews
+
     old, new = comparison.serving, comparison.candidate
     sheet = comparison_sheet(comparison, read_previews(engine, previews, shown_images(comparison)))
     return {

@@ -1,7 +1,7 @@
 """`registered_images`: every original of a shard, read once: its facts, or why it cannot be read."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagster import (
     AllPartitionMapping,
@@ -31,10 +31,11 @@ from assets.running import (
     materialized,
 )
 from catalog.queries import failures, find_shard
-from pipeline.registering import RegistrationReport, register_shard
-from pipeline.retrying import read_failures_again
 from resources.dagster_resources import CatalogResource, StorageResource
 from resources.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.registering import RegistrationReport
 
 TABLES = frozenset({"source", "shard", "image", "ml_job", "shard_file"})
 LISTED_FAILURES = 100
@@ -81,6 +82,9 @@ def registered_images_asset(settings: Settings) -> AssetsDefinition:
         settings: ResourceParam[Settings],
         progress: ResourceParam[ProgressSink],
     ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
+        from pipeline.registering import register_shard
+        from pipeline.retrying import read_failures_again
+
         yield from guard(catalog, "registered_images", TABLES)
         failed = PartitionFailures(context)
         for shard_key in context.partition_keys:
@@ -107,7 +111,7 @@ def registered_images_asset(settings: Settings) -> AssetsDefinition:
 
 
 def _metadata(
-    catalog: CatalogResource, shard_id: int, report: RegistrationReport
+    catalog: CatalogResource, shard_id: int, report: "RegistrationReport"
 ) -> dict[str, MetadataValue[Any]]:
     with catalog.engine.connect() as connection:
         unreadable = failures(connection, shard_id=shard_id, limit=LISTED_FAILURES)

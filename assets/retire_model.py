@@ -17,9 +17,6 @@ from dagster import (
 from pydantic import Field
 
 from catalog.leases import LeaseHeldError
-from pipeline.jobs import JobContext
-from pipeline.model_registry import ModelNotLoadedError
-from pipeline.retiring import ModelInUseError, ModelStores, plan_retirement, retire_model
 from resources.dagster_resources import CatalogResource, StorageResource
 from resources.settings import Settings
 
@@ -46,6 +43,10 @@ def retire_model_job() -> JobDefinition:
         storage: StorageResource,
         settings: ResourceParam[Settings],
     ) -> Output[None]:
+        from pipeline.jobs import JobContext
+        from pipeline.model_registry import ModelNotLoadedError
+        from pipeline.retiring import ModelInUseError, ModelStores, plan_retirement, retire_model
+
         stores = ModelStores(Path(storage.home))
         try:
             if config.delete_files:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagster import (
     AssetCheckResult,
@@ -19,38 +19,19 @@ from dagster import (
 from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.storage.tags import RETRY_NUMBER_TAG, ROOT_RUN_ID_TAG
 
-from catalog.engine import CatalogUnreachableError
-from catalog.leases import LeaseHeldError
 from catalog.migrate import UnmigratedCatalogError, require_current
-from catalog.queries import UnknownPartitionError
-from pipeline.embedding import NotRegisteredError
-from pipeline.jobs import InterruptedAtCheckpointError, JobContext
-from pipeline.model_registry import ModelNotLoadedError
-from pipeline.tree_walk import SourceUnavailableError
 from resources.dagster_resources import CatalogResource
-from resources.embedder import ModelUnavailableError
-from resources.file_store import StorageError
-from resources.settings import ConfigurationError
-from schema_checks.guard import contract_report
+
+if TYPE_CHECKING:
+    from pipeline.jobs import JobContext
 
 CONTRACT_CHECK = "catalog_contract"
 
-MENDABLE = (
-    CatalogUnreachableError,
-    ConfigurationError,
-    LeaseHeldError,
-    ModelNotLoadedError,
-    ModelUnavailableError,
-    NotRegisteredError,
-    SourceUnavailableError,
-    StorageError,
-    UnknownPartitionError,
-)
-"""What a person mends; the message of each says how, so that nobody needs its traceback."""
 
-
-def job_context(context: AssetExecutionContext, catalog: CatalogResource) -> JobContext:
+def job_context(context: AssetExecutionContext, catalog: CatalogResource) -> "JobContext":
     """Who works in this run."""
+    from pipeline.jobs import JobContext
+
     return JobContext(catalog.engine, context.run.run_id, catalog.lease_timeout)
 
 
@@ -78,6 +59,8 @@ def contract_check(asset_key: str, partitions_def: PartitionsDefinition[Any] | N
 
 def guard(catalog: CatalogResource, asset_key: str, tables: frozenset[str]) -> Iterator[AssetCheckResult]:
     """Yields the result of the asset's contract check; raises Failure after a failed one."""
+    from schema_checks.guard import contract_report
+
     with reported():
         report = contract_report(catalog.engine, tables)
     yield AssetCheckResult(
@@ -170,18 +153,45 @@ def require_migrated(catalog: CatalogResource) -> None:
         raise Failure(description=str(error), allow_retries=False) from error
 
 
+def mendable_errors() -> tuple[type[Exception], ...]:
+    """What a person mends; the message of each says how, so that nobody needs its traceback."""
+    from catalog.engine import CatalogUnreachableError
+    from catalog.leases import LeaseHeldError
+    from catalog.queries import UnknownPartitionError
+    from pipeline.embedding import NotRegisteredError
+    from pipeline.model_registry import ModelNotLoadedError
+    from pipeline.tree_walk import SourceUnavailableError
+    from resources.embedder import ModelUnavailableError
+    from resources.file_store import StorageError
+    from resources.settings import ConfigurationError
+
+    return (
+        CatalogUnreachableError,
+        ConfigurationError,
+        LeaseHeldError,
+        ModelNotLoadedError,
+        ModelUnavailableError,
+        NotRegisteredError,
+        SourceUnavailableError,
+        StorageError,
+        UnknownPartitionError,
+    )
+
+
 @contextmanager
 def reported() -> Iterator[None]:
     """Turns what a person can mend into a failure with its message, which is not retried."""
     try:
         yield
-    except MENDABLE as error:
+    except mendable_errors() as error:
         raise Failure(description=str(error), allow_retries=False) from error
 
 
 @contextmanager
 def reported_failures(context: AssetExecutionContext) -> Iterator[None]:
     """`reported`, and an interruption at a checkpoint is turned into Dagster's own."""
+    from pipeline.jobs import InterruptedAtCheckpointError
+
     try:
         with reported():
             yield

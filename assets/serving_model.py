@@ -17,11 +17,8 @@ from pydantic import Field
 from sqlalchemy import Engine
 
 from assets.running import contract_check, guard
-from pipeline.model_registry import ModelNotLoadedError
-from pipeline.serving import NotReadyToServeError, assess_readiness, choose_candidate, refusal, serve
 from resources.dagster_resources import CatalogResource, StorageResource
 from resources.settings import Settings
-from schema_checks.stored_model import contract_violations
 
 TABLES = frozenset({"ml_model", "shard", "image", "shard_file"})
 LISTED_VIOLATIONS = 5
@@ -58,6 +55,9 @@ def serving_model_asset() -> AssetsDefinition:
         storage: StorageResource,
         settings: ResourceParam[Settings],
     ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
+        from pipeline.model_registry import ModelNotLoadedError
+        from pipeline.serving import NotReadyToServeError, assess_readiness, choose_candidate, serve
+
         yield from guard(catalog, "serving_model", TABLES)
         try:
             model_key = choose_candidate(catalog.engine, list(settings.models), config.model)
@@ -83,6 +83,9 @@ def serving_model_asset() -> AssetsDefinition:
 
 
 def _require_contract(engine: Engine, storage: StorageResource, model_key: str) -> None:
+    from pipeline.serving import refusal
+    from schema_checks.stored_model import contract_violations
+
     with engine.connect() as connection:
         found = contract_violations(connection, storage.embeddings, storage.indexes, model_key)
     if found:

@@ -18,11 +18,7 @@ from assets.progress import ProgressSink
 from assets.running import contract_check, guard, job_context, reported_failures
 from catalog.models import JobKind
 from catalog.queries import shard_keys
-from pipeline.jobs import running_job
-from pipeline.scanning import ensure_source, scan_source
-from pipeline.tree_walk import TreeWalk
 from resources.dagster_resources import CatalogResource
-from resources.images import SUPPORTED_SUFFIXES
 from resources.settings import Settings
 
 TABLES = frozenset({"source", "shard", "image", "ml_job"})
@@ -49,6 +45,11 @@ def source_files_asset(settings: Settings) -> AssetsDefinition:
         settings: ResourceParam[Settings],
         progress: ResourceParam[ProgressSink],
     ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
+        from pipeline.jobs import running_job
+        from pipeline.scanning import ensure_source, scan_source
+        from pipeline.tree_walk import TreeWalk
+        from resources.images import SUPPORTED_SUFFIXES
+
         yield from guard(catalog, "source_files", TABLES)
         key = context.partition_key
         source = settings.sources[key]

@@ -15,7 +15,6 @@ from dagster import (
 from assets.partitions import model_partitions
 from assets.progress import ProgressSink
 from assets.running import contract_check, guard, job_context, reported_failures
-from pipeline.indexing import build_index
 from resources.dagster_resources import CatalogResource, StorageResource
 from resources.settings import Settings
 
@@ -42,6 +41,8 @@ def vector_index_asset(settings: Settings) -> AssetsDefinition:
         storage: StorageResource,
         progress: ResourceParam[ProgressSink],
     ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
+        from pipeline.indexing import build_index
+
         yield from guard(catalog, "vector_index", TABLES)
         model_key = context.partition_key
         with reported_failures(context):

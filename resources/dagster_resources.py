@@ -2,17 +2,20 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dagster import ConfigurableResource, InitResourceContext
 from pydantic import Field, PrivateAttr
 from sqlalchemy import Engine
 
 from catalog.engine import create_catalog_engine, require_reachable
-from resources.embedding_store import EmbeddingStore
-from resources.preview_store import PreviewStore
-from resources.segment_store import SegmentStore
 from resources.settings import Settings
-from resources.vector_index_home import VectorIndexes
+
+if TYPE_CHECKING:
+    from resources.embedding_store import EmbeddingStore
+    from resources.preview_store import PreviewStore
+    from resources.segment_store import SegmentStore
+    from resources.vector_index_home import VectorIndexes
 
 
 class CatalogResource(ConfigurableResource[None]):
@@ -52,23 +55,31 @@ class StorageResource(ConfigurableResource[None]):
     home: str = Field(description="The folder under which everything is written.")
 
     @property
-    def previews(self) -> PreviewStore:
+    def previews(self) -> "PreviewStore":
         """Previews, by shard."""
+        from resources.preview_store import PreviewStore
+
         return PreviewStore(Path(self.home))
 
     @property
-    def embeddings(self) -> EmbeddingStore:
+    def embeddings(self) -> "EmbeddingStore":
         """Embedding files, by model and shard."""
+        from resources.embedding_store import EmbeddingStore
+
         return EmbeddingStore(Path(self.home))
 
     @property
-    def segments(self) -> SegmentStore:
+    def segments(self) -> "SegmentStore":
         """What event clustering keeps between runs, by model."""
+        from resources.segment_store import SegmentStore
+
         return SegmentStore(Path(self.home))
 
     @property
-    def indexes(self) -> VectorIndexes:
+    def indexes(self) -> "VectorIndexes":
         """Vector indexes, by model."""
+        from resources.vector_index_home import VectorIndexes
+
         return VectorIndexes(Path(self.home))
 
 

@@ -1,6 +1,7 @@
 """The asset checks: the catalog table by table, and each store beside it."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from dagster import (
     AssetCheckExecutionContext,
@@ -19,19 +20,12 @@ from dagster import (
 
 from catalog.models import Base
 from catalog.queries import serving_model_key
-from pipeline.model_registry import ModelNotLoadedError, require_model
 from resources.dagster_resources import CatalogResource, StorageResource
 from resources.settings import Settings
-from resources.vector_index import IndexNotBuiltError
-from schema_checks.guard import report_of
 from schema_checks.report import markdown_table
-from schema_checks.store_checks import (
-    StoreFindings,
-    check_embedding_files,
-    check_events,
-    check_events_of_serving_model,
-    check_index_coverage,
-)
+
+if TYPE_CHECKING:
+    from schema_checks.store_checks import StoreFindings
 
 
 def catalog_table_checks() -> AssetChecksDefinition:
@@ -54,6 +48,8 @@ def catalog_table_checks() -> AssetChecksDefinition:
     def catalog_tables(
         context: AssetCheckExecutionContext, catalog: CatalogResource
     ) -> Iterator[AssetCheckResult]:
+        from schema_checks.guard import report_of
+
         selected = {key.name for key in context.selected_asset_check_keys}
         with catalog.engine.connect() as connection:
             for table in (table for table in tables if f"table_{table}" in selected):
@@ -89,6 +85,8 @@ def store_checks(
     def embedding_files(
         context: AssetCheckExecutionContext, catalog: CatalogResource, storage: StorageResource
     ) -> AssetCheckResult:
+        from schema_checks.store_checks import check_embedding_files
+
         keys = [key for key in context.partition_keys if isinstance(key, MultiPartitionKey)]
         findings = []
         with catalog.engine.connect() as connection:
@@ -105,7 +103,9 @@ def store_checks(
     def index_coverage(
         context: AssetCheckExecutionContext, catalog: CatalogResource, storage: StorageResource
     ) -> AssetCheckResult:
-        def check(model: str) -> StoreFindings:
+        from schema_checks.store_checks import check_index_coverage
+
+        def check(model: str) -> "StoreFindings":
             with catalog.engine.connect() as connection:
                 return check_index_coverage(connection, storage.embeddings, storage.indexes, model)
 
@@ -122,6 +122,9 @@ def store_checks(
         storage: StorageResource,
         settings: ResourceParam[Settings],
     ) -> AssetCheckResult:
+        from pipeline.model_registry import ModelNotLoadedError, require_model
+        from resources.vector_index import IndexNotBuiltError
+
         model_key = context.partition_key
         try:
             with catalog.engine.connect() as connection:
@@ -153,7 +156,9 @@ def store_checks(
         catalog: CatalogResource,
         settings: ResourceParam[Settings],
     ) -> AssetCheckResult:
-        def check(model: str) -> StoreFindings:
+        from schema_checks.store_checks import check_events
+
+        def check(model: str) -> "StoreFindings":
             with catalog.engine.connect() as connection:
                 return check_events(connection, model, settings.events)
 
@@ -164,6 +169,8 @@ def store_checks(
         description="The events of the model that serves are not older than its index.",
     )
     def events_are_current(catalog: CatalogResource) -> AssetCheckResult:
+        from schema_checks.store_checks import check_events_of_serving_model
+
         with catalog.engine.connect() as connection:
             findings = check_events_of_serving_model(connection)
             serving = serving_model_key(connection)
@@ -173,8 +180,11 @@ def store_checks(
 
 
 def _by_model(
-    context: AssetCheckExecutionContext, check: Callable[[str], StoreFindings], unit: str
+    context: AssetCheckExecutionContext, check: "Callable[[str], StoreFindings]", unit: str
 ) -> AssetCheckResult:
+    from pipeline.model_registry import ModelNotLoadedError
+    from resources.vector_index import IndexNotBuiltError
+
     model_key = context.partition_key
     try:
         return _result([check(model_key)], model_key, unit)
@@ -182,7 +192,7 @@ def _by_model(
         return AssetCheckResult(passed=False, description=str(error), metadata={"partition": model_key})
 
 
-def _result(findings: Sequence[StoreFindings], partition: str, unit: str) -> AssetCheckResult:
+def _result(findings: "Sequence[StoreFindings]", partition: str, unit: str) -> AssetCheckResult:
     problems = [problem for finding in findings for problem in finding.problems]
     drifts = [drift for finding in findings for drift in finding.drifts]
     looked_at = sum(finding.looked_at for finding in findings)

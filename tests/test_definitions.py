@@ -24,7 +24,10 @@ LINEAGE = {
     "model_comparison": {"vector_index"},
     "serving_model": {"vector_index"},
 }
-HEAVY = {"torch", "torchvision", "open_clip", "lancedb", "rawpy", "timezonefinder", "reverse_geocode"}
+HEAVY = {
+    "torch", "torchvision", "open_clip", "onnxruntime", "lancedb", "pyarrow", "duckdb", "numpy", "PIL", "rawpy",
+    "alembic", "timezonefinder", "reverse_geocode", "pipeline.embedding", "schema_checks.contract",
+}  # fmt: skip
 
 
 @pytest.fixture
