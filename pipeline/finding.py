@@ -138,19 +138,19 @@ def _of_originals(connection: Connection, query: Query) -> Query:
 
 
 def _located(engine: Engine, hits: Sequence[Hit]) -> list[FoundImage]:
-    places = locate_images(engine, [hit.image_id for hit in hits])
-    copies = locate_copies(engine, [hit.image_id for hit in hits])
+    ids = [hit.image_id for hit in hits]
+    locations, copies = locate_images(engine, ids), locate_copies(engine, ids)
     return [
         FoundImage(
             image_id=hit.image_id,
             score=hit.score,
-            source=hit.source,
-            path=places[hit.image_id].path,
-            taken_at=hit.taken_at,
-            latitude=hit.latitude,
-            longitude=hit.longitude,
+            source=location.source_key,
+            path=location.path,
+            taken_at=location.taken_at,
+            latitude=location.latitude,
+            longitude=location.longitude,
             copies=copies.get(hit.image_id, ()),
         )
         for hit in hits
-        if hit.image_id in places
+        if (location := locations.get(hit.image_id)) is not None
     ]

@@ -4,6 +4,7 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from PIL import Image as PillowImage
@@ -36,22 +37,30 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class ImageLocation:
-    """Where an image's original is."""
+    """Where an image's original is, and when (aware, UTC) and where (degrees) it was taken."""
 
     image_id: int
     source_key: str
     path: Path
+    taken_at: datetime | None
+    latitude: float | None
+    longitude: float | None
 
 
 def locate_images(engine: Engine, image_ids: Sequence[int]) -> dict[int, ImageLocation]:
     """The originals of images, by id; unknown ids are left out."""
     with engine.connect() as connection:
         rows = connection.execute(
-            select(Image.id, Source.key, Source.root, Image.path)
+            select(
+                Image.id, Source.key, Source.root, Image.path, Image.taken_at, Image.latitude, Image.longitude
+            )
             .join(Source, Source.id == Image.source_id)
             .where(Image.id.in_(image_ids))
         ).all()
-    return {image_id: ImageLocation(image_id, key, Path(root, path)) for image_id, key, root, path in rows}
+    return {
+        image_id: ImageLocation(image_id, key, Path(root, path), taken_at, latitude, longitude)
+        for image_id, key, root, path, taken_at, latitude, longitude in rows
+    }
 
 
 def locate_copies(engine: Engine, image_ids: Sequence[int]) -> dict[int, tuple[Path, ...]]:

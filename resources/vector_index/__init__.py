@@ -10,13 +10,12 @@ from resources.vector_index.errors import (
 )
 from resources.vector_index.filters import Box, Circle, SearchFilters
 from resources.vector_index.maintenance import AnnAction, AnnIndexReport, CompactionReport
-from resources.vector_index.ranking import EFFORT, Hit, SearchEffort
+from resources.vector_index.ranking import Hit, SearchEffort, usual_effort
 from resources.vector_index.recall import RecallReport
 from resources.vector_index.schema import index_schema, live_schema, table_name
 from resources.vector_index.table import IndexChange, IndexDescription, VectorIndex, VectorReader
 
 __all__ = [
-    "EFFORT",
     "AnnAction",
     "AnnIndexReport",
     "Box",
@@ -39,4 +38,5 @@ __all__ = [
     "index_schema",
     "live_schema",
     "table_name",
+    "usual_effort",
 ]

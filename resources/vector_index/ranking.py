@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,24 +27,33 @@ class SearchEffort:
     refine_factor: int
 
 
-EFFORT: Final = SearchEffort(probes=20, refine_factor=10)
-"""Measured (docs/benchmarks.md), and at 12,000 rows: recall@10 is 1.00 from a refinement of 4 on at 64 dimensions or
-more, but 0.93 with 6 and 0.97 with 10 at 16."""
+_PROBES: Final = 100
+"""Measured at 3.17 million rows of 512 dimensions (docs/benchmarks.md)."""
+_EVERY_PARTITION: Final = 0
+"""As LanceDB spells it. Even where the first ones suffice, it costs 60 ms at 3.17 million rows."""
 _SPARE_CANDIDATES: Final = 6
 """For a few copies among the hits, without a second search."""
-_FACTS: Final = ["image_id", "source", "taken_at", "latitude", "longitude", "duplicate_of"]
+_RANKED_BY: Final = ["image_id", "duplicate_of"]
+"""What else a person wants to know of a hit is in the catalog: each column that is read costs a millisecond here, and
+`source`, of long runs of equal text, five."""
+_PLACED_BY: Final = ["latitude", "longitude"]
+
+
+def usual_effort(dim: int) -> SearchEffort:
+    """What finds enough (docs/benchmarks.md) among embeddings of length `dim`: the shorter, the coarser one bit is.
+
+    At 12,000 rows recall@10 with a refinement of 4 is 0.89 at 16 dimensions, where it is 0.97 with 10, and 1.00 from 64
+    dimensions on.
+    """
+    return SearchEffort(_PROBES, refine_factor=4 if dim >= 64 else 10)
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """An image, the cosine of its embedding with the query, and its facts (`taken_at` is aware UTC)."""
+    """An image, the cosine of its embedding with the query, and the image of which it is a copy."""
 
     image_id: int
     score: float
-    source: str
-    taken_at: datetime | None
-    latitude: float | None
-    longitude: float | None
     duplicate_of: int | None
 
 
@@ -56,11 +64,11 @@ def nearest(
     filters: SearchFilters,
     offset: int,
     *,
-    effort: SearchEffort | None = EFFORT,
+    effort: SearchEffort | Literal["exact"],
 ) -> list[Hit]:
     """The hits number `offset` to `offset + k`, by descending score, then ascending image id.
 
-    Without an `effort`, every row that satisfies the filters is compared.
+    Where the effort is `exact`, every row that satisfies the filters is compared.
     What the table cannot filter by itself (copies of a hit, the corners of a circle's bounding box) is left
     out here, and twice as many candidates are asked for until there are enough.
     """
@@ -83,39 +91,44 @@ def _candidates(
     vector: NDArray[np.float32],
     limit: int,
     filters: SearchFilters,
-    effort: SearchEffort | None,
-) -> list[Hit]:
-    query = cast("LanceVectorQueryBuilder", table.search(vector, query_type="vector"))
-    query = query.distance_type("cosine").select([*_FACTS, "_distance"]).limit(limit)
+    effort: SearchEffort | Literal["exact"],
+) -> list[dict[str, Any]]:
+    """The nearest rows that satisfy the filters; fewer than `limit` only where there are no more."""
+    query = cast(
+        "LanceVectorQueryBuilder", table.search(vector, query_type="vector", vector_column_name="vector")
+    )
+    placed_by = _PLACED_BY if isinstance(filters.place, Circle) else []
+    query = query.distance_type("cosine").select([*_RANKED_BY, *placed_by, "_distance"]).limit(limit)
     expression = filters.expression()
     if expression is not None:
         query = query.where(expression)
-    if effort is None:
-        query = query.bypass_vector_index()
-    else:
-        query = query.minimum_nprobes(effort.probes).maximum_nprobes(0).refine_factor(effort.refine_factor)
-    return sorted(map(_hit, query.to_arrow().to_pylist()), key=lambda hit: (-hit.score, hit.image_id))
+    if effort == "exact":
+        return _rows(query.bypass_vector_index())
+    query = query.minimum_nprobes(effort.probes).refine_factor(effort.refine_factor)
+    if expression is None:
+        rows = _rows(query.maximum_nprobes(effort.probes))
+        if len(rows) == limit:
+            return rows
+    return _rows(query.maximum_nprobes(_EVERY_PARTITION))
 
 
-def _hit(row: dict[str, Any]) -> Hit:
-    return Hit(score=1.0 - row["_distance"], **{name: row[name] for name in _FACTS})
+def _rows(query: "LanceVectorQueryBuilder") -> list[dict[str, Any]]:
+    rows = query.to_batches().read_all().to_pylist()
+    return sorted(rows, key=lambda row: (row["_distance"], row["image_id"]))
 
 
-def _admitted(hits: list[Hit], filters: SearchFilters) -> Iterator[Hit]:
+def _admitted(rows: list[dict[str, Any]], filters: SearchFilters) -> Iterator[Hit]:
     seen: set[int] = set()
-    for hit in hits:
-        if isinstance(filters.place, Circle) and not _is_in(filters.place, hit):
+    for row in rows:
+        if isinstance(filters.place, Circle) and not _is_in(filters.place, row):
             continue
-        original = hit.image_id if hit.duplicate_of is None else hit.duplicate_of
+        original = row["image_id"] if row["duplicate_of"] is None else row["duplicate_of"]
         if filters.fold_duplicates and original in seen:
             continue
         seen.add(original)
-        yield hit
+        yield Hit(row["image_id"], 1.0 - row["_distance"], row["duplicate_of"])
 
 
-def _is_in(circle: Circle, hit: Hit) -> bool:
-    return (
-        hit.latitude is not None
-        and hit.longitude is not None
-        and circle.contains(hit.latitude, hit.longitude)
-    )
+def _is_in(circle: Circle, row: dict[str, Any]) -> bool:
+    latitude, longitude = row["latitude"], row["longitude"]
+    return latitude is not None and longitude is not None and circle.contains(latitude, longitude)

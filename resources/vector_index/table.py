@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +25,7 @@ from resources.vector_index.errors import (
 )
 from resources.vector_index.filters import SearchFilters
 from resources.vector_index.maintenance import AnnIndexReport, CompactionReport
-from resources.vector_index.ranking import EFFORT, Hit, SearchEffort
+from resources.vector_index.ranking import Hit, SearchEffort, usual_effort
 from resources.vector_index.recall import RecallReport
 from resources.vector_index.rows import WantedRows
 from resources.vector_index.schema import index_schema, live_schema, table_name
@@ -152,15 +152,20 @@ class VectorIndex:
         *,
         filters: SearchFilters | None = None,
         offset: int = 0,
-        effort: SearchEffort | None = EFFORT,
+        effort: SearchEffort | Literal["exact"] | None = None,
     ) -> list[Hit]:
         """The `k` nearest images to `vector` (`dim` numbers) after the `offset` nearest, best first.
 
-        The score is the cosine. Without an `effort`, every row that satisfies the filters is compared.
+        The score is the cosine. The effort is that of `usual_effort` unless given; `exact` compares every row.
         """
         table = self._open()
         return ranking.nearest(
-            table, self._checked(vector), k, filters or SearchFilters(), offset, effort=effort
+            table,
+            self._checked(vector),
+            k,
+            filters or SearchFilters(),
+            offset,
+            effort=effort or usual_effort(self.dim),
         )
 
     def vectors_of(self, image_ids: Sequence[int]) -> NDArray[np.float32]:
@@ -186,10 +191,12 @@ class VectorIndex:
         return recall.matrix(rows["vector"])[[position[image_id] for image_id in image_ids]]
 
     def recall_at_k(
-        self, *, k: int = 10, sample: int = 200, seed: int = 0, effort: SearchEffort = EFFORT
+        self, *, k: int = 10, sample: int = 200, seed: int = 0, effort: SearchEffort | None = None
     ) -> RecallReport:
         """How many true nearest neighbours of a seeded sample of images the search finds, and how fast."""
-        return recall.recall_at_k(self._open(), k=k, sample=sample, seed=seed, effort=effort)
+        return recall.recall_at_k(
+            self._open(), k=k, sample=sample, seed=seed, effort=effort or usual_effort(self.dim)
+        )
 
     def describe(self) -> IndexDescription:
         """What the table is. Raises `IndexNotBuiltError`."""

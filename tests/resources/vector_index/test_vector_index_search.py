@@ -1,7 +1,7 @@
 """What a search returns: exact scores, typed filters, folded copies, whole pages."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pytest
@@ -55,16 +55,16 @@ def found(index: VectorIndex, **filters: object) -> list[int]:
     return [hit.image_id for hit in index.search(QUERY, 100, filters=SearchFilters(**filters))]
 
 
-def test_hits_are_the_nearest_with_their_cosine_and_facts(
+def test_hits_are_the_nearest_with_their_cosine(
     synchronized: Callable[[], VectorIndex], library: Library
 ) -> None:
     library.commit(1, [7, 8, 9], fan([60, 0, 90]))
-    library.facts[8] |= {"latitude": 46.5, "longitude": 7.9}
+    library.facts[8]["duplicate_of"] = 1
 
     hits = synchronized().search(QUERY, 2)
 
     assert [hit.image_id for hit in hits] == [8, 7]
-    assert hits[0] == Hit(8, pytest.approx(1, abs=1e-6), "camera", START + timedelta(days=8), 46.5, 7.9, None)
+    assert hits[0] == Hit(8, pytest.approx(1, abs=1e-6), 1)
     assert hits[1].score == pytest.approx(0.5, abs=1e-3)
 
 
@@ -293,10 +293,3 @@ def test_embeddings_come_in_the_order_asked_for(
     with pytest.raises(ImageNotIndexedError, match=r"'demo-clip-v1': images 77, 78") as raised:
         index.vectors_of([1, 77, 78])
     assert raised.value.image_ids == (77, 78)
-
-
-def test_times_come_back_aware_in_utc(synchronized: Callable[[], VectorIndex], library: Library) -> None:
-    library.commit(1, [1])
-    (hit,) = synchronized().search(QUERY, 1)
-    assert hit.taken_at == datetime(2024, 1, 2, tzinfo=UTC)
-    assert hit.taken_at.utcoffset() == timedelta(0)
