@@ -1,9 +1,7 @@
 """Runs that Dagster believes to be alive and whose process is gone.
 
-After a power cut Dagster's default launcher leaves every run STARTED for ever, and the queue blocked behind it:
-it has no way to ask whether the process still lives. This module knows: a run that was launched through the UI
-lives below its server, of which there is at most one a home directory (`exclusive_server`), and a run of the
-command line names its process in a tag.
+After a power cut they would stay STARTED for ever, and the queue blocked behind them. Every run names its process in a
+tag, those of the UI and those of the command line.
 """
 
 import fcntl
@@ -14,6 +12,8 @@ from pathlib import Path
 import psutil
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
+from catalog.leases import process_is_gone
+
 PROCESS_TAG = "photolineage/process"
 IN_PROGRESS = (DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING)
 SERVER_LOCK = "server.lock"
@@ -23,10 +23,31 @@ class ServerRunningError(Exception):
     """Another UI serves the same home directory; the message says how to end it."""
 
 
-def process_tag() -> dict[str, str]:
-    """The tag by which a run of the command line names its process."""
-    process = psutil.Process()
+def process_tag(process: psutil.Process) -> dict[str, str]:
+    """The tag by which a run names its process."""
     return {PROCESS_TAG: f"{socket.gethostname()}/{process.pid}/{process.create_time():.0f}"}
+
+
+def process_of(run: DagsterRun) -> psutil.Process | None:
+    """The process of a run, where it is one of this machine and alive."""
+    named = _named_process(run)
+    if named is None or named[0] != socket.gethostname() or process_is_gone(*named):
+        return None
+    return psutil.Process(named[1])
+
+
+def is_alive(run: DagsterRun, *, unnamed: bool) -> bool:
+    """Whether the process of a run is alive; one of another machine is. `unnamed`: whether one without a tag is."""
+    named = _named_process(run)
+    return unnamed if named is None else not process_is_gone(*named)
+
+
+def _named_process(run: DagsterRun) -> tuple[str, int, float] | None:
+    tag = run.tags.get(PROCESS_TAG)
+    if tag is None:
+        return None
+    host, pid, started_at = tag.rsplit("/", 2)
+    return host, int(pid), float(started_at)
 
 
 def lock_server(dagster_home: Path) -> None:
@@ -67,26 +88,14 @@ def server_is_running(dagster_home: Path) -> bool:
 def fail_dead_runs(instance: DagsterInstance, *, server_running: bool) -> list[str]:
     """Mark the runs whose process is gone as failed, so that the queue goes on; their ids are returned.
 
-    Where retries are on, the daemon starts each of them again, and it continues at its last checkpoint.
+    A run that names none yet is about to get one, where a server is running. Where retries are on, the daemon starts
+    each of them again, and it continues at its last checkpoint.
     """
     dead = [
         run
         for run in instance.get_runs(RunsFilter(statuses=list(IN_PROGRESS)))
-        if not _is_alive(run, server_running=server_running)
+        if not is_alive(run, unnamed=server_running)
     ]
     for run in dead:
         instance.report_run_failed(run, "The process of this run is gone (power cut, kill or reboot).")
     return [run.run_id for run in dead]
-
-
-def _is_alive(run: DagsterRun, *, server_running: bool) -> bool:
-    tag = run.tags.get(PROCESS_TAG)
-    if tag is None:
-        return server_running
-    host, pid, started_at = tag.rsplit("/", 2)
-    if host != socket.gethostname():
-        return True
-    try:
-        return abs(psutil.Process(int(pid)).create_time() - float(started_at)) <= 2
-    except psutil.NoSuchProcess:
-        return False

@@ -152,7 +152,7 @@ def _end_dead_holder(connection: Connection, kind: JobKind, subject: str, timeou
         return
     now = datetime.now(UTC)
     silent = now - holder.heartbeat_at
-    if silent <= timeout and not _process_is_gone(holder.host, holder.pid, holder.process_started_at):
+    if silent <= timeout and not process_is_gone(holder.host, holder.pid, holder.process_started_at):
         raise LeaseHeldError(
             f"{kind} {subject}: run {holder.run_id} (process {holder.pid} on {holder.host}) has held the lease "
             f"since {holder.started_at:%Y-%m-%d %H:%M:%S} UTC, with its last heartbeat {silent.seconds} s ago. "
@@ -169,8 +169,11 @@ def _end_dead_holder(connection: Connection, kind: JobKind, subject: str, timeou
     )
 
 
-def _process_is_gone(host: str, pid: int, started_at: float) -> bool:
-    """Another process with the same id is told by its start; a dead one may stay as a zombie for long."""
+def process_is_gone(host: str, pid: int, started_at: float) -> bool:
+    """Whether it is of this host, and ended.
+
+    Another process with the same id is told by its start (seconds since 1970); a dead one may stay as a zombie.
+    """
     if host != socket.gethostname():
         return False
     try:

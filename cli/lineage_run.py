@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import psutil
 from dagster import DagsterEventType, DagsterInstance, Definitions, ExecuteInProcessResult
 from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.events import RunFailureReason
@@ -256,7 +257,7 @@ class _LineageRun:
                 partition_key=partition_key,
                 run_config=run_config,
                 raise_on_error=False,
-                tags={**process_tag(), MAX_RETRIES_TAG: "0"},
+                tags={**process_tag(psutil.Process()), MAX_RETRIES_TAG: "0"},
                 resources={"progress": self.progress},
             )
         except (KeyboardInterrupt, DagsterExecutionInterruptedError) as interruption:

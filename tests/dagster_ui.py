@@ -211,11 +211,15 @@ def running_ui(config_file: Path, log: Path) -> Iterator[DagsterUi]:
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """Ask the whole process group to end, then make it."""
+    """Ask the whole process group to end, then make it, and the runs that would go on without it."""
+    runs = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGINT)
     with suppress(subprocess.TimeoutExpired):
         process.wait(3)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    for run in runs:
+        with suppress(psutil.NoSuchProcess):
+            run.kill()
     process.wait(10)

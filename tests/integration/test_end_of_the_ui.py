@@ -1,0 +1,53 @@
+"""The UI is ended while a run works: the run goes on to its own end."""
+
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import psutil
+import pytest
+from dagster import DagsterRunStatus
+
+from catalog.models import JobKind, JobState
+from tests.dagster_ui import running_ui
+from tests.library import draw_photo
+from tests.lineage import Lineage, open_lineage, write_configuration
+
+PHOTOS = 600
+
+
+@pytest.fixture
+def registered(tmp_path: Path, tiny_models: Mapping[str, Path]) -> Iterator[Lineage]:
+    """A library of one shard of 600 photos, registered and not embedded."""
+    for number in range(PHOTOS):
+        draw_photo(tmp_path / f"photos/{number:03}.jpg", number)
+    config = write_configuration(tmp_path, {"tiny-a": tiny_models["tiny-a"]})
+    config.write_text(config.read_text().replace("shard_capacity = 10", f"shard_capacity = {PHOTOS}"))
+    with open_lineage(config) as lineage:
+        lineage.must_materialize("catalog_schema")
+        lineage.must_materialize("source_files", "photos")
+        lineage.library.register_all()
+        yield lineage
+
+
+def test_ctrl_c_ends_the_ui_and_not_the_run(registered: Lineage, tmp_path: Path) -> None:
+    def pid_of_begun() -> int | None:
+        jobs = registered.library.jobs(JobKind.EMBED)
+        return jobs[-1].pid if jobs and jobs[-1].done else None
+
+    with running_ui(registered.config_file, tmp_path / "ui.log") as ui:
+        ui.launch_backfill("image_embeddings", ["tiny-a|photos-00000"])
+        pid = ui.wait_for(pid_of_begun, seconds=240, what="the first checkpoint", every=0.02)
+        worker = psutil.Process(pid)
+        worker.suspend()  # or it might be done before the UI is
+        os.killpg(ui.process.pid, signal.SIGINT)
+        ui.process.wait(30)
+        worker.resume()
+    psutil.wait_procs([worker], timeout=120)
+
+    (job,) = registered.library.jobs(JobKind.EMBED)
+    assert (job.pid, job.state, job.done) == (pid, JobState.SUCCEEDED, PHOTOS)
+    run = registered.instance.get_run_by_id(job.run_id)
+    assert run is not None
+    assert run.status == DagsterRunStatus.SUCCESS
