@@ -14,7 +14,6 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from resources.vector_index import maintenance, ranking, recall
-from resources.vector_index.deferred_client import defer_rest_client
 from resources.vector_index.difference import table_difference
 from resources.vector_index.errors import (
     ImageNotIndexedError,
@@ -24,6 +23,7 @@ from resources.vector_index.errors import (
     MissingVectorsError,
 )
 from resources.vector_index.filters import SearchFilters
+from resources.vector_index.light_import import lighten_import
 from resources.vector_index.maintenance import AnnIndexReport, CompactionReport
 from resources.vector_index.ranking import Hit, SearchEffort, usual_effort
 from resources.vector_index.recall import RecallReport
@@ -213,7 +213,7 @@ class VectorIndex:
 
     @cached_property
     def _connection(self) -> "DBConnection":
-        defer_rest_client()
+        lighten_import()
         import lancedb
 
         # Each read looks for a newer version first, so a table stays open, and its index in memory.

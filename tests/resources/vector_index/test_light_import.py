@@ -6,19 +6,30 @@ from pathlib import Path
 
 PROGRAM = """
 import sys
-from resources.vector_index.deferred_client import defer_rest_client
+from resources.vector_index.light_import import lighten_import
 
-defer_rest_client()
+lighten_import()
 import lancedb
 
-api = "lance_namespace_urllib3_client.api"
+api, model = "lance_namespace_urllib3_client.api", "lance_namespace_urllib3_client.models.create_table_request"
 assert api not in sys.modules, "the client was imported with lancedb"
+assert model not in sys.modules, "its models were imported with lancedb"
+
+from lance_namespace import CreateTableRequest, ListTablesRequest
+
+deferred = CreateTableRequest(id=["a", "b"])
+from lance_namespace_urllib3_client.models import CreateTableRequest as Real
+
+assert type(deferred) is Real and Real is not CreateTableRequest
+assert isinstance(deferred, CreateTableRequest) and not isinstance(deferred, ListTablesRequest)
+assert issubclass(Real, CreateTableRequest)
+assert CreateTableRequest.from_dict({"id": ["a"]}) == Real(id=["a"])
 import lance_namespace_urllib3_client as client
 
 assert client.TableApi.__module__ == "lance_namespace_urllib3_client.api.table_api"
 assert api in sys.modules
 assert client.__version__
-defer_rest_client()
+lighten_import()
 assert sys.modules["lance_namespace_urllib3_client"] is client
 try:
     client.NoSuchName
