@@ -27,7 +27,6 @@ from assets.running import PartitionFailures, contract_check, guard, job_context
 from resources.dagster_resources import CatalogResource, StorageResource
 from resources.settings import ModelSettings, Settings
 from schema_checks.drift import Drift
-from schema_checks.report import markdown_table
 
 if TYPE_CHECKING:
     from pipeline.embedding import EmbeddingReport
@@ -116,6 +115,8 @@ def image_embeddings_asset(settings: Settings) -> AssetsDefinition:
 
 
 def _model_result(drifts: Sequence[Drift]) -> AssetCheckResult:
+    from schema_checks.check_metadata import difference_table
+
     return AssetCheckResult(
         check_name=MODEL_CHECK,
         asset_key=AssetKey("image_embeddings"),
@@ -124,7 +125,7 @@ def _model_result(drifts: Sequence[Drift]) -> AssetCheckResult:
         or "The loaded weights are the recorded ones.",
         metadata={
             "drifts": len(drifts),
-            "differences": MetadataValue.md(markdown_table(drifts) if drifts else "none"),
+            "differences": difference_table(drifts),
         },
     )
 

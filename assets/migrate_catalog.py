@@ -1,6 +1,7 @@
 """The job `migrate_catalog`: shows the SQL, and applies it when asked to."""
 
 from pathlib import Path
+from typing import Any
 
 from dagster import Config, Failure, JobDefinition, MetadataValue, OpExecutionContext, Output, job, op
 from pydantic import Field
@@ -32,12 +33,13 @@ def migrate_catalog_job() -> JobDefinition:
         storage: StorageResource,
     ) -> Output[None]:
         from catalog.migration_plan import BackupRequiredError, apply_migration, plan_migration
+        from schema_checks.check_metadata import difference_table
         from schema_checks.guard import contract_report
 
         try:
             plan = plan_migration(catalog.engine)
             steps = ", ".join(f"{step.id} ({step.title})" for step in plan.revision.pending)
-            metadata = {
+            metadata: dict[str, MetadataValue[Any]] = {
                 "revision_found": MetadataValue.text(plan.revision.found or "none"),
                 "revision_wanted": MetadataValue.text(plan.revision.wanted),
                 "sql": MetadataValue.md(f"```sql\n{plan.sql.strip() or '-- nothing to do'}\n```"),
@@ -56,7 +58,7 @@ def migrate_catalog_job() -> JobDefinition:
             raise Failure(description=str(error), allow_retries=False) from error
         report = contract_report(catalog.engine)
         metadata["backup"] = MetadataValue.text(str(backup or "none"))
-        metadata["differences"] = MetadataValue.md(report.markdown)
+        metadata["differences"] = difference_table(report.drifts)
         if not report.holds:
             raise Failure(description=report.summary, metadata=metadata, allow_retries=False)
         context.log.info(f"applied: {steps}. {report.summary} Backup: {backup or 'none'}")

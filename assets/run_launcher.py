@@ -21,17 +21,12 @@ from dagster._serdes.config_class import ConfigurableClassData
 from assets.dead_runs import is_alive, process_of, process_tag
 
 PRELOADED = (
-    "dagster",
-    "dagster._cli.api",
-    "filelock",
-    "pathspec",
-    "psutil",
-    "pydantic_settings",
-    "sqlalchemy",
-    "sqlalchemy.dialects.sqlite",
-    "stamina",
-)
-"""Packages alone: what this project is, a run imports anew, as the code server does when it reloads."""
+    "PIL.Image", "alembic.command", "alembic.config", "antlr4", "blake3", "dagster", "dagster._cli.api", "filelock",
+    "numpy", "pathspec", "pillow_heif", "psutil", "pyarrow", "pydantic_settings", "sqlalchemy",
+    "sqlalchemy.dialects.sqlite", "stamina", "structlog", "upath", "watchdog.observers",
+)  # fmt: skip
+"""The packages of which an empty run takes more than a module or two. What this project is, each run imports anew, as
+the code server does when it reloads."""
 
 
 class ForkingRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):

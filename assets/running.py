@@ -59,6 +59,7 @@ def contract_check(asset_key: str, partitions_def: PartitionsDefinition[Any] | N
 
 def guard(catalog: CatalogResource, asset_key: str, tables: frozenset[str]) -> Iterator[AssetCheckResult]:
     """Yields the result of the asset's contract check; raises Failure after a failed one."""
+    from schema_checks.check_metadata import contract_metadata, difference_table
     from schema_checks.guard import contract_report
 
     with reported():
@@ -69,17 +70,12 @@ def guard(catalog: CatalogResource, asset_key: str, tables: frozenset[str]) -> I
         passed=report.holds,
         severity=AssetCheckSeverity.ERROR,
         description=report.summary,
-        metadata={
-            "drifts": len(report.drifts),
-            "revision_found": report.revision_found or "none",
-            "revision_wanted": report.revision_wanted,
-            "differences": MetadataValue.md(report.markdown),
-        },
+        metadata=contract_metadata(report),
     )
     if not report.holds:
         raise Failure(
             description=f"{report.summary} Nothing was written.",
-            metadata={"differences": MetadataValue.md(report.markdown)},
+            metadata={"differences": difference_table(report.drifts)},
             allow_retries=False,
         )
 

@@ -22,7 +22,6 @@ from catalog.models import Base
 from catalog.queries import serving_model_key
 from resources.dagster_resources import CatalogResource, StorageResource
 from resources.settings import Settings
-from schema_checks.report import markdown_table
 
 if TYPE_CHECKING:
     from schema_checks.store_checks import StoreFindings
@@ -48,6 +47,7 @@ def catalog_table_checks() -> AssetChecksDefinition:
     def catalog_tables(
         context: AssetCheckExecutionContext, catalog: CatalogResource
     ) -> Iterator[AssetCheckResult]:
+        from schema_checks.check_metadata import contract_metadata
         from schema_checks.guard import report_of
 
         selected = {key.name for key in context.selected_asset_check_keys}
@@ -60,12 +60,7 @@ def catalog_table_checks() -> AssetChecksDefinition:
                     passed=report.holds,
                     severity=AssetCheckSeverity.ERROR,
                     description=report.summary,
-                    metadata={
-                        "drifts": len(report.drifts),
-                        "revision_found": report.revision_found or "none",
-                        "revision_wanted": report.revision_wanted,
-                        "differences": MetadataValue.md(report.markdown),
-                    },
+                    metadata=contract_metadata(report),
                 )
 
     return catalog_tables
@@ -193,6 +188,8 @@ def _by_model(
 
 
 def _result(findings: "Sequence[StoreFindings]", partition: str, unit: str) -> AssetCheckResult:
+    from schema_checks.check_metadata import difference_table
+
     problems = [problem for finding in findings for problem in finding.problems]
     drifts = [drift for finding in findings for drift in finding.drifts]
     looked_at = sum(finding.looked_at for finding in findings)
@@ -208,6 +205,6 @@ def _result(findings: "Sequence[StoreFindings]", partition: str, unit: str) -> A
             "partition": partition,
             unit.replace(" ", "_"): looked_at,
             "problems": MetadataValue.md("\n".join(f"- {problem}" for problem in problems) or "none"),
-            "differences": MetadataValue.md(markdown_table(drifts) if drifts else "none"),
+            "differences": difference_table(drifts),
         },
     )

@@ -8,20 +8,22 @@ from catalog.migrate import CatalogRevision, UnmigratedCatalogError, catalog_rev
 from catalog.models import Base
 from schema_checks.contract import compare
 from schema_checks.drift import Drift, Severity
-from schema_checks.report import markdown_table
 
 MIGRATE = "Run `photolineage migrate`, or the job `migrate_catalog` in the Dagster UI."
 
 
 @dataclass(frozen=True, slots=True)
 class ContractReport:
-    """What the contract says about some tables. `holds` unless a drift is an error."""
+    """What the contract says about some tables. `holds` unless a drift is an error.
+
+    `revisions_to_come`: the migrations that are not applied yet, each with its title.
+    """
 
     drifts: tuple[Drift, ...]
     revision_found: str | None
     revision_wanted: str
     summary: str
-    markdown: str
+    revisions_to_come: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -45,7 +47,7 @@ def report_of(connection: Connection, tables: frozenset[str] | None = None) -> C
     try:
         revision = catalog_revision(connection)
     except UnmigratedCatalogError as error:
-        return ContractReport((), "unknown", "", str(error), str(error))
+        return ContractReport((), "unknown", "", str(error))
     if not revision.is_current:
         return _unmigrated(revision)
     drifts = tuple(
@@ -59,15 +61,11 @@ def report_of(connection: Connection, tables: frozenset[str] | None = None) -> C
     else:
         where = ", ".join(sorted({drift.table or drift.name for drift in drifts}))
         summary = f"{len(drifts)} differences ({errors} errors) between the ORM and the database in {where}."
-    return ContractReport(
-        drifts, revision.found, revision.wanted, summary, markdown_table(drifts) if drifts else "none"
-    )
+    return ContractReport(drifts, revision.found, revision.wanted, summary)
 
 
 def _unmigrated(revision: CatalogRevision) -> ContractReport:
-    steps = "\n".join(f"- `{step.id}` {step.title}" for step in revision.pending)
+    steps = tuple(f"{step.id} ({step.title})" for step in revision.pending)
     remedy = MIGRATE if revision.found else f"For a new catalog, materialize catalog_schema first. {MIGRATE}"
     summary = f"The catalog is at revision {revision.found or 'none'}, and this code needs {revision.wanted}. {remedy}"
-    return ContractReport(
-        (), revision.found, revision.wanted, summary, f"{summary}\n\nRevisions to come:\n\n{steps}"
-    )
+    return ContractReport((), revision.found, revision.wanted, summary, steps)

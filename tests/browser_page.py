@@ -55,9 +55,12 @@ def filter_log(page: "Page", ui: DagsterUi, run_id: str, text: str) -> None:
     page.get_by_placeholder("Filter…").fill(text)
 
 
-def shown_table(page: "Page") -> list[list[str]]:
-    """The rows of the Markdown table in the open dialog."""
-    rows = page.get_by_role("dialog").get_by_role("row")
+def shown_table(page: "Page", first_column: str) -> list[list[str]]:
+    """The rows of the table on the page whose first column has this name."""
+    tables = page.get_by_role("table").filter(
+        has=page.get_by_role("columnheader", name=first_column, exact=True)
+    )
+    rows = tables.last.get_by_role("row")
     rows.first.wait_for()
     return [[str(cell) for cell in row.locator("th, td").all_inner_texts()] for row in rows.all()]
 

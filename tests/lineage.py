@@ -212,6 +212,13 @@ def checks_of(result: ExecuteInProcessResult) -> dict[str, AssetCheckEvaluation]
     return {evaluation.check_name: evaluation for evaluation in result.get_asset_check_evaluations()}
 
 
+def differences(check: AssetCheckEvaluation) -> list[Mapping[str, Any]]:
+    """The rows of a check's table of differences."""
+    table = check.metadata["differences"]
+    assert isinstance(table, TableMetadataValue)
+    return [record.data for record in table.records]
+
+
 def failure_of(result: ExecuteInProcessResult) -> str:
     """What a person reads about a failed run: the description of a Failure, else the error of the step."""
     (failed,) = [event for event in result.all_events if event.is_step_failure]

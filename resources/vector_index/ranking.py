@@ -27,7 +27,7 @@ class SearchEffort:
     refine_factor: int
 
 
-_PROBES: Final = 100
+_PROBES: Final = 64
 """Measured at 3.17 million rows of 512 dimensions (docs/benchmarks.md)."""
 _EVERY_PARTITION: Final = 0
 """As LanceDB spells it. Even where the first ones suffice, it costs 60 ms at 3.17 million rows."""

@@ -3,6 +3,7 @@
 from sqlalchemy import Engine
 
 from catalog.migrate import head_revision
+from schema_checks.drift import DriftKind
 from schema_checks.guard import contract_report
 
 
@@ -16,7 +17,7 @@ def test_a_migrated_catalog_holds(catalog_engine: Engine) -> None:
     assert report.holds
     assert report.drifts == ()
     assert report.summary == f"The database is as the ORM says (revision {head_revision()})."
-    assert report.markdown == "none"
+    assert report.revisions_to_come == ()
 
 
 def test_an_empty_database_names_the_migrations_to_come(empty_engine: Engine) -> None:
@@ -26,7 +27,7 @@ def test_an_empty_database_names_the_migrations_to_come(empty_engine: Engine) ->
     assert report.summary.startswith(
         f"The catalog is at revision none, and this code needs {head_revision()}."
     )
-    assert "- `0001` " in report.markdown
+    assert report.revisions_to_come[0].startswith("0001 (")
 
 
 def test_a_catalog_of_a_newer_version_does_not_hold(catalog_engine: Engine) -> None:
@@ -45,7 +46,7 @@ def test_only_the_tables_asked_for_count(catalog_engine: Engine) -> None:
 
     assert not report.holds
     assert report.summary == "1 differences (1 errors) between the ORM and the database in image."
-    assert "| missing column | `image.camera` |" in report.markdown
+    assert [drift.kind for drift in report.drifts] == [DriftKind.MISSING_COLUMN]
 
 
 def test_a_warning_does_not_stop_a_writer(catalog_engine: Engine) -> None:

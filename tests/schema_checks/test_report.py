@@ -1,11 +1,9 @@
-"""A report shows every drift, and nothing in it breaks out of its cell."""
+"""A table shows every drift, what differs and what mends it."""
 
-from markdown_it import MarkdownIt
-
+from schema_checks.check_metadata import contract_metadata, difference_table
 from schema_checks.drift import Drift, DriftKind, Fix, Severity
-from schema_checks.report import markdown_table
-
-_PARSER = MarkdownIt("commonmark").enable("table")
+from schema_checks.guard import ContractReport
+from schema_checks.report import COLUMNS, difference_rows
 
 
 def _drift(**changes: object) -> Drift:
@@ -21,34 +19,46 @@ def _drift(**changes: object) -> Drift:
     return Drift(**(values | changes))  # type: ignore[arg-type]
 
 
-def _cells(markdown: str) -> list[str]:
-    return [token.content for token in _PARSER.parse(markdown) if token.type == "inline"]
-
-
 def test_a_row_says_what_where_both_sides_severity_and_fix() -> None:
     fix = Fix(safe=("ADD COLUMN path",), note="Old rows stay empty.")
-    assert markdown_table([_drift(fix=fix)]).splitlines() == [
-        "| what | where | the model says | the database says | severity | fix |",
-        "| --- | --- | --- | --- | --- | --- |",
-        "| missing column | `image.path` | `text` | – | error | `ADD COLUMN path;`<br>Old rows stay empty. |",
+    assert difference_rows([_drift(fix=fix)]) == [
+        {
+            "what": "missing column",
+            "where": "image.path",
+            "the model says": "text",
+            "the database says": "–",
+            "severity": "error",
+            "fix": "ADD COLUMN path;\nOld rows stay empty.",
+        }
     ]
 
 
 def test_destructive_statements_come_last_and_are_called_so() -> None:
     fix = Fix(safe=("ALTER a",), destructive=("DROP b",))
-    cell = _cells(markdown_table([_drift(fix=fix)]))[-1]
-    assert cell == "`ALTER a;`<br>**destructive, only if you mean it:**<br>`DROP b;`"
+    (row,) = difference_rows([_drift(fix=fix)])
+    assert row["fix"] == "ALTER a;\ndestructive, only if you mean it:\nDROP b;"
 
 
-def test_bars_backticks_and_line_ends_stay_in_their_cell() -> None:
-    hostile = "`x` || 'a\n| b' <script>"
-    cells = _cells(markdown_table([_drift(expected=hostile, actual="| |", name="a|b")]))
-    assert len(cells) == 12
-    assert _PARSER.renderInline(cells[8]) == "<code>`x` || 'a | b' &lt;script&gt;</code>"
-    assert _PARSER.renderInline(cells[9]) == "<code>| |</code>"
-    assert _PARSER.renderInline(cells[7]) == "<code>image.a|b</code>"
+def test_texts_of_the_database_are_shown_as_they_are() -> None:
+    hostile = "`x` || 'a | b' <script>"
+    (row,) = difference_rows([_drift(expected=hostile, name="a|b")])
+    assert (row["the model says"], row["where"]) == (hostile, "image.a|b")
 
 
 def test_a_table_is_named_once() -> None:
-    drift = _drift(kind=DriftKind.MISSING_TABLE, name="image")
-    assert _cells(markdown_table([drift]))[7] == "`image`"
+    (row,) = difference_rows([_drift(kind=DriftKind.MISSING_TABLE, name="image")])
+    assert row["where"] == "image"
+
+
+def test_a_table_without_a_difference_has_its_columns_all_the_same() -> None:
+    table = difference_table([])
+    assert table.records == []
+    assert tuple(column.name for column in table.schema.columns) == COLUMNS
+
+
+def test_a_catalog_that_is_not_migrated_names_the_revisions_to_come() -> None:
+    metadata = contract_metadata(ContractReport((), None, "0004", "…", ("0001 (first)", "0002 (second)")))
+    assert metadata["revisions_to_come"].value == "0001 (first), 0002 (second)"
+    assert metadata["revision_found"].value == "none"
+    holds = contract_metadata(ContractReport((), "0004", "0004", "…"))
+    assert "revisions_to_come" not in holds
