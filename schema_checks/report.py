@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 from schema_checks.drift import Drift, Fix
 
-COLUMNS = ("what", "where", "the model says", "the database says", "severity", "fix")
+COLUMNS = ("what", "where", "model → database", "fix")
 
 
 def difference_rows(drifts: Iterable[Drift]) -> list[dict[str, str]]:
-    """One row a drift, by the names of `COLUMNS`.
+    """One row a drift, by the names of `COLUMNS`: few, as the page of a check is as wide as its table.
 
     Of a fix, the safe statements come first, each on a line; destructive ones follow and are called that.
     """
@@ -17,11 +17,9 @@ def difference_rows(drifts: Iterable[Drift]) -> list[dict[str, str]]:
             zip(
                 COLUMNS,
                 (
-                    drift.kind.replace("_", " "),
+                    f"{drift.severity}: {drift.kind.replace('_', ' ')}",
                     _where(drift),
-                    drift.expected or "–",
-                    drift.actual or "–",
-                    str(drift.severity),
+                    f"{drift.expected or '–'} → {drift.actual or '–'}",
                     _fix(drift.fix),
                 ),
                 strict=True,

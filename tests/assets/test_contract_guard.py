@@ -102,4 +102,7 @@ def test_the_instance_shows_the_failed_check_with_its_table_of_differences(linea
     assert record.event is not None
     evaluation = record.event.dagster_event.event_specific_data
     found = {(row["what"], row["where"]) for row in differences(evaluation)}
-    assert found >= {("missing column", "image.camera"), ("extra column", "image.camera_model")}
+    assert found >= {
+        ("error: missing column", "image.camera"),
+        ("warning: extra column", "image.camera_model"),
+    }

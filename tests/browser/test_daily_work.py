@@ -216,11 +216,11 @@ def test_a_failed_check_opens_on_its_table_and_turns_green_when_mended(
     table = shown_table(page, "what")
     screenshot(page, "failed_check")
 
-    assert table[0] == ["what", "where", "the model says", "the database says", "severity", "fix"]
-    fixes = {(row[0], row[1]): row[5] for row in table[1:]}
+    assert table[0] == ["what", "where", "model → database", "fix"]
+    fixes = {(row[0], row[1]): row[3] for row in table[1:]}
     assert fixes == {
-        ("missing column", "event.cohesion"): "ALTER TABLE event ADD COLUMN cohesion DOUBLE;",
-        ("index missing", "event.ix_event_model_id_starts_at"): (
+        ("error: missing column", "event.cohesion"): "ALTER TABLE event ADD COLUMN cohesion DOUBLE;",
+        ("warning: index missing", "event.ix_event_model_id_starts_at"): (
             "CREATE INDEX ix_event_model_id_starts_at ON event (model_id, starts_at);"
         ),
     }

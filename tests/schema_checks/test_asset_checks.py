@@ -113,7 +113,7 @@ def test_the_table_that_lacks_a_column_is_the_one_that_fails(
     failed = checks[f"table_{table}"]
     assert failed.metadata["drifts"].value == 1
     assert [(row["what"], row["where"]) for row in differences(failed)] == [
-        ("missing column", f"{table}.{column}")
+        ("error: missing column", f"{table}.{column}")
     ]
 
 
@@ -121,7 +121,7 @@ def test_a_table_that_is_gone_fails(lineage: Lineage) -> None:
     lineage.execute("DROP TABLE event_image")
     checks = run_table_checks(lineage)
     assert [name for name, check in checks.items() if not check.passed] == ["table_event_image"]
-    assert [row["what"] for row in differences(checks["table_event_image"])] == ["missing table"]
+    assert [row["what"] for row in differences(checks["table_event_image"])] == ["error: missing table"]
 
 
 def test_an_index_that_finds_too_little_fails(lineage: Lineage) -> None:
