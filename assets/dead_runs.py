@@ -17,15 +17,17 @@ from catalog.leases import process_is_gone
 PROCESS_TAG = "photolineage/process"
 IN_PROGRESS = (DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING)
 SERVER_LOCK = "server.lock"
+GONE = "The process of this run is gone (power cut, kill or reboot)."
 
 
 class ServerRunningError(Exception):
     """Another UI serves the same home directory; the message says how to end it."""
 
 
-def process_tag(process: psutil.Process) -> dict[str, str]:
-    """The tag by which a run names its process."""
-    return {PROCESS_TAG: f"{socket.gethostname()}/{process.pid}/{process.create_time():.0f}"}
+def process_tag(run_id: str) -> dict[str, str]:
+    """The tag by which a run names the process that asks; one that retries the run inherits it, and is not meant."""
+    process = psutil.Process()
+    return {PROCESS_TAG: f"{run_id}/{socket.gethostname()}/{process.pid}/{process.create_time():.0f}"}
 
 
 def process_of(run: DagsterRun) -> psutil.Process | None:
@@ -33,7 +35,10 @@ def process_of(run: DagsterRun) -> psutil.Process | None:
     named = _named_process(run)
     if named is None or named[0] != socket.gethostname() or process_is_gone(*named):
         return None
-    return psutil.Process(named[1])
+    try:
+        return psutil.Process(named[1])
+    except psutil.NoSuchProcess:
+        return None
 
 
 def is_alive(run: DagsterRun, *, unnamed: bool) -> bool:
@@ -46,8 +51,8 @@ def _named_process(run: DagsterRun) -> tuple[str, int, float] | None:
     tag = run.tags.get(PROCESS_TAG)
     if tag is None:
         return None
-    host, pid, started_at = tag.rsplit("/", 2)
-    return host, int(pid), float(started_at)
+    run_id, host, pid, started_at = tag.split("/")
+    return (host, int(pid), float(started_at)) if run_id == run.run_id else None
 
 
 def lock_server(dagster_home: Path) -> None:
@@ -88,14 +93,21 @@ def server_is_running(dagster_home: Path) -> bool:
 def fail_dead_runs(instance: DagsterInstance, *, server_running: bool) -> list[str]:
     """Mark the runs whose process is gone as failed, so that the queue goes on; their ids are returned.
 
-    A run that names none yet is about to get one, where a server is running. Where retries are on, the daemon starts
-    each of them again, and it continues at its last checkpoint.
+    One that was asked to end is canceled. A run that names no process yet is about to get one, where a server is
+    running. Where retries are on, the daemon starts each failed one again, and it continues at its last checkpoint.
     """
     dead = [
         run
         for run in instance.get_runs(RunsFilter(statuses=list(IN_PROGRESS)))
         if not is_alive(run, unnamed=server_running)
     ]
-    for run in dead:
-        instance.report_run_failed(run, "The process of this run is gone (power cut, kill or reboot).")
-    return [run.run_id for run in dead]
+    return [run.run_id for run in dead if report_dead(instance, run, GONE)]
+
+
+def report_dead(instance: DagsterInstance, run: DagsterRun, message: str) -> bool:
+    """Mark a run whose process is gone: as canceled where that was asked for, else as failed, and then true."""
+    if run.status == DagsterRunStatus.CANCELING:
+        instance.report_run_canceled(run)
+        return False
+    instance.report_run_failed(run, message)
+    return True

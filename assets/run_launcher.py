@@ -18,7 +18,7 @@ from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, 
 from dagster._serdes import ConfigurableClass, deserialize_value, serialize_value
 from dagster._serdes.config_class import ConfigurableClassData
 
-from assets.dead_runs import is_alive, process_of, process_tag
+from assets.dead_runs import GONE, is_alive, process_of, process_tag, report_dead
 
 PRELOADED = (
     "PIL.Image", "alembic.command", "alembic.config", "antlr4", "blake3", "dagster", "dagster._cli.api", "filelock",
@@ -67,7 +67,6 @@ class ForkingRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
         process.start()
         # The daemon ends without it: what runs for hours does not hold up the end of the UI.
         multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]
-        self._instance.add_run_tags(run_id, process_tag(psutil.Process(process.pid)))
         threading.Thread(target=self._watch, args=(process, run_id), daemon=True).start()
 
     def terminate(self, run_id: str) -> bool:
@@ -78,9 +77,12 @@ class ForkingRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
         self._instance.report_run_canceling(run)
         process = process_of(run)
         if process is None:
-            self._instance.report_engine_event("The process of this run is not on this machine.", run)
+            self._instance.report_engine_event("The process of this run is not here (any more).", run)
             return False
-        process.send_signal(signal.SIGINT)
+        try:
+            process.send_signal(signal.SIGINT)
+        except psutil.NoSuchProcess:
+            return False
         return True
 
     @property
@@ -92,14 +94,17 @@ class ForkingRunLauncher(RunLauncher[DagsterInstance], ConfigurableClass):
         """Whether the process of the run is alive; a run that names none was begun by others, and is theirs."""
         if is_alive(run, unnamed=True):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        return CheckRunHealthResult(WorkerStatus.FAILED, "its process is gone (power cut, kill or reboot)")
+        return CheckRunHealthResult(WorkerStatus.FAILED, GONE)
 
     def _watch(self, process: multiprocessing.process.BaseProcess, run_id: str) -> None:
-        """Mark the run as failed as soon as its process has ended without a word."""
+        """Mark the run as failed as soon as its process has ended without a word.
+
+        A process of which nothing is heard any more, since the one it was forked from has died, may go on all the same.
+        """
         process.join()
         run = self._instance.get_run_by_id(run_id)
-        if run is not None and not run.is_finished:
-            self._instance.report_run_failed(run, f"The process of this run {_end_of(process.exitcode)}.")
+        if run is not None and not run.is_finished and not is_alive(run, unnamed=False):
+            report_dead(self._instance, run, f"The process of this run {_end_of(process.exitcode)}.")
 
 
 def _end_of(exit_code: int | None) -> str:
@@ -117,4 +122,5 @@ def _work(run_id: str, serialized_instance: str) -> None:
     os.setsid()  # Ctrl-C in the terminal of the UI ends the UI, and not the run
     reference = deserialize_value(serialized_instance, InstanceRef)
     with capture_interrupts(), DagsterInstance.from_ref(reference) as instance:
+        instance.add_run_tags(run_id, process_tag(run_id))
         _execute_run_command_body(run_id, instance, lambda _event: None, set_exit_code_on_failure=False)

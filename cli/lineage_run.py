@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import psutil
 from dagster import DagsterEventType, DagsterInstance, Definitions, ExecuteInProcessResult
 from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.events import RunFailureReason
 from dagster._core.storage.tags import MAX_RETRIES_TAG
+from dagster._core.utils import make_new_run_id
 from sqlalchemy import Connection, Engine
 
 from assets.dead_runs import fail_dead_runs, lock_server, process_tag, server_is_running
@@ -156,10 +156,13 @@ class _LineageRun:
         self.instance.add_dynamic_partitions(str(SHARDS.name), everything)
         images = sum(sizes[shard] for shard in again)
         self._step("Reading unreadable again", "registered_images", again, images, {"retry_failed": True})
-        shards = self._find(lambda connection: find_stale_shards(connection, self._lost(connection)))
-        stale = sorted({shard.subject for shard in shards} & mine)
-        images = sum(sizes[shard] for shard in stale)
-        self._step("Registering", "registered_images", stale, images)
+        for _ in range(
+            2
+        ):  # what has changed without a scan seeing it is found on reading, and is due once more
+            shards = self._find(lambda connection: find_stale_shards(connection, self._lost(connection)))
+            stale = sorted({shard.subject for shard in shards} & mine)
+            images = sum(sizes[shard] for shard in stale)
+            self._step("Registering", "registered_images", stale, images)
         for number, model in enumerate(model_keys, 1):
             of = f" (model {number} of {len(model_keys)})" if len(model_keys) > 1 else ""
             self._bring_up_to_date(model, mine, sizes, of)
@@ -251,13 +254,15 @@ class _LineageRun:
         if config is not None:
             run_config["ops"] = {asset: {"config": config}}
         job = self.definitions.resolve_job_def(f"materialize_{asset}")
+        run_id = make_new_run_id()
         try:
             result = job.execute_in_process(
                 instance=self.instance,
                 partition_key=partition_key,
                 run_config=run_config,
                 raise_on_error=False,
-                tags={**process_tag(psutil.Process()), MAX_RETRIES_TAG: "0"},
+                run_id=run_id,
+                tags={**process_tag(run_id), MAX_RETRIES_TAG: "0"},
                 resources={"progress": self.progress},
             )
         except (KeyboardInterrupt, DagsterExecutionInterruptedError) as interruption:

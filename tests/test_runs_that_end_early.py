@@ -1,5 +1,6 @@
 """`photolineage run` that is killed, interrupted, or fails at some shards: what it says, and how it goes on."""
 
+import os
 import signal
 import subprocess
 import time
@@ -70,6 +71,25 @@ def test_a_shard_that_fails_holds_up_no_other(lineage: Lineage) -> None:
         "vector_index": ["tiny-b"],
         "image_events": ["tiny-b"],
     }
+
+
+def test_what_changed_without_a_scan_seeing_it_holds_up_nothing(lineage: Lineage) -> None:
+    """It is found when a lost preview is read again, and its shard is registered once more before a model sees it."""
+    path, image = next(iter(sorted(lineage.library.images().items())))
+    assert image.state == "registered"
+    original = lineage.library.root / path
+    before = original.stat()
+    original.write_bytes(bytes(before.st_size))
+    os.utime(original, ns=(before.st_atime_ns, before.st_mtime_ns))
+    for preview in lineage.library.previews.directory("photos-00000").iterdir():
+        preview.unlink()
+
+    materialized = as_json(lineage, "run", "--model", "tiny-b")["materialized"]
+
+    assert materialized["registered_images"] == ["photos-00000", "photos-00000"]
+    assert "tiny-b|photos-00000" in materialized["image_embeddings"]
+    assert materialized["vector_index"] == ["tiny-b"]
+    assert lineage.library.images()[path].state == "failed"
 
 
 def test_all_shards_that_fail_are_told(lineage: Lineage) -> None:

@@ -7,11 +7,12 @@ import sys
 
 import psutil
 import pytest
-from dagster import DagsterRun
+from dagster import DagsterRun, DagsterRunStatus
 from dagster._core.launcher.base import WorkerStatus
 
-from assets.dead_runs import PROCESS_TAG, process_tag
+from assets.dead_runs import PROCESS_TAG, fail_dead_runs, process_tag
 from assets.run_launcher import PRELOADED, ForkingRunLauncher
+from resources.settings import PROJECT_ROOT
 from tests.lineage import Lineage
 
 
@@ -23,36 +24,42 @@ def launcher(new_lineage: Lineage) -> ForkingRunLauncher:
     return launcher
 
 
+RUN_ID = "7c3fbb1e-8f6c-4d8a-9d3b-1a2b3c4d5e6f"
+
+
 def a_run(tags: dict[str, str]) -> DagsterRun:
-    return DagsterRun(job_name="materialize_vector_index", tags=tags)
+    return DagsterRun(job_name="materialize_vector_index", run_id=RUN_ID, tags=tags)
 
 
 @pytest.fixture
 def dead_process() -> dict[str, str]:
     """The tag of a process that has ended."""
-    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    tag = process_tag(psutil.Process(process.pid))
-    process.communicate(b"\n")
-    return tag
+    code = f"from assets.dead_runs import process_tag; print(process_tag({RUN_ID!r})[{PROCESS_TAG!r}])"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True
+    )
+    return {PROCESS_TAG: ended.stdout.strip()}
 
 
 def test_a_run_lives_as_long_as_its_process(
     launcher: ForkingRunLauncher, dead_process: dict[str, str]
 ) -> None:
-    alive = launcher.check_run_worker_health(a_run(process_tag(psutil.Process())))
+    alive = launcher.check_run_worker_health(a_run(process_tag(RUN_ID)))
     assert alive.status == WorkerStatus.RUNNING
     dead = launcher.check_run_worker_health(a_run(dead_process))
     assert dead.status == WorkerStatus.FAILED
-    assert dead.msg == "its process is gone (power cut, kill or reboot)"
+    assert dead.msg == "The process of this run is gone (power cut, kill or reboot)."
 
 
 def test_another_process_with_the_same_id_is_not_the_run_s(launcher: ForkingRunLauncher) -> None:
     process = psutil.Process()
-    tag = f"{socket.gethostname()}/{process.pid}/{process.create_time() - 60:.0f}"
+    tag = f"{RUN_ID}/{socket.gethostname()}/{process.pid}/{process.create_time() - 60:.0f}"
     assert launcher.check_run_worker_health(a_run({PROCESS_TAG: tag})).status == WorkerStatus.FAILED
 
 
-@pytest.mark.parametrize("tags", [{}, {PROCESS_TAG: "another-machine/1/0"}])
+@pytest.mark.parametrize(
+    "tags", [{}, {PROCESS_TAG: f"{RUN_ID}/another-machine/1/0"}, process_tag("the-run-that-it-retries")]
+)
 def test_what_others_have_begun_is_theirs(launcher: ForkingRunLauncher, tags: dict[str, str]) -> None:
     assert launcher.check_run_worker_health(a_run(tags)).status == WorkerStatus.RUNNING
 
@@ -71,11 +78,35 @@ def test_a_run_of_another_machine_is_told_and_left_alone(
     instance = new_lineage.instance
     run = instance.create_run_for_job(
         new_lineage.definitions.resolve_job_def("materialize_catalog_schema"),
-        tags={PROCESS_TAG: "another-machine/1/0"},
+        run_id=RUN_ID,
+        tags={PROCESS_TAG: f"{RUN_ID}/another-machine/1/0"},
     )
     assert launcher.terminate(run.run_id) is False
     said = [event.user_message or event.message for event in instance.all_logs(run.run_id)]
-    assert "The process of this run is not on this machine." in said
+    assert "The process of this run is not here (any more)." in said
+
+
+@pytest.mark.parametrize(
+    ("asked", "ended", "said"),
+    [
+        (DagsterRunStatus.STARTED, DagsterRunStatus.FAILURE, 1),
+        (DagsterRunStatus.CANCELING, DagsterRunStatus.CANCELED, 0),
+    ],
+)
+def test_a_dead_run_has_failed_unless_it_was_asked_to_end(
+    new_lineage: Lineage,
+    dead_process: dict[str, str],
+    asked: DagsterRunStatus,
+    ended: DagsterRunStatus,
+    said: int,
+) -> None:
+    instance = new_lineage.instance
+    job = new_lineage.definitions.resolve_job_def("materialize_catalog_schema")
+    run = instance.create_run_for_job(job, run_id=RUN_ID, tags=dead_process, status=asked)
+    assert len(fail_dead_runs(instance, server_running=True)) == said
+    after = instance.get_run_by_id(run.run_id)
+    assert after is not None
+    assert after.status == ended
 
 
 def test_packages_are_preloaded_and_nothing_of_this_project_or_heavy() -> None:

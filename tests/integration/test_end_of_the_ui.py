@@ -31,7 +31,8 @@ def registered(tmp_path: Path, tiny_models: Mapping[str, Path]) -> Iterator[Line
         yield lineage
 
 
-def test_ctrl_c_ends_the_ui_and_not_the_run(registered: Lineage, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
+def test_the_ui_ends_and_not_the_run(registered: Lineage, tmp_path: Path, ended_by: signal.Signals) -> None:
     def pid_of_begun() -> int | None:
         jobs = registered.library.jobs(JobKind.EMBED)
         return jobs[-1].pid if jobs and jobs[-1].done else None
@@ -41,8 +42,8 @@ def test_ctrl_c_ends_the_ui_and_not_the_run(registered: Lineage, tmp_path: Path)
         pid = ui.wait_for(pid_of_begun, seconds=240, what="the first checkpoint", every=0.02)
         worker = psutil.Process(pid)
         worker.suspend()  # or it might be done before the UI is
-        os.killpg(ui.process.pid, signal.SIGINT)
-        ui.process.wait(30)
+        os.killpg(ui.process.pid, ended_by)
+        ui.process.wait(90)
         worker.resume()
     psutil.wait_procs([worker], timeout=120)
 
