@@ -104,6 +104,8 @@ def find_stale_embeddings(
 
     Unregistered shards wait. `lost` is what `find_lost_files` finds.
     """
+    if not model_keys:
+        return []
     revisions = shard_revisions(connection)
     registered = materialized_versions(connection, JobKind.REGISTER)
     embedded = materialized_versions(connection, JobKind.EMBED)
@@ -132,6 +134,8 @@ def find_stale_models(
     connection: Connection, model_keys: Sequence[str], kind: JobKind, lost: LostFiles = NOTHING_LOST
 ) -> list[StaleSubject]:
     """The models whose index or events are older than what they are made from, or whose index is lost."""
+    if not model_keys:
+        return []
     shards = list(shard_revisions(connection))
     embedded = materialized_versions(connection, JobKind.EMBED)
     built = materialized_versions(connection, kind)
