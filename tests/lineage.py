@@ -27,7 +27,7 @@ from catalog.engine import create_catalog_engine
 from cli.lineage_run import DEPLOYMENT
 from pipeline.scanning import ensure_source
 from resources.settings import load_settings
-from tests.library import Library
+from tests.library import Library, draw_photo
 
 CONFIGURATION = "photolineage.toml"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -233,3 +233,17 @@ def failure_of(result: ExecuteInProcessResult) -> str:
 def steps_of(result: ExecuteInProcessResult) -> Sequence[str]:
     """The types of the events of a run."""
     return [event.event_type_value for event in result.all_events]
+
+
+@contextmanager
+def registered_shard(folder: Path, model: Path, photos: int) -> Iterator[Lineage]:
+    """A library of one shard of drawn photos, registered and not embedded, with the model `tiny-a`."""
+    for number in range(photos):
+        draw_photo(folder / f"photos/{number:03}.jpg", number)
+    config = write_configuration(folder, {"tiny-a": model})
+    config.write_text(config.read_text().replace("shard_capacity = 10", f"shard_capacity = {photos}"))
+    with open_lineage(config) as lineage:
+        lineage.must_materialize("catalog_schema")
+        lineage.must_materialize("source_files", "photos")
+        lineage.library.register_all()
+        yield lineage

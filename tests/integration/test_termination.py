@@ -11,8 +11,7 @@ from sqlalchemy import Row
 
 from catalog.models import JobKind, JobState
 from tests.dagster_ui import REPOSITORY, DagsterUi, running_ui
-from tests.library import draw_photo
-from tests.lineage import Lineage, open_lineage, write_configuration
+from tests.lineage import Lineage, registered_shard
 
 PHOTOS = 1200
 CHECKPOINT = 4
@@ -32,14 +31,7 @@ mutation($run: String!) {
 @pytest.fixture
 def registered(tmp_path: Path, tiny_models: Mapping[str, Path]) -> Iterator[Lineage]:
     """A library of one shard of 1,200 photos, registered and not embedded."""
-    for number in range(PHOTOS):
-        draw_photo(tmp_path / f"photos/{number:03}.jpg", number)
-    config = write_configuration(tmp_path, {"tiny-a": tiny_models["tiny-a"]})
-    config.write_text(config.read_text().replace("shard_capacity = 10", f"shard_capacity = {PHOTOS}"))
-    with open_lineage(config) as lineage:
-        lineage.must_materialize("catalog_schema")
-        lineage.must_materialize("source_files", "photos")
-        lineage.library.register_all()
+    with registered_shard(tmp_path, tiny_models["tiny-a"], PHOTOS) as lineage:
         yield lineage
 
 
