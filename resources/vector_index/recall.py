@@ -12,7 +12,7 @@ from resources.vector_index.filters import SearchFilters
 from resources.vector_index.ranking import SearchEffort, nearest
 
 if TYPE_CHECKING:
-    from lancedb.table import Table
+    from lancedb.table import AsyncTable, Table
 
 _SAME_COSINE: Final = 1e-5
 """Cosines of float16 vectors that differ by less are equal: the order of summation makes as much."""
@@ -29,8 +29,10 @@ class RecallReport:
     p95_ms: float
 
 
-def recall_at_k(table: "Table", *, k: int, sample: int, seed: int, effort: SearchEffort) -> RecallReport:
-    """Search for the neighbours of indexed images and compare with every row, by cosine in float32.
+def recall_at_k(
+    table: "Table", searched: "AsyncTable", *, k: int, sample: int, seed: int, effort: SearchEffort
+) -> RecallReport:
+    """Search for the neighbours of images of the table, opened twice, and compare with every row, by cosine in float32.
 
     The image itself is no neighbour of its own. A neighbour counts as found by its cosine, not by its id, so
     that equal images are as good as each other. Recall is 1 where there is nothing to find.
@@ -40,7 +42,7 @@ def recall_at_k(table: "Table", *, k: int, sample: int, seed: int, effort: Searc
     found, expected, seconds = 0, 0, []
     for image_id, query, cosines in zip(image_ids.tolist(), queries, truth, strict=True):
         started = time.perf_counter()
-        hits = nearest(table, query, k + 1, SearchFilters(fold_duplicates=False), 0, effort=effort)
+        hits = nearest(searched, query, k + 1, SearchFilters(fold_duplicates=False), 0, effort=effort)
         seconds.append(time.perf_counter() - started)
         neighbours = cosines[np.isfinite(cosines)]
         expected += len(neighbours)

@@ -1,5 +1,6 @@
 """One LanceDB table for each model: one row for each image, also after a kill between any two steps."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,7 +34,10 @@ from resources.vector_index.writing import remove_rows, update_facts, write_rows
 
 if TYPE_CHECKING:
     from lancedb.db import DBConnection
-    from lancedb.table import Table
+    from lancedb.table import AsyncTable, Table
+
+_AT_EACH_READ = timedelta(0)
+"""Look for a newer version: a table stays open, and its index in memory."""
 
 VectorReader = Callable[[Sequence[int]], Iterator[pa.RecordBatch]]
 """From shard file ids to the rows of those files: `image_id`, `shard_file_id`, `vector` (float16)."""
@@ -82,6 +86,7 @@ class VectorIndex:
         self._name = table_name(model_key)
         self._keep_versions_for = keep_versions_for
         self._table: Table | None = None
+        self._searched: AsyncTable | None = None
 
     def exists(self) -> bool:
         """Whether the model has a table, be it empty."""
@@ -158,9 +163,8 @@ class VectorIndex:
 
         The score is the cosine. The effort is that of `usual_effort` unless given; `exact` compares every row.
         """
-        table = self._open()
         return ranking.nearest(
-            table,
+            self._open_for_search(),
             self._checked(vector),
             k,
             filters or SearchFilters(),
@@ -195,7 +199,12 @@ class VectorIndex:
     ) -> RecallReport:
         """How many true nearest neighbours of a seeded sample of images the search finds, and how fast."""
         return recall.recall_at_k(
-            self._open(), k=k, sample=sample, seed=seed, effort=effort or usual_effort(self.dim)
+            self._open(),
+            self._open_for_search(),
+            k=k,
+            sample=sample,
+            seed=seed,
+            effort=effort or usual_effort(self.dim),
         )
 
     def describe(self) -> IndexDescription:
@@ -213,11 +222,12 @@ class VectorIndex:
 
     @cached_property
     def _connection(self) -> "DBConnection":
+        # Of two cores LanceDB keeps both for reading by default, and builds the index on one.
+        os.environ.setdefault("LANCE_CPU_THREADS", str(os.cpu_count() or 1))
         lighten_import()
         import lancedb
 
-        # Each read looks for a newer version first, so a table stays open, and its index in memory.
-        return lancedb.connect(self.directory, read_consistency_interval=timedelta(0))
+        return lancedb.connect(self.directory, read_consistency_interval=_AT_EACH_READ)
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
@@ -243,6 +253,21 @@ class VectorIndex:
         if table is None:
             raise IndexNotBuiltError(self.model_key, self.directory)
         return table
+
+    def _open_for_search(self) -> "AsyncTable":
+        self._open()
+        if self._searched is None:
+            import lancedb
+            from lancedb.background_loop import LOOP
+
+            async def open_table() -> "AsyncTable":
+                connection = await lancedb.connect_async(
+                    self.directory, read_consistency_interval=_AT_EACH_READ
+                )
+                return await connection.open_table(self._name)
+
+            self._searched = LOOP.run(open_table())  # type: ignore[no-untyped-call]
+        return self._searched
 
     def _open_or_create(self) -> "Table":
         """The table, empty where there was none. Raises `IndexSchemaError` where it has other columns."""
