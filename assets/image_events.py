@@ -74,9 +74,7 @@ def image_events_asset(settings: Settings) -> AssetsDefinition:
         model_key = context.partition_key
 
         def encode_text(texts: list[str]) -> "NDArray[np.float32]":
-            with catalog.engine.connect() as connection:
-                precision = require_model(connection, model_key).precision
-            return load_embedder(model_key, settings.models[model_key], precision).encode_text(texts)
+            return load_embedder(model_key, settings.models[model_key]).encode_text(texts)
 
         with reported_failures(context):
             report = cluster_model(

@@ -152,8 +152,8 @@ class Image(Base):
 class MlModel(Base):
     """What was measured at a model's first load; at most one row serves.
 
-    `precision` is what its image embeddings are computed in. The agreement of bfloat16 with float32, as
-    `resources.precision.Agreement` defines it, is null where it was not measured.
+    `precision` is what its image embeddings are computed in. The agreement with float32 of the precision that was
+    tried at the first load, as `resources.precision.Agreement` defines it, is null where none was.
     """
 
     __tablename__ = "ml_model"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, select
 
-from catalog.model_facts import Precision
 from catalog.models import FileKind, Image, JobKind
 from catalog.queries import find_model, newest_file_id
 from pipeline.freshness import find_stale_models
@@ -94,7 +93,7 @@ def find_images(
         is_outdated = bool(find_stale_models(connection, [model_key], JobKind.INDEX))
     result = search(
         VectorIndexes(settings.home).open(model_key, model.embedding_dim),
-        _encoders(settings, model_key, model.weights_digest, model.precision),
+        _encoders(settings, model_key, model.weights_digest),
         query,
         has_embeddings=has_embeddings,
         is_outdated=is_outdated,
@@ -106,11 +105,11 @@ def find_images(
     return FoundImages(_located(engine, result.hits), result.notes, engine, previews)
 
 
-def _encoders(settings: Settings, model_key: str, weights_digest: str, precision: Precision) -> Encoders:
+def _encoders(settings: Settings, model_key: str, weights_digest: str) -> Encoders:
     def whole_model() -> "Embedder":
         from resources.embedder import load_embedder
 
-        return load_embedder(model_key, settings.models[model_key], precision)
+        return load_embedder(model_key, settings.models[model_key])
 
     def text_encoder() -> TextEncoder:
         return find_text_encoder(settings.home, model_key, weights_digest) or whole_model()

@@ -12,8 +12,9 @@ from catalog.models import Image
 from catalog.queries import IS_EMBEDDABLE, find_model
 from pipeline.model_registry import ModelChangedError, record_model
 from pipeline.pictures import open_preview, read_previews
-from resources.embedder import Embedder, load_embedder, measure_agreement
-from resources.precision import LEAST_COSINE, Agreement, available_device, native_precision
+from resources.embedder import Embedder, ModelUnavailableError, load_embedder, measure_agreement
+from resources.int8_encoder import Int8ExportError
+from resources.precision import LEAST_COSINE, Agreement, available_device, native_precisions
 from resources.preview_store import PreviewStore
 from resources.settings import ModelSettings
 
@@ -25,7 +26,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LibraryModel:
-    """A loaded model, the id of its row, and how far bfloat16 agrees with float32 where that was measured."""
+    """A loaded model, the id of its row, and how far a faster precision agrees with float32 where that was measured."""
 
     id: int
     embedder: Embedder
@@ -41,19 +42,19 @@ class LibraryModel:
         if self.agreement.neighbors is not None:
             agreed += f", {self.agreement.neighbors:.0%} of the ten nearest neighbours in common"
         if recorded == Precision.FLOAT32:
-            return f"float32, because bfloat16 is below {LEAST_COSINE} ({agreed})"
+            return f"float32, because what is faster is below {LEAST_COSINE} ({agreed})"
         if computed != recorded:
-            return f"{computed} in place of {recorded}, which this machine only emulates ({agreed})"
+            return f"{computed} in place of {recorded}, for which this machine has no instructions ({agreed})"
         return f"{computed} ({agreed})"
 
 
 def load_model(engine: Engine, previews: PreviewStore, key: str, settings: ModelSettings) -> LibraryModel:
     """The model, recorded at its first load.
 
-    Its precision is settled then, and holds for all its embeddings on every machine: bfloat16 where the settings
-    or the hardware ask for it and it agrees with float32, else float32. A machine that only emulates bfloat16
-    computes such a model in float32, with which it agrees. Raises ModelUnavailableError, and ModelChangedError
-    where the weights, or a precision that the settings name, are not those of the model's embeddings.
+    Its precision is settled then, and holds for all its embeddings on every machine: what the settings name, or else
+    the machine's fastest, if it agrees with float32, else float32. A machine without instructions for it computes
+    such a model in float32, with which it agrees. Raises ModelUnavailableError, and ModelChangedError where the
+    weights, or a precision that the settings name, are not those of the model's embeddings.
     """
     with engine.connect() as connection:
         known = find_model(connection, key)
@@ -73,11 +74,20 @@ def load_model(engine: Engine, previews: PreviewStore, key: str, settings: Model
 def _settle(
     engine: Engine, previews: PreviewStore, key: str, settings: ModelSettings
 ) -> tuple[Precision, Agreement | None]:
-    wanted = native_precision(available_device()) if settings.precision == "auto" else settings.precision
+    wanted = native_precisions(available_device())[0] if settings.precision == "auto" else settings.precision
     images = _sample(engine, previews) if wanted != Precision.FLOAT32 else []
     if not images:
         return Precision.FLOAT32, None
-    measured = measure_agreement(key, settings, wanted, images)
+    try:
+        measured = measure_agreement(key, settings, wanted, images)
+    except Int8ExportError as error:
+        if settings.precision == wanted:
+            raise ModelUnavailableError(
+                f"models.{key}.precision is '{wanted}', and the model cannot be computed in that: {error}. Set it to "
+                "'auto', or leave it out."
+            ) from error
+        _logger.warning("models.%s: computed in float32, because in %s it cannot be: %s", key, wanted, error)
+        return Precision.FLOAT32, None
     if measured.suffices:
         return wanted, measured
     _logger.warning(

@@ -18,7 +18,8 @@ from PIL import Image
 
 from catalog.model_facts import Precision
 from resources.image_transform import ImageTransform
-from resources.precision import Agreement, agreement, available_device, native_precision
+from resources.int8_encoder import Int8ExportError, Int8ImageEncoder
+from resources.precision import Agreement, agreement, available_device, native_precisions
 from resources.settings import HUB, LOCAL_DIRECTORY, ModelSettings
 from resources.text_encoder import export_text_encoder
 
@@ -82,7 +83,8 @@ class Embedder:
             precision=precision,
         )
         self.computes_in = Precision.FLOAT32
-        if precision == native_precision(device):
+        self._in_int8: Int8ImageEncoder | None = None
+        if precision in native_precisions(device):
             self.compute_in(precision)
 
     @property
@@ -91,8 +93,15 @@ class Embedder:
         return sum(int(weights.numel()) for weights in self._model.parameters())
 
     def compute_in(self, precision: Precision) -> None:
-        """Convert the weights of the images' side, whether the device computes natively in that or emulates it."""
-        self._model.visual.to(_dtype(precision))
+        """Convert the images' side, whether the device computes natively in that or emulates it.
+
+        Raises Int8ExportError.
+        """
+        if precision == Precision.INT8:
+            self._in_int8 = Int8ImageEncoder(self._model, self.transform, self.facts.image_size)
+        else:
+            self._in_int8 = None
+            self._model.visual.to(_dtype(precision))
         self.computes_in = precision
 
     def encode_batch(self, batch: Sequence["torch.Tensor"]) -> NDArray[np.float32]:
@@ -120,8 +129,11 @@ class Embedder:
     def _forward(self, batch: Sequence["torch.Tensor"]) -> NDArray[np.float32]:
         import torch
 
+        seen = torch.stack(list(batch))
         with torch.inference_mode():
-            pixels = self.transform.normalize(torch.stack(list(batch)).to(self.device))
+            if self._in_int8 is not None:
+                return self._unit(torch.from_numpy(self._in_int8.encode(seen.numpy())))
+            pixels = self.transform.normalize(seen.to(self.device))
             return self._unit(self._model.encode_image(pixels.to(_dtype(self.computes_in))))
 
     def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
@@ -193,8 +205,8 @@ _LOADING = Lock()
 def load_embedder(key: str, settings: ModelSettings, precision: Precision = Precision.FLOAT32) -> Embedder:
     """The model, ready to run. It stays until another is asked for, and is let go before that one is loaded.
 
-    It computes in `precision` where the device does so natively, else in float32. Weights load without pickle.
-    Raises ModelUnavailableError.
+    It computes in `precision` where the device does so natively, else in float32, which is the quickest to load: what
+    texts and single images need. Weights load without pickle. Raises ModelUnavailableError.
     """
     with _LOADING:
         wanted = key, settings, precision
@@ -214,7 +226,8 @@ def measure_agreement(
 ) -> Agreement:
     """How far the model's embeddings of upright RGB images in `precision` agree with those in float32.
 
-    The model is loaded for it and let go, as is the one that was loaded before. Raises ModelUnavailableError.
+    The model is loaded for it and let go, as is the one that was loaded before. Raises ModelUnavailableError and
+    Int8ExportError.
     """
     unload()
     embedder = _load(key, settings, Precision.FLOAT32)
@@ -235,7 +248,12 @@ def _load(key: str, settings: ModelSettings, precision: Precision) -> Embedder:
     except Exception as error:
         raise ModelUnavailableError(_unavailable(key, settings, error)) from error
     model.eval()
-    return Embedder(key, model, preprocess, tokenizer, device, precision)
+    try:
+        return Embedder(key, model, preprocess, tokenizer, device, precision)
+    except Int8ExportError as error:
+        raise ModelUnavailableError(
+            f"models.{key}: its embeddings are in int8, and on this machine it cannot be computed in that: {error}"
+        ) from error
 
 
 def _dtype(precision: Precision) -> "torch.dtype":

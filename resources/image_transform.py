@@ -13,12 +13,14 @@ class ImageTransform:
 
     Resizing and cropping run on 8-bit tensors: a third of Pillow's time, within a level or two of its result.
     Scaling to 0–1 and the model's mean and deviation are applied on the device: a quarter of the bytes wait
-    and travel.
+    and travel. `mean` and `deviation` are of each channel, on that scale.
     """
 
     def __init__(self, transform: Any) -> None:
-        *geometry, self._normalization = transform.transforms
+        *geometry, normalization = transform.transforms
         self._geometry = [_on_8_bits(step) for step in geometry]
+        self.mean: tuple[float, ...] = tuple(map(float, normalization.mean))
+        self.deviation: tuple[float, ...] = tuple(map(float, normalization.std))
 
     def of_image(self, image: Image.Image) -> "torch.Tensor":
         """What the model sees of an upright RGB image: uint8, (3, height, width)."""
@@ -36,10 +38,7 @@ class ImageTransform:
         """The model's input, float32, from a batch of what it sees, uint8, on the batch's device."""
         from torchvision.transforms.functional import normalize
 
-        of_model = self._normalization
-        normalized: torch.Tensor = normalize(
-            batch.float().div_(255), of_model.mean, of_model.std, inplace=True
-        )
+        normalized: torch.Tensor = normalize(batch.float().div_(255), self.mean, self.deviation, inplace=True)
         return normalized
 
 

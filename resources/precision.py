@@ -1,4 +1,4 @@
-"""The precision that a device computes in natively, and how far one precision agrees with another."""
+"""The precisions that a device computes in natively, and how far one precision agrees with another."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,12 @@ from catalog.model_facts import Precision
 LEAST_COSINE = 0.995
 """Mean cosine with float32 below which a precision is not used."""
 NEIGHBORS = 10
+
+_INSTRUCTIONS = {
+    Precision.BFLOAT16: ("amx_bf16", "avx512_bf16"),
+    Precision.INT8: ("avx512_vnni", "avx_vnni"),
+}
+"""The processors' instructions for a precision, as torch names them; the fastest precision first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +42,23 @@ def available_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def native_precision(device: str) -> Precision:
-    """The fastest precision that the device has instructions for: bfloat16 with AMX, AVX512-BF16 or an Ampere GPU.
+def native_precisions(device: str) -> tuple[Precision, ...]:
+    """The precisions that the device has instructions for, the fastest first, float32 last.
 
-    Without them bfloat16 is emulated, several times slower than float32.
+    bfloat16 with AMX, AVX512-BF16 or an Ampere GPU; int8 with VNNI, on Intel's and AMD's processors. Without them
+    bfloat16 is emulated, several times slower than float32, and int8 is no faster.
     """
     import torch
 
     if device == "cuda":
-        is_native = torch.cuda.is_bf16_supported(including_emulation=False)
+        native = {Precision.BFLOAT16: torch.cuda.is_bf16_supported(including_emulation=False)}
     else:
         capabilities = torch.cpu.get_capabilities()
-        is_native = any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16"))
-    return Precision.BFLOAT16 if is_native else Precision.FLOAT32
+        native = {
+            precision: any(capabilities.get(name) for name in names)
+            for precision, names in _INSTRUCTIONS.items()
+        }
+    return (*(precision for precision, is_native in native.items() if is_native), Precision.FLOAT32)
 
 
 def agreement(vectors: NDArray[np.float32], reference: NDArray[np.float32]) -> Agreement:

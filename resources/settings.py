@@ -127,8 +127,8 @@ class ModelSettings(_Section):
     )
     precision: Literal["auto"] | Precision = Field(
         default="auto",
-        description="What the image embeddings are computed in: 'float32', 'bfloat16', or 'auto', which is bfloat16 "
-        "if the machine of the model's first load computes natively in it and it agrees with float32.",
+        description="What the image embeddings are computed in: 'float32', 'bfloat16', 'int8', or 'auto', which is the "
+        "one that the machine of the model's first load is fastest in, if it agrees with float32.",
     )
     prompt_templates: PromptTemplates | None = Field(
         default=None, description="This model's own prompt templates, instead of the ones for all."

@@ -15,8 +15,9 @@ from PIL import Image as PillowImage
 from sqlalchemy import Engine, Row, select
 
 from catalog.leases import Lease
+from catalog.model_facts import Precision
 from catalog.models import Image, JobKind, MlJob, Shard
-from catalog.queries import find_shard, shard_keys
+from catalog.queries import find_model, find_shard, shard_keys
 from pipeline.embedding import EmbeddingReport, Stores, embed_shard
 from pipeline.indexing import IndexingReport, build_index
 from pipeline.jobs import JobContext, running_job
@@ -151,9 +152,11 @@ class Library:
         return {key: self.register(key) for key in self.shard_keys()}
 
     def embedder(self, model_key: str = "tiny-a") -> tuple[Embedder, int]:
-        """The loaded model, and the id of its row."""
+        """The loaded model, and the id of its row; at its first load in float32, whatever is faster here."""
         settings = self.settings.models[model_key]
-        embedder = load_embedder(model_key, settings)
+        with self.engine.connect() as connection:
+            known = find_model(connection, model_key)
+        embedder = load_embedder(model_key, settings, known.precision if known else Precision.FLOAT32)
         return embedder, record_model(self.engine, model_key, settings, embedder.facts)
 
     def embed(

@@ -4,6 +4,7 @@ import io
 import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.comparing.variations import Variation, vary
-from resources.embedder import Embedder
+from resources.embedder import Embedder, encoding_threads
 from resources.vector_index import Hit, VectorIndex
 
 NEIGHBOURS = 10
@@ -98,17 +99,19 @@ def search_near_duplicates(
     found = dict.fromkeys(Variation, 0)
     rates: list[tuple[int, float]] = []
     cases = [(image_id, variation) for image_id in previews for variation in Variation]
-    for batch in _batches(cases, embedder.batch_images):
-        pictures = [
-            vary(_opened(previews[image_id]), variation, seed=image_id) for image_id, variation in batch
-        ]
-        started = time.perf_counter()
-        vectors = embedder.encode_images(pictures)
-        rates.append((len(batch), time.perf_counter() - started))
-        for (image_id, variation), vector in zip(batch, vectors, strict=True):
-            nearest = [hit.image_id for hit in index.search(vector, NEIGHBOURS)]
-            found_first[variation] += nearest[:1] == [image_id]
-            found[variation] += image_id in nearest
+    with encoding_threads(embedder.device) as threads, ThreadPoolExecutor(threads) as pool:
+        for batch in _batches(cases, threads * embedder.batch_images):
+            pictures = [
+                vary(_opened(previews[image_id]), variation, seed=image_id) for image_id, variation in batch
+            ]
+            share = -(-len(pictures) // threads)
+            started = time.perf_counter()
+            vectors = np.concatenate(list(pool.map(embedder.encode_images, _batches(pictures, share))))
+            rates.append((len(batch), time.perf_counter() - started))
+            for (image_id, variation), vector in zip(batch, vectors, strict=True):
+                nearest = [hit.image_id for hit in index.search(vector, NEIGHBOURS)]
+                found_first[variation] += nearest[:1] == [image_id]
+                found[variation] += image_id in nearest
     warm = rates[1:] or rates
     seconds = sum(second for _, second in warm)
     return NearDuplicateSearch(

@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from assets.partitions import model_shard_key
 from catalog.leases import acquire_lease
+from catalog.model_facts import Precision
 from catalog.models import JobKind, JobState, MlJob
 from tests.library import touch
 from tests.lineage import Lineage, checks_of, failure_of, metadata_of, open_lineage, steps_of
@@ -50,7 +51,7 @@ def test_a_partition_and_what_its_metadata_say(lineage: Lineage) -> None:
     }
     assert found["images_per_second"] > 0
     assert len(found["weights_digest"]) == 16
-    assert found["precision"].split(" ")[0] in {"float32", "bfloat16"}
+    assert found["precision"].split(" ")[0] in set(Precision)
     assert {name: check.passed for name, check in checks_of(run).items()} == {
         "catalog_contract": True,
         "model_contract": True,

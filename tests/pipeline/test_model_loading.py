@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
+import open_clip
 import pytest
+import torch
 from sqlalchemy import Row
 
 from catalog.model_facts import Precision
@@ -10,7 +12,7 @@ from catalog.queries import find_model
 from pipeline import model_loading
 from pipeline.model_loading import LibraryModel, load_model
 from pipeline.model_registry import ModelChangedError
-from resources.embedder import unload
+from resources.embedder import ModelUnavailableError, unload
 from resources.precision import Agreement
 from resources.settings import ModelSettings
 from tests.library import Library
@@ -32,10 +34,10 @@ def registered(any_library: Library) -> Library:
 
 
 def computing_in(monkeypatch: pytest.MonkeyPatch, precision: Precision) -> None:
-    """From now on the processor has instructions for this precision; bfloat16 is computed all the same."""
+    """From now on the processor has instructions for this precision; the others are computed all the same."""
     unload()
     for module in ("resources.embedder", "pipeline.model_loading"):
-        monkeypatch.setattr(f"{module}.native_precision", lambda _device: precision)
+        monkeypatch.setattr(f"{module}.native_precisions", lambda _device: (precision, Precision.FLOAT32))
 
 
 def load(library: Library, precision: str = "auto") -> LibraryModel:
@@ -52,7 +54,10 @@ def row_of(library: Library) -> Row:
     return row
 
 
-def test_a_processor_without_bfloat16_computes_in_float32_and_compares_nothing(
+FASTER = pytest.mark.parametrize("faster", [Precision.BFLOAT16, Precision.INT8])
+
+
+def test_a_processor_without_faster_instructions_computes_in_float32_and_compares_nothing(
     registered: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     computing_in(monkeypatch, Precision.FLOAT32)
@@ -64,55 +69,63 @@ def test_a_processor_without_bfloat16_computes_in_float32_and_compares_nothing(
     )  # fmt: skip
 
 
-def test_bfloat16_is_compared_with_float32_on_the_previews_and_then_used(
-    registered: Library, monkeypatch: pytest.MonkeyPatch
+@FASTER
+def test_a_faster_precision_is_compared_with_float32_on_the_previews_and_then_used(
+    registered: Library, monkeypatch: pytest.MonkeyPatch, faster: Precision
 ) -> None:
-    computing_in(monkeypatch, Precision.BFLOAT16)
+    computing_in(monkeypatch, faster)
     model = load(registered)
     row = row_of(registered)
-    assert row.precision == model.embedder.computes_in == Precision.BFLOAT16
+    assert row.precision == model.embedder.computes_in == faster
     assert model.agreement == Agreement(row.agreement_cosine, row.agreement_neighbors)
     assert 0.995 < row.agreement_cosine < 1
     assert 0.5 < row.agreement_neighbors <= 1
-    assert model.precision.startswith(f"bfloat16 (mean cosine with float32 {row.agreement_cosine:.4f}, ")
+    assert model.precision.startswith(f"{faster} (mean cosine with float32 {row.agreement_cosine:.4f}, ")
     assert load(registered).agreement == model.agreement
 
 
-def test_a_machine_that_emulates_bfloat16_takes_part_in_float32(
-    registered: Library, monkeypatch: pytest.MonkeyPatch
+@FASTER
+def test_a_machine_without_the_instructions_takes_part_in_float32(
+    registered: Library, monkeypatch: pytest.MonkeyPatch, faster: Precision
 ) -> None:
-    computing_in(monkeypatch, Precision.BFLOAT16)
+    computing_in(monkeypatch, faster)
     first = load(registered)
     computing_in(monkeypatch, Precision.FLOAT32)
     second = load(registered)
     assert (second.id, second.embedder.facts) == (first.id, first.embedder.facts)
     assert second.embedder.computes_in == Precision.FLOAT32
-    assert second.precision.startswith("float32 in place of bfloat16, which this machine only emulates (")
+    assert second.precision.startswith(
+        f"float32 in place of {faster}, for which this machine has no instructions ("
+    )
 
 
+@FASTER
 def test_a_model_that_began_in_float32_stays_in_it(
-    registered: Library, monkeypatch: pytest.MonkeyPatch
+    registered: Library, monkeypatch: pytest.MonkeyPatch, faster: Precision
 ) -> None:
     computing_in(monkeypatch, Precision.FLOAT32)
     load(registered)
-    computing_in(monkeypatch, Precision.BFLOAT16)
+    computing_in(monkeypatch, faster)
     model = load(registered)
     assert (model.precision, row_of(registered).precision) == ("float32", Precision.FLOAT32)
-    with pytest.raises(ModelChangedError, match=r"(?s)another precision.*FLOAT32.*BFLOAT16.*key of its own"):
-        load(registered, "bfloat16")
+    with pytest.raises(
+        ModelChangedError, match=rf"(?s)another precision.*FLOAT32.*{faster.name}.*key of its own"
+    ):
+        load(registered, faster)
 
 
+@FASTER
 def test_below_the_bar_the_model_falls_back_and_says_so(
-    registered: Library, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    registered: Library, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, faster: Precision
 ) -> None:
     monkeypatch.setattr("resources.precision.LEAST_COSINE", 1.1)
-    computing_in(monkeypatch, Precision.BFLOAT16)
+    computing_in(monkeypatch, faster)
     model = load(registered)
     assert model.embedder.computes_in == row_of(registered).precision == Precision.FLOAT32
     assert 0.9 < row_of(registered).agreement_cosine < 1
-    assert "models.tiny-a: computed in float32, because bfloat16 agrees with it" in caplog.text
-    assert model.precision.startswith("float32, because bfloat16 is below ")
-    assert load(registered, "bfloat16").embedder.facts == model.embedder.facts
+    assert f"models.tiny-a: computed in float32, because {faster} agrees with it" in caplog.text
+    assert model.precision.startswith("float32, because what is faster is below ")
+    assert load(registered, faster).embedder.facts == model.embedder.facts
 
 
 def test_a_setting_goes_before_the_hardware(registered: Library, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,14 +134,44 @@ def test_a_setting_goes_before_the_hardware(registered: Library, monkeypatch: py
     assert row_of(registered).precision == Precision.FLOAT32
 
 
-def test_bfloat16_may_be_asked_for_where_it_is_only_emulated(
-    registered: Library, monkeypatch: pytest.MonkeyPatch
+@FASTER
+def test_a_precision_may_be_asked_for_without_instructions_for_it(
+    registered: Library, monkeypatch: pytest.MonkeyPatch, faster: Precision
 ) -> None:
     computing_in(monkeypatch, Precision.FLOAT32)
-    model = load(registered, "bfloat16")
-    assert row_of(registered).precision == Precision.BFLOAT16
+    model = load(registered, faster)
+    assert row_of(registered).precision == faster
     assert row_of(registered).agreement_cosine > 0.995
     assert model.embedder.computes_in == Precision.FLOAT32
+
+
+@pytest.fixture
+def _without_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model with a step that OpenVINO has no operator for."""
+
+    def encode_image(model: open_clip.CLIP, pixels: torch.Tensor) -> torch.Tensor:
+        embeddings: torch.Tensor = model.visual(pixels)
+        return embeddings + torch.linalg.eigvals(embeddings[:, None, :1]).real
+
+    monkeypatch.setattr(open_clip.CLIP, "encode_image", encode_image)
+
+
+@pytest.mark.usefixtures("_without_a_graph")
+def test_a_model_that_cannot_be_computed_in_int8_is_in_float32_and_says_so(
+    registered: Library, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    computing_in(monkeypatch, Precision.INT8)
+    model = load(registered)
+    assert (model.precision, row_of(registered).agreement_cosine) == ("float32", None)
+    assert "models.tiny-a: computed in float32, because in int8 it cannot be: OpenVINO cannot" in caplog.text
+
+
+@pytest.mark.usefixtures("_without_a_graph")
+def test_int8_that_is_asked_for_and_cannot_be_is_refused(registered: Library) -> None:
+    with pytest.raises(ModelUnavailableError, match=r"models.tiny-a.precision is 'int8'.*OpenVINO.*'auto'"):
+        load(registered, "int8")
+    with registered.engine.connect() as connection:
+        assert find_model(connection, "tiny-a") is None
 
 
 def test_machines_that_load_a_new_model_at_once_agree_on_its_precision(

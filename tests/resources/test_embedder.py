@@ -213,31 +213,39 @@ def test_memory_that_does_not_hold_one_image_is_an_error(
     assert model.encoded == []
 
 
-def test_an_emulated_precision_is_replaced_by_float32(
-    tiny_models: Mapping[str, Path], pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+FASTER = pytest.mark.parametrize("faster", [Precision.BFLOAT16, Precision.INT8])
+
+
+@FASTER
+def test_a_precision_without_instructions_is_replaced_by_float32(
+    tiny_models: Mapping[str, Path],
+    pictures: list[Image.Image],
+    monkeypatch: pytest.MonkeyPatch,
+    faster: Precision,
 ) -> None:
     settings = settings_of(tiny_models["tiny-a"])
     found = {}
     for native in Precision:
-        monkeypatch.setattr("resources.embedder.native_precision", lambda _device, native=native: native)
+        monkeypatch.setattr("resources.embedder.native_precisions", lambda _device, native=native: (native,))
         unload()
-        found[native] = load_embedder("tiny-a", settings, Precision.BFLOAT16)
+        found[native] = load_embedder("tiny-a", settings, faster)
     unload()
-    emulating, native = found[Precision.FLOAT32], found[Precision.BFLOAT16]
-    assert (emulating.computes_in, native.computes_in) == (Precision.FLOAT32, Precision.BFLOAT16)
+    emulating, native = found[Precision.FLOAT32], found[faster]
+    assert (emulating.computes_in, native.computes_in) == (Precision.FLOAT32, faster)
     assert emulating.facts == native.facts
-    assert native.facts.precision == Precision.BFLOAT16
+    assert native.facts.precision == faster
     vectors, reference = native.encode_images(pictures), emulating.encode_images(pictures)
     assert not np.array_equal(vectors, reference)
     assert float(np.min(np.sum(vectors * reference, axis=1))) > 0.99
     np.testing.assert_array_equal(native.encode_text(["a beach"]), emulating.encode_text(["a beach"]))
 
 
+@FASTER
 def test_the_agreement_is_measured_on_the_images_that_are_given(
-    tiny_models: Mapping[str, Path], pictures: list[Image.Image]
+    tiny_models: Mapping[str, Path], pictures: list[Image.Image], faster: Precision
 ) -> None:
     settings = settings_of(tiny_models["tiny-a"])
-    measured = measure_agreement("tiny-a", settings, Precision.BFLOAT16, pictures)
+    measured = measure_agreement("tiny-a", settings, faster, pictures)
     assert 0.99 < measured.cosine < 1
     assert measured.neighbors is None
     whole = measure_agreement("tiny-a", settings, Precision.FLOAT32, pictures)

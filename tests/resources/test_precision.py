@@ -5,23 +5,35 @@ import pytest
 import torch
 
 from catalog.model_facts import Precision
-from resources.precision import Agreement, agreement, native_precision
+from resources.precision import Agreement, agreement, native_precisions
+
+FLOAT32, BFLOAT16, INT8 = Precision
 
 
 @pytest.mark.parametrize(
     ("capabilities", "expected"),
     [
-        ({"avx512_f": True, "amx_bf16": False, "avx512_bf16": False}, Precision.FLOAT32),
-        ({"avx512_bf16": True}, Precision.BFLOAT16),
-        ({"amx_bf16": True, "avx512_bf16": False}, Precision.BFLOAT16),
-        ({"neon": True}, Precision.FLOAT32),
+        ({"avx512_f": True, "amx_bf16": False, "avx512_bf16": False}, (FLOAT32,)),
+        ({"avx512_bf16": True}, (BFLOAT16, FLOAT32)),
+        ({"amx_bf16": True, "avx512_bf16": False, "avx512_vnni": True}, (BFLOAT16, INT8, FLOAT32)),
+        ({"avx512_vnni": True}, (INT8, FLOAT32)),
+        ({"avx_vnni": True, "avx512_vnni": False}, (INT8, FLOAT32)),
+        ({"neon": True}, (FLOAT32,)),
     ],
 )
 def test_a_processor_computes_in_what_it_has_instructions_for(
-    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], expected: Precision
+    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], expected: tuple[Precision, ...]
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    assert native_precision("cpu") == expected
+    assert native_precisions("cpu") == expected
+
+
+@pytest.mark.parametrize(("is_supported", "expected"), [(True, (BFLOAT16, FLOAT32)), (False, (FLOAT32,))])
+def test_a_gpu_computes_in_bfloat16_where_it_does_so_natively(
+    monkeypatch: pytest.MonkeyPatch, is_supported: bool, expected: tuple[Precision, ...]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *, including_emulation: is_supported)
+    assert native_precisions("cuda") == expected
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
