@@ -39,7 +39,7 @@ def pieces(photograph: Path) -> dict[str, tuple[Callable[[], object], int]]:
     channels_last = copy.deepcopy(eager).to(memory_format=torch.channels_last)
     bfloat16 = copy.deepcopy(eager).bfloat16()
     ours = ImageTransform(transform)
-    int8 = Int8ImageEncoder(model.eval(), ours, 224)
+    int8 = Int8ImageEncoder(model.eval(), ours, (224, 224))
     picture = open_preview(preview)
     seen = torch.stack([ours.of_image(picture)] * BATCH)
     pixels = ours.normalize(seen)

@@ -42,7 +42,7 @@ class LibraryModel:
         if self.agreement.neighbors is not None:
             agreed += f", {self.agreement.neighbors:.0%} of the ten nearest neighbours in common"
         if recorded == Precision.FLOAT32:
-            return f"float32, because what is faster is below {LEAST_COSINE} ({agreed})"
+            return f"float32, because what was tried is below {LEAST_COSINE} ({agreed})"
         if computed != recorded:
             return f"{computed} in place of {recorded}, for which this machine has no instructions ({agreed})"
         return f"{computed} ({agreed})"
@@ -52,7 +52,7 @@ def load_model(engine: Engine, previews: PreviewStore, key: str, settings: Model
     """The model, recorded at its first load.
 
     Its precision is settled then, and holds for all its embeddings on every machine: what the settings name, or else
-    the machine's fastest, if it agrees with float32, else float32. A machine without instructions for it computes
+    the fastest of the machine's that agrees with float32. A machine without instructions for it computes
     such a model in float32, with which it agrees. Raises ModelUnavailableError, and ModelChangedError where the
     weights, or a precision that the settings name, are not those of the model's embeddings.
     """
@@ -74,31 +74,32 @@ def load_model(engine: Engine, previews: PreviewStore, key: str, settings: Model
 def _settle(
     engine: Engine, previews: PreviewStore, key: str, settings: ModelSettings
 ) -> tuple[Precision, Agreement | None]:
-    wanted = native_precisions(available_device())[0] if settings.precision == "auto" else settings.precision
-    images = _sample(engine, previews) if wanted != Precision.FLOAT32 else []
-    if not images:
-        return Precision.FLOAT32, None
-    try:
-        measured = measure_agreement(key, settings, wanted, images)
-    except Int8ExportError as error:
-        if settings.precision == wanted:
-            raise ModelUnavailableError(
-                f"models.{key}.precision is '{wanted}', and the model cannot be computed in that: {error}. Set it to "
-                "'auto', or leave it out."
-            ) from error
-        _logger.warning("models.%s: computed in float32, because in %s it cannot be: %s", key, wanted, error)
-        return Precision.FLOAT32, None
-    if measured.suffices:
-        return wanted, measured
-    _logger.warning(
-        "models.%s: computed in float32, because %s agrees with it at a mean cosine of %.4f only (%s at least)",
-        key, wanted, measured.cosine, LEAST_COSINE,
-    )  # fmt: skip
+    wanted = native_precisions(available_device()) if settings.precision == "auto" else (settings.precision,)
+    faster = [precision for precision in wanted if precision != Precision.FLOAT32]
+    images = _sample(engine, previews) if faster else []
+    measured = None
+    for precision in faster if images else []:
+        try:
+            measured = measure_agreement(key, settings, precision, images)
+        except Int8ExportError as error:
+            if settings.precision == precision:
+                raise ModelUnavailableError(
+                    f"models.{key}.precision is '{precision}', and the model cannot be computed in that: {error}. Set "
+                    "it to 'auto', or leave it out."
+                ) from error
+            _logger.warning("models.%s: not computed in %s, because it cannot be: %s", key, precision, error)
+            continue
+        if measured.suffices:
+            return precision, measured
+        _logger.warning(
+            "models.%s: not computed in %s, because that agrees with float32 at a mean cosine of %.4f (%s at least)",
+            key, precision, measured.cosine, LEAST_COSINE,
+        )  # fmt: skip
     return Precision.FLOAT32, measured
 
 
 def _settled(settings: ModelSettings, known: Row[*tuple[Any, ...]]) -> tuple[Precision, Agreement | None]:
-    """What was recorded, unless the settings ask for a precision that was not refused then."""
+    """What was recorded, unless the settings ask for another precision, and none was refused then."""
     cosine: float | None = known.agreement_cosine
     measured = None if cosine is None else Agreement(cosine, known.agreement_neighbors)
     if settings.precision == "auto" or (measured is not None and not measured.suffices):

@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from PIL import Image
 
 from catalog.model_facts import Precision
 from resources.image_transform import ImageTransform
-from resources.int8_encoder import Int8ExportError, Int8ImageEncoder
+from resources.int8_encoder import OUT_OF_MEMORY, Int8ExportError, Int8ImageEncoder
 from resources.precision import Agreement, agreement, available_device, native_precisions
 from resources.settings import HUB, LOCAL_DIRECTORY, ModelSettings
 from resources.text_encoder import export_text_encoder
@@ -30,8 +29,6 @@ BATCH_IMAGES = {"cpu": 16, "cuda": 256}
 """Images of one forward pass by device: more gain no throughput and cost memory."""
 
 
-_OUT_OF_MEMORY = re.compile("out of memory|not enough memory|allocate memory|bad_alloc", re.IGNORECASE)
-"""How torch says on the CPU and on a GPU that an allocation has failed."""
 _logger = logging.getLogger(__name__)
 
 
@@ -78,7 +75,7 @@ class Embedder:
         self._tokenizer = tokenizer
         self.facts = ModelFacts(
             embedding_dim=self._measured_dim(),
-            image_size=_image_size(model),
+            image_size=max(_height_and_width(model)),
             weights_digest=_digest(model),
             precision=precision,
         )
@@ -98,7 +95,7 @@ class Embedder:
         Raises Int8ExportError.
         """
         if precision == Precision.INT8:
-            self._in_int8 = Int8ImageEncoder(self._model, self.transform, self.facts.image_size)
+            self._in_int8 = Int8ImageEncoder(self._model, self.transform, _height_and_width(self._model))
         else:
             self._in_int8 = None
             self._model.visual.to(_dtype(precision))
@@ -245,15 +242,16 @@ def _load(key: str, settings: ModelSettings, precision: Precision) -> Embedder:
             settings.architecture, pretrained=settings.pretrained, device=device, weights_only=True
         )
         tokenizer = open_clip.get_tokenizer(settings.architecture)
-    except Exception as error:
-        raise ModelUnavailableError(_unavailable(key, settings, error)) from error
-    model.eval()
-    try:
+        model.eval()
         return Embedder(key, model, preprocess, tokenizer, device, precision)
     except Int8ExportError as error:
         raise ModelUnavailableError(
-            f"models.{key}: its embeddings are in int8, and on this machine it cannot be computed in that: {error}"
+            f"models.{key}: its embeddings are in int8, and on this machine it cannot be computed in that: {error}. "
+            "Install the release of OpenVINO that constraints.txt names, or give the model another key, with "
+            "precision = 'float32'."
         ) from error
+    except Exception as error:
+        raise ModelUnavailableError(_unavailable(key, settings, error)) from error
 
 
 def _dtype(precision: Precision) -> "torch.dtype":
@@ -268,7 +266,7 @@ def _unavailable(key: str, settings: ModelSettings, error: Exception) -> str:
         f" ({settings.pretrained})" if settings.pretrained else ""
     )
     reason = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(" .")
-    if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
+    if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
         free = psutil.virtual_memory().available / 1e9
         remedy = f"There is too little memory ({free:.1f} GB are free): end other programs, or take a smaller model."
     elif settings.architecture.startswith(LOCAL_DIRECTORY):
@@ -301,9 +299,10 @@ def _files(settings: ModelSettings) -> str:
     )
 
 
-def _image_size(model: Any) -> int:
+def _height_and_width(model: Any) -> tuple[int, int]:
     size = model.visual.image_size
-    return int(max(size)) if isinstance(size, tuple | list) else int(size)
+    height, width = size if isinstance(size, tuple | list) else (size, size)
+    return int(height), int(width)
 
 
 def _digest(model: Any) -> str:

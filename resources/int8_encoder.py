@@ -1,11 +1,13 @@
 """The images' side of a model in int8, by OpenVINO: a third of float32's time where the processor has VNNI."""
 
 import logging
+import re
 import sys
 import warnings
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 ACTIVATION_GROUP: Final = 128
 """Activations of a token that share a scale. Measured (ViT-B-32, two cores): 51 images/s in groups of 32, 67 of 64, 72
 of 128, 54 of 768; the mean cosine with float32 is between 0.9999 and 0.99993 for all."""
+OUT_OF_MEMORY: Final = re.compile("out of memory|not enough memory|allocate memory|bad_alloc", re.IGNORECASE)
+"""How torch says on the CPU and on a GPU that an allocation has failed, and how OpenVINO does."""
 _LARGEST_INT8: Final = 127
+_TRACING: Final = Lock()
 
 
 class Int8ExportError(Exception):
@@ -31,34 +36,23 @@ class Int8ImageEncoder:
 
     Weights have one scale for each output of a layer, activations one for each `ACTIVATION_GROUP` of a token: an
     image's embedding does not depend on the others of its batch. Several threads may encode at once, each of them on
-    one core; there are as many as torch has threads. Raises Int8ExportError.
+    one core; there are as many as torch has threads. Raises Int8ExportError, and MemoryError or what torch and OpenVINO
+    raise in its place.
     """
 
-    def __init__(self, model: Any, transform: "ImageTransform", image_size: int) -> None:
-        import torch
-
-        graph = _graph(model, image_size)
-        _quantize_weights(graph)
-        cores = torch.get_num_threads()
-        self._compiled = (
-            _openvino()
-            .Core()
-            .compile_model(
-                _with_normalization(graph, transform),
-                "CPU",
-                {
-                    "NUM_STREAMS": cores,
-                    "INFERENCE_NUM_THREADS": cores,
-                    "ENABLE_CPU_PINNING": False,
-                    "INFERENCE_PRECISION_HINT": "f32",
-                    "DYNAMIC_QUANTIZATION_GROUP_SIZE": ACTIVATION_GROUP,
-                },
-            )
-        )
+    def __init__(self, model: Any, transform: "ImageTransform", image_size: tuple[int, int]) -> None:
         self._idle_requests: deque[openvino.InferRequest] = deque()
+        try:
+            self._compiled = _compiled(model, transform, image_size)
+            self._try_out(image_size)
+        except Exception as error:  # OpenVINO raises plain ones
+            if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
+                raise
+            reason = " ".join(str(error).split()).rstrip(" .")
+            raise Int8ExportError(f"OpenVINO cannot compute it: {reason}") from error
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Embeddings (n, dim), of any length, of what the model sees of n images, (n, 3, size, size)."""
+        """Embeddings (n, dim), of any length, of what the model sees of n images, (n, 3, height, width)."""
         try:
             request = self._idle_requests.pop()
         except IndexError:
@@ -67,6 +61,31 @@ class Int8ImageEncoder:
         copied: NDArray[np.float32] = np.array(embeddings, np.float32)
         self._idle_requests.append(request)
         return copied
+
+    def _try_out(self, image_size: tuple[int, int]) -> None:
+        """Batches of other sizes than the one that was traced."""
+        for images in (1, 3):
+            found = self.encode(np.zeros((images, 3, *image_size), np.uint8)).shape
+            if len(found) != 2 or found[0] != images:
+                raise ValueError(f"of {images} images it makes embeddings of shape {found}")
+
+
+def _compiled(
+    model: Any, transform: "ImageTransform", image_size: tuple[int, int]
+) -> "openvino.CompiledModel":
+    import torch
+
+    graph = _graph(model, image_size)
+    _quantize_weights(graph)
+    cores = torch.get_num_threads()
+    options = {
+        "NUM_STREAMS": cores,
+        "INFERENCE_NUM_THREADS": cores,
+        "ENABLE_CPU_PINNING": False,
+        "INFERENCE_PRECISION_HINT": "f32",
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": ACTIVATION_GROUP,
+    }
+    return _openvino().Core().compile_model(_with_normalization(graph, transform), "CPU", options)
 
 
 def _openvino() -> Any:
@@ -101,12 +120,15 @@ def _as_linear_layers() -> Iterator[None]:
     attention: Any = torch.nn.MultiheadAttention
     convolution: Any = torch.nn.Conv2d
     attend, convolve = attention.forward, convolution.forward
+    had_fast_path = torch.backends.mha.get_fastpath_enabled()
 
-    def attend_to_itself(layer: Any, query: Any, key: Any, value: Any, **options: Any) -> Any:
+    def attend_to_itself(layer: Any, query: Any, key: Any, value: Any, *more: Any, **options: Any) -> Any:
         is_masked = any(options.get(name) is not None for name in ("attn_mask", "key_padding_mask"))
+        is_asked_for_weights = bool(more) or options.get("need_weights", True)
         is_plain = layer.batch_first and layer.in_proj_weight is not None and layer.bias_k is None
-        if not (query is key is value and is_plain) or is_masked or layer.add_zero_attn:
-            return attend(layer, query, key, value, **options)
+        is_plain = is_plain and not layer.add_zero_attn
+        if not (query is key is value and is_plain) or is_masked or is_asked_for_weights:
+            return attend(layer, query, key, value, *more, **options)
         _, tokens, width = query.shape
         projected = linear(query, layer.in_proj_weight, layer.in_proj_bias)
         heads = projected.reshape(-1, tokens, 3, layer.num_heads, width // layer.num_heads)
@@ -117,7 +139,8 @@ def _as_linear_layers() -> Iterator[None]:
     def embed_patches(layer: Any, pixels: Any) -> Any:
         (side, other), (_, channels, height, width) = layer.kernel_size, pixels.shape
         is_plain = layer.padding in {(0, 0), "valid"} and layer.dilation == (1, 1) and layer.groups == 1
-        if layer.stride != layer.kernel_size or not is_plain or height % side or width % other:
+        are_patches = layer.stride == layer.kernel_size != (1, 1) and not (height % side or width % other)
+        if not (is_plain and are_patches):
             return convolve(layer, pixels)
         rows, columns = height // side, width // other
         patches = pixels.reshape(-1, channels, rows, side, columns, other).permute(0, 2, 4, 1, 3, 5)
@@ -127,13 +150,15 @@ def _as_linear_layers() -> Iterator[None]:
         return embedded.transpose(1, 2).reshape(-1, layer.out_channels, rows, columns)
 
     attention.forward, convolution.forward = attend_to_itself, embed_patches
+    torch.backends.mha.set_fastpath_enabled(False)  # one operator for all of attention, which OpenVINO lacks
     try:
         yield
     finally:
+        torch.backends.mha.set_fastpath_enabled(had_fast_path)
         attention.forward, convolution.forward = attend, convolve
 
 
-def _graph(model: Any, image_size: int) -> "openvino.Model":
+def _graph(model: Any, image_size: tuple[int, int]) -> "openvino.Model":
     """From normalized pixels to embeddings."""
     import torch
 
@@ -146,24 +171,13 @@ def _graph(model: Any, image_size: int) -> "openvino.Model":
             embeddings: torch.Tensor = self.model.encode_image(pixels)
             return embeddings
 
-    pixels = torch.zeros(2, 3, image_size, image_size, device=next(model.parameters()).device)
-    had_fast_path = torch.backends.mha.get_fastpath_enabled()
-    # It is one operator for all of attention, which OpenVINO lacks.
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with _logging_as_it_is(), _as_linear_layers(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of constants in the trace
-            traced = torch.jit.trace(ImageHalf().eval(), pixels, check_trace=False)  # type: ignore[no-untyped-call]
-            graph: openvino.Model = _openvino().convert_model(
-                traced, example_input=pixels, input=[-1, 3, image_size, image_size]
-            )
-    except MemoryError:
-        raise
-    except Exception as error:  # OpenVINO raises plain ones
-        reason = " ".join(str(error).split()).rstrip(" .")
-        raise Int8ExportError(f"OpenVINO cannot express it: {reason}") from error
-    finally:
-        torch.backends.mha.set_fastpath_enabled(had_fast_path)
+    pixels = torch.zeros(2, 3, *image_size, device=next(model.parameters()).device)
+    with _TRACING, _logging_as_it_is(), _as_linear_layers(), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of constants in the trace
+        traced = torch.jit.trace(ImageHalf().eval(), pixels, check_trace=False)  # type: ignore[no-untyped-call]
+        graph: openvino.Model = _openvino().convert_model(
+            traced, example_input=pixels, input=[-1, 3, *image_size]
+        )
     return graph
 
 

@@ -222,8 +222,8 @@ class VectorIndex:
 
     @cached_property
     def _connection(self) -> "DBConnection":
-        # Of two cores LanceDB keeps both for reading by default, and builds the index on one.
-        os.environ.setdefault("LANCE_CPU_THREADS", str(os.cpu_count() or 1))
+        # By default LanceDB keeps two cores free of computing, and of two it builds the index on one.
+        os.environ.setdefault("LANCE_IO_CORE_RESERVATION", "0")
         lighten_import()
         import lancedb
 
@@ -255,6 +255,7 @@ class VectorIndex:
         return table
 
     def _open_for_search(self) -> "AsyncTable":
+        """The table once more, in a millisecond, by the interface that waits once for a search."""
         self._open()
         if self._searched is None:
             import lancedb

@@ -10,7 +10,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, MetaData, insert, select, text
+from sqlalchemy import Engine, MetaData, Table, delete, insert, select, text
 
 from catalog import migrate
 from catalog.engine import write_transaction
@@ -176,6 +176,27 @@ def test_a_catalog_of_an_earlier_revision_keeps_its_rows(empty_engine: Engine, r
     assert stored(empty_engine) == before
     with empty_engine.connect() as connection:
         assert compare(Base.metadata, connection) == []
+
+
+@pytest.mark.parametrize("remaining", [0, 1])
+@pytest.mark.parametrize("revision", EARLIER)
+def test_the_id_of_a_retired_model_is_not_given_again(
+    empty_engine: Engine, revision: str, remaining: int
+) -> None:
+    """By these ids each image knows which models have embedded it."""
+    bring_to(empty_engine, revision)
+    (first,) = LIBRARY["ml_model"]
+    model = {name: value for name, value in first.items() if name != "id"} | {"serving": False}
+    rows = [{**model, "key": f"model-{number}"} for number in range(3)]
+    with write_transaction(empty_engine) as connection:
+        models = Table("ml_model", MetaData(), autoload_with=connection)
+        connection.execute(insert(models), [_adapted(empty_engine, row) for row in rows])
+        connection.execute(delete(models).where(models.c.id > remaining))
+    upgrade(empty_engine)
+    with write_transaction(empty_engine) as connection:
+        connection.execute(insert(models), _adapted(empty_engine, {**model, "key": "the next"}))
+        found = connection.execute(select(models.c.id).where(models.c.key == "the next")).scalar_one()
+    assert found == 4
 
 
 @pytest.fixture

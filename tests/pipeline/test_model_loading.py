@@ -123,8 +123,8 @@ def test_below_the_bar_the_model_falls_back_and_says_so(
     model = load(registered)
     assert model.embedder.computes_in == row_of(registered).precision == Precision.FLOAT32
     assert 0.9 < row_of(registered).agreement_cosine < 1
-    assert f"models.tiny-a: computed in float32, because {faster} agrees with it" in caplog.text
-    assert model.precision.startswith("float32, because what is faster is below ")
+    assert f"models.tiny-a: not computed in {faster}, because that agrees with float32 at" in caplog.text
+    assert model.precision.startswith("float32, because what was tried is below ")
     assert load(registered, faster).embedder.facts == model.embedder.facts
 
 
@@ -163,7 +163,7 @@ def test_a_model_that_cannot_be_computed_in_int8_is_in_float32_and_says_so(
     computing_in(monkeypatch, Precision.INT8)
     model = load(registered)
     assert (model.precision, row_of(registered).agreement_cosine) == ("float32", None)
-    assert "models.tiny-a: computed in float32, because in int8 it cannot be: OpenVINO cannot" in caplog.text
+    assert "models.tiny-a: not computed in int8, because it cannot be: OpenVINO cannot" in caplog.text
 
 
 @pytest.mark.usefixtures("_without_a_graph")

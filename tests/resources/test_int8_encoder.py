@@ -1,19 +1,22 @@
 """The images' side of a model in int8."""
 
+import logging
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import open_clip
 import pytest
 import torch
 from PIL import Image
 
 from catalog.model_facts import Precision
 from resources.embedder import Embedder, load_embedder, unload
-from resources.int8_encoder import Int8ImageEncoder, _as_linear_layers
+from resources.int8_encoder import Int8ExportError, Int8ImageEncoder, _as_linear_layers
+from resources.precision import native_precisions
 from resources.settings import ModelSettings
 
 
@@ -25,7 +28,7 @@ def embedder(tiny_models: Mapping[str, Path]) -> Embedder:
 
 @pytest.fixture
 def encoder(embedder: Embedder) -> Int8ImageEncoder:
-    return Int8ImageEncoder(embedder._model, embedder.transform, embedder.facts.image_size)
+    return Int8ImageEncoder(embedder._model, embedder.transform, (64, 64))
 
 
 @pytest.fixture
@@ -74,6 +77,9 @@ def test_what_was_returned_stays_as_it_is(encoder: Int8ImageEncoder, seen: np.nd
     np.testing.assert_array_equal(first, kept)
 
 
+@pytest.mark.skipif(
+    Precision.INT8 not in native_precisions("cpu"), reason="OpenVINO multiplies in float32 without VNNI"
+)
 def test_every_linear_layer_multiplies_8_bit_weights(embedder: Embedder, encoder: Int8ImageEncoder) -> None:
     """Four in each block of the transformer, the embedding of patches, and the projection."""
     weights = [
@@ -96,6 +102,7 @@ def test_every_linear_layer_multiplies_8_bit_weights(embedder: Embedder, encoder
         (torch.nn.Conv2d(3, 8, (2, 4), stride=(2, 4), padding="valid", bias=False), (2, 3, 8, 12), True),
         (torch.nn.Conv2d(3, 8, 4, stride=4), (2, 3, 10, 12), False),
         (torch.nn.Conv2d(3, 8, 4, stride=2), (2, 3, 8, 12), False),
+        (torch.nn.Conv2d(3, 8, 1), (2, 3, 8, 12), False),
         (torch.nn.Conv2d(3, 8, 4, stride=4, padding=2), (2, 3, 8, 12), False),
         (torch.nn.Conv2d(3, 6, 4, stride=4, groups=3), (2, 3, 8, 12), False),
     ],
@@ -107,34 +114,86 @@ def test_layers_compute_the_same_as_linear_ones(
     given = torch.randn(shape, generator=torch.Generator().manual_seed(3))
     is_attention = isinstance(layer, torch.nn.MultiheadAttention)
     arguments = (given,) * 3 if is_attention else (given,)
+    options = {"need_weights": False} if is_attention else {}
     before = type(layer).forward
-    expected = layer(*arguments)
+    expected = layer(*arguments, **options)
     with _as_linear_layers(), torch.profiler.profile() as profile:
-        found = layer(*arguments)
+        found = layer(*arguments, **options)
     if is_attention:
         found, expected = found[0], expected[0]
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
     operators = {event.name for event in profile.events()}
-    own = "aten::scaled_dot_product_attention" if is_attention else "aten::linear"
-    assert (own in operators) == is_replaced
+    of_torch = "aten::unflatten" if is_attention else "aten::conv2d"
+    assert (of_torch in operators) != is_replaced
     assert type(layer).forward is before
 
 
-def test_attention_that_is_masked_or_to_others_is_left_as_it_is() -> None:
+def test_attention_with_a_mask_to_others_or_with_its_weights_is_left_as_it_is() -> None:
     layer = torch.nn.MultiheadAttention(12, 3, batch_first=True)
     tokens, others = torch.randn(2, 5, 12), torch.randn(2, 5, 12)
     mask = torch.nn.Transformer.generate_square_subsequent_mask(5)
-    expected = layer(tokens, tokens, tokens, attn_mask=mask)[0], layer(tokens, others, others)[0]
+
+    def attended() -> tuple[torch.Tensor, ...]:
+        masked, _ = layer(tokens, tokens, tokens, need_weights=False, attn_mask=mask)
+        to_others, _ = layer(tokens, others, others, need_weights=False)
+        return masked, to_others, *layer(tokens, tokens, tokens), *layer(tokens, tokens, tokens, None, True)
+
+    expected = attended()
     with _as_linear_layers():
-        found = layer(tokens, tokens, tokens, attn_mask=mask)[0], layer(tokens, others, others)[0]
-    torch.testing.assert_close(found, expected, atol=0, rtol=0)
+        torch.testing.assert_close(attended(), expected, atol=0, rtol=0)
+
+
+@pytest.fixture
+def encode_image(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[torch.Tensor], torch.Tensor]], None]:
+    """Replaces what the models do after their images' side."""
+
+    def replace(step: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        monkeypatch.setattr(open_clip.CLIP, "encode_image", lambda model, pixels: step(model.visual(pixels)))
+
+    return replace
+
+
+@pytest.mark.parametrize(
+    ("step", "reason"),
+    [
+        (lambda found: found + torch.linalg.eigvals(found[:, None, :1]).real, "linalg_eigvals"),
+        (lambda found: found.reshape(int(found.shape[0]), 16), "OpenVINO cannot compute it: .+"),
+        (lambda found: found[:1], "of 3 images it makes embeddings of shape"),
+    ],
+    ids=["unknown operator", "batch of the trace", "fewer embeddings"],
+)
+def test_what_cannot_be_computed_in_int8_says_why(
+    embedder: Embedder,
+    encode_image: Callable[[Callable[[torch.Tensor], torch.Tensor]], None],
+    step: Callable[[torch.Tensor], torch.Tensor],
+    reason: str,
+) -> None:
+    encode_image(step)
+    root = logging.getLogger()
+    before = root.level, root.filters[:], root.handlers[:]
+    with pytest.raises(Int8ExportError, match=reason):
+        Int8ImageEncoder(embedder._model, embedder.transform, (64, 64))
+    assert (root.level, root.filters, root.handlers) == before
+    assert torch.nn.Conv2d.forward.__qualname__ == "Conv2d.forward"
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
+def test_a_lack_of_memory_is_not_taken_for_what_cannot_be_computed(
+    embedder: Embedder, encode_image: Callable[[Callable[[torch.Tensor], torch.Tensor]], None]
+) -> None:
+    def allocate(found: torch.Tensor) -> torch.Tensor:
+        return found + torch.empty(2**50).sum()
+
+    encode_image(allocate)
+    with pytest.raises(RuntimeError, match="allocate memory"):
+        Int8ImageEncoder(embedder._model, embedder.transform, (64, 64))
 
 
 def test_weights_that_are_all_zero_stay_so(embedder: Embedder, seen: np.ndarray) -> None:
     with torch.no_grad():
         layer = embedder._model.visual.transformer.resblocks[0].mlp.c_fc
         layer.weight[0] = 0
-    found = Int8ImageEncoder(embedder._model, embedder.transform, embedder.facts.image_size).encode(seen)
+    found = Int8ImageEncoder(embedder._model, embedder.transform, (64, 64)).encode(seen)
     unload()
     assert np.isfinite(found).all()
 
