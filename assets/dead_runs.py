@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
-from catalog.leases import process_is_gone
+from catalog.leases import process_is_gone, started_after_boot
 
 PROCESS_TAG = "photolineage/process"
 IN_PROGRESS = (DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING)
@@ -27,7 +27,7 @@ class ServerRunningError(Exception):
 def process_tag(run_id: str) -> dict[str, str]:
     """The tag by which a run names the process that asks; one that retries the run inherits it, and is not meant."""
     process = psutil.Process()
-    return {PROCESS_TAG: f"{run_id}/{socket.gethostname()}/{process.pid}/{process.create_time():.0f}"}
+    return {PROCESS_TAG: f"{run_id}/{socket.gethostname()}/{process.pid}/{started_after_boot(process):.2f}"}
 
 
 def process_of(run: DagsterRun) -> psutil.Process | None:

@@ -22,8 +22,8 @@ Result = TypeVar("Result")
 
 POSTGRESQL_UNIQUE_VIOLATION = "23505"
 
-CLOCK_SLACK_SECONDS = 2.0
-"""A process is the one that took the lease when its start differs by no more than this."""
+_START_SLACK_SECONDS = 0.05
+"""A process is the one that took the lease when its start differs by no more than this; clock ticks are of 0.01 s."""
 
 
 class LeaseHeldError(Exception):
@@ -119,7 +119,7 @@ def acquire_lease(
                 run_id=run_id,
                 host=socket.gethostname(),
                 pid=process.pid,
-                process_started_at=process.create_time(),
+                process_started_at=started_after_boot(process),
                 state=JobState.RUNNING,
                 input_version=input_version,
                 total=total,
@@ -169,16 +169,21 @@ def _end_dead_holder(connection: Connection, kind: JobKind, subject: str, timeou
     )
 
 
+def started_after_boot(process: psutil.Process) -> float:
+    """When the process started, in seconds since the machine did: no change of the system's clock touches it."""
+    return process.create_time() - psutil.boot_time()
+
+
 def process_is_gone(host: str, pid: int, started_at: float) -> bool:
     """Whether it is of this host, and ended.
 
-    Another process with the same id is told by its start (seconds since 1970); a dead one may stay as a zombie.
+    Another process with the same id is told by its start (seconds after boot); a dead one may stay as a zombie.
     """
     if host != socket.gethostname():
         return False
     try:
         process = psutil.Process(pid)
-        is_another = abs(process.create_time() - started_at) > CLOCK_SLACK_SECONDS
+        is_another = abs(started_after_boot(process) - started_at) > _START_SLACK_SECONDS
         return is_another or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True

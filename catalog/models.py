@@ -188,9 +188,9 @@ class MlModel(Base):
 class MlJob(Base):
     """One attempt at one partition: its lease, its progress in images and how it ended.
 
-    The partial unique index is the lease: one running job for each kind and subject. `input_version` is
-    the version of the inputs that the job saw; a subject whose newest succeeded job has the present
-    version is up to date.
+    The partial unique index is the lease: one running job for each kind and subject. `process_started_at` is in
+    seconds after the host's boot. `input_version` is the version of the inputs that the job saw; a subject whose
+    newest succeeded job has the present version is up to date.
     """
 
     __tablename__ = "ml_job"

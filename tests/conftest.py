@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 from sqlalchemy import URL, Engine, NullPool, create_engine, make_url
 
@@ -202,3 +203,14 @@ def lineage(tmp_path: Path, built_library_folder: Path) -> Iterator[Lineage]:
     """A library of the photos of `photo_folder` in three shards, built for `tiny-a`; `tiny-b` is configured."""
     with open_lineage(copy_library(built_library_folder, tmp_path / "library")) as lineage:
         yield lineage
+
+
+@pytest.fixture
+def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Puts the clock forward by so many seconds, as psutil sees it: it knows the boot only by the clock."""
+    booted_at = psutil.boot_time()
+
+    def set_clock(seconds: float) -> None:
+        monkeypatch.setattr(psutil._psplatform, "boot_time", lambda: booted_at + seconds)
+
+    return set_clock

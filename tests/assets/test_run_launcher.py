@@ -4,6 +4,7 @@ import importlib.util
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 
 import psutil
 import pytest
@@ -12,6 +13,7 @@ from dagster._core.launcher.base import WorkerStatus
 
 from assets.dead_runs import PROCESS_TAG, fail_dead_runs, process_tag
 from assets.run_launcher import PRELOADED, ForkingRunLauncher
+from catalog.leases import started_after_boot
 from resources.settings import PROJECT_ROOT
 from tests.lineage import Lineage
 
@@ -51,9 +53,18 @@ def test_a_run_lives_as_long_as_its_process(
     assert dead.msg == "The process of this run is gone (power cut, kill or reboot)."
 
 
+def test_a_run_lives_on_when_the_clock_is_set(
+    launcher: ForkingRunLauncher, set_clock: Callable[[float], None]
+) -> None:
+    """A machine without a clock of its own starts in 1970, and learns the time of the network after its runs."""
+    run = a_run(process_tag(RUN_ID))
+    set_clock(3600.0)
+    assert launcher.check_run_worker_health(run).status == WorkerStatus.RUNNING
+
+
 def test_another_process_with_the_same_id_is_not_the_run_s(launcher: ForkingRunLauncher) -> None:
     process = psutil.Process()
-    tag = f"{RUN_ID}/{socket.gethostname()}/{process.pid}/{process.create_time() - 60:.0f}"
+    tag = f"{RUN_ID}/{socket.gethostname()}/{process.pid}/{started_after_boot(process) - 60:.2f}"
     assert launcher.check_run_worker_health(a_run({PROCESS_TAG: tag})).status == WorkerStatus.FAILED
 
 

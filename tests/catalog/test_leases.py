@@ -5,7 +5,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -215,6 +215,15 @@ def test_a_process_with_the_id_of_a_dead_one_is_not_mistaken_for_it(catalog_engi
     alter_job(catalog_engine, process_started_at=job.process_started_at - 3600)
     take(catalog_engine, "second")
     assert [job.state for job in jobs(catalog_engine)] == [JobState.INTERRUPTED, JobState.RUNNING]
+
+
+def test_the_holder_is_known_by_its_start_when_the_clock_is_set(
+    catalog_engine: Engine, set_clock: Callable[[float], None]
+) -> None:
+    take(catalog_engine)
+    set_clock(-3600.0)
+    with pytest.raises(LeaseHeldError):
+        take(catalog_engine, "second")
 
 
 def test_a_job_that_the_catalog_refuses_is_no_held_lease(catalog_engine: Engine) -> None:
