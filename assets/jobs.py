@@ -2,15 +2,18 @@
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dagster import (
     AssetSelection,
+    DagsterInstance,
+    DagsterRunStatus,
     DefaultSensorStatus,
     ResourceParam,
     RunRequest,
+    RunsFilter,
     SensorDefinition,
     SensorEvaluationContext,
     SensorResult,
@@ -29,11 +32,14 @@ from resources.settings import Settings
 if TYPE_CHECKING:
     from pipeline.freshness import StaleSubject, StaleWork
 
+VERSION_TAG = "photolineage/version"
+"""On a run that the sensor asked for, and on those that retry it: the partition and the version that it is for."""
 RUNS_ASKED_FOR_AT_ONCE = 100
 """Dagster looks each partition up in its storage, and each run takes a moment to be queued: a tick of thousands would
 take longer than the interval. A hundred partitions are far more than are done before the next tick."""
 
-STALE_ASSETS = ("source_files", "registered_images", "image_embeddings", "vector_index", "image_events")
+SCAN = "source_files"
+STALE_ASSETS = (SCAN, "registered_images", "image_embeddings", "vector_index", "image_events")
 ASSETS = ("catalog_schema", *STALE_ASSETS, "model_comparison", "serving_model")
 
 
@@ -65,7 +71,8 @@ def stale_partitions_sensor(
 ) -> SensorDefinition:
     """Asks for what is stale, by the asset's job: each version of it once, and once more after a failure.
 
-    What failed is asked for again when its source was scanned since: a disk that was unplugged is back then.
+    However a run failed, what it was for is asked for again when its source was scanned since: a disk that was
+    unplugged is back then. What somebody has canceled waits for its inputs to change.
     """
 
     @sensor(
@@ -106,7 +113,11 @@ def stale_partitions_sensor(
         unknown = [shard for shard in shards if shard not in known]
         asked = _next_after(context.cursor, _in_lineage_order(work))
         return SensorResult(
-            run_requests=[_request(STALE_ASSETS[step], subject) for step, subject in asked],
+            run_requests=[
+                _request(STALE_ASSETS[step], stale, run_key)
+                for step, stale in asked
+                if (run_key := _run_key(context.instance, STALE_ASSETS[step], stale)) is not None
+            ],
             dynamic_partitions_requests=[SHARDS.build_add_request(unknown)] if unknown else [],
             cursor=_position(*asked[-1]),
         )
@@ -133,11 +144,27 @@ def _position(step: int, stale: "StaleSubject") -> str:
     return f"{step} {stale.subject}"
 
 
-def _request(asset: str, stale: "StaleSubject") -> RunRequest:
+def _run_key(instance: DagsterInstance, asset: str, stale: "StaleSubject") -> str | None:
+    """What to ask by for the next attempt at a version; None while one is queued or at it, or no other is due."""
+    newest = instance.get_run_records(RunsFilter(tags={VERSION_TAG: _version(asset, stale)}), limit=1)
+    if not newest:
+        return _version(asset, stale)
+    run, ended_at = newest[0].dagster_run, datetime.fromtimestamp(newest[0].end_time or 0.0, UTC)
+    may_be_repeated = run.status == DagsterRunStatus.FAILURE or (run.is_finished and asset == SCAN)
+    if may_be_repeated and stale.retry_before is not None and ended_at < stale.retry_before:
+        return f"{_version(asset, stale)}:after-{run.run_id}"
+    return None
+
+
+def _version(asset: str, stale: "StaleSubject") -> str:
+    return f"{asset}:{stale.subject}:{stale.version}"
+
+
+def _request(asset: str, stale: "StaleSubject", run_key: str) -> RunRequest:
     model, _, shard = stale.subject.partition("|")
     return RunRequest(
-        run_key=f"{asset}:{stale.subject}:{stale.version}"
-        + (f":after-{stale.failed_job}" if stale.failed_job else ""),
+        run_key=run_key,
         job_name=f"materialize_{asset}",
         partition_key=model_shard_key(model, shard) if shard else stale.subject,
+        tags={VERSION_TAG: _version(asset, stale)},
     )

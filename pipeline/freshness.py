@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
-from catalog.models import FileKind, JobKind, JobState, MlJob, Shard, Source
+from catalog.models import FileKind, JobKind, Shard, Source
 from catalog.queries import (
     materialized_version,
     materialized_versions,
@@ -38,12 +38,13 @@ NOTHING_LOST = LostFiles()
 class StaleSubject:
     """A partition to materialize, and the version of its inputs that it would see.
 
-    `failed_job` is the newest job that failed at it, where there was a scan since: a reason to try again.
+    What failed before `retry_before` is worth another try: its source was scanned since (for a model: any source), or
+    a scan itself is due again.
     """
 
     subject: str
     version: str
-    failed_job: int | None = None
+    retry_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,39 +179,13 @@ def find_stale_work(
     work.events.extend(
         find_stale_models(connection, [model for model in ready if model not in indexing], JobKind.CLUSTER)
     )
-    for kind, stale in (
-        (JobKind.REGISTER, work.shards),
-        (JobKind.EMBED, work.embeddings),
-        (JobKind.INDEX, work.indexes),
-        (JobKind.CLUSTER, work.events),
-    ):
-        stale[:] = _with_failures(connection, kind, stale)
-    return work
-
-
-def _with_failures(
-    connection: Connection, kind: JobKind, stale: Sequence[StaleSubject]
-) -> list[StaleSubject]:
-    """Each with the job that failed at it, where the shard's source (for a model: any) was scanned since."""
-    failed = {
-        row.subject: row
-        for row in connection.execute(
-            select(MlJob.subject, func.max(MlJob.id).label("id"), func.max(MlJob.finished_at).label("at"))
-            .where(MlJob.kind == kind, MlJob.state == JobState.FAILED)
-            .group_by(MlJob.subject)
-        )
-    }
-    if not failed:
-        return list(stale)
     scanned = _newest_scans(connection)
-    return [
-        replace(one, failed_job=job.id)
-        if (job := failed.get(one.subject)) is not None
-        and (at := scanned.get(one.subject.rpartition("|")[2], scanned.get(None))) is not None
-        and at > job.at
-        else one
-        for one in stale
-    ]
+    for stale in (work.shards, work.embeddings, work.indexes, work.events):
+        stale[:] = [
+            replace(one, retry_before=scanned.get(one.subject.rpartition("|")[2], scanned[None]))
+            for one in stale
+        ]
+    return work
 
 
 def _newest_scans(connection: Connection) -> Mapping[str | None, datetime | None]:
@@ -228,7 +203,7 @@ def _find_stale_sources(
     now = datetime.now(UTC)
     scanned = {key: at for key, at in connection.execute(select(Source.key, Source.scanned_at))}  # noqa: C416
     return [
-        StaleSubject(key, f"{int(now.timestamp() // rescan_after.total_seconds())}")
+        StaleSubject(key, last.isoformat() if last else "first", now - rescan_after)
         for key in source_keys
         if (last := scanned.get(key)) is None or now - last >= rescan_after
     ]

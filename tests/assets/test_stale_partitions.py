@@ -1,22 +1,29 @@
 """The sensor: it asks for exactly what is stale, once for each version, and names new shards."""
 
 import shutil
+from datetime import timedelta
 
 import pytest
-from dagster import SensorEvaluationContext
+from dagster import DagsterRun, DagsterRunStatus, RunRequest, SensorEvaluationContext
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from assets import jobs
 from assets.partitions import model_shard_key
+from catalog.leases import acquire_lease
 from catalog.migrate import head_revision
+from catalog.models import JobKind, JobState
 from resources.dagster_resources import catalog_resource, storage_resource
 from tests.library import draw_photo, touch
 from tests.lineage import Lineage, checks_of, metadata_of
 
 
-def tick(lineage: Lineage, cursor: str | None = None) -> SensorExecutionData:
+def tick(
+    lineage: Lineage, cursor: str | None = None, *, rescan_minutes: int | None = None
+) -> SensorExecutionData:
     """What the sensor says; the shards that it names are added."""
     settings = lineage.library.settings
+    if rescan_minutes is not None:
+        settings = settings.model_copy(update={"rescan_minutes": rescan_minutes})
     sensor = lineage.definitions.resolve_sensor_def("stale_partitions")
     context = SensorEvaluationContext(
         instance_ref=lineage.instance.get_ref(),
@@ -157,26 +164,97 @@ def test_an_unplugged_source_is_not_asked_for(lineage: Lineage, mount_point: str
     assert {asset for asset, _ in asked(lineage)}.isdisjoint({"source_files", "registered_images"})
 
 
+def request_of(lineage: Lineage, asset: str) -> RunRequest | None:
+    """The one that a first tick makes for an asset's partitions."""
+    requests = [
+        request for request in tick(lineage).run_requests or [] if request.job_name == f"materialize_{asset}"
+    ]
+    assert len(requests) <= 1
+    return requests[0] if requests else None
+
+
+def must_request(lineage: Lineage, asset: str) -> RunRequest:
+    request = request_of(lineage, asset)
+    assert request is not None
+    return request
+
+
+def begin(lineage: Lineage, request: RunRequest) -> DagsterRun:
+    """The run of a request, which does nothing."""
+    return lineage.instance.create_run_for_job(
+        lineage.definitions.resolve_job_def(str(request.job_name)),
+        tags=request.tags,
+        status=DagsterRunStatus.STARTED,
+    )
+
+
 def test_a_shard_whose_disk_was_unplugged_is_asked_for_again_when_it_is_back(lineage: Lineage) -> None:
     root, unplugged = lineage.library.root, lineage.library.root.with_name("unplugged")
     touch(root / "2024/05.jpg")
     lineage.materialize("source_files", "photos")
-
-    def keys() -> list[str]:
-        return [key for key in evaluate(lineage)[1] if key.startswith("registered_images:")]
-
-    first = keys()
-    assert first == ["registered_images:photos-00002:2"]
+    first = must_request(lineage, "registered_images")
+    assert first.run_key == "registered_images:photos-00002:2"
     root.rename(unplugged)
-    assert not lineage.materialize("registered_images", "photos-00002").success
+    failed = lineage.materialize("registered_images", "photos-00002", tags=first.tags)
+    assert not failed.success
     unplugged.rename(root)
-    assert keys() == first, "nothing new is known before the next scan"
+    assert request_of(lineage, "registered_images") is None, "nothing new is known before the next scan"
     lineage.materialize("source_files", "photos")
 
-    again = keys()
+    again = must_request(lineage, "registered_images")
 
-    assert again == keys() != first
-    assert again[0].startswith("registered_images:photos-00002:2:after-")
+    assert again.run_key == f"registered_images:photos-00002:2:after-{failed.run_id}"
+    assert must_request(lineage, "registered_images").run_key == again.run_key
+    lineage.materialize("registered_images", "photos-00002", tags=again.tags)
+    assert request_of(lineage, "registered_images") is None
+
+
+def test_what_fails_before_it_is_a_job_is_asked_for_again_as_well(lineage: Lineage) -> None:
+    """Another run holds the lease: nightly maintenance, say."""
+    shutil.rmtree(lineage.home / "index/tiny-a.lance")
+    request = must_request(lineage, "vector_index")
+    lease = acquire_lease(
+        lineage.library.engine, JobKind.INDEX, "tiny-a", run_id="maintenance", input_version="1",
+        timeout=timedelta(minutes=5),
+    )  # fmt: skip
+    refused = lineage.materialize("vector_index", "tiny-a", tags=request.tags)
+    assert not refused.success
+    lease.finish(JobState.INTERRUPTED)
+    assert request_of(lineage, "vector_index") is None
+    lineage.materialize("source_files", "photos")
+
+    again = must_request(lineage, "vector_index")
+
+    assert again.run_key == f"{request.run_key}:after-{refused.run_id}"
+    assert lineage.materialize("vector_index", "tiny-a", tags=again.tags).success
+    assert request_of(lineage, "vector_index") is None
+
+
+def test_what_is_under_way_is_not_asked_for_again(lineage: Lineage) -> None:
+    """A scan that waits behind a long queue is one scan, however often its time comes."""
+    scanned_long_ago(lineage)
+    run = begin(lineage, must_request(lineage, "source_files"))
+    assert request_of(lineage, "source_files") is None
+    lineage.instance.report_run_failed(run)
+    assert request_of(lineage, "source_files") is None, "it is not due again"
+
+
+@pytest.mark.parametrize("asset", ["source_files", "registered_images"])
+def test_what_was_canceled_waits_for_its_inputs_to_change_and_a_scan_for_its_time(
+    lineage: Lineage, asset: str
+) -> None:
+    touch(lineage.library.root / "2024/05.jpg")
+    lineage.materialize("source_files", "photos")
+    scanned_long_ago(lineage)
+    run = begin(lineage, must_request(lineage, asset))
+    lineage.instance.report_run_canceled(run)
+    assert request_of(lineage, asset) is None
+    if asset == "source_files":
+        (again,) = (one for one in tick(lineage, rescan_minutes=0).run_requests or [] if one.tags == run.tags)
+        assert again.run_key == f"source_files:photos:2020-01-01T00:00:00+00:00:after-{run.run_id}"
+    else:
+        lineage.materialize("source_files", "photos")
+        assert request_of(lineage, asset) is None
 
 
 def test_a_lost_checkpoint_is_made_again_and_nothing_else(lineage: Lineage) -> None:
