@@ -31,7 +31,7 @@ EXACT_QUERIES = 20
 TRAINING_ROWS = 200_000
 TRAINING_ROWS_A_CODE = 64
 """FAISS takes 256, and four times as long, for product codes that find no more after refinement."""
-EFFORTS = tuple(SearchEffort(probes, refine) for probes in (40, 60, 80, 120) for refine in (1, 2, 4))
+EFFORTS = tuple(SearchEffort(probes, refine) for probes in (40, 60, 80, 120) for refine in (2, 3, 4))
 """Besides the one that searches use: what each costs and finds."""
 
 Search = Callable[[NDArray[np.float32]], Sequence[int]]

@@ -19,7 +19,7 @@ class SearchEffort:
     """How much of an approximate index a search looks at.
 
     `probes`: the partitions that are searched at least; more where the filters leave too few rows in them.
-    `refine_factor`: candidates for each hit, by vectors of a few bits a dimension, that are compared again by their
+    `refine_factor`: candidates for each hit, by vectors of one bit a dimension, that are compared again by their
     full ones.
     """
 
@@ -40,8 +40,12 @@ _PLACED_BY: Final = ["latitude", "longitude"]
 
 
 def usual_effort(dim: int) -> SearchEffort:
-    """What finds enough (docs/benchmarks.md) among embeddings of length `dim`: the shorter, the coarser its bits."""
-    return SearchEffort(_PROBES, refine_factor=2 if dim >= 64 else 10)
+    """What finds enough (docs/benchmarks.md) among embeddings of length `dim`: the shorter, the coarser one bit is.
+
+    At 12,000 rows recall@10 with a refinement of 4 is 0.89 at 16 dimensions, where it is 0.97 with 10, and 1.00 from 64
+    dimensions on.
+    """
+    return SearchEffort(_PROBES, refine_factor=4 if dim >= 64 else 10)
 
 
 @dataclass(frozen=True, slots=True)

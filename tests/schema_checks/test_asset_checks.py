@@ -146,7 +146,7 @@ def test_an_index_that_finds_too_little_fails(lineage: Lineage) -> None:
         copies = copies.set_column(table.schema.get_field_index(name), table.schema.field(name), column)
     table.add(copies)
     coarse = IvfPq(distance_type="cosine", num_partitions=64, num_sub_vectors=1)
-    table.create_index("vector", config=coarse, name="vector_ann_4026_3bit")
+    table.create_index("vector", config=coarse, name="vector_ann_4026")
 
     evaluation = run_check(lineage, "index_recall")
 

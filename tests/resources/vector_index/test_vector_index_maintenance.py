@@ -64,35 +64,19 @@ def test_an_index_is_built_once_and_again_when_it_is_outgrown(library: Library, 
     again = large.build_ann_if_outgrown()
     assert (again.action, again.trained_rows) == (AnnAction.BUILT, 2 * ENOUGH + 1)
     assert large.describe().ann_rows == 2 * ENOUGH + 1
-    assert [index.name for index in large._open().list_indices()].count(f"vector_ann_{ENOUGH}_3bit") == 0
+    assert [index.name for index in large._open().list_indices()].count(f"vector_ann_{ENOUGH}") == 0
 
 
 def test_of_two_approximate_indices_the_outgrown_is_dropped(large: VectorIndex) -> None:
     """A kill between the making of an index and the dropping of the former leaves both."""
     from lancedb.index import IvfRq
 
-    large._open().create_index("vector", config=IvfRq(distance_type="cosine"), name="vector_ann_5000_3bit")
-    large._open().create_index(
-        "vector", config=IvfRq(distance_type="cosine"), name=f"vector_ann_{ENOUGH}_3bit"
-    )
+    large._open().create_index("vector", config=IvfRq(distance_type="cosine"), name="vector_ann_5000")
+    large._open().create_index("vector", config=IvfRq(distance_type="cosine"), name=f"vector_ann_{ENOUGH}")
     report = large.build_ann_if_outgrown()
     assert (report.action, report.trained_rows) == (AnnAction.KEPT, ENOUGH)
     names = [index.name for index in large._open().list_indices() if index.columns == ["vector"]]
-    assert names == [f"vector_ann_{ENOUGH}_3bit"]
-
-
-def test_an_index_of_other_bits_is_built_anew(large: VectorIndex) -> None:
-    """Searches compare as few candidates again as the present bits allow: over coarser ones they would find less."""
-    from lancedb.index import IvfRq
-
-    large._open().create_index(
-        "vector", config=IvfRq(distance_type="cosine"), name=f"vector_ann_{2 * ENOUGH}"
-    )
-    report = large.build_ann_if_outgrown()
-    assert (report.action, report.trained_rows) == (AnnAction.BUILT, ENOUGH)
-    names = [index.name for index in large._open().list_indices() if index.columns == ["vector"]]
-    assert names == [f"vector_ann_{ENOUGH}_3bit"]
-    assert large.build_ann_if_outgrown().action is AnnAction.KEPT
+    assert names == [f"vector_ann_{ENOUGH}"]
 
 
 def test_rows_that_are_not_in_the_approximate_index_yet_are_found(
