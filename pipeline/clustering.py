@@ -20,7 +20,7 @@ from pipeline.events.stability import EventMatching, match_events
 from pipeline.events.timeline import IMAGES_SCHEMA, NAME
 from pipeline.events.titles import title_events
 from pipeline.freshness import events_version
-from pipeline.jobs import JobContext, running_job, with_heartbeats
+from pipeline.jobs import JobContext, running_job
 from pipeline.live_embeddings import find_live_embeddings
 from pipeline.model_registry import require_model
 from pipeline.progress import OnProgress, Progress, ignore_progress
@@ -89,7 +89,6 @@ def cluster_model(
             vectors = find_live_embeddings(connection, embeddings, model.id, model.embedding_dim).vectors()
             former = members_of_events(connection, model.id)
         lease.begin(total=len(images))
-        on_progress = with_heartbeats(lease, context.lease_timeout, on_progress)
         previous, nothing_kept = _kept_segments(segments, model_key)
         clustering = cluster_events(
             images,

@@ -26,7 +26,7 @@ from catalog.queries import (
     materialized_version,
 )
 from pipeline.compaction import FileSet, compact, sweep
-from pipeline.jobs import JobContext, StopRequest, running_job, with_heartbeats
+from pipeline.jobs import JobContext, StopRequest, running_job
 from pipeline.lookahead import map_ahead
 from pipeline.model_input import ModelInput, UnusableOriginal, UnusableOriginalsError, model_inputs
 from pipeline.progress import OnProgress, Progress, ignore_progress
@@ -113,7 +113,6 @@ def embed_shard(
         ]
         remaining = remaining_images(stores.embeddings, images, whole)
         report = EmbeddingReport(total=len(images), resumed=len(images) - len(remaining))
-        on_progress = with_heartbeats(lease, context.lease_timeout, on_progress)
         lease.begin(total=report.total, resumed=report.resumed)
         lease.commit(partial(settle_embedded, model_id=model_id, images=images, remaining=remaining), done=0)
         on_progress(Progress(report.resumed, report.total, 0, report.resumed))

@@ -1,8 +1,8 @@
 """A job: work under a lease, whose end is recorded whatever it is."""
 
+import logging
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +14,8 @@ from sqlalchemy import Engine
 from catalog.engine import REFUSALS, CatalogUnreachableError, explained_errors
 from catalog.leases import Lease, LeaseLostError, acquire_lease
 from catalog.models import JobKind, JobState
-from pipeline.progress import OnProgress, Progress
+
+_logger = logging.getLogger(__name__)
 
 
 class InterruptedAtCheckpointError(Exception):
@@ -60,7 +61,8 @@ def _held(
         total=total,
     )
     try:
-        yield lease
+        with _heartbeats(lease, context.lease_timeout):
+            yield lease
     except LeaseLostError:
         raise
     except InterruptedAtCheckpointError as interruption:
@@ -89,21 +91,33 @@ def _end(lease: Lease, state: JobState, message: str, error: BaseException) -> N
         error.add_note(f"The end of the job could not be recorded: {refused}")
 
 
-def with_heartbeats(lease: Lease, timeout: timedelta, on_progress: OnProgress) -> OnProgress:
-    """`on_progress`, with a heartbeat whenever a quarter of the lease's timeout has passed since the last one.
+@contextmanager
+def _heartbeats(lease: Lease, timeout: timedelta) -> Iterator[None]:
+    """A thread that says, four times in each timeout, that this run is alive: a step may be long and silent.
 
-    A checkpoint of a large model may take longer than the timeout, and its run is alive all the while.
+    Training an index of millions takes longer than the timeout, and so may a checkpoint of a large model. Whether the
+    lease is lost, or the database away, the next commit of the run tells.
     """
-    beaten = time.monotonic()
+    ended = threading.Event()
 
-    def report(progress: Progress) -> None:
-        nonlocal beaten
-        if time.monotonic() - beaten >= timeout.total_seconds() / 4:
-            lease.heartbeat()
-            beaten = time.monotonic()
-        on_progress(progress)
+    def beat() -> None:
+        while not ended.wait(timeout.total_seconds() / 4):
+            try:
+                lease.heartbeat()
+            except LeaseLostError:
+                return
+            except CatalogUnreachableError:
+                _logger.warning(
+                    "%s %s: no heartbeat could be recorded", lease.kind, lease.subject, exc_info=True
+                )
 
-    return report
+    thread = threading.Thread(target=beat, name=f"heartbeats of job {lease.job_id}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 class StopRequest:

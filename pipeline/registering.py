@@ -20,7 +20,7 @@ from catalog.models import FileKind, Image, ImageState, JobKind, Shard, ShardFil
 from catalog.moves import reunite_moved_images
 from catalog.queries import ShardRow, find_shard
 from pipeline.compaction import FileSet, compact, sweep
-from pipeline.jobs import JobContext, StopRequest, running_job, with_heartbeats
+from pipeline.jobs import JobContext, StopRequest, running_job
 from pipeline.lookahead import map_ahead
 from pipeline.lost_files import find_lost_previews, forget_lost_files
 from pipeline.progress import OnProgress, Progress, ignore_progress
@@ -98,7 +98,6 @@ def register_shard(
         lease.begin(total=total, resumed=report.resumed, failed=report.failed)
         files = FileSet(FileKind.PREVIEW, shard.id)
         sweep(lease, files, previews.directory(shard_key))
-        on_progress = with_heartbeats(lease, context.lease_timeout, on_progress)
         on_progress(Progress(report.resumed, total, report.failed, report.resumed))
         threads = os.cpu_count() or 1
         with closing(

@@ -4,16 +4,16 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import update
 
 from catalog.engine import CatalogUnreachableError, write_transaction
-from catalog.leases import LeaseLostError, acquire_lease
+from catalog.leases import LeaseHeldError, LeaseLostError, acquire_lease
 from catalog.models import JobKind, JobState, MlJob
-from pipeline.jobs import InterruptedAtCheckpointError, StopRequest, running_job, with_heartbeats
-from pipeline.progress import Progress
+from pipeline.jobs import InterruptedAtCheckpointError, StopRequest, running_job
 from tests.library import Library
 
 
@@ -114,20 +114,34 @@ def test_a_run_that_lost_its_lease_leaves_the_job_of_the_other(library: Library)
 
 
 def test_long_work_between_two_commits_is_no_silence(library: Library) -> None:
-    with running_job(library.context(), JobKind.INDEX, "model", input_version="v") as lease:
-        seen: list[Progress] = []
-        report = with_heartbeats(lease, timedelta(seconds=0.4), seen.append)
+    context = replace(library.context(), lease_timeout=timedelta(seconds=0.4))
+    with running_job(context, JobKind.INDEX, "model", input_version="v") as lease:
         before = library.jobs(JobKind.INDEX)[0].heartbeat_at
-        report(Progress(1, 9))
-        assert library.jobs(JobKind.INDEX)[0].heartbeat_at == before
-        threading.Event().wait(0.15)
-        report(Progress(2, 9))
-        beaten = library.jobs(JobKind.INDEX)[0]
-        assert beaten.heartbeat_at > before
-        assert beaten.done == 0
-        report(Progress(3, 9))
-        assert library.jobs(JobKind.INDEX)[0].heartbeat_at == beaten.heartbeat_at
-    assert [progress.done for progress in seen] == [1, 2, 3]
+        threading.Event().wait(1.5)  # one step of LanceDB's, say
+        with pytest.raises(LeaseHeldError):
+            acquire_lease(
+                library.engine, JobKind.INDEX, "model", run_id="other", input_version="v",
+                timeout=timedelta(seconds=1.2),
+            )  # fmt: skip
+        assert library.jobs(JobKind.INDEX)[0].heartbeat_at > before
+        lease.commit(lambda _connection: None, done=1)
+    assert [thread for thread in threading.enumerate() if "heartbeats" in thread.name] == []
+    assert library.jobs(JobKind.INDEX)[0].state == JobState.SUCCEEDED
+
+
+def test_a_database_that_refuses_a_heartbeat_ends_no_work(
+    library: Library, caplog: pytest.LogCaptureFixture
+) -> None:
+    context = replace(library.context(), lease_timeout=timedelta(seconds=0.4))
+    with running_job(context, JobKind.INDEX, "model", input_version="v") as lease:
+        with write_transaction(library.engine) as connection:
+            connection.exec_driver_sql("ALTER TABLE ml_job RENAME TO ml_job_elsewhere")
+        threading.Event().wait(0.5)
+        with write_transaction(library.engine) as connection:
+            connection.exec_driver_sql("ALTER TABLE ml_job_elsewhere RENAME TO ml_job")
+        lease.commit(lambda _connection: None, done=1)
+    assert "index model: no heartbeat could be recorded" in caplog.text
+    assert library.jobs(JobKind.INDEX)[0].state == JobState.SUCCEEDED
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
