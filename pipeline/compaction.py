@@ -51,7 +51,7 @@ def sweep(lease: Lease, files: FileSet, directory: Path) -> None:
         paths = connection.execute(select(ShardFile.path).where(files.is_theirs())).scalars()
         return {Path(path).name for path in paths}
 
-    sweep_uncommitted(directory, lease.commit(forget, done=0))
+    sweep_uncommitted(directory, lambda: lease.commit(forget, done=0))
 
 
 def compact(

@@ -63,13 +63,17 @@ def raise_unless_damaged(error: StorageError) -> None:
         raise error
 
 
-def sweep_uncommitted(directory: Path, committed: Collection[str]) -> list[Path]:
-    """Remove the files of `directory` whose names are not in `committed`; what was removed is returned."""
-    if not directory.is_dir():
-        return []
-    garbage = [path for path in sorted(directory.iterdir()) if path.name not in committed]
+def sweep_uncommitted(directory: Path, find_committed: Callable[[], Collection[str]]) -> list[Path]:
+    """Remove the files of `directory` without a committed name; what was removed is returned.
+
+    What is written from then on, when the names are asked for, is left alone: by a run that was suspended meanwhile,
+    too.
+    """
+    there = sorted(directory.iterdir()) if directory.is_dir() else []
+    committed = find_committed()
+    garbage = [path for path in there if path.name not in committed]
     for path in garbage:
-        path.unlink()
+        path.unlink(missing_ok=True)
     return garbage
 
 

@@ -64,7 +64,18 @@ def test_a_home_that_is_no_folder_is_a_storage_error(tmp_path: Path) -> None:
 def test_a_sweep_removes_what_was_not_committed_and_nothing_else(tmp_path: Path) -> None:
     for name in ("committed", "stray", ".partial-next"):
         (tmp_path / name).touch()
-    removed = sweep_uncommitted(tmp_path, {"committed", "committed elsewhere"})
+    removed = sweep_uncommitted(tmp_path, lambda: {"committed", "committed elsewhere"})
     assert removed == [tmp_path / ".partial-next", tmp_path / "stray"]
     assert os.listdir(tmp_path) == ["committed"]
-    assert sweep_uncommitted(tmp_path / "not there", set()) == []
+    assert sweep_uncommitted(tmp_path / "not there", set) == []
+
+
+def test_what_another_run_writes_while_the_names_are_asked_for_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "garbage").touch()
+
+    def find_committed() -> set[str]:
+        (tmp_path / "of another run").touch()
+        return set()
+
+    assert sweep_uncommitted(tmp_path, find_committed) == [tmp_path / "garbage"]
+    assert [path.name for path in tmp_path.iterdir()] == ["of another run"]
