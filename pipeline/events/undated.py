@@ -15,7 +15,18 @@ from resources.event_settings import EventSettings
 Rows = NDArray[np.int64]
 
 _ROWS_COMPARED = 16_384
+_UNDATED_AT_ONCE = 1024
+"""Images without a time that are compared at once, with some tens of thousands that have one: 200 MB."""
 _NEAREST = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _ComparedEvents:
+    """Events, ascending, and the vectors of some of the images of each, from one of its `edges` to the next."""
+
+    ids: Rows
+    vectors: NDArray[np.float32]
+    edges: Rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,10 +63,11 @@ def join_undated(
         folders = _folders_that_tell(int(folder), library.folders, edges)
         rows = np.concatenate([dated_rows[edges[f] : edges[f + 1]] for f in folders] or [dated_rows[:0]])
         if len(rows):
-            candidates, likeness = _likeness_to_events(
-                undated.vector[own], dated.vector[rows], event_of_dated[rows], embeddings, scale
-            )
-            _choose(own, candidates, likeness, settings, joined)
+            events = _compared_events(dated.vector[rows], event_of_dated[rows], embeddings)
+            for first in range(0, len(own), _UNDATED_AT_ONCE):
+                some = own[first : first + _UNDATED_AT_ONCE]
+                likeness = scale.likeness(_nearness(embeddings.vectors(undated.vector[some]), events))
+                _choose(some, events.ids, likeness, settings, joined)
     return joined
 
 
@@ -78,24 +90,26 @@ def _place(folders: tuple[str | None, ...], name: str) -> int:
     return bisect_left(folders, name, hi=len(folders) - 1, key=lambda folder: folder or "")
 
 
-def _likeness_to_events(
-    undated_vector: Rows, dated_vector: Rows, event: Rows, embeddings: Embeddings, scale: LooksScale
-) -> tuple[Rows, NDArray[np.float64]]:
-    """The events, ascending, and the likeness of each undated image to each of them, shape (undated, events)."""
+def _compared_events(dated_vector: Rows, event: Rows, embeddings: Embeddings) -> _ComparedEvents:
     order = np.argsort(event, kind="stable")
-    candidates, starts, counts = np.unique(event[order], return_index=True, return_counts=True)
-    most = max(_NEAREST, _ROWS_COMPARED // len(candidates))
+    ids, starts, counts = np.unique(event[order], return_index=True, return_counts=True)
+    most = max(_NEAREST, _ROWS_COMPARED // len(ids))
     chosen = [
         order[start + np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))]
         for start, n in zip(starts, counts, strict=True)
     ]
-    cosines = embeddings.vectors(undated_vector) @ embeddings.vectors(dated_vector[np.concatenate(chosen)]).T
-    edges = np.cumsum([0] + [len(rows) for rows in chosen])
+    vectors = embeddings.vectors(dated_vector[np.concatenate(chosen)])
+    return _ComparedEvents(ids, vectors, np.cumsum([0] + [len(rows) for rows in chosen]))
+
+
+def _nearness(vectors: NDArray[np.float32], events: _ComparedEvents) -> NDArray[np.float32]:
+    """The mean cosine of each vector with the three nearest of each event, shape (vectors, events)."""
+    cosines = vectors @ events.vectors.T
     nearest = [
         -np.partition(-cosines[:, low:high], min(_NEAREST, high - low) - 1, axis=1)[:, :_NEAREST].mean(axis=1)
-        for low, high in pairwise(edges)
+        for low, high in pairwise(events.edges)
     ]
-    return candidates, scale.likeness(np.stack(nearest, axis=1))
+    return np.stack(nearest, axis=1)
 
 
 def _choose(

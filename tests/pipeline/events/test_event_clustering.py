@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from pipeline.events import undated
 from pipeline.events.cluster import cluster_events
 from pipeline.events.model import EventClustering
 from resources.event_settings import EventSettings
@@ -122,10 +123,10 @@ def test_a_duplicate_is_where_its_original_is(photos: Photos) -> None:
 
 
 def test_a_duplicate_of_an_undated_original_brings_its_own_time(photos: Photos, members: Members) -> None:
-    undated = photos.add(None)
+    original = photos.add(None)
     dated = photos.outing(0, 3)
-    copy = photos.add(0.01, duplicate_of=undated)
-    assert members(photos.cluster()) == [[dated[0], copy, undated, *dated[1:]]]
+    copy = photos.add(0.01, duplicate_of=original)
+    assert members(photos.cluster()) == [[dated[0], copy, original, *dated[1:]]]
 
 
 def test_a_burst_counts_once(photos: Photos) -> None:
@@ -145,7 +146,11 @@ def test_file_times_are_not_trusted(photos: Photos) -> None:
     assert clustering.undated.tolist() == [copied]
 
 
-def test_undated_images_join_the_event_that_looks_and_folder_agree_on(photos: Photos) -> None:
+@pytest.mark.parametrize("at_once", [1, 3, 1024])
+def test_undated_images_join_the_event_that_looks_and_folder_agree_on(
+    photos: Photos, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(undated, "_UNDATED_AT_ONCE", at_once)
     _look_for(photos, ["town", "lake", "forest", "party", "castle", "snow"])
     beach = photos.outing(0, 8, look="beach", folder="2023/Sea")
     photos.outing(30, 8, look="office", folder="2023/Sea")
