@@ -11,9 +11,8 @@ from pathlib import Path
 from sqlalchemy import Engine, select
 
 from catalog.models import JobKind, ShardFile
-from catalog.queries import materialized_version
+from catalog.queries import find_model, materialized_version
 from pipeline.jobs import JobContext, running_job
-from pipeline.model_registry import require_model
 from resources.vector_index import AnnIndexReport, CompactionReport
 from resources.vector_index_home import VectorIndexes
 
@@ -47,15 +46,15 @@ class SweepReport:
 def maintain_index(
     context: JobContext, indexes: VectorIndexes, model_key: str
 ) -> IndexMaintenanceReport | None:
-    """Make a model's index compact and retrain it where it has outgrown its training; None before it is built.
+    """Make a model's index compact and retrain it where it has outgrown its training; None where there is none.
 
     What the index holds stays the same, and so does the version that it was built from. Raises LeaseHeldError.
     """
     with context.engine.connect() as connection:
         version = materialized_version(connection, JobKind.INDEX, model_key)
-        if version is None:
-            return None
-        model = require_model(connection, model_key)
+        model = find_model(connection, model_key)
+    if version is None or model is None or not indexes.is_there(model_key):
+        return None  # not built yet; or retired, or lost
     with running_job(context, JobKind.INDEX, model_key, input_version=version):
         index = indexes.open(model_key, model.embedding_dim)
         return IndexMaintenanceReport(index.compact(), index.build_ann_if_outgrown())

@@ -1,6 +1,7 @@
 """The jobs of upkeep, through Dagster, over a real library."""
 
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ import pytest
 from dagster import ExecuteInProcessResult, TableMetadataValue
 
 from catalog.leases import acquire_lease
-from catalog.models import JobKind
+from catalog.models import JobKind, JobState
 from pipeline.freshness import find_stale_models
+from pipeline.retiring import ModelStores, retire_model
 from tests.lineage import QUIET, Lineage, failure_of
 
 TWO_DAYS = 2 * 86_400
@@ -88,6 +90,22 @@ def test_an_index_that_is_being_built_is_left_alone(lineage: Lineage) -> None:
         lineage.library.engine, JobKind.INDEX, "tiny-a", run_id="another", input_version="", timeout=timeout
     )
     assert outputs(run(lineage, "maintain_indexes")) == {}
+
+
+@pytest.mark.parametrize("change", ["lost", "retired and configured again"])
+def test_an_index_that_is_not_there_holds_up_no_other(lineage: Lineage, change: str) -> None:
+    for shard in lineage.shards:
+        lineage.materialize_embeddings("tiny-b", shard)
+    lineage.must_materialize("vector_index", "tiny-b")
+    if change == "lost":
+        shutil.rmtree(lineage.home / "index/tiny-a.lance")
+    else:
+        assert lineage.materialize("serving_model", config={"model": "tiny-b"}).success
+        stores = ModelStores(lineage.home)
+        retire_model(lineage.library.context(), stores, "tiny-a", configured=())
+    (row,) = outputs(run(lineage, "maintain_indexes"))["indexes"]
+    assert row["model"] == "tiny-b"
+    assert JobState.FAILED not in [job.state for job in lineage.library.jobs(JobKind.INDEX)]
 
 
 @pytest.mark.parametrize("job", ["sweep_files", "maintain_indexes", "check_freshness"])
