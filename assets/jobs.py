@@ -69,10 +69,10 @@ def check_contract_job() -> UnresolvedAssetJobDefinition:
 def stale_partitions_sensor(
     jobs: Mapping[str, UnresolvedAssetJobDefinition], settings: Settings
 ) -> SensorDefinition:
-    """Asks for what is stale, by the asset's job: each version of it once, and once more after a failure.
+    """Asks for what is stale, by the asset's job: each version of it once, and once more where that did not help.
 
-    However a run failed, what it was for is asked for again when its source was scanned since: a disk that was
-    unplugged is back then. What somebody has canceled waits for its inputs to change.
+    However its run failed, it is asked for again when its source was scanned since: a disk that was unplugged is back
+    then. What somebody has canceled waits for its inputs to change.
     """
 
     @sensor(
@@ -150,7 +150,7 @@ def _run_key(instance: DagsterInstance, asset: str, stale: "StaleSubject") -> st
     if not newest:
         return _version(asset, stale)
     run, ended_at = newest[0].dagster_run, datetime.fromtimestamp(newest[0].end_time or 0.0, UTC)
-    may_be_repeated = run.status == DagsterRunStatus.FAILURE or (run.is_finished and asset == SCAN)
+    may_be_repeated = run.is_finished and (run.status != DagsterRunStatus.CANCELED or asset == SCAN)
     if may_be_repeated and stale.retry_before is not None and ended_at < stale.retry_before:
         return f"{_version(asset, stale)}:after-{run.run_id}"
     return None
