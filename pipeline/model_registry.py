@@ -4,17 +4,17 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, insert, select, update
+from sqlalchemy import Connection, Engine, Row, insert, update
 
 from catalog.engine import advisory_lock, run_in_transaction
 from catalog.models import MlModel
-from catalog.queries import find_model
+from catalog.queries import find_model, serving_model_key
 from resources.embedder import ModelFacts
 from resources.precision import Agreement
 from resources.settings import ModelSettings
 
 MODELS_LOCK = 0x6D6F64656C
-"""The key of the PostgreSQL lock that serialises first loads: the runs of a backfill load a model at once."""
+"""The key of the PostgreSQL lock that serialises promotions and first loads: a backfill's runs load a model at once."""
 
 
 class ModelChangedError(Exception):
@@ -79,14 +79,19 @@ def record_model(
     return run_in_transaction(engine, record)
 
 
-def promote(connection: Connection, key: str) -> None:
-    """Let one model serve, and no other, within the caller's transaction. Raises ModelNotLoadedError."""
-    serving = connection.execute(select(MlModel.key).where(MlModel.serving)).scalar_one_or_none()
-    if serving == key:
-        return
-    connection.execute(update(MlModel).where(MlModel.serving).values(serving=False, serving_since=None))
+def promote(connection: Connection, key: str) -> str | None:
+    """Let one model serve, and no other, within the caller's transaction; the key of the one that served before.
+
+    Raises ModelNotLoadedError.
+    """
+    advisory_lock(connection, MODELS_LOCK)
+    before = serving_model_key(connection)
+    if before == key:
+        return before
+    connection.execute(update(MlModel).where(MlModel.serving).values(serving=False))
     promoted = connection.execute(
         update(MlModel).where(MlModel.key == key).values(serving=True, serving_since=datetime.now(UTC))
     )
     if promoted.rowcount != 1:
         raise ModelNotLoadedError(f"model {key!r} is not in the catalog (any more): it cannot serve.")
+    return before

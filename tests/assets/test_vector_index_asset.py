@@ -122,6 +122,27 @@ def test_promotion_and_the_way_back(lineage_of_two: Lineage) -> None:
     assert (back["model"], back["before"]) == ("tiny-a", "tiny-b")
 
 
+def test_the_way_back_with_images_missing_and_files_that_cannot_be_read(lineage_of_two: Lineage) -> None:
+    lineage_of_two.materialize("vector_index", "tiny-b")
+    lineage_of_two.materialize("serving_model", config={"model": "tiny-b"})
+    draw_photo(lineage_of_two.library.root / "2025/00.jpg", 500)
+    lineage_of_two.materialize("source_files", "photos")
+    lineage_of_two.materialize("registered_images", "photos-00002")
+    lose_file(lineage_of_two)
+
+    back = metadata_of(lineage_of_two.materialize("serving_model", config={"model": "tiny-a"}))
+
+    assert back == {"model": "tiny-a", "before": "tiny-b", "images": 27, "not_embedded": 1}
+
+
+def test_the_way_back_needs_an_index_as_the_contract_says(lineage_of_two: Lineage) -> None:
+    lineage_of_two.materialize("vector_index", "tiny-b")
+    lineage_of_two.materialize("serving_model", config={"model": "tiny-b"})
+    add_column(lineage_of_two)
+    refused = lineage_of_two.materialize("serving_model", config={"model": "tiny-a"})
+    assert failure_of(refused).startswith("tiny-a cannot serve: the index of tiny-a: rating is ")
+
+
 def test_a_model_that_does_not_cover_every_image_cannot_serve(lineage: Lineage) -> None:
     lineage.materialize_embeddings("tiny-b", "photos-00000")
     lineage.materialize("vector_index", "tiny-b")
