@@ -1,15 +1,16 @@
 """The models as the catalog knows them: what was measured at the first load, and which one serves."""
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, insert, update
 
 from catalog.engine import advisory_lock, run_in_transaction
+from catalog.model_facts import Precision
 from catalog.models import MlModel
 from catalog.queries import find_model, serving_model_key
-from resources.embedder import ModelFacts
+from resources.embedder import Embedder, ModelFacts, load_embedder
 from resources.precision import Agreement
 from resources.settings import ModelSettings
 
@@ -44,6 +45,21 @@ def require_model(connection: Connection, key: str) -> Row[*tuple[Any, ...]]:
             f"model {key!r} has no embeddings yet. Materialize image_embeddings for it first."
         )
     return row
+
+
+def load_recorded(
+    model: Row[*tuple[Any, ...]], settings: ModelSettings, precision: Precision = Precision.FLOAT32
+) -> Embedder:
+    """The model of a row, in whatever precision, for what is compared with its embeddings.
+
+    Raises ModelUnavailableError, and ModelChangedError where its weights are not those of the embeddings.
+    """
+    embedder = load_embedder(model.key, settings, precision)
+    recorded = ModelFacts(model.embedding_dim, model.image_size, model.weights_digest, model.precision)
+    loaded = replace(embedder.facts, precision=recorded.precision)
+    if loaded != recorded:
+        raise ModelChangedError(model.key, recorded, loaded)
+    return embedder
 
 
 def record_model(
