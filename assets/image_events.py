@@ -66,15 +66,16 @@ def image_events_asset(settings: Settings) -> AssetsDefinition:
         from pipeline.clustering import cluster_model
         from pipeline.event_pictures import cover_sheet, timeline_plot
         from pipeline.listing import list_events
-        from pipeline.model_registry import require_model
+        from pipeline.model_registry import load_recorded, require_model
         from pipeline.pictures import as_markdown
-        from resources.embedder import load_embedder
 
         yield from guard(catalog, "image_events", TABLES)
         model_key = context.partition_key
 
         def encode_text(texts: list[str]) -> "NDArray[np.float32]":
-            return load_embedder(model_key, settings.models[model_key]).encode_text(texts)
+            with catalog.engine.connect() as connection:
+                model = require_model(connection, model_key)
+            return load_recorded(model, settings.models[model_key]).encode_text(texts)
 
         with reported_failures(context):
             report = cluster_model(

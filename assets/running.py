@@ -155,22 +155,25 @@ def mendable_errors() -> tuple[type[Exception], ...]:
     from catalog.leases import LeaseHeldError
     from catalog.queries import UnknownPartitionError
     from pipeline.embedding import NotRegisteredError
-    from pipeline.model_registry import ModelNotLoadedError
+    from pipeline.model_registry import ModelChangedError, ModelNotLoadedError
     from pipeline.tree_walk import SourceUnavailableError
     from resources.embedder import ModelUnavailableError
     from resources.file_store import StorageError
     from resources.settings import ConfigurationError
+    from resources.vector_index import VectorIndexError
 
     return (
         CatalogUnreachableError,
         ConfigurationError,
         LeaseHeldError,
+        ModelChangedError,
         ModelNotLoadedError,
         ModelUnavailableError,
         NotRegisteredError,
         SourceUnavailableError,
         StorageError,
         UnknownPartitionError,
+        VectorIndexError,
     )
 
 

@@ -20,7 +20,7 @@ from assets.running import contract_check, guard
 from resources.dagster_resources import CatalogResource, StorageResource
 from resources.settings import Settings
 
-TABLES = frozenset({"ml_model", "shard", "image", "shard_file"})
+TABLES = frozenset({"ml_model", "ml_job", "source", "shard", "image", "shard_file"})
 LISTED_VIOLATIONS = 5
 
 
@@ -44,7 +44,8 @@ def serving_model_asset() -> AssetsDefinition:
         kinds={"sql"},
         description="The model that search uses. Materialize it with `model: <key>` to promote another; it "
         "refuses one that does not cover every image, whose files are not as the contract says, or whose recall is "
-        "too low, and says why. Promoting the former model again is the way back.\n\n**Needs** the model in "
+        "too low, and says why. Promoting a former model again is the way back: it was assessed when it first served, "
+        "and what it lacks by now is a warning.\n\n**Needs** the model in "
         "`vector_index`, complete; read its `model_comparison` before.\n\n"
         '**Next:** search: `photolineage search "a red boat"`.',
     )
@@ -56,38 +57,58 @@ def serving_model_asset() -> AssetsDefinition:
         settings: ResourceParam[Settings],
     ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
         from pipeline.model_registry import ModelNotLoadedError
-        from pipeline.serving import NotReadyToServeError, assess_readiness, choose_candidate, serve
+        from pipeline.serving import (
+            NotReadyToServeError,
+            assess_former,
+            assess_readiness,
+            choose_candidate,
+            has_served,
+            serve,
+        )
+        from resources.vector_index import VectorIndexError
 
         yield from guard(catalog, "serving_model", TABLES)
         try:
             model_key = choose_candidate(catalog.engine, list(settings.models), config.model)
-            _require_contract(catalog.engine, storage, model_key)
-            readiness = assess_readiness(
-                catalog.engine, storage.embeddings, storage.indexes, model_key, settings.recall_bar
-            )
+            former = has_served(catalog.engine, model_key)
+            _require_contract(catalog.engine, storage, model_key, index_only=former)
+            if former:
+                readiness = assess_former(catalog.engine, storage.indexes, model_key)
+            else:
+                readiness = assess_readiness(
+                    catalog.engine, storage.embeddings, storage.indexes, model_key, settings.recall_bar
+                )
             before = serve(catalog.engine, readiness)
-        except (NotReadyToServeError, ModelNotLoadedError) as error:
+        except (NotReadyToServeError, ModelNotLoadedError, VectorIndexError) as error:
             raise Failure(description=str(error), allow_retries=False) from error
         context.log.info(f"{model_key} serves (before: {before or 'none'})")
-        yield MaterializeResult(
-            metadata={
-                "model": model_key,
-                "before": before or "none",
-                "images": readiness.embeddable,
-                "recall_at_10": readiness.recall.recall if readiness.recall else 1.0,
-                "p50_ms": round(readiness.recall.p50_ms, 2) if readiness.recall else 0.0,
+        for warning in readiness.warnings:
+            context.log.warning(f"{model_key} serves, and {warning}")
+        metadata: dict[str, str | int | float] = {
+            "model": model_key,
+            "before": before or "none",
+            "images": readiness.embeddable,
+            "not_embedded": readiness.embeddable - readiness.embedded,
+        }
+        if readiness.recall:
+            metadata |= {
+                "recall_at_10": readiness.recall.recall,
+                "p50_ms": round(readiness.recall.p50_ms, 2),
             }
-        )
+        yield MaterializeResult(metadata=metadata)
 
     return serving_model
 
 
-def _require_contract(engine: Engine, storage: StorageResource, model_key: str) -> None:
+def _require_contract(engine: Engine, storage: StorageResource, model_key: str, *, index_only: bool) -> None:
     from pipeline.serving import refusal
-    from schema_checks.stored_model import contract_violations
+    from schema_checks.stored_model import contract_violations, index_violations
 
     with engine.connect() as connection:
-        found = contract_violations(connection, storage.embeddings, storage.indexes, model_key)
+        if index_only:
+            found = index_violations(connection, storage.indexes, model_key)
+        else:
+            found = contract_violations(connection, storage.embeddings, storage.indexes, model_key)
     if found:
         more = [f"and {len(found) - LISTED_VIOLATIONS} more"] if len(found) > LISTED_VIOLATIONS else []
         raise refusal(model_key, [*found[:LISTED_VIOLATIONS], *more])

@@ -152,8 +152,9 @@ class Image(Base):
 class MlModel(Base):
     """What was measured at a model's first load; at most one row serves.
 
-    `precision` is what its image embeddings are computed in. The agreement with float32 of the precision that was
-    tried at the first load, as `resources.precision.Agreement` defines it, is null where none was.
+    `serving_since` is when it last began to serve, and is kept when another one takes over: null for one that never
+    served. `precision` is what its image embeddings are computed in. The agreement with float32 of the precision that
+    was tried at the first load, as `resources.precision.Agreement` defines it, is null where none was.
     """
 
     __tablename__ = "ml_model"

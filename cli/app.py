@@ -46,7 +46,7 @@ def _mendable_errors() -> tuple[type[Exception], ...]:
     """Known only where something was raised: to load what raises them takes half a second."""
     from catalog.engine import CatalogUnreachableError
     from catalog.migrate import UnmigratedCatalogError
-    from pipeline.model_registry import ModelNotLoadedError
+    from pipeline.model_registry import ModelChangedError, ModelNotLoadedError
     from pipeline.search import QueryError
     from resources.embedder import ModelUnavailableError
     from resources.file_store import StorageError
@@ -56,6 +56,7 @@ def _mendable_errors() -> tuple[type[Exception], ...]:
         ConfigurationError,
         CatalogUnreachableError,
         UnmigratedCatalogError,
+        ModelChangedError,
         ModelNotLoadedError,
         ModelUnavailableError,
         QueryError,

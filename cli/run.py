@@ -58,11 +58,9 @@ def run_steps(
     if models is None:
         with engine.connect() as connection:
             fresh = not catalog_revision(connection).is_current
-        models = (
-            [next(iter(settings.models))]
-            if fresh and settings.models
-            else [known_model(settings, engine, None)]
-        )
+        first = next(iter(settings.models), None) if fresh else None
+        models = [first or known_model(settings, engine, None)]
+        settings.model_of(models[0])
     else:
         models = [known_model(settings, engine, key) for key in models]
     try:

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, Row, select
 
 from catalog.models import FileKind, Image, JobKind
 from catalog.queries import find_model, newest_file_id
 from pipeline.freshness import find_stale_models
-from pipeline.model_registry import require_model
+from pipeline.model_registry import load_recorded, require_model
 from pipeline.pictures import (
     Picture,
     contact_sheet,
@@ -79,8 +79,8 @@ def find_images(
     """Page number `page` of the `k` images within the scope that are nearest to the query.
 
     A model is loaded only for a text or a file; of an image that is a copy, the first of its content is meant.
-    Raises QueryError, VectorIndexError, ModelUnavailableError, and ModelNotLoadedError where the library has images
-    and the model embedded none of them.
+    Raises QueryError, VectorIndexError, ModelNotLoadedError where the library has images and the model embedded none
+    of them, and of a model that must be loaded ConfigurationError, ModelUnavailableError and ModelChangedError.
     """
     previews = PreviewStore(settings.home)
     with engine.connect() as connection:
@@ -93,7 +93,7 @@ def find_images(
         is_outdated = bool(find_stale_models(connection, [model_key], JobKind.INDEX))
     result = search(
         VectorIndexes(settings.home).open(model_key, model.embedding_dim),
-        _encoders(settings, model_key, model.weights_digest),
+        _encoders(settings, model),
         query,
         has_embeddings=has_embeddings,
         is_outdated=is_outdated,
@@ -105,14 +105,12 @@ def find_images(
     return FoundImages(_located(engine, result.hits), result.notes, engine, previews)
 
 
-def _encoders(settings: Settings, model_key: str, weights_digest: str) -> Encoders:
+def _encoders(settings: Settings, model: Row[*tuple[Any, ...]]) -> Encoders:
     def whole_model() -> "Embedder":
-        from resources.embedder import load_embedder
-
-        return load_embedder(model_key, settings.models[model_key])
+        return load_recorded(model, settings.model_of(model.key))
 
     def text_encoder() -> TextEncoder:
-        return find_text_encoder(settings.home, model_key, weights_digest) or whole_model()
+        return find_text_encoder(settings.home, model.key, model.weights_digest) or whole_model()
 
     return Encoders(text_encoder, whole_model)
 

@@ -1,20 +1,21 @@
 """The models as the catalog knows them: what was measured at the first load, and which one serves."""
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, insert, select, update
+from sqlalchemy import Connection, Engine, Row, insert, update
 
 from catalog.engine import advisory_lock, run_in_transaction
+from catalog.model_facts import Precision
 from catalog.models import MlModel
-from catalog.queries import find_model
-from resources.embedder import ModelFacts
+from catalog.queries import find_model, serving_model_key
+from resources.embedder import Embedder, ModelFacts, load_embedder
 from resources.precision import Agreement
 from resources.settings import ModelSettings
 
 MODELS_LOCK = 0x6D6F64656C
-"""The key of the PostgreSQL lock that serialises first loads: the runs of a backfill load a model at once."""
+"""The key of the PostgreSQL lock that serialises promotions and first loads: a backfill's runs load a model at once."""
 
 
 class ModelChangedError(Exception):
@@ -44,6 +45,21 @@ def require_model(connection: Connection, key: str) -> Row[*tuple[Any, ...]]:
             f"model {key!r} has no embeddings yet. Materialize image_embeddings for it first."
         )
     return row
+
+
+def load_recorded(
+    model: Row[*tuple[Any, ...]], settings: ModelSettings, precision: Precision = Precision.FLOAT32
+) -> Embedder:
+    """The model of a row, in whatever precision, for what is compared with its embeddings.
+
+    Raises ModelUnavailableError, and ModelChangedError where its weights are not those of the embeddings.
+    """
+    embedder = load_embedder(model.key, settings, precision)
+    recorded = ModelFacts(model.embedding_dim, model.image_size, model.weights_digest, model.precision)
+    loaded = replace(embedder.facts, precision=recorded.precision)
+    if loaded != recorded:
+        raise ModelChangedError(model.key, recorded, loaded)
+    return embedder
 
 
 def record_model(
@@ -79,14 +95,19 @@ def record_model(
     return run_in_transaction(engine, record)
 
 
-def promote(connection: Connection, key: str) -> None:
-    """Let one model serve, and no other, within the caller's transaction. Raises ModelNotLoadedError."""
-    serving = connection.execute(select(MlModel.key).where(MlModel.serving)).scalar_one_or_none()
-    if serving == key:
-        return
-    connection.execute(update(MlModel).where(MlModel.serving).values(serving=False, serving_since=None))
+def promote(connection: Connection, key: str) -> str | None:
+    """Let one model serve, and no other, within the caller's transaction; the key of the one that served before.
+
+    Raises ModelNotLoadedError.
+    """
+    advisory_lock(connection, MODELS_LOCK)
+    before = serving_model_key(connection)
+    if before == key:
+        return before
+    connection.execute(update(MlModel).where(MlModel.serving).values(serving=False))
     promoted = connection.execute(
         update(MlModel).where(MlModel.key == key).values(serving=True, serving_since=datetime.now(UTC))
     )
     if promoted.rowcount != 1:
         raise ModelNotLoadedError(f"model {key!r} is not in the catalog (any more): it cannot serve.")
+    return before

@@ -1,13 +1,15 @@
-"""Which model serves: promoted only when it covers every image and its index answers as it should."""
+"""Which model serves: first when it covers every image and its index answers as it should, and again at any time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, select
 
+from catalog.coverage import tally_images
 from catalog.engine import run_in_transaction
-from catalog.models import MlModel
+from catalog.models import JobKind, MlModel
 from catalog.queries import serving_model_key
+from pipeline.freshness import find_stale_models
 from pipeline.live_embeddings import find_live_embeddings
 from pipeline.model_registry import promote, require_model
 from resources.embedding_store import EmbeddingStore
@@ -17,7 +19,10 @@ from resources.vector_index_home import VectorIndexes
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """What speaks for and against letting a model serve. `embeddable` counts images, without duplicates."""
+    """What speaks for and against letting a model serve. `embeddable` counts images, without duplicates.
+
+    `recall` is null where it was not measured. `warnings` do not keep a model from serving.
+    """
 
     model_key: str
     embeddable: int
@@ -25,6 +30,7 @@ class Readiness:
     indexed: int
     recall: RecallReport | None
     refusals: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 class NotReadyToServeError(Exception):
@@ -45,10 +51,7 @@ def assess_readiness(
     embeddable = len(live.rows) + live.missing
     refusals = []
     if live.missing:
-        refusals.append(
-            f"{live.missing} of {embeddable} images have no embedding of it: materialize the missing partitions "
-            f"of image_embeddings for {model_key}"
-        )
+        refusals.append(_not_embedded(model_key, live.missing, embeddable))
     if outdated:
         refusals.append(
             f"its index has {indexed} rows for {len(live.rows)} embeddings, and is out of date for {outdated} "
@@ -61,6 +64,44 @@ def assess_readiness(
     return Readiness(model_key, embeddable, len(live.rows), indexed, recall, tuple(refusals))
 
 
+def has_served(engine: Engine, model_key: str) -> bool:
+    """Whether the model served before the one that does now: it was assessed then."""
+    with engine.connect() as connection:
+        model = require_model(connection, model_key)
+    return model.serving_since is not None and not model.serving
+
+
+def assess_former(engine: Engine, indexes: VectorIndexes, model_key: str) -> Readiness:
+    """What is missing of a model that has served, by the catalog alone: neither embeddings nor vectors are read.
+
+    That does not keep it from serving again, as long as its index opens. Raises ModelNotLoadedError, VectorIndexError.
+    """
+    with engine.connect() as connection:
+        model = require_model(connection, model_key)
+        tallies = tally_images(connection)
+        is_outdated = bool(find_stale_models(connection, [model_key], JobKind.INDEX))
+    embeddable = sum(tally.embeddable for tally in tallies)
+    embedded = sum(tally.embedded(model.id) for tally in tallies)
+    index = indexes.open(model_key, model.embedding_dim)
+    rebuild = f"materialize vector_index for {model_key}"
+    refusals = [f"it has no index: {rebuild}"] if embedded and not index.exists() else []
+    warnings = []
+    if embedded < embeddable:
+        warnings.append(_not_embedded(model_key, embeddable - embedded, embeddable))
+    if is_outdated:
+        warnings.append(f"its index is out of date: {rebuild}")
+    return Readiness(
+        model_key, embeddable, embedded, index.row_count(), None, tuple(refusals), tuple(warnings)
+    )
+
+
+def _not_embedded(model_key: str, missing: int, embeddable: int) -> str:
+    return (
+        f"{missing} of {embeddable} images have no embedding of it: materialize the missing partitions "
+        f"of image_embeddings for {model_key}"
+    )
+
+
 def serve(engine: Engine, readiness: Readiness) -> str | None:
     """Promote the model; the key of the one that served before is returned.
 
@@ -68,10 +109,7 @@ def serve(engine: Engine, readiness: Readiness) -> str | None:
     """
     if readiness.refusals:
         raise refusal(readiness.model_key, readiness.refusals)
-    with engine.connect() as connection:
-        before = serving_model_key(connection)
-    run_in_transaction(engine, lambda connection: promote(connection, readiness.model_key))
-    return before
+    return run_in_transaction(engine, lambda connection: promote(connection, readiness.model_key))
 
 
 def refusal(model_key: str, reasons: Sequence[str]) -> NotReadyToServeError:

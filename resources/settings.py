@@ -270,9 +270,23 @@ class Settings(BaseSettings):
         return self.sources[source_key].time_zone
 
     def prompt_templates_of(self, model_key: str) -> tuple[str, ...]:
-        """What a text is put into before a model reads it for a search."""
-        own = self.models[model_key].prompt_templates
-        return self.prompt_templates if own is None else own
+        """What a text is put into before a model reads it for a search; for one that is not configured, as for all."""
+        model = self.models.get(model_key)
+        return (
+            self.prompt_templates
+            if model is None or model.prompt_templates is None
+            else model.prompt_templates
+        )
+
+    def model_of(self, model_key: str) -> ModelSettings:
+        """What a model is loaded by. Raises ConfigurationError for one that is not configured."""
+        if model_key not in self.models:
+            raise ConfigurationError(
+                f"model {model_key!r} is in the catalog and not in the configuration, so it cannot be loaded. Put "
+                f"[models.{model_key}] back into {self.config_file}, or take another model. Valid: "
+                f"{', '.join(self.models) or 'none'}"
+            )
+        return self.models[model_key]
 
     @property
     def dagster_home(self) -> Path:

@@ -16,8 +16,8 @@ class VectorIndexes:
         return VectorIndex(self._directory, model_key, dim)
 
     def is_there(self, model_key: str) -> bool:
-        """Whether a model's table lies on the disk; it is not opened."""
-        return (self._directory / f"{table_name(model_key)}.lance").is_dir()
+        """Whether a model's table lies on the disk, with a version of it; it is not opened."""
+        return any((self._directory / f"{table_name(model_key)}.lance" / "_versions").glob("*.manifest"))
 
     def paths(self, model_key: str) -> list[Path]:
         """What lies on the disk of a model's index: its table and its lock."""

@@ -118,14 +118,14 @@ def store_checks(
         settings: ResourceParam[Settings],
     ) -> AssetCheckResult:
         from pipeline.model_registry import ModelNotLoadedError, require_model
-        from resources.vector_index import IndexNotBuiltError
+        from resources.vector_index import VectorIndexError
 
         model_key = context.partition_key
         try:
             with catalog.engine.connect() as connection:
                 dim = require_model(connection, model_key).embedding_dim
             recall = storage.indexes.open(model_key, dim).recall_at_k()
-        except (ModelNotLoadedError, IndexNotBuiltError) as error:
+        except (ModelNotLoadedError, VectorIndexError) as error:
             return AssetCheckResult(passed=False, description=str(error), metadata={"partition": model_key})
         return AssetCheckResult(
             passed=bool(recall.recall >= settings.recall_bar),
@@ -178,12 +178,12 @@ def _by_model(
     context: AssetCheckExecutionContext, check: "Callable[[str], StoreFindings]", unit: str
 ) -> AssetCheckResult:
     from pipeline.model_registry import ModelNotLoadedError
-    from resources.vector_index import IndexNotBuiltError
+    from resources.vector_index import VectorIndexError
 
     model_key = context.partition_key
     try:
         return _result([check(model_key)], model_key, unit)
-    except (ModelNotLoadedError, IndexNotBuiltError) as error:
+    except (ModelNotLoadedError, VectorIndexError) as error:
         return AssetCheckResult(passed=False, description=str(error), metadata={"partition": model_key})
 
 

@@ -10,7 +10,7 @@ from pipeline.model_registry import ModelNotLoadedError
 from resources.embedding_store import EmbeddingStore
 from resources.file_store import StorageError
 from resources.settings import Settings
-from resources.vector_index import IndexNotBuiltError
+from resources.vector_index import IndexNotBuiltError, VectorIndexError
 from resources.vector_index_home import VectorIndexes
 from schema_checks.drift import Drift
 from schema_checks.guard import report_of
@@ -73,7 +73,7 @@ def _model_findings(connection: Connection, settings: Settings, model_key: str) 
         if materialized_version(connection, JobKind.INDEX, model_key) is None:
             return [embeddings]  # likewise its index
         return [embeddings, CheckFinding(f"{model_key}: index_coverage", False, str(error))]
-    except StorageError as error:
+    except (StorageError, VectorIndexError) as error:
         return [CheckFinding(f"{model_key}: stores", False, str(error))]
     return [
         embeddings,

@@ -17,7 +17,7 @@ def contract_violations(
 ) -> list[str]:
     """In sentences, what of a model's embedding files and of its index differs from the contract.
 
-    Raises ModelNotLoadedError. A model without an index differs in nothing by that.
+    Raises ModelNotLoadedError.
     """
     model = require_model(connection, model_key)
     violations: list[str] = []
@@ -41,11 +41,17 @@ def contract_violations(
             violations.append(str(error))
         else:
             violations += [_sentence(path, drift) for drift in drifts]
+    return violations + index_violations(connection, indexes, model_key)
+
+
+def index_violations(connection: Connection, indexes: VectorIndexes, model_key: str) -> list[str]:
+    """Likewise of its index alone; a model without one differs in nothing by that. Raises ModelNotLoadedError."""
+    model = require_model(connection, model_key)
     index = indexes.open(model_key, model.embedding_dim)
-    if index.exists():
-        drifts = compare_arrow(index_schema(model.embedding_dim), index.describe().schema, "index", "")
-        violations += [_sentence(f"the index of {model_key}", drift) for drift in drifts]
-    return violations
+    if not index.exists():
+        return []
+    drifts = compare_arrow(index_schema(model.embedding_dim), index.describe().schema, "index", "")
+    return [_sentence(f"the index of {model_key}", drift) for drift in drifts]
 
 
 def _sentence(where: str, drift: Drift) -> str:

@@ -1,5 +1,6 @@
 """A small library on Dagster: its definitions, and an instance on the disk in which their jobs are executed."""
 
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -44,6 +45,13 @@ def write_configuration(folder: Path, models: Mapping[str, Path], *, extra: str 
         f"[sources.photos]\nroot = 'photos'\nremovable = true\n{sections}"
     )
     return path
+
+
+def change_model(lineage: "Lineage", key: str, folder: Path | None) -> None:
+    """Let the configuration have the model of another folder under the key, or none."""
+    section = rf"\[models\.{re.escape(key)}\]\n.*\n"
+    model = "" if folder is None else f"[models.{key}]\narchitecture = 'local-dir:{folder}'\n"
+    lineage.config_file.write_text(re.sub(section, model, lineage.config_file.read_text()))
 
 
 def partition_tags(partition_key: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from PIL import Image
 from catalog.migrate import head_revision
 from tests.command_line import as_json, embedded_images, failure, photolineage
 from tests.library import draw_photo
-from tests.lineage import Lineage
+from tests.lineage import Lineage, change_model
 
 
 def test_run_twice(new_lineage: Lineage) -> None:
@@ -61,6 +61,14 @@ def test_unreadable_images_are_read_again_on_request_only(lineage: Lineage) -> N
     torn.unlink()
     assert "registered_images" in as_json(lineage, "run", "--retry-failed")["materialized"]
     assert as_json(lineage, "run", "--retry-failed")["nothing_to_do"] is True
+
+
+def test_run_with_a_serving_model_that_is_not_configured_any_more(lineage: Lineage) -> None:
+    change_model(lineage, "tiny-a", None)
+    said = failure(lineage, "run")
+    assert "model 'tiny-a' is in the catalog and not in the configuration" in said
+    assert "Put [models.tiny-a] back into" in said
+    assert "Valid: tiny-b" in said
 
 
 def test_photos_become_a_source_once(lineage: Lineage, tmp_path: Path) -> None:

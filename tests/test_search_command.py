@@ -18,8 +18,8 @@ from pipeline.model_registry import require_model
 from pipeline.search import OUTDATED
 from resources.settings import CONFIG_VARIABLE
 from tests.command_line import PHOTOLINEAGE, environment, photolineage
-from tests.library import draw_photo
-from tests.lineage import Lineage
+from tests.library import draw_photo, write_tiny_model
+from tests.lineage import Lineage, change_model
 
 
 @pytest.fixture(autouse=True)
@@ -275,3 +275,18 @@ def test_an_unknown_model_is_answered_in_json_too(lineage: Lineage) -> None:
     done = search("squares", "--model", "tiny-z", "--json")
     assert done.exit_code == 1
     assert "tiny-a" in json.loads(done.stdout)["error"]
+
+
+def test_other_weights_under_a_known_key_are_refused(lineage: Lineage, tmp_path: Path) -> None:
+    change_model(lineage, "tiny-a", write_tiny_model(tmp_path / "other", dim=16, seed=99))
+    done = search("--image", str(lineage.library.root / "2024/07.jpg"))
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: models.tiny-a: these are other weights")
+
+
+def test_a_serving_model_that_is_not_configured_any_more(lineage: Lineage) -> None:
+    change_model(lineage, "tiny-a", None)
+    assert as_json("squares")["model"] == "tiny-a"
+    done = search("--image", str(lineage.library.root / "2024/07.jpg"))
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "Put [models.tiny-a] back into" in done.stderr

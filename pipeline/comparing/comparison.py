@@ -12,10 +12,9 @@ from catalog.models import FileKind
 from catalog.queries import committed_files, serving_model_key
 from pipeline.comparing.figures import Answers, ModelFigures, answers, search_near_duplicates
 from pipeline.embedding import Stores
-from pipeline.model_registry import require_model
+from pipeline.model_registry import load_recorded, require_model
 from pipeline.pictures import read_previews
 from resources.comparison_settings import ComparisonSettings
-from resources.embedder import load_embedder
 from resources.settings import ModelSettings
 from resources.vector_index import Hit, VectorIndex
 from resources.vector_index_home import VectorIndexes
@@ -64,7 +63,7 @@ def compare_models(
 ) -> Comparison:
     """Compare a model with the one that serves, each by its own index, one loaded after the other.
 
-    Raises NothingToCompareError, ModelNotLoadedError, IndexNotBuiltError, ModelUnavailableError.
+    Raises NothingToCompareError, ModelNotLoadedError, VectorIndexError, ModelUnavailableError, ModelChangedError.
     """
     serving_key = _require_serving(engine, models, candidate_key)
     with engine.connect() as connection:
@@ -77,7 +76,7 @@ def compare_models(
     for key, index in opened.items():
         figures[key] = _measure(engine, rows[key], models[key], index, previews)
         said[key] = answers(
-            index, load_embedder(key, models[key], rows[key].precision), sample, settings.queries
+            index, load_recorded(rows[key], models[key], rows[key].precision), sample, settings.queries
         )
     return _compared(
         figures[serving_key],
@@ -124,7 +123,7 @@ def _measure(
     index: VectorIndex,
     previews: Mapping[int, bytes],
 ) -> ModelFigures:
-    embedder = load_embedder(model.key, settings, model.precision)
+    embedder = load_recorded(model, settings, model.precision)
     search = search_near_duplicates(index, embedder, previews)
     with engine.connect() as connection:
         files = committed_files(connection, FileKind.EMBEDDING, model_id=model.id)

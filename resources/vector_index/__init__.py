@@ -2,7 +2,9 @@
 
 from resources.vector_index.errors import (
     ImageNotIndexedError,
+    IndexDamagedError,
     IndexNotBuiltError,
+    IndexNotReadableError,
     IndexNotWritableError,
     IndexSchemaError,
     MissingVectorsError,
@@ -24,8 +26,10 @@ __all__ = [
     "Hit",
     "ImageNotIndexedError",
     "IndexChange",
+    "IndexDamagedError",
     "IndexDescription",
     "IndexNotBuiltError",
+    "IndexNotReadableError",
     "IndexNotWritableError",
     "IndexSchemaError",
     "MissingVectorsError",

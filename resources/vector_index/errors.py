@@ -21,14 +21,34 @@ class IndexNotBuiltError(VectorIndexError):
 
 
 class IndexNotWritableError(VectorIndexError):
-    """The table cannot be written; it is as its last commit left it."""
+    """The system refuses to write the table; it is as its last commit left it."""
 
-    def __init__(self, model_key: str, directory: Path, reason: Exception) -> None:
-        first_line = str(reason).strip().splitlines()[0] if str(reason).strip() else type(reason).__name__
+    def __init__(self, model_key: str, table: Path, reason: Exception) -> None:
         super().__init__(
-            f"{directory}: the vector index of model {model_key!r} cannot be written: {first_line}. Free space on "
-            "the disk of the home directory, or make it writable, and materialize vector_index again: what is in "
+            f"{table}: the vector index of model {model_key!r} cannot be written: {_first_line(reason)}. Free space "
+            "on the disk of the home directory, or make it writable, and materialize vector_index again: what is in "
             "the table stays"
+        )
+
+
+class IndexNotReadableError(VectorIndexError):
+    """The system refuses to read the table; nothing says that it is not whole."""
+
+    def __init__(self, model_key: str, table: Path, reason: Exception) -> None:
+        super().__init__(
+            f"{table}: the vector index of model {model_key!r} cannot be read: {_first_line(reason)}. Make it "
+            "readable, or end other programs where memory or open files ran out: what is in the table stays"
+        )
+
+
+class IndexDamagedError(VectorIndexError):
+    """Files of the table are lost, or are not what was written; all that it held can be made again."""
+
+    def __init__(self, model_key: str, table: Path, reason: Exception) -> None:
+        super().__init__(
+            f"{table}: the vector index of model {model_key!r} is damaged: {_first_line(reason)}. Materialize "
+            "vector_index for it, which makes it anew from the embedding files; or delete that folder, and run "
+            f"photolineage run --model {model_key}"
         )
 
 
@@ -64,6 +84,10 @@ class ImageNotIndexedError(VectorIndexError):
     def __init__(self, model_key: str, image_ids: Sequence[int]) -> None:
         self.image_ids = tuple(image_ids)
         super().__init__(f"not in the vector index of model {model_key!r}: images {_first(image_ids)}")
+
+
+def _first_line(reason: Exception) -> str:
+    return str(reason).strip().splitlines()[0] if str(reason).strip() else type(reason).__name__
 
 
 def _field(schema: pa.Schema, name: str) -> str:

@@ -1,10 +1,12 @@
 """One LanceDB table for each model: one row for each image, also after a kill between any two steps."""
 
+import logging
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -18,12 +20,13 @@ from resources.vector_index import maintenance, ranking, recall
 from resources.vector_index.difference import table_difference
 from resources.vector_index.errors import (
     ImageNotIndexedError,
+    IndexDamagedError,
     IndexNotBuiltError,
-    IndexNotWritableError,
     IndexSchemaError,
     MissingVectorsError,
 )
-from resources.vector_index.filters import SearchFilters
+from resources.vector_index.failures import reading, writing
+from resources.vector_index.filters import Box, SearchFilters
 from resources.vector_index.light_import import lighten_import
 from resources.vector_index.maintenance import AnnIndexReport, CompactionReport
 from resources.vector_index.ranking import Hit, SearchEffort, usual_effort
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
 
 _AT_EACH_READ = timedelta(0)
 """Look for a newer version: a table stays open, and its index in memory."""
+
+_logger = logging.getLogger(__name__)
 
 VectorReader = Callable[[Sequence[int]], Iterator[pa.RecordBatch]]
 """From shard file ids to the rows of those files: `image_id`, `shard_file_id`, `vector` (float16)."""
@@ -75,6 +80,9 @@ class VectorIndex:
     never from a record of what was done: a synchronization that is killed anywhere is completed by the next.
     One process at a time writes (a file lock, which the system releases when its holder dies); readers never
     wait, and see each commit as soon as it is made. Versions younger than `keep_versions_for` are kept.
+
+    All that reads an existing table raises `IndexDamagedError` where its files are lost or damaged, and
+    `IndexNotReadableError` where the system refuses them; all that writes, `IndexNotWritableError` where it does.
     """
 
     def __init__(
@@ -84,6 +92,7 @@ class VectorIndex:
         self.model_key = model_key
         self.dim = dim
         self._name = table_name(model_key)
+        self._folder = directory / f"{self._name}.lance"
         self._keep_versions_for = keep_versions_for
         self._table: Table | None = None
         self._searched: AsyncTable | None = None
@@ -103,14 +112,13 @@ class VectorIndex:
 
         `read_vectors` is asked once, for the files of rows that are not in the table yet, and for no others;
         what they hold and `live` does not name is left out. `on_progress` is told the rows written and the
-        rows to write after each commit.
+        rows to write after each commit. A table that is damaged is removed and made anew.
 
-        Raises `IndexSchemaError` before anything is written, `MissingVectorsError` where a file lacks a row,
-        and, as all that writes, `IndexNotWritableError`.
+        Raises `IndexSchemaError` before anything is written, and `MissingVectorsError` where a file lacks a row.
         """
         with self._exclusive():
-            table = self._open_or_create()
-            difference = table_difference(live, self.live_rows())
+            table, stored = self._open_whole()
+            difference = table_difference(live, stored)
             wanted = WantedRows(live, np.union1d(difference.added, difference.replaced), self.dim)
             remove_rows(table, difference.removed)
             update_facts(table, live, difference.updated)
@@ -142,13 +150,15 @@ class VectorIndex:
 
     def row_count(self) -> int:
         """The number of rows; 0 where there is no table."""
-        table = self._find()
-        return 0 if table is None else table.count_rows()
+        with self._reading():
+            table = self._find()
+            return 0 if table is None else table.count_rows()
 
     def live_rows(self) -> pa.Table:
         """Every row without its vector, in the schema `live_schema()`, in no particular order."""
         columns = live_schema().names
-        return self._open().search().select(columns).to_arrow().select(columns).cast(live_schema())
+        with self._reading():
+            return self._open().search().select(columns).to_arrow().select(columns).cast(live_schema())
 
     def search(
         self,
@@ -163,14 +173,15 @@ class VectorIndex:
 
         The score is the cosine. The effort is that of `usual_effort` unless given; `exact` compares every row.
         """
-        return ranking.nearest(
-            self._open_for_search(),
-            self._checked(vector),
-            k,
-            filters or SearchFilters(),
-            offset,
-            effort=effort or usual_effort(self.dim),
-        )
+        with self._reading():
+            return ranking.nearest(
+                self._open_for_search(),
+                self._checked(vector),
+                k,
+                filters or SearchFilters(),
+                offset,
+                effort=effort or usual_effort(self.dim),
+            )
 
     def vectors_of(self, image_ids: Sequence[int]) -> NDArray[np.float32]:
         """The embeddings of the images, float32 (n, `dim`), in the order asked for.
@@ -181,13 +192,14 @@ class VectorIndex:
 
         if not image_ids:
             return np.empty((0, self.dim), dtype=np.float32)
-        rows = (
-            self._open()
-            .search()
-            .where(col("image_id").isin(image_ids))
-            .select(["image_id", "vector"])
-            .to_arrow()
-        )
+        with self._reading():
+            rows = (
+                self._open()
+                .search()
+                .where(col("image_id").isin(image_ids))
+                .select(["image_id", "vector"])
+                .to_arrow()
+            )
         position = {image_id: row for row, image_id in enumerate(rows["image_id"].to_pylist())}
         unknown = [image_id for image_id in image_ids if image_id not in position]
         if unknown:
@@ -198,27 +210,29 @@ class VectorIndex:
         self, *, k: int = 10, sample: int = 200, seed: int = 0, effort: SearchEffort | None = None
     ) -> RecallReport:
         """How many true nearest neighbours of a seeded sample of images the search finds, and how fast."""
-        return recall.recall_at_k(
-            self._open(),
-            self._open_for_search(),
-            k=k,
-            sample=sample,
-            seed=seed,
-            effort=effort or usual_effort(self.dim),
-        )
+        with self._reading():
+            return recall.recall_at_k(
+                self._open(),
+                self._open_for_search(),
+                k=k,
+                sample=sample,
+                seed=seed,
+                effort=effort or usual_effort(self.dim),
+            )
 
     def describe(self) -> IndexDescription:
         """What the table is. Raises `IndexNotBuiltError`."""
-        table = self._open()
-        ann = maintenance.ann_index(table)
-        return IndexDescription(
-            schema=table.schema,
-            rows=table.count_rows(),
-            bytes=self._bytes(),
-            fragments=maintenance.fragment_count(table),
-            ann_kind=ann.index_type if ann else None,
-            ann_rows=ann.num_indexed_rows or 0 if ann else 0,
-        )
+        with self._reading():
+            table = self._open()
+            ann = maintenance.ann_index(table)
+            return IndexDescription(
+                schema=table.schema,
+                rows=table.count_rows(),
+                bytes=self._bytes(),
+                fragments=maintenance.fragment_count(table),
+                ann_kind=ann.index_type if ann else None,
+                ann_rows=ann.num_indexed_rows or 0 if ann else 0,
+            )
 
     @cached_property
     def _connection(self) -> "DBConnection":
@@ -231,18 +245,20 @@ class VectorIndex:
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
-        try:
+        with writing(self.model_key, self._folder):
             self.directory.mkdir(parents=True, exist_ok=True)
             with FileLock(self.directory / f"{self._name}.lock"):
                 yield
-        except (OSError, RuntimeError) as error:  # LanceDB raises both
-            raise IndexNotWritableError(self.model_key, self.directory, error) from error
+
+    def _reading(self) -> AbstractContextManager[None]:
+        return reading(self.model_key, self._folder)
 
     def _find(self) -> "Table | None":
         """The open table; None where the model has none, or where its making was killed half-way."""
         if self._table is None and self.directory.is_dir():
             try:
-                self._table = self._connection.open_table(self._name)
+                with self._reading():
+                    self._table = self._connection.open_table(self._name)
             except ValueError as error:
                 if "was not found" not in str(error):
                     raise
@@ -280,6 +296,34 @@ class VectorIndex:
             raise IndexSchemaError(self.model_key, expected, table.schema)
         return table
 
+    def _open_whole(self) -> "tuple[Table, pa.Table]":
+        """The table and its rows without their vectors; empty where there was none, or a damaged one."""
+        try:
+            return self._open_or_create(), self._read_everywhere()
+        except IndexDamagedError as error:
+            _logger.warning("%s: removed, and made anew: %s", self._folder, error.__cause__)
+        shutil.rmtree(self._folder)
+        self._table = self._searched = None
+        del self._connection  # and what it remembers of the files
+        return self._open_or_create(), self.live_rows()
+
+    def _read_everywhere(self) -> pa.Table:
+        """The rows without their vectors, read after something of each file that a search or a write opens."""
+        rows = self.live_rows()
+        with self._reading():
+            self._open().list_versions()
+        if rows.num_rows:
+            anything = np.ones(self.dim, np.float32)
+            everywhere = SearchFilters(
+                sources=(rows["source"][0].as_py(),),
+                taken_from=datetime.min.replace(tzinfo=UTC),
+                place=Box(-90, -180, 90, 180),
+            )
+            self.vectors_of([rows["image_id"][0].as_py()])
+            for filters in (SearchFilters(), everywhere):
+                self.search(anything, 1, filters=filters)
+        return rows
+
     def _require_all(self, wanted: WantedRows) -> None:
         image_ids, files = wanted.missing
         if image_ids:
@@ -295,5 +339,4 @@ class VectorIndex:
         return vector.astype(np.float32, copy=False)
 
     def _bytes(self) -> int:
-        folder = self.directory / f"{self._name}.lance"
-        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        return sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())

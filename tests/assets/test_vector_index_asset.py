@@ -3,12 +3,13 @@
 import re
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from tests.library import draw_photo
-from tests.lineage import Lineage, checks_of, failure_of, metadata_of
+from tests.library import draw_photo, write_tiny_model
+from tests.lineage import Lineage, change_model, checks_of, failure_of, metadata_of, open_lineage
 
 CHANGES = ("rows", "added", "replaced", "removed", "not_embedded", "ann_index")
 WHAT_BECAME = ("created", "grown", "shrunk", "split", "merged", "vanished")
@@ -120,6 +121,27 @@ def test_promotion_and_the_way_back(lineage_of_two: Lineage) -> None:
 
     back = metadata_of(lineage_of_two.materialize("serving_model", config={"model": "tiny-a"}))
     assert (back["model"], back["before"]) == ("tiny-a", "tiny-b")
+
+
+def test_the_way_back_with_images_missing_and_files_that_cannot_be_read(lineage_of_two: Lineage) -> None:
+    lineage_of_two.materialize("vector_index", "tiny-b")
+    lineage_of_two.materialize("serving_model", config={"model": "tiny-b"})
+    draw_photo(lineage_of_two.library.root / "2025/00.jpg", 500)
+    lineage_of_two.materialize("source_files", "photos")
+    lineage_of_two.materialize("registered_images", "photos-00002")
+    lose_file(lineage_of_two)
+
+    back = metadata_of(lineage_of_two.materialize("serving_model", config={"model": "tiny-a"}))
+
+    assert back == {"model": "tiny-a", "before": "tiny-b", "images": 27, "not_embedded": 1}
+
+
+def test_the_way_back_needs_an_index_as_the_contract_says(lineage_of_two: Lineage) -> None:
+    lineage_of_two.materialize("vector_index", "tiny-b")
+    lineage_of_two.materialize("serving_model", config={"model": "tiny-b"})
+    add_column(lineage_of_two)
+    refused = lineage_of_two.materialize("serving_model", config={"model": "tiny-a"})
+    assert failure_of(refused).startswith("tiny-a cannot serve: the index of tiny-a: rating is ")
 
 
 def test_a_model_that_does_not_cover_every_image_cannot_serve(lineage: Lineage) -> None:
@@ -262,3 +284,14 @@ def test_an_event_that_was_two_is_counted_as_split(lineage: Lineage) -> None:
     found = metadata_of(lineage.materialize("image_events", "tiny-a"))
 
     assert (found["created"], found["split"], found["merged"]) == (1, 1, 0)
+
+
+def test_events_of_other_weights_under_a_known_key_are_refused(lineage: Lineage, tmp_path: Path) -> None:
+    """Their titles would be chosen by vectors that mean something else."""
+    other = write_tiny_model(tmp_path / "other", dim=16, seed=99)
+    change_model(lineage, "tiny-a", other)
+    events = [row for row in lineage.rows() if 'INTO "event"' in row]
+    with open_lineage(lineage.config_file) as changed:
+        refused = changed.materialize("image_events", "tiny-a")
+    assert failure_of(refused).startswith("models.tiny-a: these are other weights")
+    assert [row for row in lineage.rows() if 'INTO "event"' in row] == events

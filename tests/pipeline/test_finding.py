@@ -1,18 +1,20 @@
 """Finding images of a built library: by image, by text, and as pictures."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image as PillowImage
 
 from pipeline.finding import FoundImages, find_images
-from pipeline.model_registry import ModelNotLoadedError
+from pipeline.model_registry import ModelChangedError, ModelNotLoadedError
 from pipeline.pictures import COLUMNS, Picture, contact_sheet, locate_images, read_previews
 from pipeline.search import OUTDATED, Query, Weighted
 from resources.file_store import StorageError
+from resources.settings import ConfigurationError, ModelSettings
 from resources.text_encoder import ensure_text_encoder
 from resources.vector_index import IndexNotBuiltError
-from tests.library import Library, draw_photo
+from tests.library import Library, draw_photo, write_tiny_model
 
 
 @pytest.fixture
@@ -79,13 +81,7 @@ def test_a_text_finds_as_many_images_as_asked_for(built: Library) -> None:
 
 def test_the_exported_text_half_finds_what_the_model_finds(built: Library) -> None:
     by_model = find(built, text("a mountain"), k=26)
-    embedder, _ = built.embedder()
-    assert (
-        ensure_text_encoder(
-            built.settings.home, "tiny-a", embedder.facts.weights_digest, embedder.export_text_encoder
-        )
-        is None
-    )
+    export_text_half(built)
     by_export = find(built, text("a mountain"), k=26)
     assert [hit.image_id for hit in by_export.hits] == [hit.image_id for hit in by_model.hits]
     assert [hit.score for hit in by_export.hits] == pytest.approx(
@@ -150,6 +146,42 @@ def test_the_hits_are_drawn_as_a_sheet(built: Library, tmp_path: Path) -> None:
     with PillowImage.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size == contact_sheet(_pictures(built, 6)).size
         assert len(sheet.convert("RGB").getcolors(2**20) or []) > 100
+
+
+def export_text_half(library: Library) -> None:
+    embedder, _ = library.embedder()
+    digest = embedder.facts.weights_digest
+    assert ensure_text_encoder(library.settings.home, "tiny-a", digest, embedder.export_text_encoder) is None
+
+
+def configured_as(library: Library, models: dict[str, ModelSettings]) -> Library:
+    return replace(library, settings=library.settings.model_copy(update={"models": models}))
+
+
+def test_other_weights_under_a_known_key_do_not_search_its_index(built: Library, tmp_path: Path) -> None:
+    other = write_tiny_model(tmp_path / "other", dim=16, seed=99)
+    changed = configured_as(built, {"tiny-a": ModelSettings(architecture=f"local-dir:{other}")})
+    picture = Query(image_files=(Weighted(built.root / "2024/07.jpg"),))
+    digest = built.embedder()[0].facts.weights_digest
+    for query in (picture, text("a mountain")):
+        with pytest.raises(ModelChangedError, match=rf"(?s)models\.tiny-a: .*recorded: .*{digest}.*loaded: "):
+            find(changed, query)
+    export_text_half(built)
+    assert find(changed, text("a mountain")).hits == find(built, text("a mountain")).hits
+    assert find(changed, like(1)).hits == find(built, like(1)).hits
+
+
+def test_a_model_that_is_not_configured_any_more_searches_by_what_is_there_of_it(built: Library) -> None:
+    removed = configured_as(built, {})
+    assert len(find(removed, like(1), k=5).hits) == 5
+    for query in (Query(image_files=(Weighted(built.root / "2024/07.jpg"),)), text("a mountain")):
+        with pytest.raises(
+            ConfigurationError,
+            match=r"model 'tiny-a' is .* not in the configuration, .* Put \[models\.tiny-a\] back into .*\.toml",
+        ):
+            find(removed, query)
+    export_text_half(built)
+    assert find(removed, text("a mountain")).hits == find(built, text("a mountain")).hits
 
 
 @pytest.mark.parametrize("name", ["nowhere/sheet.png", "sheet.doc", "sheet"])

@@ -1,5 +1,7 @@
 """A model serves only when it covers every image and its index is up to date; there is always at most one."""
 
+import shutil
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -8,13 +10,21 @@ from threading import Event
 
 import numpy as np
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import URL, Engine, insert, select, text
 
 from catalog.engine import run_in_transaction, write_transaction
 from catalog.models import FileKind, Image, ImageState, JobKind, MlModel, ShardFile
 from catalog.queries import serving_model_key
-from pipeline.model_registry import ModelNotLoadedError, promote
-from pipeline.serving import NotReadyToServeError, Readiness, assess_readiness, choose_candidate, serve
+from pipeline.model_registry import ModelNotLoadedError, promote, record_model
+from pipeline.serving import (
+    NotReadyToServeError,
+    Readiness,
+    assess_former,
+    assess_readiness,
+    choose_candidate,
+    has_served,
+    serve,
+)
 from resources.embedding_store import EmbeddingFileHeader
 from resources.vector_index.maintenance import ANN_FROM_ROWS
 from tests.library import Library, draw_photo, touch
@@ -133,8 +143,11 @@ def embed_at_random(library: Library, images: int) -> None:
     library.index()
 
 
-def test_a_recall_below_the_bar_is_refused_with_both_figures(library: Library) -> None:
+def test_a_recall_below_the_bar_is_refused_with_both_figures(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Vectors of one bit a dimension, of 16 dimensions, find most of the true neighbours and not all."""
+    monkeypatch.setattr("resources.vector_index.maintenance.BITS", 1)
     embed_at_random(library, ANN_FROM_ROWS)
     readiness = assess(library, recall_bar=1.0)
     assert readiness.recall is not None
@@ -146,6 +159,58 @@ def test_a_recall_below_the_bar_is_refused_with_both_figures(library: Library) -
         serve(library.engine, readiness)
     assert serving(library) == []
     assert assess(library, recall_bar=0.5).refusals == ()
+
+
+def test_a_model_that_has_served_serves_again_with_what_it_lacks_as_a_warning(library: Library) -> None:
+    library.build("tiny-a", "tiny-b")
+    assert not has_served(library.engine, "tiny-a")
+    serve(library.engine, assess(library, "tiny-a"))
+    assert not has_served(library.engine, "tiny-a"), "it serves"
+    serve(library.engine, assess(library, "tiny-b"))
+    draw_photo(library.root / "2025/00.jpg", 500)
+    library.scan()
+    library.register_all()
+    shutil.rmtree(library.settings.home / "embeddings")
+    assert has_served(library.engine, "tiny-a")
+    former = assess_former(library.engine, library.indexes, "tiny-a")
+    assert (former.embeddable, former.embedded, former.indexed, former.recall) == (27, 26, 26, None)
+    assert former.warnings == (
+        "1 of 27 images have no embedding of it: materialize the missing partitions of image_embeddings for tiny-a",
+    )
+    assert serve(library.engine, former) == "tiny-b"
+    assert serving(library) == ["tiny-a"]
+
+
+def test_a_model_that_has_served_and_whose_index_is_old_is_told_so(library: Library) -> None:
+    library.build("tiny-a")
+    change_content(library)
+    library.scan()
+    library.register_all()
+    library.embed_all()
+    former = assess_former(library.engine, library.indexes, "tiny-a")
+    assert (former.refusals, former.warnings) == (
+        (),
+        ("its index is out of date: materialize vector_index for tiny-a",),
+    )
+
+
+def test_a_model_that_has_served_and_whose_index_is_gone_is_refused(library: Library) -> None:
+    library.build("tiny-a")
+    shutil.rmtree(library.settings.home / "index")
+    former = assess_former(library.engine, library.indexes, "tiny-a")
+    assert former.refusals == ("it has no index: materialize vector_index for tiny-a",)
+
+
+def test_the_way_back_reads_no_vector(library: Library) -> None:
+    """The files of the rows are gone, and of the table only what opens it is left."""
+    library.build("tiny-a", "tiny-b")
+    for key in ("tiny-a", "tiny-b"):
+        serve(library.engine, assess(library, key))
+    shutil.rmtree(library.settings.home / "embeddings")
+    shutil.rmtree(library.settings.home / "index/tiny-a.lance/data")
+    former = assess_former(library.engine, library.indexes, "tiny-a")
+    assert (former.indexed, former.refusals, former.warnings) == (26, (), ())
+    assert serve(library.engine, former) == "tiny-b"
 
 
 def test_a_model_that_was_never_loaded_is_refused(library: Library) -> None:
@@ -196,6 +261,45 @@ def test_who_looks_during_a_switch_sees_the_old_or_the_new(any_library: Library)
         looking.result()
     assert seen
     assert set(seen) <= {"tiny-a", "tiny-b"}
+
+
+@pytest.fixture
+def postgresql_library(make_library: Callable[[str], Library], postgresql_database: URL) -> Library:
+    return make_library(postgresql_database.render_as_string(hide_password=False))
+
+
+def wait_for_a_lock(engine: Engine) -> None:
+    """Returns once a connection to the database waits for another's transaction."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with engine.connect() as connection:
+            if connection.execute(waiting).scalar_one():
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody waits")
+
+
+@pytest.mark.parametrize("first", ["tiny-a", None])
+def test_of_two_promotions_at_once_the_second_waits_and_knows_the_first(
+    postgresql_library: Library, first: str | None
+) -> None:
+    engine = postgresql_library.engine
+    for key in ("tiny-a", "tiny-b"):
+        postgresql_library.embedder(key)
+    model = postgresql_library.settings.models["tiny-b"]
+    record_model(engine, "tiny-c", model, postgresql_library.embedder("tiny-b")[0].facts)
+    if first is not None:
+        run_in_transaction(engine, lambda connection: promote(connection, first))
+    with ThreadPoolExecutor(1) as pool:
+        with write_transaction(engine) as connection:
+            assert promote(connection, "tiny-b") == first
+            second = pool.submit(run_in_transaction, engine, lambda connection: promote(connection, "tiny-c"))
+            wait_for_a_lock(engine)
+        assert second.result() == "tiny-b"
+    assert serving(postgresql_library) == ["tiny-c"]
 
 
 def test_the_candidate_is_the_wanted_model_else_the_serving_one_else_the_first_loaded(

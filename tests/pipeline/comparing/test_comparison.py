@@ -22,13 +22,13 @@ from pipeline.comparing.figures import PROMPT
 from pipeline.comparing.sheet import FRAME
 from pipeline.comparing.variations import vary
 from pipeline.embedding import Stores
-from pipeline.model_registry import ModelNotLoadedError, promote
+from pipeline.model_registry import ModelChangedError, ModelNotLoadedError, promote
 from pipeline.pictures import read_previews
 from resources.comparison_settings import ComparisonSettings
 from resources.embedder import load_embedder
-from resources.settings import load_settings
+from resources.settings import ModelSettings, load_settings
 from resources.vector_index import IndexNotBuiltError
-from tests.library import Library
+from tests.library import TINY_MODELS, Library, write_tiny_model
 
 TEXTS = ("a beach", "a mountain", "a dog")
 EVERYTHING = ComparisonSettings(queries=TEXTS, sample=100)
@@ -225,6 +225,20 @@ def test_a_serving_model_that_is_not_configured_cannot_be_compared(built: Librar
             Stores(built.previews, built.embeddings),
             built.indexes,
             del_serving,
+            "tiny-b",
+            EVERYTHING,
+        )
+
+
+def test_other_weights_under_a_known_key_are_not_compared(built: Library, tmp_path: Path) -> None:
+    other = write_tiny_model(tmp_path / "other", dim=TINY_MODELS["tiny-b"], seed=99)
+    models = built.settings.models | {"tiny-b": ModelSettings(architecture=f"local-dir:{other}")}
+    with pytest.raises(ModelChangedError, match=r"models\.tiny-b: these are other weights"):
+        compare_models(
+            built.engine,
+            Stores(built.previews, built.embeddings),
+            built.indexes,
+            models,
             "tiny-b",
             EVERYTHING,
         )
