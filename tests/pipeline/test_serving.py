@@ -143,11 +143,8 @@ def embed_at_random(library: Library, images: int) -> None:
     library.index()
 
 
-def test_a_recall_below_the_bar_is_refused_with_both_figures(
-    library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_recall_below_the_bar_is_refused_with_both_figures(library: Library) -> None:
     """Vectors of one bit a dimension, of 16 dimensions, find most of the true neighbours and not all."""
-    monkeypatch.setattr("resources.vector_index.maintenance.BITS", 1)
     embed_at_random(library, ANN_FROM_ROWS)
     readiness = assess(library, recall_bar=1.0)
     assert readiness.recall is not None
