@@ -148,11 +148,20 @@ class Embedder:
 
     def truncates(self, text: str) -> bool:
         """Whether a text has more tokens than the model reads."""
-        context_length = getattr(self._tokenizer, "context_length", 77)
-        encode = getattr(self._tokenizer, "encode", None)
-        if encode is None:
-            encode = self._tokenizer.tokenizer.encode
-        return len(encode(text)) > context_length - 2  # the start and end tokens take two
+        from open_clip.tokenizer import HFTokenizer
+
+        tokenizer, most = self._tokenizer, self._tokenizer.context_length
+        if not isinstance(tokenizer, HFTokenizer):
+            return len(tokenizer.encode(text)) > most - 2  # the start and end tokens take two
+        # As when it encodes: other settings would be set for the other threads, too.
+        pieces = tokenizer.tokenizer(
+            [tokenizer.clean_fn(text)],
+            max_length=most,
+            padding="max_length",
+            truncation=True,
+            return_overflowing_tokens=True,
+        ).input_ids
+        return len(pieces) > 1
 
     def export_text_encoder(self, folder: Path) -> None:
         """Write the text half to the folder, for `TextEncoder`. Raises TextExportError."""
@@ -242,6 +251,7 @@ def _load(key: str, settings: ModelSettings, precision: Precision) -> Embedder:
             settings.architecture, pretrained=settings.pretrained, device=device, weights_only=True
         )
         tokenizer = open_clip.get_tokenizer(settings.architecture)
+        _require_words(tokenizer)
         model.eval()
         return Embedder(key, model, preprocess, tokenizer, device, precision)
     except Int8ExportError as error:
@@ -252,6 +262,12 @@ def _load(key: str, settings: ModelSettings, precision: Precision) -> Embedder:
         ) from error
     except Exception as error:
         raise ModelUnavailableError(_unavailable(key, settings, error)) from error
+
+
+def _require_words(tokenizer: Any) -> None:
+    """transformers makes a tokenizer that knows no word, and says nothing, where tokenizer.json is missing."""
+    if tokenizer(["a beach"]).equal(tokenizer(["a mountain"])):
+        raise ValueError("its tokenizer knows no words: its tokenizer.json is missing")
 
 
 def _dtype(precision: Precision) -> "torch.dtype":
@@ -271,31 +287,38 @@ def _unavailable(key: str, settings: ModelSettings, error: Exception) -> str:
         remedy = f"There is too little memory ({free:.1f} GB are free): end other programs, or take a smaller model."
     elif settings.architecture.startswith(LOCAL_DIRECTORY):
         remedy = (
-            "The folder must hold open_clip_config.json and open_clip_model.safetensors that fit each other."
+            "The folder must hold open_clip_config.json and open_clip_model.safetensors that fit each other and, where "
+            "the former names an hf_tokenizer_name, tokenizer.json and tokenizer_config.json of that."
         )
     else:
         cache = os.environ.get("HF_HUB_CACHE") or os.path.join(
             os.environ.get("HF_HOME", "~/.cache/huggingface"), "hub"
         )
         remedy = (
-            f"Its weights are downloaded at the first use and kept in {cache}: connect to the network once, or copy "
-            f"that folder from a machine that has them, or put {_files(settings)} into a folder and set "
-            f"models.{key}.architecture = 'local-dir:<folder>'."
+            f"Its files are downloaded at the first use and kept in {cache}: connect to the network once, or copy that "
+            f"folder from a machine that has them{_or_own_folder(key, settings)}."
         )
     return f"{named} cannot be loaded: {reason}. {remedy}"
 
 
-def _files(settings: ModelSettings) -> str:
-    """Which files hold the published model, and where they are published."""
+def _or_own_folder(key: str, settings: ModelSettings) -> str:
+    """Which files hold the published model, and where they are published; where a folder of them is enough."""
     import open_clip
 
     if settings.architecture.startswith(HUB):
         where = settings.architecture.removeprefix(HUB)
+        tokenizer = " and, where it has them, its tokenizer.json and tokenizer_config.json"
     else:
         published = open_clip.get_pretrained_cfg(settings.architecture, settings.pretrained)
         where = published.get("hf_hub", "").rpartition("/")[0] or published.get("url", "")
+        texts = open_clip.get_model_config(settings.architecture)["text_cfg"]
+        if "hf_model_name" in texts:
+            return ""  # its text half is described in another repository, which open_clip asks for each time
+        name = texts.get("hf_tokenizer_name")
+        tokenizer = f" and tokenizer.json and tokenizer_config.json and config.json of {name}" if name else ""
     return (
-        f"open_clip_config.json and open_clip_model.safetensors (or open_clip_pytorch_model.bin) of {where}"
+        f", or put open_clip_config.json and open_clip_model.safetensors (or open_clip_pytorch_model.bin) of {where}"
+        f"{tokenizer} into a folder and set models.{key}.architecture = '{LOCAL_DIRECTORY}<folder>'"
     )
 
 
