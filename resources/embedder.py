@@ -152,7 +152,7 @@ class Embedder:
 
         tokenizer, most = self._tokenizer, self._tokenizer.context_length
         if not isinstance(tokenizer, HFTokenizer):
-            return len(tokenizer.encode(text)) > most - 2  # the start and end tokens take two
+            return bool(len(tokenizer.encode(text)) > most - 2)  # the start and end tokens take two
         # As when it encodes: other settings would be set for the other threads, too.
         pieces = tokenizer.tokenizer(
             [tokenizer.clean_fn(text)],
@@ -164,7 +164,7 @@ class Embedder:
         return len(pieces) > 1
 
     def export_text_encoder(self, folder: Path) -> None:
-        """Write the text half to the folder, for `TextEncoder`. Raises TextExportError."""
+        """Write the text half to the folder, for `TextEncoder`. Raises TextExportError, OSError and MemoryError."""
         export_text_encoder(self._model, self._tokenizer, folder)
 
     def _measured_dim(self) -> int:
