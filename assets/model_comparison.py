@@ -17,7 +17,7 @@ from dagster import (
 from sqlalchemy import Engine
 
 from assets.partitions import model_partitions
-from assets.running import contract_check, guard
+from assets.running import contract_check, guard, reported
 from resources.dagster_resources import CatalogResource, StorageResource
 from resources.settings import Settings
 
@@ -50,20 +50,20 @@ def model_comparison_asset(settings: Settings) -> AssetsDefinition:
     ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
         from pipeline.comparing import NothingToCompareError, compare_models
         from pipeline.embedding import Stores
-        from pipeline.model_registry import ModelNotLoadedError
         from resources.vector_index import IndexNotBuiltError
 
         yield from guard(catalog, "model_comparison", TABLES)
         try:
-            comparison = compare_models(
-                catalog.engine,
-                Stores(storage.previews, storage.embeddings),
-                storage.indexes,
-                settings.models,
-                context.partition_key,
-                settings.comparison,
-            )
-        except (NothingToCompareError, ModelNotLoadedError, IndexNotBuiltError) as error:
+            with reported():
+                comparison = compare_models(
+                    catalog.engine,
+                    Stores(storage.previews, storage.embeddings),
+                    storage.indexes,
+                    settings.models,
+                    context.partition_key,
+                    settings.comparison,
+                )
+        except (NothingToCompareError, IndexNotBuiltError) as error:
             raise Failure(description=str(error), allow_retries=False) from error
         yield MaterializeResult(metadata=_metadata(catalog.engine, storage.previews, comparison))
 

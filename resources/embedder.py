@@ -17,7 +17,8 @@ from PIL import Image
 
 from catalog.model_facts import Precision
 from resources.image_transform import ImageTransform
-from resources.int8_encoder import OUT_OF_MEMORY, Int8ExportError, Int8ImageEncoder
+from resources.int8_encoder import Int8ExportError, Int8ImageEncoder
+from resources.memory_shortage import is_out_of_memory
 from resources.precision import Agreement, agreement, available_device, native_precisions
 from resources.settings import HUB, LOCAL_DIRECTORY, ModelSettings
 from resources.text_encoder import export_text_encoder
@@ -104,18 +105,16 @@ class Embedder:
     def encode_batch(self, batch: Sequence["torch.Tensor"]) -> NDArray[np.float32]:
         """Embeddings of transformed images (`transform`: uint8, (3, size, size)), in their order.
 
-        Raises torch.OutOfMemoryError where the device's memory does not suffice for one image.
+        Where the device's memory does not suffice for one image, the device's error is raised.
         """
-        import torch
-
         vectors = [np.empty((0, self.facts.embedding_dim), np.float32)]
         start = 0
         while start < len(batch):
             size = min(self.batch_images, len(batch) - start)
             try:
                 vectors.append(self._forward(batch[start : start + size]))
-            except torch.OutOfMemoryError:
-                if size == 1:
+            except Exception as error:
+                if size == 1 or not is_out_of_memory(error):
                     raise
                 self.batch_images = size // 2
                 _logger.warning("%s: %d images do not fit into memory, trying %d", self.key, size, size // 2)
@@ -237,9 +236,14 @@ def measure_agreement(
     """
     unload()
     embedder = _load(key, settings, Precision.FLOAT32)
-    reference = embedder.encode_images(images)
-    embedder.compute_in(precision)
-    return agreement(embedder.encode_images(images), reference)
+    try:
+        reference = embedder.encode_images(images)
+        embedder.compute_in(precision)
+        return agreement(embedder.encode_images(images), reference)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise ModelUnavailableError(_unavailable(key, settings, error)) from error
 
 
 def _load(key: str, settings: ModelSettings, precision: Precision) -> Embedder:
@@ -282,7 +286,7 @@ def _unavailable(key: str, settings: ModelSettings, error: Exception) -> str:
         f" ({settings.pretrained})" if settings.pretrained else ""
     )
     reason = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(" .")
-    if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
+    if is_out_of_memory(error):
         free = psutil.virtual_memory().available / 1e9
         remedy = f"There is too little memory ({free:.1f} GB are free): end other programs, or take a smaller model."
     elif settings.architecture.startswith(LOCAL_DIRECTORY):

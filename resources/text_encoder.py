@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resources.file_store import PARTIAL_PREFIX, make_folder_atomically, write_atomically
-from resources.int8_encoder import OUT_OF_MEMORY
+from resources.memory_shortage import is_out_of_memory
 
 if TYPE_CHECKING:
     import torch
@@ -155,7 +155,7 @@ def export_text_encoder(model: Any, tokenizer: Any, folder: Path) -> None:
     except (TextExportError, OSError):
         raise
     except Exception as error:  # whatever torch, onnxruntime and the model itself raise
-        if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
+        if is_out_of_memory(error):
             raise MemoryError(f"there is too little memory to export it: {_in_one_line(error)}") from error
         raise TextExportError(f"ONNX cannot express it: {_in_one_line(error)}") from error
 
