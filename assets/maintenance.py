@@ -115,8 +115,8 @@ def sweep_files_job() -> JobDefinition:
 
     @job(
         name="sweep_files",
-        description="Removes previews and embeddings that a killed run left behind: files that no row of the "
-        "catalog names, older than a day. **Needs** nothing; with `dry_run: true` it only names them. "
+        description="Removes what killed runs left behind, older than a day: previews and embeddings that no row of "
+        "the catalog names, and unfinished exports. **Needs** nothing; with `dry_run: true` it only names them. "
         "**Next:** nothing; the schedule `nightly_sweep` runs it every night.",
     )
     def sweep_files() -> None:

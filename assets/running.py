@@ -154,7 +154,7 @@ def mendable_errors() -> tuple[type[Exception], ...]:
     from catalog.engine import CatalogUnreachableError
     from catalog.leases import LeaseHeldError
     from catalog.queries import UnknownPartitionError
-    from pipeline.embedding import NotRegisteredError
+    from pipeline.embedding import NotRegisteredError, UnusableEmbeddingsError
     from pipeline.model_registry import ModelChangedError, ModelNotLoadedError
     from pipeline.tree_walk import SourceUnavailableError
     from resources.embedder import ModelUnavailableError
@@ -173,6 +173,7 @@ def mendable_errors() -> tuple[type[Exception], ...]:
         SourceUnavailableError,
         StorageError,
         UnknownPartitionError,
+        UnusableEmbeddingsError,
         VectorIndexError,
     )
 

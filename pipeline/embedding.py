@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,12 +33,27 @@ from pipeline.model_input import ModelInput, UnusableOriginal, UnusableOriginals
 from pipeline.progress import OnProgress, Progress, ignore_progress
 from pipeline.subjects import partition_subject
 from resources.embedder import Embedder, encoding_threads
-from resources.embedding_store import EmbeddingFileHeader, EmbeddingStore
+from resources.embedding_store import EmbeddingFileHeader, EmbeddingStore, are_unit
 from resources.preview_store import PreviewStore
+
+NAMED_IMAGES = 20
 
 
 class NotRegisteredError(LookupError):
     """A shard has to be registered before it can be embedded."""
+
+
+class UnusableEmbeddingsError(Exception):
+    """A model gave images vectors that are not finite or have no length: they have no embedding."""
+
+    def __init__(self, model_key: str, shard: ShardRow, images: Sequence[EmbeddableImage]) -> None:
+        named = ", ".join(str(Path(shard.root, image.path)) for image in images[:NAMED_IMAGES])
+        more = ", …" if len(images) > NAMED_IMAGES else ""
+        super().__init__(
+            f"shard {shard.key!r}: {len(images)} images were not embedded, all others are, because {model_key} gives "
+            f"them vectors that are not finite or have no length: {named}{more}. It would do so again: exclude them "
+            "from their source (exclude), or give the model another key, with precision = 'float32' or other weights."
+        )
 
 
 @dataclass(slots=True)
@@ -80,7 +96,8 @@ def embed_shard(
 
     Those of a committed file that is lost are embedded again, and its record goes. Raises NotRegisteredError,
     LeaseHeldError, InterruptedAtCheckpointError, StorageError, SourceUnavailableError, and, after everything else is
-    committed, UnusableOriginalsError for originals that had to be read and are gone or have changed.
+    committed, UnusableOriginalsError for originals that had to be read and are gone or have changed, or else
+    UnusableEmbeddingsError.
     """
     started = time.monotonic()
     with context.engine.connect() as connection:
@@ -180,11 +197,15 @@ def even_batches(images: int, most: int, threads: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """One forward pass: the images, their vectors (n, dim), and the images that had none."""
+    """One forward pass: the images, their unit vectors (n, dim), and the images that had none.
+
+    Of `unusable` there was nothing to see, and of `without_vector` the model made no unit vector.
+    """
 
     images: list[EmbeddableImage]
     vectors: NDArray[np.float32]
     unusable: list[tuple[EmbeddableImage, UnusableOriginal]]
+    without_vector: list[EmbeddableImage]
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,10 +259,11 @@ class _ShardEmbedding:
     ) -> None:
         """Embed and commit as many images a checkpoint as `checkpoint_sizes` say.
 
-        Raises UnusableOriginalsError, after all others are committed.
+        Raises UnusableOriginalsError or else UnusableEmbeddingsError, after all others are committed.
         """
         report = self.report
         unusable: list[tuple[EmbeddableImage, UnusableOriginal]] = []
+        without_vector: list[EmbeddableImage] = []
         with encoding_threads(self.embedder.device) as threads:
             for size in checkpoint_sizes:
                 images: list[EmbeddableImage] = []
@@ -251,14 +273,18 @@ class _ShardEmbedding:
                         images += batch.images
                         vectors.append(batch.vectors)
                         unusable += batch.unusable
+                        without_vector += batch.without_vector
                         done = report.resumed + report.embedded + len(images)
-                        on_progress(Progress(done, report.total, len(unusable), report.resumed))
+                        failed = len(unusable) + len(without_vector)
+                        on_progress(Progress(done, report.total, failed, report.resumed))
                 if images:
                     self._commit(images, np.concatenate(vectors))
                 stop.raise_if_asked(report.resumed + report.embedded, report.total)
         if unusable:
             self._let_be_read_again([image for image, _ in unusable])
             raise UnusableOriginalsError(self.shard, unusable)
+        if without_vector:
+            raise UnusableEmbeddingsError(self.embedder.key, self.shard, without_vector)
 
     def _let_be_read_again(self, images: Sequence[EmbeddableImage]) -> None:
         """What was registered of them holds no more, though a scan may see no change: registering reads them anew."""
@@ -290,8 +316,12 @@ class _ShardEmbedding:
 
     def _encode(self, inputs: Sequence[ModelInput]) -> _Batch:
         usable = [(image, pixels) for image, pixels in inputs if not isinstance(pixels, Exception)]
+        images = [image for image, _ in usable]
+        vectors = self.embedder.encode_batch([pixels for _, pixels in usable])
+        sound = are_unit(vectors)
         return _Batch(
-            [image for image, _ in usable],
-            self.embedder.encode_batch([pixels for _, pixels in usable]),
+            list(itertools.compress(images, sound)),
+            vectors[sound],
             [(image, error) for image, error in inputs if isinstance(error, Exception)],
+            list(itertools.compress(images, ~sound)),
         )

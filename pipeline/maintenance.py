@@ -1,5 +1,6 @@
 """Upkeep of what the lineage has built: indexes are made compact, and files that no row names are removed."""
 
+import shutil
 import stat
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from sqlalchemy import Engine, select
 from catalog.models import JobKind, ShardFile
 from catalog.queries import find_model, materialized_version
 from pipeline.jobs import JobContext, running_job
+from resources.text_encoder import unfinished_exports
 from resources.vector_index import AnnIndexReport, CompactionReport
 from resources.vector_index_home import VectorIndexes
 
@@ -36,7 +38,7 @@ class IndexMaintenanceReport:
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """The files under the home directory that no row names and that are old enough to be nobody's."""
+    """Files and unfinished exports under the home directory that no row names, old enough to be nobody's."""
 
     garbage: tuple[Path, ...]
     garbage_bytes: int
@@ -63,6 +65,8 @@ def maintain_index(
 def sweep_home(engine: Engine, home: Path, *, remove: bool) -> SweepReport:
     """Find, and remove where asked to, the preview and embedding files that no row of the catalog names.
 
+    And what exports of text halves that were killed left behind.
+
     Raises SweepRefusedError, and removes nothing, where that is more than half of them.
     """
     young = time.time() - UNCOMMITTED_FOR.total_seconds()
@@ -84,7 +88,10 @@ def sweep_home(engine: Engine, home: Path, *, remove: bool) -> SweepReport:
         )
     if remove:
         for path in garbage:
-            path.unlink(missing_ok=True)
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
     return SweepReport(garbage, size, len(files) - len(garbage))
 
 
@@ -96,3 +103,7 @@ def _sizes_and_times(home: Path) -> Iterator[tuple[Path, tuple[int, float]]]:
                 status = path.stat()
                 if stat.S_ISREG(status.st_mode):
                     yield path, (status.st_size, status.st_mtime)
+    for path in unfinished_exports(home):
+        with suppress(FileNotFoundError):
+            size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+            yield path, (size, path.stat().st_mtime)

@@ -17,7 +17,8 @@ from PIL import Image
 
 from catalog.model_facts import Precision
 from resources.image_transform import ImageTransform
-from resources.int8_encoder import OUT_OF_MEMORY, Int8ExportError, Int8ImageEncoder
+from resources.int8_encoder import Int8ExportError, Int8ImageEncoder
+from resources.memory_shortage import is_out_of_memory
 from resources.precision import Agreement, agreement, available_device, native_precisions
 from resources.settings import HUB, LOCAL_DIRECTORY, ModelSettings
 from resources.text_encoder import export_text_encoder
@@ -104,18 +105,16 @@ class Embedder:
     def encode_batch(self, batch: Sequence["torch.Tensor"]) -> NDArray[np.float32]:
         """Embeddings of transformed images (`transform`: uint8, (3, size, size)), in their order.
 
-        Raises torch.OutOfMemoryError where the device's memory does not suffice for one image.
+        Where the device's memory does not suffice for one image, the device's error is raised.
         """
-        import torch
-
         vectors = [np.empty((0, self.facts.embedding_dim), np.float32)]
         start = 0
         while start < len(batch):
             size = min(self.batch_images, len(batch) - start)
             try:
                 vectors.append(self._forward(batch[start : start + size]))
-            except torch.OutOfMemoryError:
-                if size == 1:
+            except Exception as error:
+                if size == 1 or not is_out_of_memory(error):
                     raise
                 self.batch_images = size // 2
                 _logger.warning("%s: %d images do not fit into memory, trying %d", self.key, size, size // 2)
@@ -148,14 +147,23 @@ class Embedder:
 
     def truncates(self, text: str) -> bool:
         """Whether a text has more tokens than the model reads."""
-        context_length = getattr(self._tokenizer, "context_length", 77)
-        encode = getattr(self._tokenizer, "encode", None)
-        if encode is None:
-            encode = self._tokenizer.tokenizer.encode
-        return len(encode(text)) > context_length - 2  # the start and end tokens take two
+        from open_clip.tokenizer import HFTokenizer
+
+        tokenizer, most = self._tokenizer, self._tokenizer.context_length
+        if not isinstance(tokenizer, HFTokenizer):
+            return bool(len(tokenizer.encode(text)) > most - 2)  # the start and end tokens take two
+        # As when it encodes: other settings would be set for the other threads, too.
+        pieces = tokenizer.tokenizer(
+            [tokenizer.clean_fn(text)],
+            max_length=most,
+            padding="max_length",
+            truncation=True,
+            return_overflowing_tokens=True,
+        ).input_ids
+        return len(pieces) > 1
 
     def export_text_encoder(self, folder: Path) -> None:
-        """Write the text half to the folder, for `TextEncoder`. Raises TextExportError."""
+        """Write the text half to the folder, for `TextEncoder`. Raises TextExportError, OSError and MemoryError."""
         export_text_encoder(self._model, self._tokenizer, folder)
 
     def _measured_dim(self) -> int:
@@ -228,9 +236,14 @@ def measure_agreement(
     """
     unload()
     embedder = _load(key, settings, Precision.FLOAT32)
-    reference = embedder.encode_images(images)
-    embedder.compute_in(precision)
-    return agreement(embedder.encode_images(images), reference)
+    try:
+        reference = embedder.encode_images(images)
+        embedder.compute_in(precision)
+        return agreement(embedder.encode_images(images), reference)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise ModelUnavailableError(_unavailable(key, settings, error)) from error
 
 
 def _load(key: str, settings: ModelSettings, precision: Precision) -> Embedder:
@@ -242,6 +255,7 @@ def _load(key: str, settings: ModelSettings, precision: Precision) -> Embedder:
             settings.architecture, pretrained=settings.pretrained, device=device, weights_only=True
         )
         tokenizer = open_clip.get_tokenizer(settings.architecture)
+        _require_words(tokenizer)
         model.eval()
         return Embedder(key, model, preprocess, tokenizer, device, precision)
     except Int8ExportError as error:
@@ -252,6 +266,12 @@ def _load(key: str, settings: ModelSettings, precision: Precision) -> Embedder:
         ) from error
     except Exception as error:
         raise ModelUnavailableError(_unavailable(key, settings, error)) from error
+
+
+def _require_words(tokenizer: Any) -> None:
+    """transformers makes a tokenizer that knows no word, and says nothing, where tokenizer.json is missing."""
+    if tokenizer(["a beach"]).equal(tokenizer(["a mountain"])):
+        raise ValueError("its tokenizer knows no words: its tokenizer.json is missing")
 
 
 def _dtype(precision: Precision) -> "torch.dtype":
@@ -266,36 +286,43 @@ def _unavailable(key: str, settings: ModelSettings, error: Exception) -> str:
         f" ({settings.pretrained})" if settings.pretrained else ""
     )
     reason = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(" .")
-    if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
+    if is_out_of_memory(error):
         free = psutil.virtual_memory().available / 1e9
         remedy = f"There is too little memory ({free:.1f} GB are free): end other programs, or take a smaller model."
     elif settings.architecture.startswith(LOCAL_DIRECTORY):
         remedy = (
-            "The folder must hold open_clip_config.json and open_clip_model.safetensors that fit each other."
+            "The folder must hold open_clip_config.json and open_clip_model.safetensors that fit each other and, where "
+            "the former names an hf_tokenizer_name, tokenizer.json and tokenizer_config.json of that."
         )
     else:
         cache = os.environ.get("HF_HUB_CACHE") or os.path.join(
             os.environ.get("HF_HOME", "~/.cache/huggingface"), "hub"
         )
         remedy = (
-            f"Its weights are downloaded at the first use and kept in {cache}: connect to the network once, or copy "
-            f"that folder from a machine that has them, or put {_files(settings)} into a folder and set "
-            f"models.{key}.architecture = 'local-dir:<folder>'."
+            f"Its files are downloaded at the first use and kept in {cache}: connect to the network once, or copy that "
+            f"folder from a machine that has them{_or_own_folder(key, settings)}."
         )
     return f"{named} cannot be loaded: {reason}. {remedy}"
 
 
-def _files(settings: ModelSettings) -> str:
-    """Which files hold the published model, and where they are published."""
+def _or_own_folder(key: str, settings: ModelSettings) -> str:
+    """Which files hold the published model, and where they are published; where a folder of them is enough."""
     import open_clip
 
     if settings.architecture.startswith(HUB):
         where = settings.architecture.removeprefix(HUB)
+        tokenizer = " and, where it has them, its tokenizer.json and tokenizer_config.json"
     else:
         published = open_clip.get_pretrained_cfg(settings.architecture, settings.pretrained)
         where = published.get("hf_hub", "").rpartition("/")[0] or published.get("url", "")
+        texts = open_clip.get_model_config(settings.architecture)["text_cfg"]
+        if "hf_model_name" in texts:
+            return ""  # its text half is described in another repository, which open_clip asks for each time
+        name = texts.get("hf_tokenizer_name")
+        tokenizer = f" and tokenizer.json and tokenizer_config.json and config.json of {name}" if name else ""
     return (
-        f"open_clip_config.json and open_clip_model.safetensors (or open_clip_pytorch_model.bin) of {where}"
+        f", or put open_clip_config.json and open_clip_model.safetensors (or open_clip_pytorch_model.bin) of {where}"
+        f"{tokenizer} into a folder and set models.{key}.architecture = '{LOCAL_DIRECTORY}<folder>'"
     )
 
 

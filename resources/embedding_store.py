@@ -50,6 +50,12 @@ def embedding_schema(dim: int, header: EmbeddingFileHeader | None = None) -> pa.
     )
 
 
+def are_unit(vectors: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which of the vectors (n, dim) are finite and of unit length."""
+    sound: NDArray[np.bool_] = np.abs(np.linalg.norm(vectors, axis=1) - 1) <= UNIT_LENGTH_TOLERANCE
+    return sound
+
+
 def content_problems(table: pa.Table, row_count: int, members: Collection[int]) -> list[str]:
     """What is wrong with the rows of an embedding file of `row_count` images, all of them `members`; as clauses."""
     import pyarrow.compute as pc
@@ -64,8 +70,7 @@ def content_problems(table: pa.Table, row_count: int, members: Collection[int]) 
     if foreign:
         problems.append(f"it holds images of another shard: {sorted(foreign)[:5]}")
     flat = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float32)
-    lengths = np.linalg.norm(flat.reshape(len(table), -1), axis=1)
-    wrong = int(np.sum(~(np.abs(lengths - 1) <= UNIT_LENGTH_TOLERANCE)))
+    wrong = int(np.sum(~are_unit(flat.reshape(len(table), -1))))
     if wrong:
         problems.append(f"{wrong} vectors are not finite or not of unit length")
     return problems
@@ -123,10 +128,10 @@ class EmbeddingStore:
 
         Raises ValueError for vectors that are not finite or not of unit length.
         """
-        lengths = np.linalg.norm(vectors, axis=1)
-        if not np.allclose(lengths, 1.0, atol=1e-3):
-            worst = int(image_ids[int(np.argmax(np.abs(lengths - 1.0)))])
-            raise ValueError(f"{header.model_key}: image {worst} has an embedding that is not of unit length")
+        sound = are_unit(vectors)
+        if not sound.all():
+            wrong = image_ids[int(np.argmin(sound))]
+            raise ValueError(f"{header.model_key}: image {wrong} has an embedding that is not of unit length")
         dim = vectors.shape[1]
         schema = embedding_schema(dim, header)
         flat = pa.array(vectors.astype(np.float16).ravel(), pa.float16())

@@ -1,6 +1,7 @@
 """Immutable files under the home directory: whole under their final name, or not there at all."""
 
 import os
+import tempfile
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
@@ -28,11 +29,45 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> int:
     except OSError as error:
         with suppress(OSError):  # where nothing can be written, nothing can be removed
             partial.unlink()
-        raise StorageError(
-            f"{path}: cannot be written: {error.strerror or error}. Free space on the disk of the home "
-            "directory, or make it writable, and run again: what is committed stays."
-        ) from error
+        raise _unwritable(path, error) from error
     return size
+
+
+def make_folder_atomically(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Let `fill` write files into a temporary folder beside `folder`, then rename it.
+
+    Their content is on the disk before the name is. Of several processes that make the same at once, the first one's
+    stays. Raises StorageError where the disk is full or read-only.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            prefix=f"{PARTIAL_PREFIX}{folder.name}.", dir=folder.parent, ignore_cleanup_errors=True
+        ) as temporary:
+            made = Path(temporary) / "made"
+            made.mkdir()
+            fill(made)
+            for path in (*made.iterdir(), made):
+                _flush_to_disk(path)
+            _move_unless_there(made, folder)
+        _flush_to_disk(folder.parent)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _move_unless_there(made: Path, folder: Path) -> None:
+    try:
+        made.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+
+
+def _unwritable(path: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"{path}: cannot be written: {error.strerror or error}. Free space on the disk of the home "
+        "directory, or make it writable, and run again: what is committed stays."
+    )
 
 
 def is_whole(home: Path, path: str, size_bytes: int) -> bool:

@@ -1,7 +1,6 @@
 """The images' side of a model in int8, by OpenVINO: a third of float32's time where the processor has VNNI."""
 
 import logging
-import re
 import sys
 import warnings
 from collections import deque
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from resources.memory_shortage import is_out_of_memory
+
 if TYPE_CHECKING:
     import openvino
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 ACTIVATION_GROUP: Final = 128
 """Activations of a token that share a scale. Measured (ViT-B-32, two cores): 51 images/s in groups of 32, 67 of 64, 72
 of 128, 54 of 768; the mean cosine with float32 is between 0.9999 and 0.99993 for all."""
-OUT_OF_MEMORY: Final = re.compile("out of memory|not enough memory|allocate memory|bad_alloc", re.IGNORECASE)
-"""How torch says on the CPU and on a GPU that an allocation has failed, and how OpenVINO does."""
 _LARGEST_INT8: Final = 127
 _TRACING: Final = Lock()
 
@@ -46,7 +45,7 @@ class Int8ImageEncoder:
             self._compiled = _compiled(model, transform, image_size)
             self._try_out(image_size)
         except Exception as error:  # OpenVINO raises plain ones
-            if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
+            if is_out_of_memory(error):
                 raise
             reason = " ".join(str(error).split()).rstrip(" .")
             raise Int8ExportError(f"OpenVINO cannot compute it: {reason}") from error

@@ -6,8 +6,9 @@ It is exported to ONNX when the model embeds its first images, beside a tokenize
 
 import html
 import json
+import logging
 import re
-import tempfile
+import shutil
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from resources.file_store import PARTIAL_PREFIX, make_folder_atomically, write_atomically
+from resources.memory_shortage import is_out_of_memory
 
 if TYPE_CHECKING:
     import torch
@@ -36,6 +40,8 @@ _PROBES: Final = (
     "x" * 90,
     "a very long text " * 40,
 )
+
+_logger = logging.getLogger(__name__)
 
 
 class TextExportError(Exception):
@@ -79,61 +85,79 @@ class TextEncoder:
 
 
 def find_text_encoder(home: Path, model_key: str, weights_digest: str) -> TextEncoder | None:
-    """The exported text half of the model with these weights; None where there is none."""
+    """The exported text half of the model with these weights; None where there is none that opens."""
     folder = _folder(home, model_key, weights_digest)
-    return TextEncoder(folder) if folder.is_dir() else None
+    if not folder.is_dir():
+        return None
+    try:
+        return TextEncoder(folder)
+    except Exception as error:  # noqa: BLE001 (onnxruntime and tokenizers raise plain ones)
+        _logger.warning(
+            "%s: cannot be opened (%s). The whole model is loaded in its place, until image_embeddings of %s is "
+            "materialized again.",
+            folder, _in_one_line(error), model_key,
+        )  # fmt: skip
+        return None
 
 
 def text_encoder_paths(home: Path, model_key: str) -> list[Path]:
-    """What lies on the disk of the text halves of a model, with whatever weights."""
-    own = re.compile(rf"{re.escape(model_key)}-[0-9a-f]{{16}}(\.txt)?")
+    """What lies on the disk of the text halves of a model, with whatever weights, whole or not."""
+    own = re.compile(rf"({re.escape(PARTIAL_PREFIX)})?{re.escape(model_key)}-[0-9a-f]{{16}}(\.\w+)?")
     return sorted(path for path in (home / _DIRECTORY).glob("*") if own.fullmatch(path.name))
+
+
+def unfinished_exports(home: Path) -> list[Path]:
+    """What is being exported at the moment, and what exports that were killed left behind."""
+    return sorted((home / _DIRECTORY).glob(f"{PARTIAL_PREFIX}*"))
 
 
 def ensure_text_encoder(
     home: Path, model_key: str, weights_digest: str, export: Callable[[Path], None]
 ) -> str | None:
-    """Export the text half of the model with these weights, where that was not tried yet.
+    """Export the text half of the model with these weights, where there is none and none was refused.
 
-    The reason why there is none, or None. The folder appears whole or not at all.
+    The reason why there is none, or None. The folder appears whole or not at all. Too little memory is a reason that
+    holds for this time only. Raises StorageError.
     """
     folder = _folder(home, model_key, weights_digest)
     refusal = folder.with_name(f"{folder.name}.txt")
-    if folder.is_dir():
-        return None
     if refusal.is_file():
         return refusal.read_text(encoding="utf-8")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as temporary:
-        made = Path(temporary) / "made"
-        made.mkdir()
-        try:
-            export(made)
-        except TextExportError as error:
-            refusal.write_text(str(error), encoding="utf-8")
-            return str(error)
-        _move_unless_there(made, folder)
+    if find_text_encoder(home, model_key, weights_digest) is not None:
+        return None
+    try:
+        if folder.is_dir():
+            shutil.rmtree(folder)
+        make_folder_atomically(folder, export)
+    except (TextExportError, MemoryError) as error:
+        reason = str(error)
+        _logger.warning("%s: its text half is not kept apart: %s", model_key, reason)
+        if isinstance(error, TextExportError):
+            write_atomically(refusal, lambda partial: _write(partial, reason))
+        return reason
     return None
 
 
-def _move_unless_there(made: Path, folder: Path) -> None:
-    """Of several processes that made the same at once, the first one's stays."""
-    try:
-        made.rename(folder)
-    except OSError:
-        if not folder.is_dir():
-            raise
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
 
 
 def export_text_encoder(model: Any, tokenizer: Any, folder: Path) -> None:
     """Write an open_clip model's text half to the folder.
 
     Raises TextExportError where the model has another tokenizer than CLIP's, where ONNX cannot express it, or
-    where what was written gives other embeddings than the model.
+    where what was written gives other embeddings than the model; OSError, and MemoryError.
     """
-    _write_tokenizer(tokenizer, folder)
-    _write_model(model, tokenizer(["a"]), folder)
-    _require_same(model, tokenizer, TextEncoder(folder))
+    try:
+        _write_tokenizer(tokenizer, folder)
+        _write_model(model, tokenizer(["a"]), folder)
+        _require_same(model, tokenizer, TextEncoder(folder))
+    except (TextExportError, OSError):
+        raise
+    except Exception as error:  # whatever torch, onnxruntime and the model itself raise
+        if is_out_of_memory(error):
+            raise MemoryError(f"there is too little memory to export it: {_in_one_line(error)}") from error
+        raise TextExportError(f"ONNX cannot express it: {_in_one_line(error)}") from error
 
 
 def _write_tokenizer(tokenizer: Any, folder: Path) -> None:
@@ -156,13 +180,13 @@ def _write_tokenizer(tokenizer: Any, folder: Path) -> None:
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-    words.save(str(folder / _TOKENIZER), pretty=False)
+    _write(folder / _TOKENIZER, words.to_str())  # `words.save` raises no OSError where the disk is full
     facts = {
         "context_length": tokenizer.context_length,
         "start_token": tokenizer.sot_token_id,
         "end_token": tokenizer.eot_token_id,
     }
-    (folder / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
+    _write(folder / _FACTS, json.dumps(facts))
 
 
 def _write_model(model: Any, tokens: "torch.Tensor", folder: Path) -> None:
@@ -179,21 +203,18 @@ def _write_model(model: Any, tokens: "torch.Tensor", folder: Path) -> None:
             return embeddings
 
     device = next(model.parameters()).device
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that this exporter is the older one; of constants in the trace
-            torch.onnx.export(
-                TextHalf().eval(),
-                (tokens.to(device),),
-                folder / _MODEL,
-                input_names=["tokens"],
-                output_names=["embeddings"],
-                dynamic_axes={"tokens": {0: "texts"}, "embeddings": {0: "texts"}},
-                opset_version=_OPSET,
-                dynamo=False,
-            )
-    except (RuntimeError, ValueError, torch.onnx.OnnxExporterError) as error:
-        raise TextExportError(f"ONNX cannot express it: {error}") from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that this exporter is the older one; of constants in the trace
+        torch.onnx.export(
+            TextHalf().eval(),
+            (tokens.to(device),),
+            folder / _MODEL,
+            input_names=["tokens"],
+            output_names=["embeddings"],
+            dynamic_axes={"tokens": {0: "texts"}, "embeddings": {0: "texts"}},
+            opset_version=_OPSET,
+            dynamo=False,
+        )
 
 
 def _require_same(model: Any, tokenizer: Any, exported: TextEncoder) -> None:
@@ -214,6 +235,10 @@ def _cleaned(text: str) -> str:
 
         text = html.unescape(html.unescape(ftfy.fix_text(text)))
     return " ".join(text.split()).lower()
+
+
+def _in_one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _folder(home: Path, model_key: str, weights_digest: str) -> Path:

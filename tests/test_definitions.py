@@ -25,8 +25,9 @@ LINEAGE = {
     "serving_model": {"vector_index"},
 }
 HEAVY = {
-    "torch", "torchvision", "open_clip", "onnxruntime", "openvino", "lancedb", "pyarrow", "duckdb", "numpy", "PIL",
-    "rawpy", "alembic", "timezonefinder", "reverse_geocode", "pipeline.embedding", "schema_checks.contract",
+    "torch", "torchvision", "open_clip", "transformers", "onnxruntime", "openvino", "lancedb", "pyarrow", "duckdb",
+    "numpy", "PIL", "rawpy", "alembic", "timezonefinder", "reverse_geocode", "pipeline.embedding",
+    "schema_checks.contract",
 }  # fmt: skip
 
 

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
+import pytest
 from dagster import ExecuteInProcessResult
 from sqlalchemy import select
 
@@ -13,6 +15,7 @@ from assets.partitions import model_shard_key
 from catalog.leases import acquire_lease
 from catalog.model_facts import Precision
 from catalog.models import JobKind, JobState, MlJob
+from resources.embedder import Embedder
 from tests.library import touch
 from tests.lineage import Lineage, checks_of, failure_of, metadata_of, open_lineage, steps_of
 
@@ -219,10 +222,29 @@ def test_a_held_lease_names_its_holder_and_is_not_retried(lineage: Lineage) -> N
 
     assert not run.success
     assert "run the-other-run (process" in failure_of(run)
-    assert "STEP_UP_FOR_RETRY" not in steps_of(run)
-    record = lineage.instance.get_run_by_id(run.run_id)
-    assert record is not None
-    assert record.tags["dagster/will_retry"] == "false"
+    assert not is_retried(lineage, run)
     with lineage.library.engine.connect() as connection:
         holders = connection.execute(select(MlJob.run_id).where(MlJob.state == JobState.RUNNING)).scalars()
         assert list(holders) == ["the-other-run"]
+
+
+def is_retried(lineage: Lineage, run: ExecuteInProcessResult) -> bool:
+    record = lineage.instance.get_run_by_id(run.run_id)
+    assert record is not None
+    return "STEP_UP_FOR_RETRY" in steps_of(run) or record.tags["dagster/will_retry"] != "false"
+
+
+def test_images_without_a_vector_fail_their_partition_which_is_not_retried(
+    lineage: Lineage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        Embedder, "encode_batch", lambda _, batch: np.full((len(batch), 24), np.nan, np.float32)
+    )
+
+    run = lineage.materialize_embeddings("tiny-b", "photos-00000")
+
+    assert not run.success
+    assert failure_of(run).startswith(
+        "shard 'photos-00000': 10 images were not embedded, all others are, because"
+    )
+    assert not is_retried(lineage, run)

@@ -62,6 +62,20 @@ def test_the_sweep_removes_what_no_row_names_and_is_old(lineage: Lineage) -> Non
     assert outputs(run(lineage, "sweep_files"))["removed"] == 0
 
 
+def test_the_sweep_removes_an_old_export_that_was_killed(lineage: Lineage) -> None:
+    exports = [f"text_encoders/.partial-tiny-b-{'d' * 16}.{name}" for name in ("left", "at_work")]
+    left, at_work = (
+        leave_behind(lineage, f"{export}/made/text.onnx", age=0).parents[1] for export in exports
+    )
+    os.utime(left, (time.time() - TWO_DAYS, time.time() - TWO_DAYS))
+
+    said = outputs(run(lineage, "sweep_files"))
+
+    assert (said["removed"], said["garbage"]) == (1, [str(left)])
+    assert not left.exists()
+    assert (at_work / "made/text.onnx").exists()
+
+
 def test_the_sweep_refuses_the_catalog_of_another_home(lineage: Lineage) -> None:
     files = lineage.files()
     for path in files:

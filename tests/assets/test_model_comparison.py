@@ -3,12 +3,15 @@
 import base64
 import io
 import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from resources.comparison_settings import ComparisonSettings
-from tests.lineage import Lineage, failure_of, metadata_of
+from tests.lineage import Lineage, failure_of, metadata_of, open_lineage
 
 
 def test_a_candidate_beside_the_serving_model(lineage: Lineage) -> None:
@@ -50,3 +53,23 @@ def test_a_comparison_that_would_say_nothing(lineage: Lineage, candidate: str, r
     refused = lineage.materialize("model_comparison", candidate)
     assert not refused.success
     assert failure_of(refused) == reason
+
+
+def test_a_model_that_cannot_be_loaded_says_what_to_do(
+    lineage: Lineage, tiny_models: Mapping[str, Path], tmp_path: Path
+) -> None:
+    for shard in lineage.shards:
+        assert lineage.materialize_embeddings("tiny-b", shard).success
+    lineage.must_materialize("vector_index", "tiny-b")
+    bare = shutil.copytree(tiny_models["tiny-b"], tmp_path / "bare")
+    (bare / "open_clip_model.safetensors").unlink()
+    configuration = lineage.config_file.read_text()
+    lineage.config_file.write_text(configuration.replace(str(tiny_models["tiny-b"]), str(bare)))
+
+    with open_lineage(lineage.config_file) as broken:
+        refused = broken.materialize("model_comparison", "tiny-b")
+
+    assert not refused.success
+    assert failure_of(refused).startswith(f"models.tiny-b: local-dir:{bare} cannot be loaded: ")
+    (failed,) = [event for event in refused.all_events if event.is_step_failure]
+    assert failed.step_failure_data.user_failure_data is not None

@@ -160,6 +160,8 @@ def test_a_model_without_weights_is_refused(tmp_path: Path, tiny_models: Mapping
 class SmallMemory(torch.nn.Module):
     """A model on a device whose memory holds a few images."""
 
+    refusal: Exception = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
     def __init__(self, model: torch.nn.Module, images: int) -> None:
         super().__init__()
         self.model, self.images = model, images
@@ -171,7 +173,7 @@ class SmallMemory(torch.nn.Module):
 
     def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
         if len(pixels) > self.images:
-            raise torch.OutOfMemoryError(f"{len(pixels)} images")
+            raise self.refusal
         self.encoded.append(len(pixels))
         return self.model.encode_image(pixels)
 
@@ -189,12 +191,25 @@ def small_memory(tiny_models: Mapping[str, Path]) -> Callable[[int], tuple[Embed
     return make
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        SmallMemory.refusal,
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+        MemoryError(),
+    ],
+)
 def test_a_batch_that_does_not_fit_into_memory_is_halved_and_stays_so(
-    small_memory: Callable[[int], tuple[Embedder, SmallMemory]], tiny_models: Mapping[str, Path]
+    small_memory: Callable[[int], tuple[Embedder, SmallMemory]],
+    tiny_models: Mapping[str, Path],
+    refusal: Exception,
 ) -> None:
     draw = np.random.default_rng(4)
     pictures = [Image.fromarray(draw.integers(0, 256, (64, 64, 3), np.uint8)) for _ in range(20)]
     embedder, model = small_memory(5)
+    model.refusal = refusal
     vectors = embedder.encode_images(pictures)
     assert model.encoded == [4, 4, 4, 4, 4]
     assert embedder.batch_images == 4
@@ -208,9 +223,20 @@ def test_memory_that_does_not_hold_one_image_is_an_error(
     small_memory: Callable[[int], tuple[Embedder, SmallMemory]], pictures: list[Image.Image]
 ) -> None:
     embedder, model = small_memory(0)
-    with pytest.raises(torch.OutOfMemoryError, match="1 images"):
+    with pytest.raises(torch.OutOfMemoryError, match="CUDA out of memory"):
         embedder.encode_images(pictures)
-    assert model.encoded == []
+    assert (embedder.batch_images, model.encoded) == (1, [])
+
+
+def test_another_error_of_the_device_is_raised_at_once(
+    small_memory: Callable[[int], tuple[Embedder, SmallMemory]], pictures: list[Image.Image]
+) -> None:
+    embedder, model = small_memory(0)
+    model.refusal = RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED")
+    batch_images = embedder.batch_images
+    with pytest.raises(RuntimeError, match="EXECUTION_FAILED"):
+        embedder.encode_images(pictures)
+    assert embedder.batch_images == batch_images
 
 
 FASTER = pytest.mark.parametrize("faster", [Precision.BFLOAT16, Precision.INT8])
@@ -250,6 +276,31 @@ def test_the_agreement_is_measured_on_the_images_that_are_given(
     assert measured.neighbors is None
     whole = measure_agreement("tiny-a", settings, Precision.FLOAT32, pictures)
     assert whole.cosine == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("step", ["encode_images", "compute_in"])
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_too_little_memory_for_the_agreement_names_the_model_and_the_remedy(
+    tiny_models: Mapping[str, Path],
+    pictures: list[Image.Image],
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    error: Exception,
+) -> None:
+    def refuse(_embedder: Embedder, _given: object) -> None:
+        raise error
+
+    settings = settings_of(tiny_models["tiny-a"])
+    monkeypatch.setattr("resources.embedder.native_precisions", lambda _device: (Precision.FLOAT32,))
+    load = Embedder.__init__
+
+    def load_and_then_run_out(self: Embedder, *arguments: object) -> None:
+        load(self, *arguments)  # type: ignore[arg-type]
+        monkeypatch.setattr(Embedder, step, refuse)
+
+    monkeypatch.setattr(Embedder, "__init__", load_and_then_run_out)
+    with pytest.raises(ModelUnavailableError, match=r"models\.tiny-a: .* There is too little memory \("):
+        measure_agreement("tiny-a", settings, Precision.BFLOAT16, pictures)
 
 
 def test_on_a_processor_each_encoding_thread_has_one_core() -> None:

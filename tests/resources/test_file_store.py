@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from resources.file_store import StorageError, sweep_uncommitted, write_atomically
+from resources.file_store import StorageError, make_folder_atomically, sweep_uncommitted, write_atomically
 
 
 def test_a_file_appears_under_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -37,6 +37,23 @@ def test_the_content_is_on_the_disk_before_the_name_is(
     monkeypatch.setattr(os, "fsync", record)
     write_atomically(path, lambda partial: partial.write_bytes(b"x") and None)
     assert steps == [(".partial-file", False), (tmp_path.name, True)]
+
+
+def test_a_folder_s_files_are_on_the_disk_before_its_name_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    steps: list[tuple[str, bool]] = []
+    fsync = os.fsync
+
+    def record(descriptor: int) -> None:
+        steps.append((Path(os.readlink(f"/proc/self/fd/{descriptor}")).name, folder.exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", record)
+    make_folder_atomically(folder, lambda made: (made / "file").write_bytes(b"x") and None)
+    assert steps == [("file", False), ("made", False), (tmp_path.name, True)]
+    assert os.listdir(tmp_path) == ["folder"]
 
 
 def test_a_write_that_fails_leaves_the_former_file_and_nothing_else(tmp_path: Path) -> None:

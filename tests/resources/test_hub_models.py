@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 REVISION = "0" * 40
+WEIGHTS = "open_clip_model.safetensors (or open_clip_pytorch_model.bin)"
+TOKENIZER = "tokenizer.json and tokenizer_config.json"
 
 FILL_BY_TAG = """
 import sys, open_clip, torch
@@ -86,21 +88,33 @@ def test_a_hub_model_loads_from_a_filled_cache(tmp_path: Path, tiny_models: Mapp
 
 
 @pytest.mark.parametrize(
-    ("architecture", "pretrained", "repository"),
+    ("architecture", "pretrained", "files"),
     [
         ("ViT-B-32", "laion2b_s34b_b79k", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"),
-        ("hf-hub:somebody/tiny-clip", None, "somebody/tiny-clip"),
+        (
+            "ViT-B-16-SigLIP-256",
+            "webli",
+            f"timm/ViT-B-16-SigLIP-256 and {TOKENIZER} and config.json of timm/ViT-B-16-SigLIP",
+        ),
+        (
+            "hf-hub:somebody/tiny-clip",
+            None,
+            f"somebody/tiny-clip and, where it has them, its {TOKENIZER}",
+        ),
     ],
 )
 def test_an_empty_cache_without_network_says_what_to_do(
-    tmp_path: Path, architecture: str, pretrained: str | None, repository: str
+    tmp_path: Path, architecture: str, pretrained: str | None, files: str
 ) -> None:
     message = str(load(tmp_path, architecture, pretrained)["error"])
     assert message.startswith(f"models.hub: {architecture}")
     assert f"kept in {tmp_path}" in message
     assert "connect to the network once" in message
-    assert (
-        f"put open_clip_config.json and open_clip_model.safetensors (or open_clip_pytorch_model.bin) of {repository} "
-        "into a folder"
-    ) in message
+    assert f"or put open_clip_config.json and {WEIGHTS} of {files} into a folder" in message
     assert "models.hub.architecture = 'local-dir:<folder>'" in message
+
+
+def test_a_model_whose_text_half_is_described_elsewhere_needs_the_cache(tmp_path: Path) -> None:
+    message = str(load(tmp_path, "roberta-ViT-B-32", "laion2b_s12b_b32k")["error"])
+    assert message.startswith("models.hub: roberta-ViT-B-32")
+    assert message.endswith("or copy that folder from a machine that has them.")

@@ -1,6 +1,7 @@
 """The exported text half of a model: it is the model's own, it is whole, and it needs no torch."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -8,14 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from resources.embedder import Embedder, load_embedder
+from resources.file_store import StorageError
 from resources.settings import ModelSettings
 from resources.text_encoder import (
     TextExportError,
     ensure_text_encoder,
     export_text_encoder,
     find_text_encoder,
+    text_encoder_paths,
+    unfinished_exports,
 )
 
 TEXTS = [
@@ -87,6 +92,84 @@ def test_an_export_that_is_killed_leaves_nothing_that_is_found(tmp_path: Path) -
     assert find_text_encoder(tmp_path, "tiny-a", "d" * 64) is None
 
 
+@pytest.mark.parametrize("name", ["text.onnx", "facts.json", "tokenizer.json"])
+def test_an_export_that_does_not_open_counts_as_none_and_is_made_anew(
+    home: Path, embedder: Embedder, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder,) = text_encoder_paths(home, "tiny-a")
+    os.truncate(folder / name, 10)
+
+    assert find_text_encoder(home, "tiny-a", "d" * 64) is None
+    assert f"{folder}: cannot be opened" in caplog.text
+    assert "until image_embeddings of tiny-a is materialized again" in caplog.text
+
+    assert ensure_text_encoder(home, "tiny-a", "d" * 64, embedder.export_text_encoder) is None
+    assert find_text_encoder(home, "tiny-a", "d" * 64) is not None
+
+
+def test_whatever_the_exporter_raises_is_a_refusal(
+    embedder: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def odd(tokens: torch.Tensor, normalize: bool = False) -> torch.Tensor:
+        raise KeyError("a tower of its own")
+
+    monkeypatch.setattr(embedder._model, "encode_text", odd)
+    for _ in range(2):
+        refused = ensure_text_encoder(tmp_path, "tiny-a", "d" * 64, embedder.export_text_encoder)
+        assert refused == "ONNX cannot express it: KeyError: 'a tower of its own'"
+    assert caplog.messages == [f"tiny-a: its text half is not kept apart: {refused}"]
+    assert [path.name for path in text_encoder_paths(tmp_path, "tiny-a")] == [f"tiny-a-{'d' * 16}.txt"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory"),
+    ],
+)
+def test_too_little_memory_is_a_reason_for_this_time_only(
+    embedder: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def exhausted(tokens: torch.Tensor, normalize: bool = False) -> torch.Tensor:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(embedder._model, "encode_text", exhausted)
+        reason = ensure_text_encoder(tmp_path, "tiny-a", "d" * 64, embedder.export_text_encoder)
+    assert reason is not None
+    assert reason.startswith("there is too little memory to export it: ")
+    assert text_encoder_paths(tmp_path, "tiny-a") == []
+    assert ensure_text_encoder(tmp_path, "tiny-a", "d" * 64, embedder.export_text_encoder) is None
+
+
+def test_a_full_disk_is_no_refusal(tmp_path: Path) -> None:
+    def fill_the_disk(_folder: Path) -> None:
+        with open("/dev/full", "wb", buffering=0) as full:
+            full.write(b"half")
+
+    with pytest.raises(StorageError, match="cannot be written: No space left on device"):
+        ensure_text_encoder(tmp_path, "tiny-a", "d" * 64, fill_the_disk)
+    assert text_encoder_paths(tmp_path, "tiny-a") == []
+
+
+def test_what_a_killed_export_leaves_belongs_to_its_model_and_to_no_other(tmp_path: Path) -> None:
+    program = """
+import os, signal, sys
+from pathlib import Path
+from resources.text_encoder import ensure_text_encoder
+def die(folder):
+    (folder / "text.onnx").write_bytes(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+ensure_text_encoder(Path(sys.argv[1]), "tiny-a", "d" * 64, die)
+"""
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=Path(__file__).parents[2], check=False)
+    (left,) = (tmp_path / "text_encoders").iterdir()
+    assert text_encoder_paths(tmp_path, "tiny-a") == unfinished_exports(tmp_path) == [left]
+    assert text_encoder_paths(tmp_path, "tiny") == []
+
+
 def test_what_another_process_made_meanwhile_stays(tmp_path: Path) -> None:
     folder = tmp_path / "text_encoders" / f"tiny-a-{'d' * 16}"
 
@@ -100,8 +183,6 @@ def test_what_another_process_made_meanwhile_stays(tmp_path: Path) -> None:
 
 
 def test_an_export_that_differs_from_the_model_is_refused(embedder: Embedder, tmp_path: Path) -> None:
-    import torch
-
     model = embedder._model
     with torch.no_grad():
         kept = model.token_embedding.weight.clone()
