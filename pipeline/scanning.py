@@ -18,7 +18,8 @@ from sqlalchemy import Connection, Engine, Row, bindparam, func, insert, select,
 from catalog.duplicates import refresh_duplicates
 from catalog.engine import run_in_transaction
 from catalog.leases import Lease
-from catalog.models import Image, ImageState, Shard, Source
+from catalog.models import Image, ImageState, JobState, MlJob, Shard, Source
+from pipeline.absences import any_is_left_out, find_places_away, place_of
 from pipeline.known_files import is_as_known
 from pipeline.lookahead import map_ahead
 from pipeline.progress import OnProgress, Progress, ignore_progress
@@ -35,7 +36,11 @@ KnownImage = Row[int, int, str, int, int, ImageState, str | None]
 
 @dataclass(slots=True)
 class ScanReport:
-    """What a scan found, in images; `unreadable_folders` were left as the catalog has them."""
+    """What a scan found, in images.
+
+    What lies in `unreadable_folders`, and in folders and links that are `away` (with how many images are), was left as
+    the catalog has it.
+    """
 
     files: int = 0
     new: int = 0
@@ -44,6 +49,7 @@ class ScanReport:
     returned: int = 0
     unchanged: int = 0
     unreadable_folders: list[str] = field(default_factory=list)
+    away: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -112,12 +118,17 @@ def scan_source(
             commit()
     commit()
     # Only a walk that came to its end tells what is missing.
-    _refuse_empty_root(walk, report, missing)
-    gone = [image for image in missing if not image.path.startswith(tuple(walk.unreadable_folders))]
+    missing_paths = [image.path for image in missing]
+    _refuse_empty_root(walk, report, missing_paths)
+    report.unreadable_folders = walk.unreadable_folders
+    report.away = find_places_away(
+        walk, missing_paths, files=report.files, scanned_since=_last_success_began(lease)
+    )
+    left = {*report.unreadable_folders, *report.away}
+    gone = [image for image in missing if place_of(image.path, left) is None]
     for start in range(0, len(gone), BATCH_FILES):
         _commit(lease, source_id, _Batch(missing=gone[start : start + BATCH_FILES]), shard_capacity, files=0)
     report.missing = len(gone)
-    report.unreadable_folders = walk.unreadable_folders
     lease.commit(
         lambda connection: connection.execute(
             update(Source).where(Source.id == source_id).values(scanned_at=datetime.now(UTC))
@@ -129,13 +140,23 @@ def scan_source(
     return report
 
 
-def _refuse_empty_root(walk: TreeWalk, report: ScanReport, missing: list[KnownImage]) -> None:
-    """The mount point of an unplugged disk is an empty folder."""
-    if missing and not report.files and not any(walk.root.iterdir()):
+def _refuse_empty_root(walk: TreeWalk, report: ScanReport, missing: list[str]) -> None:
+    """The mount point of an unplugged disk is an empty folder, but for what a NAS or a backup left in it."""
+    if missing and not report.files and "" in walk.empty_folders and not any_is_left_out(walk, missing):
         raise SourceUnavailableError(
-            f"{walk.root}: is empty, and the catalog has {len(missing)} images of it. Mount the disk; no image "
-            "was marked as missing. If they are really gone, leave any one file there and scan again."
+            f"{walk.root}: is empty (but for what is hidden or excluded), and the catalog has {len(missing)} images of "
+            "it. Mount the disk; no image was marked as missing. If they are really gone, leave any one file there "
+            "and scan again."
         )
+
+
+def _last_success_began(lease: Lease) -> datetime | None:
+    """When the last scan of this source that succeeded began; None before the first."""
+    succeeded = select(func.max(MlJob.started_at)).where(
+        MlJob.kind == lease.kind, MlJob.subject == lease.subject, MlJob.state == JobState.SUCCEEDED
+    )
+    with lease.engine.connect() as connection:
+        return connection.execute(succeeded).scalar_one()
 
 
 def _compare(
