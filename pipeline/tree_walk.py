@@ -12,6 +12,7 @@ from typing import Final
 from pathspec import GitIgnoreSpec
 
 RUN_FILES: Final = 5_000
+MAX_MTIME_NS: Final = 2**63 - 1
 
 
 class SourceUnavailableError(Exception):
@@ -41,7 +42,10 @@ def require_source(root: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file of a source; `path` is relative to the root, with surrogate escapes."""
+    """A file of a source; `path` is relative to the root, with surrogate escapes, and `mtime_ns` has 64 bits.
+
+    A file system may have times beyond them (April 2262); they are the last that the catalog can hold.
+    """
 
     path: str
     size_bytes: int
@@ -212,7 +216,7 @@ class TreeWalk:
                 if self._excluded is None or not self._is_excluded(folder, name):
                     files.paths.append(folder + name)
                     files.sizes_bytes.append(status.st_size)
-                    files.mtimes_ns.append(status.st_mtime_ns)
+                    files.mtimes_ns.append(min(max(status.st_mtime_ns, -MAX_MTIME_NS), MAX_MTIME_NS))
             elif stat.S_ISDIR(status.st_mode):
                 folders.append(name)
         below = [name for name in folders if not self._is_excluded(folder, f"{name}/")]

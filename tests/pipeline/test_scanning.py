@@ -164,6 +164,19 @@ def test_an_image_keeps_its_id_and_shard_and_a_shard_its_capacity(library: Libra
     assert [after[f"2021/{number}.jpg"][1] for number in (0, 7, 8)] == ["photos-00002"] * 2 + ["photos-00003"]
 
 
+def test_a_time_beyond_what_the_catalog_can_hold_is_the_last_one_that_it_can(any_library: Library) -> None:
+    library = any_library
+    photo = library.root / "2023/00.jpg"
+    os.utime(photo, ns=(0, 12_000_000_000 * 10**9))  # in 2350, as ext4 once stored times before 1970
+    if photo.stat().st_mtime_ns < 2**63:
+        pytest.skip("the file system has no time beyond April 2262")
+    assert counts(library.scan()) == {"files": PHOTOS, "new": PHOTOS}
+    library.register_all()
+    assert library.images()["2023/00.jpg"].mtime_ns == 2**63 - 1
+    assert library.states()["2023/00.jpg"] == "registered"
+    assert counts(library.scan()) == {"files": PHOTOS, "unchanged": PHOTOS}
+
+
 def test_ids_are_not_given_again(library: Library) -> None:
     library.scan()
     highest = max(row.id for row in library.images().values())
