@@ -20,7 +20,7 @@ from catalog.engine import run_in_transaction
 from catalog.leases import Lease
 from catalog.models import Image, ImageState, JobState, MlJob, Shard, Source
 from pipeline.absences import any_is_left_out, find_places_away, place_of
-from pipeline.known_files import is_as_known
+from pipeline.known_files import HAD_VANISHED, is_as_known
 from pipeline.lookahead import map_ahead
 from pipeline.progress import OnProgress, Progress, ignore_progress
 from pipeline.tree_walk import FileRun, FoundFile, SourceUnavailableError, TreeWalk
@@ -31,7 +31,7 @@ COMMIT_INTERVAL_S = 1.0
 HEARTBEAT_INTERVAL_S = 10.0
 """Folders without new photos may take longer to read than a lease lasts."""
 
-KnownImage = Row[int, int, str, int, int, ImageState, str | None]
+KnownImage = Row[int, int, str, int, int, ImageState, str | None, bool]
 
 
 @dataclass(slots=True)
@@ -203,6 +203,7 @@ def _known_images(engine: Engine, source_id: int, after: str, through: str | Non
                     Image.mtime_ns,
                     Image.state,
                     Image.content_hash,
+                    HAD_VANISHED.label("had_vanished"),
                 )
                 .where(Image.source_id == source_id, Image.path > after, up_to)
                 .order_by(Image.path)
@@ -249,7 +250,7 @@ def _sort_into(
     elif (known.size_bytes, known.mtime_ns) != (found.size_bytes, found.mtime_ns):
         batch.changed.append((known, found))
         report.changed += 1
-    elif known.state == ImageState.MISSING:
+    elif known.state == ImageState.MISSING or known.had_vanished:
         batch.returned.append(known)
         report.returned += 1
     else:
