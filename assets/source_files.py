@@ -80,6 +80,7 @@ def source_files_asset(settings: Settings) -> AssetsDefinition:
                 "new": report.new,
                 "changed": report.changed,
                 "missing": report.missing,
+                "moved": report.moved,
                 "returned": report.returned,
                 "shards": len(shards),
                 "unreadable_folders": report.unreadable_folders,

@@ -19,6 +19,7 @@ from catalog.duplicates import refresh_duplicates
 from catalog.engine import run_in_transaction
 from catalog.leases import Lease
 from catalog.models import Image, ImageState, JobState, MlJob, Shard, Source
+from catalog.moves import reunite_missing_images
 from pipeline.absences import any_is_left_out, find_places_away, place_of
 from pipeline.known_files import HAD_VANISHED, is_as_known
 from pipeline.lookahead import map_ahead
@@ -36,7 +37,7 @@ KnownImage = Row[int, int, str, int, int, ImageState, str | None, bool]
 
 @dataclass(slots=True)
 class ScanReport:
-    """What a scan found, in images.
+    """What a scan found, in images; those that `moved` are known where their files are now.
 
     What lies in `unreadable_folders`, and in folders and links that are `away` (with how many images are), was left as
     the catalog has it.
@@ -46,6 +47,7 @@ class ScanReport:
     new: int = 0
     changed: int = 0
     missing: int = 0
+    moved: int = 0
     returned: int = 0
     unchanged: int = 0
     unreadable_folders: list[str] = field(default_factory=list)
@@ -127,8 +129,9 @@ def scan_source(
     left = {*report.unreadable_folders, *report.away}
     gone = [image for image in missing if place_of(image.path, left) is None]
     for start in range(0, len(gone), BATCH_FILES):
-        _commit(lease, source_id, _Batch(missing=gone[start : start + BATCH_FILES]), shard_capacity, files=0)
-    report.missing = len(gone)
+        part = _Batch(missing=gone[start : start + BATCH_FILES])
+        report.moved += _commit(lease, source_id, part, shard_capacity, files=0)
+    report.missing = len(gone) - report.moved
     lease.commit(
         lambda connection: connection.execute(
             update(Source).where(Source.id == source_id).values(scanned_at=datetime.now(UTC))
@@ -257,17 +260,23 @@ def _sort_into(
         report.unchanged += 1
 
 
-def _commit(lease: Lease, source_id: int, batch: _Batch, shard_capacity: int, *, files: int) -> None:
-    def write(connection: Connection) -> None:
+def _commit(lease: Lease, source_id: int, batch: _Batch, shard_capacity: int, *, files: int) -> int:
+    """How many of the batch's missing images have moved."""
+
+    def write(connection: Connection) -> int:
         touched = {known.shard_id for known in (*batch.returned, *batch.missing)}
         touched |= {known.shard_id for known, _ in batch.changed}
         _update_known(connection, batch)
         touched |= _insert_new(connection, source_id, batch.new, shard_capacity)
         connection.execute(update(Shard).where(Shard.id.in_(touched)).values(revision=Shard.revision + 1))
+        moved = reunite_missing_images(
+            connection, source_id, {known.content_hash for known in batch.missing if known.content_hash}
+        )
         left = [known for known, _ in batch.changed] + batch.missing + batch.returned
         refresh_duplicates(connection, [known.content_hash for known in left if known.content_hash])
+        return moved
 
-    lease.commit(write, done=files)
+    return lease.commit(write, done=files)
 
 
 def _update_known(connection: Connection, batch: _Batch) -> None:

@@ -49,6 +49,7 @@ def test_the_files_of_a_source_become_rows_and_shards(new_lineage: Lineage) -> N
         "new": 28,
         "changed": 0,
         "missing": 0,
+        "moved": 0,
         "returned": 0,
         "shards": 3,
         "unreadable_folders": [],
