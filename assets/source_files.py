@@ -45,6 +45,7 @@ def source_files_asset(settings: Settings) -> AssetsDefinition:
         settings: ResourceParam[Settings],
         progress: ResourceParam[ProgressSink],
     ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
+        from pipeline.absences import explain_places_away
         from pipeline.jobs import running_job
         from pipeline.scanning import ensure_source, scan_source
         from pipeline.tree_walk import TreeWalk
@@ -70,15 +71,20 @@ def source_files_asset(settings: Settings) -> AssetsDefinition:
         context.instance.add_dynamic_partitions(str(SHARDS.name), shards)
         if report.unreadable_folders:
             context.log.warning(f"permission denied, left as they were: {report.unreadable_folders[:20]}")
+        away = explain_places_away(report.away) if report.away else ""
+        if away:
+            context.log.warning(away)
         yield MaterializeResult(
             metadata={
                 "files": report.files,
                 "new": report.new,
                 "changed": report.changed,
                 "missing": report.missing,
+                "moved": report.moved,
                 "returned": report.returned,
                 "shards": len(shards),
                 "unreadable_folders": report.unreadable_folders,
+                "away": away,
                 "root": str(source.root),
             }
         )

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, delete, select, update
 
 from catalog.duplicates import DUPLICATES_LOCK
 from catalog.engine import advisory_lock
-from catalog.models import Image, ImageState, Shard
+from catalog.models import EventImage, Image, ImageState, Shard, Source
 
 IDS_PER_QUERY = 500
 
@@ -22,9 +22,9 @@ ImageRow = Row[*tuple[Any, ...]]
 def reunite_moved_images(connection: Connection, new_images: Collection[int]) -> int:
     """Let missing images go on where their files are now; how many were found among `new_images` is returned.
 
-    `new_images` were registered for the first time in this transaction, and nothing refers to them. One whose
-    content a missing image of its source had, preferably under the same file name, ceases to be an image of
-    its own: the missing one takes over its path and its facts, and keeps its id, its shard and with them its
+    `new_images` have no embeddings: they were registered for the first time in this transaction, or are duplicates.
+    One whose content a missing image of its source had, preferably under the same file name, ceases to be an image
+    of its own: the missing one takes over its path and its facts, and keeps its id, its shard and with them its
     embeddings. The shards of the found ones get a new revision.
     """
     ids = sorted(new_images)
@@ -33,6 +33,30 @@ def reunite_moved_images(connection: Connection, new_images: Collection[int]) ->
         _reunite(connection, ids[start : start + IDS_PER_QUERY])
         for start in range(0, len(ids), IDS_PER_QUERY)
     )
+
+
+def reunite_missing_images(connection: Connection, source_id: int, content_hashes: Collection[str]) -> int:
+    """Let images that go missing in this transaction go on where their files were found since the last whole scan.
+
+    A scan finds and commits the new paths first. Whoever registered them before it came to its end, or after it was
+    killed, has met images that were not missing yet, and made duplicates of them. Call it before `refresh_duplicates`.
+    """
+    advisory_lock(connection, DUPLICATES_LOCK)
+    hashes = sorted(content_hashes)
+    found: list[int] = []
+    for start in range(0, len(hashes), IDS_PER_QUERY):
+        found += connection.execute(
+            select(Image.id)
+            .join(Source, Source.id == Image.source_id)
+            .where(
+                Image.source_id == source_id,
+                Image.content_hash.in_(hashes[start : start + IDS_PER_QUERY]),
+                Image.state == ImageState.REGISTERED,
+                Image.duplicate_of_id.is_not(None),
+                Image.discovered_at > Source.scanned_at,
+            )
+        ).scalars()
+    return reunite_moved_images(connection, found)
 
 
 def _reunite(connection: Connection, new_images: list[int]) -> int:
@@ -75,6 +99,7 @@ def _most_alike(candidates: deque[ImageRow], image: ImageRow) -> ImageRow:
 
 
 def _take_over(connection: Connection, former: ImageRow, image: ImageRow) -> None:
+    connection.execute(delete(EventImage).where(EventImage.image_id == image.id))
     connection.execute(delete(Image).where(Image.id == image.id))
     facts = {name: value for name, value in image._mapping.items() if name not in KEPT}
     connection.execute(update(Image).where(Image.id == former.id).values(facts))

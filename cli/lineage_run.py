@@ -70,11 +70,13 @@ class StepProgress(ProgressSink, Protocol):
 class RunReport:
     """Which partitions were materialized, by asset; empty where there was nothing to do.
 
-    `unavailable`: why, by source, those that are not there were left as they are.
+    `unavailable`: why, by source, those that are not there were left as they are; `away`: what, by source, was left as
+    it is of those that are.
     """
 
     materialized: dict[str, list[str]] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
+    away: dict[str, str] = field(default_factory=dict)
 
     @property
     def nothing_to_do(self) -> bool:
@@ -273,6 +275,9 @@ class _LineageRun:
             failure = SourceAwayError if _is_away(result) else StepFailedError
             raise failure(f"{asset} {partition_key or ''}: {_cause(result)}")
         self.report.materialized.setdefault(asset, []).append(partition_key or asset)
+        for event in result.get_asset_materialization_events():
+            if partition_key and (away := event.materialization.metadata.get("away")) and away.value:
+                self.report.away[partition_key] = str(away.value)
 
 
 def _was_interrupted(result: ExecuteInProcessResult) -> bool:

@@ -79,11 +79,12 @@ def run_steps(
                 "materialized": report.materialized,
                 "nothing_to_do": report.nothing_to_do,
                 "unavailable": report.unavailable,
+                "away": report.away,
                 "status": status,
             }
         )
         return
-    for reason in report.unavailable.values():
+    for reason in (*report.unavailable.values(), *report.away.values()):
         errors.print(f"[bold yellow]Left as it is:[/] {escape(reason)}", soft_wrap=True)
     if report.nothing_to_do:
         console.print("Nothing to do: everything is up to date.")

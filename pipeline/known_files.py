@@ -2,23 +2,44 @@
 
 import os
 
-from sqlalchemy import ColumnElement, Engine, LargeBinary, Text, cast, func, literal, select, type_coerce
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    LargeBinary,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    select,
+    type_coerce,
+)
 
+from catalog.image_facts import FailureReason
 from catalog.models import Image, ImageState
 from pipeline.tree_walk import FileRun
 
 _BETWEEN_PATHS = "//"
 """No path has it inside, at its beginning or at its end."""
 
+HAD_VANISHED = and_(Image.state == ImageState.FAILED, Image.failure_reason == FailureReason.VANISHED)
+"""An image whose file was not there when it was to be read."""
+
 
 def is_as_known(engine: Engine, source_id: int, run: FileRun, *, after: str) -> bool:
     """Whether the files that the catalog has after the path `after`, up to the run's last, are exactly the run's.
 
-    Files that are missing do not count; paths, sizes and times do. The database joins each column to one text, which
-    is several times faster than its rows are made into objects here: most files are as they were.
+    Files that are missing do not count; paths, sizes and times do, and a file that had vanished is never the same. The
+    database joins each column to one text, which is several times faster than its rows are made into objects here:
+    most files are as they were.
     """
     files = (
-        select(type_coerce(Image.path, LargeBinary).label("path"), Image.size_bytes, Image.mtime_ns)
+        select(
+            type_coerce(Image.path, LargeBinary).label("path"),
+            Image.size_bytes,
+            case((~HAD_VANISHED, Image.mtime_ns)).label("mtime_ns"),
+        )
         .where(
             Image.source_id == source_id,
             Image.state != ImageState.MISSING,

@@ -18,8 +18,10 @@ from sqlalchemy import Connection, Engine, Row, bindparam, func, insert, select,
 from catalog.duplicates import refresh_duplicates
 from catalog.engine import run_in_transaction
 from catalog.leases import Lease
-from catalog.models import Image, ImageState, Shard, Source
-from pipeline.known_files import is_as_known
+from catalog.models import Image, ImageState, JobState, MlJob, Shard, Source
+from catalog.moves import reunite_missing_images
+from pipeline.absences import any_is_left_out, find_places_away, place_of
+from pipeline.known_files import HAD_VANISHED, is_as_known
 from pipeline.lookahead import map_ahead
 from pipeline.progress import OnProgress, Progress, ignore_progress
 from pipeline.tree_walk import FileRun, FoundFile, SourceUnavailableError, TreeWalk
@@ -30,20 +32,26 @@ COMMIT_INTERVAL_S = 1.0
 HEARTBEAT_INTERVAL_S = 10.0
 """Folders without new photos may take longer to read than a lease lasts."""
 
-KnownImage = Row[int, int, str, int, int, ImageState, str | None]
+KnownImage = Row[int, int, str, int, int, ImageState, str | None, bool]
 
 
 @dataclass(slots=True)
 class ScanReport:
-    """What a scan found, in images; `unreadable_folders` were left as the catalog has them."""
+    """What a scan found, in images; those that `moved` are known where their files are now.
+
+    What lies in `unreadable_folders`, and in folders and links that are `away` (with how many images are), was left as
+    the catalog has it.
+    """
 
     files: int = 0
     new: int = 0
     changed: int = 0
     missing: int = 0
+    moved: int = 0
     returned: int = 0
     unchanged: int = 0
     unreadable_folders: list[str] = field(default_factory=list)
+    away: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -112,12 +120,18 @@ def scan_source(
             commit()
     commit()
     # Only a walk that came to its end tells what is missing.
-    _refuse_empty_root(walk, report, missing)
-    gone = [image for image in missing if not image.path.startswith(tuple(walk.unreadable_folders))]
-    for start in range(0, len(gone), BATCH_FILES):
-        _commit(lease, source_id, _Batch(missing=gone[start : start + BATCH_FILES]), shard_capacity, files=0)
-    report.missing = len(gone)
+    missing_paths = [image.path for image in missing]
+    _refuse_empty_root(walk, report, missing_paths)
     report.unreadable_folders = walk.unreadable_folders
+    report.away = find_places_away(
+        walk, missing_paths, files=report.files, scanned_since=_last_success_began(lease)
+    )
+    left = {*report.unreadable_folders, *report.away}
+    gone = [image for image in missing if place_of(image.path, left) is None]
+    for start in range(0, len(gone), BATCH_FILES):
+        part = _Batch(missing=gone[start : start + BATCH_FILES])
+        report.moved += _commit(lease, source_id, part, shard_capacity, files=0)
+    report.missing = len(gone) - report.moved
     lease.commit(
         lambda connection: connection.execute(
             update(Source).where(Source.id == source_id).values(scanned_at=datetime.now(UTC))
@@ -129,13 +143,23 @@ def scan_source(
     return report
 
 
-def _refuse_empty_root(walk: TreeWalk, report: ScanReport, missing: list[KnownImage]) -> None:
-    """The mount point of an unplugged disk is an empty folder."""
-    if missing and not report.files and not any(walk.root.iterdir()):
+def _refuse_empty_root(walk: TreeWalk, report: ScanReport, missing: list[str]) -> None:
+    """The mount point of an unplugged disk is an empty folder, but for what a NAS or a backup left in it."""
+    if missing and not report.files and "" in walk.empty_folders and not any_is_left_out(walk, missing):
         raise SourceUnavailableError(
-            f"{walk.root}: is empty, and the catalog has {len(missing)} images of it. Mount the disk; no image "
-            "was marked as missing. If they are really gone, leave any one file there and scan again."
+            f"{walk.root}: is empty (but for what is hidden or excluded), and the catalog has {len(missing)} images of "
+            "it. Mount the disk; no image was marked as missing. If they are really gone, leave any one file there "
+            "and scan again."
         )
+
+
+def _last_success_began(lease: Lease) -> datetime | None:
+    """When the last scan of this source that succeeded began; None before the first."""
+    succeeded = select(func.max(MlJob.started_at)).where(
+        MlJob.kind == lease.kind, MlJob.subject == lease.subject, MlJob.state == JobState.SUCCEEDED
+    )
+    with lease.engine.connect() as connection:
+        return connection.execute(succeeded).scalar_one()
 
 
 def _compare(
@@ -182,6 +206,7 @@ def _known_images(engine: Engine, source_id: int, after: str, through: str | Non
                     Image.mtime_ns,
                     Image.state,
                     Image.content_hash,
+                    HAD_VANISHED.label("had_vanished"),
                 )
                 .where(Image.source_id == source_id, Image.path > after, up_to)
                 .order_by(Image.path)
@@ -228,24 +253,30 @@ def _sort_into(
     elif (known.size_bytes, known.mtime_ns) != (found.size_bytes, found.mtime_ns):
         batch.changed.append((known, found))
         report.changed += 1
-    elif known.state == ImageState.MISSING:
+    elif known.state == ImageState.MISSING or known.had_vanished:
         batch.returned.append(known)
         report.returned += 1
     else:
         report.unchanged += 1
 
 
-def _commit(lease: Lease, source_id: int, batch: _Batch, shard_capacity: int, *, files: int) -> None:
-    def write(connection: Connection) -> None:
+def _commit(lease: Lease, source_id: int, batch: _Batch, shard_capacity: int, *, files: int) -> int:
+    """How many of the batch's missing images have moved."""
+
+    def write(connection: Connection) -> int:
         touched = {known.shard_id for known in (*batch.returned, *batch.missing)}
         touched |= {known.shard_id for known, _ in batch.changed}
         _update_known(connection, batch)
         touched |= _insert_new(connection, source_id, batch.new, shard_capacity)
         connection.execute(update(Shard).where(Shard.id.in_(touched)).values(revision=Shard.revision + 1))
+        moved = reunite_missing_images(
+            connection, source_id, {known.content_hash for known in batch.missing if known.content_hash}
+        )
         left = [known for known, _ in batch.changed] + batch.missing + batch.returned
         refresh_duplicates(connection, [known.content_hash for known in left if known.content_hash])
+        return moved
 
-    lease.commit(write, done=files)
+    return lease.commit(write, done=files)
 
 
 def _update_known(connection: Connection, batch: _Batch) -> None:

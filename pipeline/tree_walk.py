@@ -12,6 +12,7 @@ from typing import Final
 from pathspec import GitIgnoreSpec
 
 RUN_FILES: Final = 5_000
+MAX_MTIME_NS: Final = 2**63 - 1
 
 
 class SourceUnavailableError(Exception):
@@ -41,7 +42,10 @@ def require_source(root: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file of a source; `path` is relative to the root, with surrogate escapes."""
+    """A file of a source; `path` is relative to the root, with surrogate escapes, and `mtime_ns` has 64 bits.
+
+    A file system may have times beyond them (April 2262); they are the last that the catalog can hold.
+    """
 
     path: str
     size_bytes: int
@@ -87,8 +91,8 @@ class _Files:
         return run
 
 
-_LEADS_NOWHERE: Final = {errno.ENOENT, errno.ELOOP, errno.ENOTDIR}
-"""Deleted since it was listed, or a link to what is not there, to itself, or through a file."""
+_LEADS_NOWHERE: Final = {errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.EACCES}
+"""Deleted since it was listed, or a link to what is not there, to itself, through a file, or to what is forbidden."""
 
 
 @dataclass
@@ -98,8 +102,10 @@ class TreeWalk:
     `exclude` has patterns as a .gitignore has them, relative to the root; files and folders whose names begin
     with a dot are left out unless `hidden`. Links are followed; a folder that was entered already is not
     entered again, so loops end.
-    `unreadable_folders` are relative to the root and grow while the walk is consumed: nothing is known about
-    what lies below them.
+    What is noted while the walk is consumed is relative to the root and ends with the separator: nothing is known
+    about what lies below the `unreadable_folders`, and below the `dead_ends`: links that cannot be followed, and
+    folders that were gone when they were to be entered. `empty_folders` have nothing but what is left out, the root
+    (`""`) among them, each with when it last changed, in seconds.
     """
 
     root: Path
@@ -107,6 +113,8 @@ class TreeWalk:
     exclude: Sequence[str] = ()
     hidden: bool = False
     unreadable_folders: list[str] = field(default_factory=list)
+    dead_ends: set[str] = field(default_factory=set)
+    empty_folders: dict[str, float] = field(default_factory=dict)
     _excluded: GitIgnoreSpec | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -167,7 +175,10 @@ class TreeWalk:
         except (FileNotFoundError, NotADirectoryError):
             if not folder:
                 raise
-            return _Files(), []  # deleted since its parent was listed: the next scan of the catalog says so
+            self.dead_ends.add(
+                folder
+            )  # deleted since its parent was listed, or the mount point of an automounter
+            return _Files(), []
         try:
             identity = _identity(os.fstat(descriptor))
             if identity in entered:
@@ -181,6 +192,7 @@ class TreeWalk:
         """Entries are looked up in the open folder: their paths need not be resolved once more for each."""
         names: list[str] = []
         folders: list[str] = []
+        others: list[str] = []
         with os.scandir(descriptor) as listing:
             for entry in listing:
                 name = entry.name
@@ -188,25 +200,46 @@ class TreeWalk:
                     continue
                 if name[name.rfind(".") :].lower() in self.suffixes:
                     names.append(name)
-                elif _is_folder(entry):
-                    folders.append(name)
+                    continue
+                try:
+                    (folders if _is_folder(entry) else others).append(name)
+                except OSError as error:
+                    self._note_dead_end(error, folder, name, descriptor)
         files = _Files()
         for name in _in_path_order(names):
             try:
                 status = os.stat(name, dir_fd=descriptor)
             except OSError as error:
-                if error.errno in _LEADS_NOWHERE or _is_forbidden_link(error, name, descriptor):
-                    continue
-                raise
+                self._note_dead_end(error, folder, name, descriptor)
+                continue
             if stat.S_ISREG(status.st_mode):
                 if self._excluded is None or not self._is_excluded(folder, name):
                     files.paths.append(folder + name)
                     files.sizes_bytes.append(status.st_size)
-                    files.mtimes_ns.append(status.st_mtime_ns)
+                    files.mtimes_ns.append(min(max(status.st_mtime_ns, -MAX_MTIME_NS), MAX_MTIME_NS))
             elif stat.S_ISDIR(status.st_mode):
                 folders.append(name)
         below = [name for name in folders if not self._is_excluded(folder, f"{name}/")]
+        if not below and all(self._is_excluded(folder, name) for name in (*names, *others)):
+            self.empty_folders[folder] = os.fstat(descriptor).st_ctime
         return files, sorted(below, key=lambda name: os.fsencode(f"{name}/"))
+
+    def _note_dead_end(self, error: OSError, folder: str, name: str, descriptor: int) -> None:
+        """Pass over a link that cannot be followed, which says nothing of its folder, and what was deleted meanwhile.
+
+        Raises `error` for everything else.
+        """
+        if error.errno not in _LEADS_NOWHERE:
+            raise error
+        try:
+            is_link = stat.S_ISLNK(os.lstat(name, dir_fd=descriptor).st_mode)
+        except FileNotFoundError:
+            return
+        if is_link:
+            if not self._is_excluded(folder, name) and not self._is_excluded(folder, f"{name}/"):
+                self.dead_ends.add(f"{folder}{name}/")
+        elif error.errno == errno.EACCES:
+            raise error
 
     def _is_excluded(self, folder: str, name: str) -> bool:
         return self._excluded is not None and self._excluded.match_file(folder + name)
@@ -226,15 +259,5 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Also through a link; one that leads to itself leads to no folder."""
-    try:
-        return entry.is_dir()
-    except OSError as error:
-        if error.errno in _LEADS_NOWHERE or (error.errno == errno.EACCES and entry.is_symlink()):
-            return False
-        raise
-
-
-def _is_forbidden_link(error: OSError, name: str, folder: int) -> bool:
-    """Whether a link leads into a folder that may not be read: it says nothing of the one that it lies in."""
-    return error.errno == errno.EACCES and stat.S_ISLNK(os.lstat(name, dir_fd=folder).st_mode)
+    """Also through a link; raises OSError for one that cannot be followed."""
+    return stat.S_ISDIR(entry.stat().st_mode) if entry.is_symlink() else entry.is_dir()

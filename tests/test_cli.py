@@ -266,6 +266,14 @@ def test_a_lost_index_fails_the_check_and_is_rebuilt_by_the_next_run(lineage: Li
     assert as_json(lineage, "run")["nothing_to_do"] is True
 
 
+def test_a_run_says_what_of_a_source_is_away(lineage: Lineage) -> None:
+    (lineage.library.root / "disk").symlink_to(lineage.library.root.with_name("disk"))
+    lineage.execute(
+        "UPDATE image SET path = CAST('disk/00.jpg' AS BLOB) WHERE path = CAST('2023/00.jpg' AS BLOB)"
+    )
+    assert as_json(lineage, "run")["away"]["photos"].startswith("disk/ (1 images): ")
+
+
 def test_migrate_makes_a_catalog_once(new_lineage: Lineage) -> None:
     first = as_json(new_lineage, "migrate")
     assert (first["before"], first["revision"]) == (None, head_revision())

@@ -49,9 +49,11 @@ def test_the_files_of_a_source_become_rows_and_shards(new_lineage: Lineage) -> N
         "new": 28,
         "changed": 0,
         "missing": 0,
+        "moved": 0,
         "returned": 0,
         "shards": 3,
         "unreadable_folders": [],
+        "away": "",
         "root": str(new_lineage.library.root),
     }
     assert checks_of(scanned)["catalog_contract"].passed
@@ -102,3 +104,19 @@ def test_what_a_source_leaves_out_is_not_in_the_catalog(new_lineage: Lineage) ->
         lineage.must_materialize("source_files", "photos")
         found = list(lineage.library.states())
     assert found == [".hidden/a.jpg", *(f"2023/{name}.jpg" for name in ("10", "11", "12", "copy", "torn"))]
+
+
+def test_a_link_to_an_unplugged_disk_is_named_with_what_to_do(lineage: Lineage) -> None:
+    disk = lineage.library.root.with_name("disk")
+    (lineage.library.root / "2023").rename(disk)
+    (lineage.library.root / "2023").symlink_to(disk)
+    lineage.must_materialize("source_files", "photos")
+    rows = lineage.library.states()
+    disk.rename(disk.with_name("unplugged"))
+
+    scanned = lineage.materialize("source_files", "photos")
+
+    assert lineage.library.states() == rows
+    assert metadata_of(scanned)["missing"] == 0
+    assert str(metadata_of(scanned)["away"]).startswith("2023/ (15 images): ")
+    assert "Mount the disk" in str(metadata_of(scanned)["away"])

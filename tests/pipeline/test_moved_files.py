@@ -2,7 +2,11 @@
 
 import shutil
 
-from catalog.models import ImageState
+import pytest
+from sqlalchemy import insert, select
+
+from catalog.engine import write_transaction
+from catalog.models import Event, EventImage, ImageState
 from tests.library import Library, draw_photo, touch
 
 
@@ -109,3 +113,79 @@ def test_a_place_that_a_moved_file_left_is_taken_by_a_new_image(library: Library
     assert library.scan().new == 1
     images = library.images()
     assert images["2023/00.jpg"].id != images["2024/moved.jpg"].id == before.id
+
+
+def scan_until_killed(library: Library) -> None:
+    """A scan that commits the new files that it finds and does not come to its end."""
+
+    def interrupt(_: object) -> None:
+        if len(library.images()) > 28:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        library.scan(on_progress=interrupt)
+
+
+def make_event(library: Library, *images: int) -> None:
+    """An event with these images, as a clustering between the scans makes it."""
+    before = library.images()
+    times = [row.taken_at for row in before.values() if row.id in images]
+    with write_transaction(library.engine) as connection:
+        event = connection.execute(
+            insert(Event)
+            .values(
+                model_id=1,
+                title="an event",
+                starts_at=min(times),
+                ends_at=max(times),
+                image_count=len(images),
+                cover_image_id=images[0],
+                confidence=1.0,
+                updated_at=max(times),
+            )
+            .returning(Event.id)
+        ).scalar_one()
+        connection.execute(
+            insert(EventImage), [{"model_id": 1, "image_id": image, "event_id": event} for image in images]
+        )
+
+
+def test_files_that_were_registered_anew_before_their_scan_came_to_its_end_have_moved(
+    any_library: Library,
+) -> None:
+    library = any_library
+    library.build()
+    before = library.images()
+    (library.root / "2023").rename(library.root / "2025")
+    scan_until_killed(library)
+    library.register_all()
+    assert {report.embedded for report in library.embed_all().values()} == {0}
+    copies = library.images()
+    assert copies["2025/00.jpg"].duplicate_of_id == copies["2023/00.jpg"].id
+    make_event(library, copies["2023/00.jpg"].id, copies["2025/00.jpg"].id)
+
+    report = library.scan()
+
+    assert (report.moved, report.missing, report.new) == (14, 1, 0)  # torn.jpg has no content to know it by
+    after = library.images()
+    moved = {path for path in before if path.startswith("2023/") and path != "2023/torn.jpg"}
+    assert {after[path.replace("2023", "2025")].id for path in moved} == {before[path].id for path in moved}
+    assert [path for path in after if path.startswith("2023/")] == ["2023/torn.jpg"]
+    assert {path: row.duplicate_of_id for path, row in after.items() if row.duplicate_of_id} == {
+        "2025/copy.jpg": after["2025/03.jpg"].id
+    }
+    with library.engine.connect() as connection:
+        assert list(connection.execute(select(EventImage.image_id)).scalars()) == [before["2023/00.jpg"].id]
+    library.register_all()
+    assert {report.embedded for report in library.embed_all().values()} == {0}
+    assert library.live().missing == 0
+    assert library.scan().unchanged == 28
+
+
+def test_a_copy_that_a_whole_scan_has_seen_beside_the_original_stays_an_image(library: Library) -> None:
+    library.build()
+    copy = library.images()["2023/copy.jpg"]
+    (library.root / "2023/03.jpg").unlink()
+    report = library.scan()
+    assert (report.moved, report.missing) == (0, 1)
+    assert library.images()["2023/copy.jpg"].id == copy.id

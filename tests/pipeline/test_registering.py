@@ -331,6 +331,23 @@ def test_a_file_that_vanished_from_a_source_that_is_there_is_a_row_with_a_reason
     assert library.images()["2023/00.jpg"].state == ImageState.MISSING
 
 
+def test_a_file_that_vanished_is_read_again_once_a_scan_finds_it(any_library: Library) -> None:
+    """As of a disk that is gone while a shard is registered and back before the next scan."""
+    library = any_library
+    library.scan()
+    photo, away = library.root / "2023/00.jpg", library.root.with_name("away.jpg")
+    photo.rename(away)
+    library.register_all()
+    away.rename(photo)
+    revision = library.revision(FIRST)
+    report = library.scan()
+    assert (report.returned, report.unchanged) == (1, 27)
+    assert library.images()["2023/00.jpg"].state == ImageState.DISCOVERED
+    assert library.revision(FIRST) == revision + 1
+    assert library.register(FIRST).registered == 10
+    assert library.scan().unchanged == 28
+
+
 def test_an_unknown_shard_is_refused(library: Library) -> None:
     with pytest.raises(UnknownPartitionError, match="Materialize source_files first"):
         library.register("photos-00042")

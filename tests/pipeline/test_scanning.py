@@ -1,6 +1,8 @@
 """A scan tells new, changed, missing and returned files apart, and an image keeps its id and shard for life."""
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -162,6 +164,19 @@ def test_an_image_keeps_its_id_and_shard_and_a_shard_its_capacity(library: Libra
     assert [after[f"2021/{number}.jpg"][1] for number in (0, 7, 8)] == ["photos-00002"] * 2 + ["photos-00003"]
 
 
+def test_a_time_beyond_what_the_catalog_can_hold_is_the_last_one_that_it_can(any_library: Library) -> None:
+    library = any_library
+    photo = library.root / "2023/00.jpg"
+    os.utime(photo, ns=(0, 12_000_000_000 * 10**9))  # in 2350, as ext4 once stored times before 1970
+    if photo.stat().st_mtime_ns < 2**63:
+        pytest.skip("the file system has no time beyond April 2262")
+    assert counts(library.scan()) == {"files": PHOTOS, "new": PHOTOS}
+    library.register_all()
+    assert library.images()["2023/00.jpg"].mtime_ns == 2**63 - 1
+    assert library.states()["2023/00.jpg"] == "registered"
+    assert counts(library.scan()) == {"files": PHOTOS, "unchanged": PHOTOS}
+
+
 def test_ids_are_not_given_again(library: Library) -> None:
     library.scan()
     highest = max(row.id for row in library.images().values())
@@ -209,8 +224,8 @@ def test_a_source_that_is_unplugged_while_it_is_scanned_marks_nothing_as_missing
 
 def test_the_last_file_of_a_source_that_still_has_others_may_go(library: Library) -> None:
     library.scan()
-    for path in library.root.rglob("*.jpg"):
-        path.unlink()
+    for folder in list(library.root.iterdir()):
+        shutil.rmtree(folder)
     (library.root / "note.txt").touch()
     assert counts(library.scan()) == {"missing": PHOTOS}
 
@@ -232,6 +247,115 @@ def test_what_lies_below_an_unreadable_folder_stays_as_it_is(
     assert counts(report) == {"files": 12, "missing": 1, "unchanged": 12}
     assert report.unreadable_folders == ["2023/"]
     assert [path for path, state in library.states().items() if state == "missing"] == ["2024/00.jpg"]
+
+
+@pytest.fixture
+def with_small_disk(library: Library, tmp_path: Path) -> Path:
+    """A folder of the source, `disk`, is a link to the mount point of a disk with one image; its path is returned."""
+    disk = tmp_path / "disk"
+    draw_photo(disk / "album/00.jpg", 100)
+    (tmp_path / "mount point").mkdir()
+    (library.root / "disk").symlink_to(disk)
+    library.scan()
+    return disk
+
+
+def unplug(library: Library, disk: Path) -> None:
+    """Let the link lead to the mount point, empty and unchanged since before the disk was scanned."""
+    (library.root / "disk").unlink()
+    (library.root / "disk").symlink_to(disk.parent / "mount point")
+
+
+def test_the_images_of_a_disk_that_is_unplugged_inside_a_source_stay_as_they_are(
+    library: Library, with_small_disk: Path
+) -> None:
+    before = library.images()
+    unplug(library, with_small_disk)
+    for _ in range(2):
+        report = library.scan()
+        assert counts(report) == {"files": PHOTOS, "unchanged": PHOTOS}
+        assert report.away == {"disk/": 1}
+    assert library.images() == before
+
+
+def test_a_disk_that_is_unmounted_inside_a_source_leaves_its_images_as_they_are(library: Library) -> None:
+    disk = library.root / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "none", disk], capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    try:
+        draw_photo(disk / "00.jpg", 100)
+        library.scan()
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+    assert library.scan().away == {"disk/": 1}
+    disk.rmdir()
+    assert counts(library.scan()) == {"files": PHOTOS, "missing": 1, "unchanged": PHOTOS}
+
+
+@pytest.mark.parametrize("link", ["disk", "linked.jpg"])
+def test_what_lies_behind_a_link_that_leads_nowhere_stays_until_the_link_is_deleted(
+    library: Library, with_small_disk: Path, link: str
+) -> None:
+    (library.root / "linked.jpg").symlink_to(with_small_disk / "album/00.jpg")
+    library.scan()
+    before = library.images()
+    with_small_disk.rename(with_small_disk.with_name("unplugged"))
+    report = library.scan()
+    assert counts(report) == {"files": PHOTOS, "unchanged": PHOTOS}
+    assert report.away == {"disk/": 1, "linked.jpg/": 1}
+    assert library.images() == before
+    (library.root / link).unlink()
+    assert library.scan().missing == 1
+
+
+def test_a_folder_that_is_emptied_by_hand_has_lost_its_images(
+    library: Library, with_small_disk: Path
+) -> None:
+    (with_small_disk / "album/00.jpg").unlink()
+    report = library.scan()
+    assert counts(report) == {"files": PHOTOS, "missing": 1, "unchanged": PHOTOS}
+    assert report.away == {}
+
+
+def test_a_folder_that_had_most_images_is_taken_for_a_mount_point_until_it_is_deleted(
+    library: Library,
+) -> None:
+    library.scan()
+    shutil.rmtree(library.root / "2023")
+    (library.root / "2023").mkdir()
+    assert library.scan().away == {"2023/": 15}
+    (library.root / "2023").rmdir()
+    assert counts(library.scan()) == {"files": 13, "missing": 15, "unchanged": 13}
+
+
+def test_most_images_may_move_and_leave_an_empty_folder(library: Library) -> None:
+    library.scan()
+    (library.root / "2025").mkdir()
+    for photo in (library.root / "2023").iterdir():
+        photo.rename(library.root / "2025" / photo.name)
+    assert counts(library.scan()) == {"files": PHOTOS, "new": 15, "missing": 15, "unchanged": 13}
+
+
+def test_images_that_are_left_out_from_now_on_are_missing(library: Library, with_small_disk: Path) -> None:
+    source = library.settings.sources["photos"].model_copy(update={"exclude": ["album/", "2024/*.jpg"]})
+    settings = library.settings.model_copy(update={"sources": {"photos": source}})
+    report = Library(settings, library.engine).scan()
+    assert counts(report) == {"files": 15, "missing": 14, "unchanged": 15}
+
+
+@pytest.mark.parametrize("leftover", [".nobackup", "@eaDir"])
+def test_what_a_nas_left_in_a_mount_point_makes_no_disk_of_it(library: Library, leftover: str) -> None:
+    source = library.settings.sources["photos"].model_copy(update={"exclude": ["@eaDir/"]})
+    settings = library.settings.model_copy(update={"sources": {"photos": source}})
+    nas = Library(settings, library.engine)
+    nas.scan()
+    before = nas.images()
+    nas.root.rename(nas.root.parent / "unplugged")
+    (nas.root / leftover).mkdir(parents=True)
+    with pytest.raises(SourceUnavailableError, match="Mount the disk"):
+        nas.scan()
+    assert nas.images() == before
 
 
 def test_pages_and_batches_of_any_size_give_the_same_rows(
