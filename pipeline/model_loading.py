@@ -10,7 +10,7 @@ from sqlalchemy import Engine, Row, select
 from catalog.model_facts import Precision
 from catalog.models import Image
 from catalog.queries import IS_EMBEDDABLE, find_model
-from pipeline.model_registry import ModelChangedError, record_model
+from pipeline.model_registry import ModelChangedError, is_unsettled, record_model
 from pipeline.pictures import open_preview, read_previews
 from resources.embedder import Embedder, ModelUnavailableError, load_embedder, measure_agreement
 from resources.int8_encoder import Int8ExportError
@@ -51,14 +51,15 @@ class LibraryModel:
 def load_model(engine: Engine, previews: PreviewStore, key: str, settings: ModelSettings) -> LibraryModel:
     """The model, recorded at its first load.
 
-    Its precision is settled then, and holds for all its embeddings on every machine: what the settings name, or else
-    the fastest of the machine's that agrees with float32. A machine without instructions for it computes
-    such a model in float32, with which it agrees. Raises ModelUnavailableError, and ModelChangedError where the
-    weights, or a precision that the settings name, are not those of the model's embeddings.
+    Its precision is settled before anything is embedded, and holds for all its embeddings on every machine: what the
+    settings name, or else the fastest of the machine's that agrees with float32. A machine without instructions for it
+    computes such a model in float32, with which it agrees. Raises ModelUnavailableError, and ModelChangedError where
+    the weights, or a precision that the settings name, are not those of the model's embeddings.
     """
     with engine.connect() as connection:
         known = find_model(connection, key)
-    if known is None:
+        unsettled = known is None or is_unsettled(connection, known)
+    if known is None or unsettled:
         precision, measured = _settle(engine, previews, key, settings)
     else:
         precision, measured = _settled(settings, known)
@@ -66,7 +67,7 @@ def load_model(engine: Engine, previews: PreviewStore, key: str, settings: Model
     try:
         return LibraryModel(record_model(engine, key, settings, embedder.facts, measured), embedder, measured)
     except ModelChangedError as error:
-        if known is not None or replace(error.loaded, precision=error.recorded.precision) != error.recorded:
+        if not unsettled or replace(error.loaded, precision=error.recorded.precision) != error.recorded:
             raise
     return load_model(engine, previews, key, settings)  # another machine has settled the precision meanwhile
 

@@ -4,11 +4,12 @@ from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, insert, update
+from sqlalchemy import Connection, Engine, Row, insert, select, update
 
+from catalog.coverage import model_bit
 from catalog.engine import advisory_lock, run_in_transaction
 from catalog.model_facts import Precision
-from catalog.models import MlModel
+from catalog.models import MlModel, ShardFile
 from catalog.queries import find_model, serving_model_key
 from resources.embedder import Embedder, ModelFacts, load_embedder
 from resources.precision import Agreement
@@ -62,10 +63,20 @@ def load_recorded(
     return embedder
 
 
+def is_unsettled(connection: Connection, model: Row[*tuple[Any, ...]]) -> bool:
+    """Whether a model's precision was compared with nothing, for want of a picture, say, and nothing is embedded."""
+    embedded = select(ShardFile.id).where(ShardFile.model_id == model.id).limit(1)
+    return model.agreement_cosine is None and connection.execute(embedded).first() is None
+
+
 def record_model(
     engine: Engine, key: str, settings: ModelSettings, facts: ModelFacts, measured: Agreement | None = None
 ) -> int:
-    """The id of the model's row, made at its first load. Raises ModelChangedError for another model."""
+    """The id of the model's row, made at its first load.
+
+    A precision that was compared with nothing gives way to another as long as nothing is embedded. Raises
+    ModelChangedError for another model, TooManyModelsError for one that the catalog cannot count.
+    """
 
     def record(connection: Connection) -> int:
         advisory_lock(connection, MODELS_LOCK)
@@ -85,9 +96,20 @@ def record_model(
                 )
                 .returning(MlModel.id)
             ).scalar_one()
+            model_bit(model_id)
             return model_id
         recorded = ModelFacts(**{field.name: getattr(known, field.name) for field in fields(ModelFacts)})
-        if recorded != facts:
+        if replace(recorded, precision=facts.precision) == facts and is_unsettled(connection, known):
+            connection.execute(
+                update(MlModel)
+                .where(MlModel.id == known.id)
+                .values(
+                    precision=facts.precision,
+                    agreement_cosine=measured and measured.cosine,
+                    agreement_neighbors=measured and measured.neighbors,
+                )
+            )
+        elif recorded != facts:
             raise ModelChangedError(key, recorded, facts)
         identifier: int = known.id
         return identifier

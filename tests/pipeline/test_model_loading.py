@@ -100,11 +100,28 @@ def test_a_machine_without_the_instructions_takes_part_in_float32(
 
 
 @FASTER
+@pytest.mark.parametrize("named", [True, False])
+def test_a_model_that_was_loaded_before_there_was_a_picture_is_settled_by_the_first_ones(
+    any_library: Library, monkeypatch: pytest.MonkeyPatch, faster: Precision, named: bool
+) -> None:
+    computing_in(monkeypatch, faster)
+    first = load(any_library, faster if named else "auto")
+    assert (first.precision, first.agreement) == ("float32", None)
+    any_library.scan()
+    any_library.register_all()
+    model = load(any_library, faster if named else "auto")
+    assert model.id == first.id
+    assert row_of(any_library).precision == model.embedder.computes_in == faster
+    assert model.agreement is not None
+
+
+@FASTER
 def test_a_model_that_began_in_float32_stays_in_it(
     registered: Library, monkeypatch: pytest.MonkeyPatch, faster: Precision
 ) -> None:
     computing_in(monkeypatch, Precision.FLOAT32)
     load(registered)
+    registered.embed(registered.shard_keys()[0])
     computing_in(monkeypatch, faster)
     model = load(registered)
     assert (model.precision, row_of(registered).precision) == ("float32", Precision.FLOAT32)
@@ -177,12 +194,12 @@ def test_int8_that_is_asked_for_and_cannot_be_is_refused(registered: Library) ->
 def test_machines_that_load_a_new_model_at_once_agree_on_its_precision(
     registered: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The row of the other machine appears while this one still measures."""
+    """The first embeddings of the other machine appear while this one still measures."""
     computing_in(monkeypatch, Precision.BFLOAT16)
     measure = model_loading.measure_agreement
 
     def be_slow(*arguments: object) -> Agreement:
-        registered.embedder("tiny-a")  # in float32
+        registered.embed(registered.shard_keys()[0])  # in float32
         return measure(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(model_loading, "measure_agreement", be_slow)
