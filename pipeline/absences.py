@@ -8,6 +8,7 @@ from datetime import datetime
 from pipeline.tree_walk import TreeWalk
 
 LISTED_PLACES = 20
+MANY_IMAGES = 100
 
 
 def find_places_away(
@@ -17,8 +18,8 @@ def find_places_away(
 
     A link that leads nowhere is. An empty folder is the mount point of a disk that was unplugged where it has not
     changed since the last scan that succeeded began, at `scanned_since`: whoever empties a folder changes it. One that
-    had more than half of the source's images, `files` of which are there, is held for one even then: some tools make
-    mount points anew.
+    had more than `MANY_IMAGES` and more than half of the source's (`files` are there) is held for one even then: some
+    tools make mount points anew.
     """
     lost: dict[str, list[str]] = defaultdict(list)
     for path in missing:
@@ -34,7 +35,7 @@ def find_places_away(
             (
                 scanned_since is None
                 or walk.empty_folders[place] < scanned_since.timestamp()
-                or 2 * len(paths) > known
+                or len(paths) > max(MANY_IMAGES, known // 2)
             )
             and not any_is_left_out(walk, paths)
         )
