@@ -30,6 +30,7 @@ from assets.running import (
     job_context,
     materialized,
 )
+from catalog.printable import printable
 from catalog.queries import failures, find_shard
 from resources.dagster_resources import CatalogResource, StorageResource
 from resources.settings import Settings
@@ -132,7 +133,7 @@ def _metadata(
             [
                 TableRecord(
                     {
-                        "path": path.encode(errors="backslashreplace").decode(),
+                        "path": printable(path),
                         "reason": str(reason),
                         "detail": str(detail),
                     }

@@ -17,6 +17,7 @@ from assets.partitions import SHARDS, source_partitions
 from assets.progress import ProgressSink
 from assets.running import contract_check, guard, job_context, reported_failures
 from catalog.models import JobKind
+from catalog.printable import printable
 from catalog.queries import shard_keys
 from resources.dagster_resources import CatalogResource
 from resources.settings import Settings
@@ -69,8 +70,9 @@ def source_files_asset(settings: Settings) -> AssetsDefinition:
         with catalog.engine.connect() as connection:
             shards = shard_keys(connection, [key])
         context.instance.add_dynamic_partitions(str(SHARDS.name), shards)
-        if report.unreadable_folders:
-            context.log.warning(f"permission denied, left as they were: {report.unreadable_folders[:20]}")
+        unreadable_folders = [printable(folder) for folder in report.unreadable_folders]
+        if unreadable_folders:
+            context.log.warning(f"permission denied, left as they were: {unreadable_folders[:20]}")
         away = explain_places_away(report.away) if report.away else ""
         if away:
             context.log.warning(away)
@@ -83,7 +85,7 @@ def source_files_asset(settings: Settings) -> AssetsDefinition:
                 "moved": report.moved,
                 "returned": report.returned,
                 "shards": len(shards),
-                "unreadable_folders": report.unreadable_folders,
+                "unreadable_folders": unreadable_folders,
                 "away": away,
                 "root": str(source.root),
             }

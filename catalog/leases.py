@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from catalog.engine import run_in_transaction
 from catalog.models import JobKind, JobState, MlJob
+from catalog.printable import printable
 
 Result = TypeVar("Result")
 
@@ -78,7 +79,7 @@ class Lease:
             lambda connection: connection.execute(
                 update(MlJob)
                 .where(MlJob.id == self.job_id, MlJob.state == JobState.RUNNING)
-                .values(state=state, error=error, finished_at=datetime.now(UTC))
+                .values(state=state, error=error and printable(error), finished_at=datetime.now(UTC))
             ),
         )
 

@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from catalog.engine import create_catalog_engine, explained_errors, require_reachable
+from catalog.printable import printable
 from cli.app import AsJson, app, fail, reported_errors
-from cli.terminal import console, print_json, printable, table
+from cli.terminal import console, print_json, table
 from resources.settings import load_settings
 
 

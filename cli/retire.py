@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
+from catalog.printable import printable
 from cli.app import AsJson, app, fail, open_catalog, reported_errors
-from cli.terminal import console, print_json, printable, table
+from cli.terminal import console, print_json, table
 from resources.settings import load_settings
 
 

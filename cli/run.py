@@ -9,7 +9,8 @@ from rich.markup import escape
 from catalog.engine import create_catalog_engine, require_reachable
 from cli.app import AsJson, app, fail, known_model, reported_errors
 from cli.terminal import ProgressBars, console, errors, print_json, print_status
-from resources.settings import ConfigurationError, Settings, add_source, load_settings
+from resources.added_sources import add_source
+from resources.settings import ConfigurationError, Settings, load_settings
 
 
 @app.command()

@@ -20,6 +20,7 @@ from rich.progress import (
 from rich.progress import Progress as RichProgressBar
 from rich.table import Table
 
+from catalog.printable import printable
 from pipeline.listing import JobStatus, LibraryStatus, ListedEvent
 from pipeline.progress import OnProgress, Progress
 
@@ -102,11 +103,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, frozenset | set | tuple):
         return list(value)
     raise TypeError(f"{type(value).__name__} is not for JSON")
-
-
-def printable(path: Path) -> str:
-    """A path as text: bytes that are no UTF-8 are escaped."""
-    return str(path).encode(errors="backslashreplace").decode()
 
 
 def plain(text: str) -> str:

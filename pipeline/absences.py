@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
+from catalog.printable import printable
 from pipeline.tree_walk import TreeWalk
 
 LISTED_PLACES = 20
@@ -59,8 +60,7 @@ def place_of(path: str, places: Collection[str]) -> str | None:
 def explain_places_away(places: Mapping[str, int]) -> str:
     """What is away, and what to do."""
     named = [
-        f"{place.encode(errors='backslashreplace').decode()} ({count:,} images)"
-        for place, count in list(places.items())[:LISTED_PLACES]
+        f"{printable(place)} ({count:,} images)" for place, count in list(places.items())[:LISTED_PLACES]
     ]
     more = [f"{len(places) - LISTED_PLACES:,} more"] if len(places) > LISTED_PLACES else []
     return (

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from catalog.coverage import mark_embedded, settle_embedded
 from catalog.leases import Lease
 from catalog.models import FileKind, Image, ImageState, JobKind, Shard, ShardFile
+from catalog.printable import printable
 from catalog.queries import (
     CommittedFile,
     EmbeddableImage,
@@ -47,7 +48,7 @@ class UnusableEmbeddingsError(Exception):
     """A model gave images vectors that are not finite or have no length: they have no embedding."""
 
     def __init__(self, model_key: str, shard: ShardRow, images: Sequence[EmbeddableImage]) -> None:
-        named = ", ".join(str(Path(shard.root, image.path)) for image in images[:NAMED_IMAGES])
+        named = ", ".join(printable(Path(shard.root, image.path)) for image in images[:NAMED_IMAGES])
         more = ", …" if len(images) > NAMED_IMAGES else ""
         super().__init__(
             f"shard {shard.key!r}: {len(images)} images were not embedded, all others are, because {model_key} gives "

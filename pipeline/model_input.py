@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from catalog.printable import printable
 from catalog.queries import EmbeddableImage, ShardRow
 from pipeline.lookahead import map_ahead
 from pipeline.pictures import open_preview
@@ -36,8 +37,8 @@ class UnusableOriginalsError(Exception):
         image, error = unusable[0]
         super().__init__(
             f"shard {shard.key!r}: {len(unusable)} images were not embedded, all others are. "
-            f"The first is {Path(shard.root, image.path)}: {error}. They are to be registered anew: materialize "
-            f"registered_images ({shard.key}), then this partition again."
+            f"The first is {printable(Path(shard.root, image.path))}: {error}. They are to be registered anew: "
+            f"materialize registered_images ({shard.key}), then this partition again."
         )
 
 

@@ -340,16 +340,20 @@ def load_settings(config_file: Path | None = None) -> Settings:
             f"{config_file}: no such file. Name the configuration by {CONFIG_VARIABLE}, or work in a folder "
             "that has a photolineage.toml."
         )
+    settings = _settings_of(config_file)
+    added = settings.added_sources_file
+    return _settings_of(config_file, added) if added.is_file() else settings
+
+
+def _settings_of(*files: Path) -> Settings:
     try:
-        settings = Settings(toml_files=[config_file])  # type: ignore[call-arg]
-        if settings.added_sources_file.is_file():
-            settings = Settings(toml_files=[config_file, settings.added_sources_file])  # type: ignore[call-arg]
+        return Settings(toml_files=files)  # type: ignore[call-arg]
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{config_file} is not valid TOML: {error}") from error
+        # They are read in this order, and the first was read by itself before.
+        raise ConfigurationError(f"{files[-1]} is not valid TOML: {error}") from error
     except ValidationError as error:
         problems = "\n".join(f"  {_problem(detail)}" for detail in error.errors())
-        raise ConfigurationError(f"{config_file}:\n{problems}") from error
-    return settings
+        raise ConfigurationError(f"{files[0]}:\n{problems}") from error
 
 
 def _problem(detail: ErrorDetails) -> str:
@@ -360,33 +364,3 @@ def _problem(detail: ErrorDetails) -> str:
     if isinstance(detail["input"], BaseModel | dict):
         return f"{setting}: {message}" if setting else message
     return f"{setting} = {detail['input']!r}: {message}"
-
-
-def add_source(settings: Settings, root: Path) -> str:
-    """The key of the source with this root; one is added to `home/sources.toml` where there is none.
-
-    Raises ConfigurationError where `root` is no directory.
-    """
-    root = root.expanduser().resolve()
-    for key, source in settings.sources.items():
-        if source.root == root:
-            return key
-    if not root.is_dir():
-        raise ConfigurationError(f"--photos {root}: no such directory")
-    stem = re.sub(r"[^a-z0-9._-]+", "-", root.name.lower()).strip("-._")[:40] or "photos"
-    taken = settings.sources.keys()
-    key = next(
-        name for name in (stem, *(f"{stem}-{n}" for n in range(2, len(taken) + 3))) if name not in taken
-    )
-    settings.home.mkdir(parents=True, exist_ok=True)
-    with settings.added_sources_file.open("a", encoding="utf-8") as file:
-        file.write(f"[sources.{_toml_string(key)}]\nroot = {_toml_string(str(root))}\nremovable = true\n\n")
-    return key
-
-
-def _toml_string(value: str) -> str:
-    escaped = "".join(
-        character if character.isprintable() and character not in '"\\' else f"\\U{ord(character):08x}"
-        for character in value
-    )
-    return f'"{escaped}"'

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from sqlalchemy import Connection, select
 
 from catalog.models import EventImage, Image
+from catalog.printable import printable
 from pipeline.listing import ListedEvent, local_time
 
 
@@ -72,7 +73,7 @@ def pictures_of(connection: Connection, event: ListedEvent) -> list[AlbumPicture
     for row in rows:
         offset = event.utc_offset_minutes if row.utc_offset_minutes is None else row.utc_offset_minutes
         taken_at = None if row.taken_at is None else local_time(row.taken_at, offset)
-        picture = AlbumPicture(row.id, row.content_hash, _printable(PurePosixPath(row.path).name), taken_at)
+        picture = AlbumPicture(row.id, row.content_hash, printable(PurePosixPath(row.path).name), taken_at)
         pictures.setdefault(row.content_hash, picture)
     return list(pictures.values())
 
@@ -83,8 +84,3 @@ def by_day(pictures: Sequence[AlbumPicture]) -> list[Day]:
     for picture in pictures:
         days.setdefault(picture.taken_at.date() if picture.taken_at else None, []).append(picture)
     return [Day(day, days[day]) for day in sorted(days, key=lambda day: day or date.max)]
-
-
-def _printable(name: str) -> str:
-    """A file name as text: bytes that are no UTF-8 are escaped."""
-    return name.encode(errors="backslashreplace").decode()

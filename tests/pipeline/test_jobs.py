@@ -76,6 +76,7 @@ def test_what_the_catalog_refuses_is_explained(library: Library) -> None:
     ("error", "state", "message"),
     [
         (ValueError("no such thing"), JobState.FAILED, "ValueError: no such thing"),
+        (ValueError("\udce9t\udce9.jpg"), JobState.FAILED, "ValueError: \\udce9t\\udce9.jpg"),
         (InterruptedAtCheckpointError("ended on request"), JobState.INTERRUPTED, "ended on request"),
         (KeyboardInterrupt(), JobState.INTERRUPTED, "KeyboardInterrupt"),
         (SystemExit(1), JobState.INTERRUPTED, "1"),

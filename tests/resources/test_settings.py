@@ -12,7 +12,6 @@ from resources.settings import (
     PROJECT_ROOT,
     ConfigurationError,
     Settings,
-    add_source,
     default_config_file,
     load_settings,
 )
@@ -197,30 +196,3 @@ def test_the_configuration_is_found_by_variable_then_here_then_the_projects_own(
     assert default_config_file() == tmp_path / "photolineage.toml"
     monkeypatch.setenv(CONFIG_VARIABLE, str(tmp_path / "other.toml"))
     assert default_config_file() == tmp_path / "other.toml"
-
-
-def test_added_sources_are_kept_beside_the_configured_ones(load: Load, tmp_path: Path) -> None:
-    weird = tmp_path / 'Été 2024 "at\\ sea"\n🏖'
-    again = tmp_path / "below" / 'Été 2024 "at\\ sea"\n🏖'
-    for folder in (tmp_path / "configured", weird, again):
-        folder.mkdir(parents=True)
-    settings = load("[sources.configured]\nroot = 'configured'")
-    assert add_source(settings, tmp_path / "configured") == "configured"
-    assert not settings.added_sources_file.exists()
-    first = add_source(settings, weird)
-    assert first == "t-2024-at-sea"
-    settings = load_settings(settings.config_file)
-    assert add_source(settings, weird) == first
-    second = add_source(settings, again)
-    assert second == f"{first}-2"
-    settings = load_settings(settings.config_file)
-    assert {key: source.root for key, source in settings.sources.items()} == {
-        "configured": tmp_path / "configured",
-        first: weird,
-        second: again,
-    }
-
-
-def test_a_source_that_is_no_directory_is_not_added(load: Load, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"--photos .*/gone: no such directory"):
-        add_source(load(""), tmp_path / "gone")
