@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 VERSION_TAG = "photolineage/version"
 """On a run that the sensor asked for, and on those that retry it: the partition and the version that it is for."""
+ATTEMPTS_COUNTED = 8
+"""With a scan every ten minutes, what fails each time is tried once a day in the end."""
 RUNS_ASKED_FOR_AT_ONCE = 100
 """Dagster looks each partition up in its storage, and each run takes a moment to be queued: a tick of thousands would
 take longer than the interval. A hundred partitions are far more than are done before the next tick."""
@@ -98,12 +100,13 @@ def stale_partitions_sensor(
             require_current(catalog.engine)
         except UnmigratedCatalogError as error:
             return SkipReason(str(error))
+        rescan_after = timedelta(minutes=settings.rescan_minutes)
         with catalog.engine.connect() as connection:
             work = find_stale_work(
                 connection,
                 [key for key, source in settings.sources.items() if why_unavailable(source.root) is None],
                 list(settings.models),
-                timedelta(minutes=settings.rescan_minutes),
+                rescan_after,
                 find_lost_files(connection, Path(storage.home), list(settings.models)),
             )
             shards = shard_keys(connection)
@@ -116,7 +119,8 @@ def stale_partitions_sensor(
             run_requests=[
                 _request(STALE_ASSETS[step], stale, run_key)
                 for step, stale in asked
-                if (run_key := _run_key(context.instance, STALE_ASSETS[step], stale)) is not None
+                if (run_key := _run_key(context.instance, STALE_ASSETS[step], stale, rescan_after))
+                is not None
             ],
             dynamic_partitions_requests=[SHARDS.build_add_request(unknown)] if unknown else [],
             cursor=_position(*asked[-1]),
@@ -144,16 +148,27 @@ def _position(step: int, stale: "StaleSubject") -> str:
     return f"{step} {stale.subject}"
 
 
-def _run_key(instance: DagsterInstance, asset: str, stale: "StaleSubject") -> str | None:
-    """What to ask by for the next attempt at a version; None while one is queued or at it, or no other is due."""
-    newest = instance.get_run_records(RunsFilter(tags={VERSION_TAG: _version(asset, stale)}), limit=1)
-    if not newest:
+def _run_key(
+    instance: DagsterInstance, asset: str, stale: "StaleSubject", rescan_after: timedelta
+) -> str | None:
+    """What to ask by for the next attempt at a version; None while one is queued or at it, or no other is due.
+
+    The next scan makes a second attempt due; each one more waits twice as long, up to a day.
+    """
+    attempts = instance.get_run_records(
+        RunsFilter(tags={VERSION_TAG: _version(asset, stale)}), limit=ATTEMPTS_COUNTED
+    )
+    if not attempts:
         return _version(asset, stale)
-    run, ended_at = newest[0].dagster_run, datetime.fromtimestamp(newest[0].end_time or 0.0, UTC)
+    run, ended_at = attempts[0].dagster_run, datetime.fromtimestamp(attempts[0].end_time or 0.0, UTC)
+    waits = timedelta(0) if asset == SCAN else rescan_after * (2 ** (len(attempts) - 1) - 1)
+    is_due = (
+        stale.retry_before is not None
+        and ended_at < stale.retry_before
+        and ended_at + waits <= datetime.now(UTC)
+    )
     may_be_repeated = run.is_finished and (run.status != DagsterRunStatus.CANCELED or asset == SCAN)
-    if may_be_repeated and stale.retry_before is not None and ended_at < stale.retry_before:
-        return f"{_version(asset, stale)}:after-{run.run_id}"
-    return None
+    return f"{_version(asset, stale)}:after-{run.run_id}" if may_be_repeated and is_due else None
 
 
 def _version(asset: str, stale: "StaleSubject") -> str:

@@ -157,7 +157,8 @@ def _end_dead_holder(connection: Connection, kind: JobKind, subject: str, timeou
         raise LeaseHeldError(
             f"{kind} {subject}: run {holder.run_id} (process {holder.pid} on {holder.host}) has held the lease "
             f"since {holder.started_at:%Y-%m-%d %H:%M:%S} UTC, with its last heartbeat {silent.seconds} s ago. "
-            f"Wait for it, or terminate it; a silent run loses the lease after {timeout.seconds} s."
+            "Wait for it, or terminate it; the lease is free as soon as its process has ended, and on another machine "
+            f"after {timeout.seconds} s of silence."
         )
     connection.execute(
         update(MlJob)

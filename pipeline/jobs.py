@@ -106,7 +106,7 @@ def _heartbeats(lease: Lease, timeout: timedelta) -> Iterator[None]:
                 lease.heartbeat()
             except LeaseLostError:
                 return
-            except CatalogUnreachableError:
+            except Exception:
                 _logger.warning(
                     "%s %s: no heartbeat could be recorded", lease.kind, lease.subject, exc_info=True
                 )

@@ -29,8 +29,6 @@ from pipeline.tree_walk import FileRun, FoundFile, SourceUnavailableError, TreeW
 BATCH_FILES = 2_000
 CATALOG_PAGE = 5_000
 COMMIT_INTERVAL_S = 1.0
-HEARTBEAT_INTERVAL_S = 10.0
-"""Folders without new photos may take longer to read than a lease lasts."""
 
 KnownImage = Row[int, int, str, int, int, ImageState, str | None, bool]
 
@@ -97,7 +95,7 @@ def scan_source(
     batch = _Batch()
     missing: list[KnownImage] = []
     committed_files = 0
-    committed_at = beaten_at = time.monotonic()
+    committed_at = time.monotonic()
 
     def commit() -> None:
         nonlocal batch, committed_files, committed_at
@@ -105,15 +103,9 @@ def scan_source(
         batch, committed_files, committed_at = _Batch(), report.files, time.monotonic()
         on_progress(Progress(report.files, None))
 
-    def beat() -> None:
-        nonlocal beaten_at
-        if time.monotonic() - max(beaten_at, committed_at) >= HEARTBEAT_INTERVAL_S:
-            lease.heartbeat()
-            beaten_at = time.monotonic()
-
-    for differing in _compare(lease.engine, source_id, walk.runs(beat), report):
+    for differing in _compare(lease.engine, source_id, walk.runs(), report):
         for known, found in differing:
-            _sort_into(batch, missing, report, known, found)
+            _sort_into(batch, missing, report, walk.root, known, found)
             if len(batch) >= BATCH_FILES:
                 commit()
         if time.monotonic() - committed_at >= COMMIT_INTERVAL_S:
@@ -239,6 +231,7 @@ def _sort_into(
     batch: _Batch,
     missing: list[KnownImage],
     report: ScanReport,
+    root: Path,
     known: KnownImage | None,
     found: FoundFile | None,
 ) -> None:
@@ -253,11 +246,20 @@ def _sort_into(
     elif (known.size_bytes, known.mtime_ns) != (found.size_bytes, found.mtime_ns):
         batch.changed.append((known, found))
         report.changed += 1
-    elif known.state == ImageState.MISSING or known.had_vanished:
+    elif known.state == ImageState.MISSING or (known.had_vanished and _opens(root / found.path)):
         batch.returned.append(known)
         report.returned += 1
     else:
         report.unchanged += 1
+
+
+def _opens(path: Path) -> bool:
+    """Some network file systems list what is not there any more."""
+    try:
+        path.open("rb").close()
+    except OSError:
+        return False
+    return True
 
 
 def _commit(lease: Lease, source_id: int, batch: _Batch, shard_capacity: int, *, files: int) -> int:

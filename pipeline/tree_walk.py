@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -125,16 +125,12 @@ class TreeWalk:
         for run in self.runs():
             yield from run.files()
 
-    def runs(self, on_folder: Callable[[], None] = lambda: None) -> Iterator[FileRun]:
-        """The files in the order of their paths' bytes. Raises SourceUnavailableError for the root.
-
-        `on_folder` is called after each folder that was read, also while there is no file to yield.
-        """
+    def runs(self) -> Iterator[FileRun]:
+        """The files in the order of their paths' bytes. Raises SourceUnavailableError for the root."""
         try:
             root = _identity(self.root.stat())
             waiting = _Files()
             for files in self._below("", set()):
-                on_folder()
                 waiting.extend(files)
                 while len(waiting.paths) >= RUN_FILES:
                     yield waiting.take_run()

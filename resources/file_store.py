@@ -1,6 +1,7 @@
 """Immutable files under the home directory: whole under their final name, or not there at all."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -51,6 +52,16 @@ def make_folder_atomically(folder: Path, fill: Callable[[Path], None]) -> None:
                 _flush_to_disk(path)
             _move_unless_there(made, folder)
         _flush_to_disk(folder.parent)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder, where it is there. Raises StorageError where the disk is read-only."""
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
     except OSError as error:
         raise _unwritable(folder, error) from error
 

@@ -8,23 +8,23 @@ import html
 import json
 import logging
 import re
-import shutil
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from blake3 import blake3
 from numpy.typing import NDArray
 
-from resources.file_store import PARTIAL_PREFIX, make_folder_atomically, write_atomically
+from resources.file_store import PARTIAL_PREFIX, make_folder_atomically, remove_folder, write_atomically
 from resources.memory_shortage import is_out_of_memory
 
 if TYPE_CHECKING:
     import torch
 
 _DIRECTORY: Final = "text_encoders"
-_MODEL, _TOKENIZER, _FACTS = "text.onnx", "tokenizer.json", "facts.json"
+_MODEL, _TOKENIZER, _FACTS, _DIGESTS = "text.onnx", "tokenizer.json", "facts.json", "digests.json"
 _OPSET: Final = 17
 _WORDS: Final = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 """How CLIP's tokenizer splits a text (openai/CLIP, simple_tokenizer.py)."""
@@ -123,11 +123,10 @@ def ensure_text_encoder(
     refusal = folder.with_name(f"{folder.name}.txt")
     if refusal.is_file():
         return refusal.read_text(encoding="utf-8")
-    if find_text_encoder(home, model_key, weights_digest) is not None:
+    if _is_whole(folder):
         return None
     try:
-        if folder.is_dir():
-            shutil.rmtree(folder)
+        remove_folder(folder)
         make_folder_atomically(folder, export)
     except (TextExportError, MemoryError) as error:
         reason = str(error)
@@ -136,6 +135,18 @@ def ensure_text_encoder(
             write_atomically(refusal, lambda partial: _write(partial, reason))
         return reason
     return None
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {name: blake3().update_mmap(folder / name).hexdigest() for name in (_MODEL, _TOKENIZER, _FACTS)}
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether an export is what was written. It is not opened for that, beside the model that is in memory."""
+    try:
+        return bool(json.loads((folder / _DIGESTS).read_text(encoding="utf-8")) == _digests(folder))
+    except (OSError, ValueError):
+        return False
 
 
 def _write(path: Path, text: str) -> None:
@@ -152,6 +163,7 @@ def export_text_encoder(model: Any, tokenizer: Any, folder: Path) -> None:
         _write_tokenizer(tokenizer, folder)
         _write_model(model, tokenizer(["a"]), folder)
         _require_same(model, tokenizer, TextEncoder(folder))
+        _write(folder / _DIGESTS, json.dumps(_digests(folder)))
     except (TextExportError, OSError):
         raise
     except Exception as error:  # whatever torch, onnxruntime and the model itself raise

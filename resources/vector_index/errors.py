@@ -32,12 +32,13 @@ class IndexNotWritableError(VectorIndexError):
 
 
 class IndexNotReadableError(VectorIndexError):
-    """The system refuses to read the table; nothing says that it is not whole."""
+    """The table cannot be read; nothing says that it is not whole."""
 
     def __init__(self, model_key: str, table: Path, reason: Exception) -> None:
         super().__init__(
             f"{table}: the vector index of model {model_key!r} cannot be read: {_first_line(reason)}. Make it "
-            "readable, or end other programs where memory or open files ran out: what is in the table stays"
+            "readable, or end other programs where memory or open files ran out: what is in the table stays. Or delete "
+            "that folder, and materialize vector_index, which makes it anew from the embedding files"
         )
 
 

@@ -205,6 +205,13 @@ def test_a_shard_whose_disk_was_unplugged_is_asked_for_again_when_it_is_back(lin
 
     assert again.run_key == f"registered_images:photos-00002:2:after-{failed.run_id}"
     assert must_request(lineage, "registered_images").run_key == again.run_key
+    root.rename(unplugged)
+    failed = lineage.materialize("registered_images", "photos-00002", tags=again.tags)
+    unplugged.rename(root)
+    lineage.materialize("source_files", "photos")
+    assert request_of(lineage, "registered_images") is None, "each time it waits twice as long"
+    requests = tick(lineage, rescan_minutes=0).run_requests or []
+    assert f"{first.run_key}:after-{failed.run_id}" in [request.run_key for request in requests]
     lineage.materialize("registered_images", "photos-00002", tags=again.tags)
     assert request_of(lineage, "registered_images") is None
 

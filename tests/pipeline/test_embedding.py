@@ -12,7 +12,6 @@ from PIL import Image as PillowImage
 from sqlalchemy import func, select
 
 from catalog.leases import LeaseHeldError
-from catalog.model_facts import Precision
 from catalog.models import FileKind, ImageState, JobKind, JobState, ShardFile
 from pipeline.embedding import NotRegisteredError, even_batches
 from pipeline.jobs import running_job
@@ -357,7 +356,6 @@ def test_batches_are_as_many_for_each_thread_and_as_even_as_can_be(
 @pytest.mark.parametrize(
     "other",
     [
-        {"precision": Precision.BFLOAT16},
         {"weights_digest": "0" * 64},
         {"embedding_dim": 17},
         {"image_size": 65},

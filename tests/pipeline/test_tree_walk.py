@@ -191,10 +191,3 @@ def test_a_link_into_a_forbidden_folder_hides_no_other(tmp_path: Path) -> None:
     assert [file.path for file in walk.files()] == ["x.jpg"]
     assert walk.unreadable_folders == []
     (tmp_path / "forbidden").chmod(0o700)
-
-
-def test_each_folder_is_told_though_there_is_no_photo_in_it(tmp_path: Path) -> None:
-    make(tmp_path, "a/1.txt", "b/c/2.txt", "d/3.jpg")
-    told = []
-    assert len(list(TreeWalk(tmp_path, SUFFIXES).runs(lambda: told.append(1)))) == 1
-    assert len(told) >= 5
