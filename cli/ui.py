@@ -1,6 +1,7 @@
 """`photolineage ui`: the Dagster UI over the same instance."""
 
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -38,4 +39,6 @@ def ui(
     command = ["-m", "dagster", "dev", "-w", "workspace.yaml", "-h", host, "-p", str(port)]
     console.print(f"Dagster UI: http://{host}:{port} (Ctrl-C ends it)")
     sys.stdout.flush()
+    # A shell ignores Ctrl-C for what a script puts into the background, and Dagster then ignores SIGTERM as well.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execv(sys.executable, [sys.executable, *command])  # noqa: S606 (a fixed command of our own)
