@@ -94,7 +94,8 @@ def test_a_held_lease_names_its_holder(catalog_engine: Engine) -> None:
     assert re.fullmatch(
         rf"embed model\|shard: run first \(process {os.getpid()} on {re.escape(socket.gethostname())}\) has held "
         r"the lease since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC, with its last heartbeat \d+ s ago\. "
-        r"Wait for it, or terminate it; a silent run loses the lease after 300 s\.",
+        r"Wait for it, or terminate it; the lease is free as soon as its process has ended, and on another machine "
+        r"after 300 s of silence\.",
         str(refusal.value),
     )
     assert [job.run_id for job in jobs(catalog_engine)] == ["first"]
