@@ -43,9 +43,11 @@ def test_the_ui_ends_and_not_the_run(registered: Lineage, tmp_path: Path, ended_
         pid = ui.wait_for(pid_of_begun, seconds=240, what="the first checkpoint", every=0.02)
         worker = psutil.Process(pid)
         worker.suspend()  # or it might be done before the UI is
-        os.killpg(ui.process.pid, ended_by)
-        ui.process.wait(90)
-        worker.resume()
+        try:
+            os.killpg(ui.process.pid, ended_by)
+            ui.process.wait(90)
+        finally:
+            worker.resume()
     psutil.wait_procs([worker], timeout=120)
 
     (job,) = registered.library.jobs(JobKind.EMBED)
