@@ -171,9 +171,8 @@ class TreeWalk:
         except (FileNotFoundError, NotADirectoryError):
             if not folder:
                 raise
-            self.dead_ends.add(
-                folder
-            )  # deleted since its parent was listed, or the mount point of an automounter
+            # Deleted since its parent was listed, or the mount point of an automounter.
+            self.dead_ends.add(folder)
             return _Files(), []
         try:
             identity = _identity(os.fstat(descriptor))

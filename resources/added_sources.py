@@ -34,12 +34,8 @@ def add_source(settings: Settings, root: Path) -> str:
             file = settings.added_sources_file
             text = file.read_text(encoding="utf-8") if file.is_file() else ""
             text += f"[sources.{_toml_string(key)}]\nroot = {_toml_string(str(root))}\nremovable = true\n\n"
-            write_atomically(file, lambda partial: _write(partial, text))
+            write_atomically(file, lambda partial: partial.write_text(text, encoding="utf-8"))
     return key
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
 
 
 def _key_of(root: Path, settings: Settings) -> str | None:

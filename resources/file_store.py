@@ -14,7 +14,7 @@ class StorageError(Exception):
     """A file under the home directory cannot be written or read; the message says which and why."""
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> int:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> int:
     """Let `write` fill a temporary file beside `path`, then rename it; its size in bytes is returned.
 
     The content is on the disk before the name is. Raises StorageError where the disk is full or read-only.

@@ -132,7 +132,7 @@ def ensure_text_encoder(
         reason = str(error)
         _logger.warning("%s: its text half is not kept apart: %s", model_key, reason)
         if isinstance(error, TextExportError):
-            write_atomically(refusal, lambda partial: _write(partial, reason))
+            write_atomically(refusal, lambda partial: partial.write_text(reason, encoding="utf-8"))
         return reason
     return None
 

@@ -2,7 +2,17 @@
 
 import pytest
 
+from pipeline.scanning import ScanReport
 from tests.library import Library
+
+PHOTOS = 28
+"""Of the library that a test begins with."""
+
+
+def counts(report: ScanReport) -> dict[str, int]:
+    """What a scan counted, without what it did not meet."""
+    names = ("files", "new", "changed", "missing", "returned", "unchanged")
+    return {name: count for name in names if (count := getattr(report, name))}
 
 
 @pytest.fixture

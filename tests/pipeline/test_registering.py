@@ -348,6 +348,30 @@ def test_a_file_that_vanished_is_read_again_once_a_scan_finds_it(any_library: Li
     assert library.scan().unchanged == 28
 
 
+def test_a_file_that_is_listed_and_does_not_open_is_not_read_again_at_each_scan(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As some network file systems list what is not there any more."""
+    library.scan()
+    photo, away = library.root / "2023/00.jpg", library.root.with_name("away.jpg")
+    photo.rename(away)
+    library.register_all()
+    away.rename(photo)
+    opened = Path.open
+
+    def refuse(path: Path, *arguments: str) -> object:
+        if path == photo:
+            raise FileNotFoundError(2, "No such file or directory")
+        return opened(path, *arguments)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    revision = library.revision(FIRST)
+    assert library.scan().unchanged == 28
+    assert library.revision(FIRST) == revision
+    monkeypatch.undo()
+    assert library.scan().returned == 1
+
+
 def test_an_unknown_shard_is_refused(library: Library) -> None:
     with pytest.raises(UnknownPartitionError, match="Materialize source_files first"):
         library.register("photos-00042")
