@@ -1,10 +1,11 @@
 """`catalog_schema`: the catalog's tables exist, at the revision that the code wants."""
 
-from dagster import AssetExecutionContext, AssetsDefinition, Failure, MaterializeResult, MetadataValue, asset
+from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, MetadataValue, asset
 
-from catalog.migrate import UnmigratedCatalogError, catalog_revision, require_current, upgrade
-from catalog.models import Base
-from resources.dagster_resources import CatalogResource
+from photolineage.catalog.migrate import catalog_revision, require_current, upgrade
+from photolineage.catalog.orm import Base
+from resources.failures import reported
+from resources.home import CatalogResource
 
 
 def catalog_schema_asset() -> AssetsDefinition:
@@ -19,15 +20,13 @@ def catalog_schema_asset() -> AssetsDefinition:
     )
     def catalog_schema(context: AssetExecutionContext, catalog: CatalogResource) -> MaterializeResult[None]:
         engine = catalog.engine
-        try:
+        with reported():
             with engine.connect() as connection:
                 is_new = catalog_revision(connection).found is None
             if is_new:
                 upgrade(engine)
                 context.log.info("the catalog was created")
             require_current(engine)
-        except UnmigratedCatalogError as error:
-            raise Failure(description=str(error), allow_retries=False) from error
         with engine.connect() as connection:
             revision = catalog_revision(connection)
         return MaterializeResult(

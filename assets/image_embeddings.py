@@ -13,7 +13,6 @@ from dagster import (
     AssetsDefinition,
     AssetSpec,
     BackfillPolicy,
-    Failure,
     MaterializeResult,
     MetadataValue,
     MultiPartitionKey,
@@ -21,16 +20,16 @@ from dagster import (
     multi_asset,
 )
 
-from assets.partitions import model_shard_partitions
-from assets.progress import ProgressSink
-from assets.running import PartitionFailures, contract_check, guard, job_context, materialized
-from resources.dagster_resources import CatalogResource, StorageResource
-from resources.settings import ModelSettings, Settings
-from schema_checks.drift import Drift
+from assets.orchestration.partitions import model_shard_partitions
+from assets.orchestration.running import PartitionFailures, contract_check, guard, job_context, materialized
+from photolineage.settings import ModelSettings, Settings
+from resources.home import CatalogResource, StorageResource
+from resources.progress import ProgressSink
 
 if TYPE_CHECKING:
-    from pipeline.embedding import EmbeddingReport
-    from pipeline.model_loading import LibraryModel
+    from photolineage.contract import Drift
+    from photolineage.models.loading import LibraryModel
+    from photolineage.steps.embed import EmbeddingReport
 
 TABLES = frozenset({"shard", "image", "ml_model", "ml_job", "shard_file"})
 
@@ -77,11 +76,11 @@ def image_embeddings_asset(settings: Settings) -> AssetsDefinition:
         settings: ResourceParam[Settings],
         progress: ResourceParam[ProgressSink],
     ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
-        from pipeline.embedding import Stores, embed_shard
-        from resources.text_encoder import ensure_text_encoder
+        from photolineage.models.text_encoder import ensure_text_encoder
+        from photolineage.steps.embed import Stores, embed_shard
 
         yield from guard(catalog, "image_embeddings", TABLES)
-        failed, drifts, opened = PartitionFailures(context), list[Drift](), list[str]()
+        failed, drifts, opened = PartitionFailures(context), list["Drift"](), list[str]()
         for model_key, keys in _by_model(context.partition_keys):
             with failed.kept(keys):
                 model = _open_model(catalog, storage, model_key, settings.models[model_key], drifts)
@@ -114,7 +113,7 @@ def image_embeddings_asset(settings: Settings) -> AssetsDefinition:
     return image_embeddings
 
 
-def _model_result(drifts: Sequence[Drift]) -> AssetCheckResult:
+def _model_result(drifts: "Sequence[Drift]") -> AssetCheckResult:
     from schema_checks.check_metadata import difference_table
 
     return AssetCheckResult(
@@ -143,18 +142,18 @@ def _open_model(
     storage: StorageResource,
     model_key: str,
     model: ModelSettings,
-    drifts: list[Drift],
+    drifts: "list[Drift]",
 ) -> "LibraryModel":
-    """The model of the library; raises Failure, after the differences, for another one than recorded."""
-    from pipeline.model_loading import load_model
-    from pipeline.model_registry import ModelChangedError
-    from schema_checks.store_contract import compare_model
+    """The model of the library. Raises ModelChangedError for another one than recorded, and notes the drifts."""
+    from photolineage.checks.store_contract import compare_model
+    from photolineage.models.loading import load_model
+    from photolineage.models.registry import ModelChangedError
 
     try:
         return load_model(catalog.engine, storage.previews, model_key, model)
     except ModelChangedError as error:
         drifts += compare_model(error.recorded, error.loaded, model_key)
-        raise Failure(description=str(error), allow_retries=False) from error
+        raise
 
 
 def _metadata(

@@ -17,17 +17,17 @@ from dagster import (
     asset,
 )
 
-from assets.partitions import model_partitions
-from assets.progress import ProgressSink
-from assets.running import contract_check, guard, job_context, reported_failures
-from resources.dagster_resources import CatalogResource, StorageResource
-from resources.settings import Settings
+from assets.orchestration.partitions import model_partitions
+from assets.orchestration.running import contract_check, guard, job_context, reported_failures
+from photolineage.settings import Settings
+from resources.home import CatalogResource, StorageResource
+from resources.progress import ProgressSink
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pipeline.listing import ListedEvent
+    from photolineage.catalog.listing import ListedEvent
 
 TABLES = frozenset({"image", "ml_model", "ml_job", "event", "event_image"})
 SHOWN_EVENTS = 20
@@ -63,11 +63,11 @@ def image_events_asset(settings: Settings) -> AssetsDefinition:
         settings: ResourceParam[Settings],
         progress: ResourceParam[ProgressSink],
     ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
-        from pipeline.clustering import cluster_model
-        from pipeline.event_pictures import cover_sheet, timeline_plot
-        from pipeline.listing import list_events
-        from pipeline.model_registry import load_recorded, require_model
-        from pipeline.pictures import as_markdown
+        from photolineage.catalog.listing import list_events
+        from photolineage.events.pictures import cover_sheet, timeline_plot
+        from photolineage.models.registry import load_recorded, require_model
+        from photolineage.steps.cluster import cluster_model
+        from photolineage.stores.pictures import as_markdown
 
         yield from guard(catalog, "image_events", TABLES)
         model_key = context.partition_key

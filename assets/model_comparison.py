@@ -8,7 +8,6 @@ from dagster import (
     AssetDep,
     AssetExecutionContext,
     AssetsDefinition,
-    Failure,
     MaterializeResult,
     MetadataValue,
     ResourceParam,
@@ -16,14 +15,15 @@ from dagster import (
 )
 from sqlalchemy import Engine
 
-from assets.partitions import model_partitions
-from assets.running import contract_check, guard, reported
-from resources.dagster_resources import CatalogResource, StorageResource
-from resources.settings import Settings
+from assets.orchestration.partitions import model_partitions
+from assets.orchestration.running import contract_check, guard
+from photolineage.settings import Settings
+from resources.failures import reported
+from resources.home import CatalogResource, StorageResource
 
 if TYPE_CHECKING:
-    from pipeline.comparing import Comparison
-    from resources.preview_store import PreviewStore
+    from photolineage.stores.previews import PreviewStore
+    from photolineage.upgrade.comparing import Comparison
 
 TABLES = frozenset({"shard", "image", "ml_model", "shard_file"})
 
@@ -48,22 +48,19 @@ def model_comparison_asset(settings: Settings) -> AssetsDefinition:
         storage: StorageResource,
         settings: ResourceParam[Settings],
     ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
-        from pipeline.comparing import NothingToCompareError, compare_models
-        from pipeline.embedding import Stores
+        from photolineage.steps.embed import Stores
+        from photolineage.upgrade.comparing import compare_models
 
         yield from guard(catalog, "model_comparison", TABLES)
-        try:
-            with reported():
-                comparison = compare_models(
-                    catalog.engine,
-                    Stores(storage.previews, storage.embeddings),
-                    storage.indexes,
-                    settings.models,
-                    context.partition_key,
-                    settings.comparison,
-                )
-        except NothingToCompareError as error:
-            raise Failure(description=str(error), allow_retries=False) from error
+        with reported():
+            comparison = compare_models(
+                catalog.engine,
+                Stores(storage.previews, storage.embeddings),
+                storage.indexes,
+                settings.models,
+                context.partition_key,
+                settings.comparison,
+            )
         yield MaterializeResult(metadata=_metadata(catalog.engine, storage.previews, comparison))
 
     return model_comparison
@@ -72,8 +69,8 @@ def model_comparison_asset(settings: Settings) -> AssetsDefinition:
 def _metadata(
     engine: Engine, previews: "PreviewStore", comparison: "Comparison"
 ) -> dict[str, MetadataValue[Any]]:
-    from pipeline.comparing import comparison_sheet, markdown_report, shown_images
-    from pipeline.pictures import as_markdown, read_previews
+    from photolineage.stores.pictures import as_markdown, read_previews
+    from photolineage.upgrade.comparing import comparison_sheet, markdown_report, shown_images
 
     old, new = comparison.serving, comparison.candidate
     sheet = comparison_sheet(comparison, read_previews(engine, previews, shown_images(comparison)))

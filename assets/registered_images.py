@@ -20,9 +20,8 @@ from dagster import (
 )
 from pydantic import Field
 
-from assets.partitions import SHARDS
-from assets.progress import ProgressSink
-from assets.running import (
+from assets.orchestration.partitions import SHARDS
+from assets.orchestration.running import (
     PartitionFailures,
     contract_check,
     first_attempt,
@@ -30,13 +29,14 @@ from assets.running import (
     job_context,
     materialized,
 )
-from catalog.printable import printable
-from catalog.queries import failures, find_shard
-from resources.dagster_resources import CatalogResource, StorageResource
-from resources.settings import Settings
+from photolineage.catalog.queries import failures, find_shard
+from photolineage.plain_text import printable
+from photolineage.settings import Settings
+from resources.home import CatalogResource, StorageResource
+from resources.progress import ProgressSink
 
 if TYPE_CHECKING:
-    from pipeline.registering import RegistrationReport
+    from photolineage.steps.register import RegistrationReport
 
 TABLES = frozenset({"source", "shard", "image", "ml_job", "shard_file"})
 LISTED_FAILURES = 100
@@ -83,8 +83,8 @@ def registered_images_asset(settings: Settings) -> AssetsDefinition:
         settings: ResourceParam[Settings],
         progress: ResourceParam[ProgressSink],
     ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
-        from pipeline.registering import register_shard
-        from pipeline.retrying import read_failures_again
+        from photolineage.steps.register import register_shard
+        from photolineage.steps.retrying import read_failures_again
 
         yield from guard(catalog, "registered_images", TABLES)
         failed = PartitionFailures(context)

@@ -8,7 +8,6 @@ from dagster import (
     AssetExecutionContext,
     AssetsDefinition,
     Config,
-    Failure,
     MaterializeResult,
     ResourceParam,
     asset,
@@ -16,9 +15,10 @@ from dagster import (
 from pydantic import Field
 from sqlalchemy import Engine
 
-from assets.running import contract_check, guard
-from resources.dagster_resources import CatalogResource, StorageResource
-from resources.settings import Settings
+from assets.orchestration.running import contract_check, guard
+from photolineage.settings import Settings
+from resources.failures import reported
+from resources.home import CatalogResource, StorageResource
 
 TABLES = frozenset({"ml_model", "ml_job", "source", "shard", "image", "shard_file"})
 LISTED_VIOLATIONS = 5
@@ -56,19 +56,16 @@ def serving_model_asset() -> AssetsDefinition:
         storage: StorageResource,
         settings: ResourceParam[Settings],
     ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
-        from pipeline.model_registry import ModelNotLoadedError
-        from pipeline.serving import (
-            NotReadyToServeError,
+        from photolineage.upgrade.promote import (
             assess_former,
             assess_readiness,
             choose_candidate,
             has_served,
             serve,
         )
-        from resources.vector_index import VectorIndexError
 
         yield from guard(catalog, "serving_model", TABLES)
-        try:
+        with reported():
             model_key = choose_candidate(catalog.engine, list(settings.models), config.model)
             former = has_served(catalog.engine, model_key)
             _require_contract(catalog.engine, storage, model_key, index_only=former)
@@ -76,11 +73,13 @@ def serving_model_asset() -> AssetsDefinition:
                 readiness = assess_former(catalog.engine, storage.indexes, model_key)
             else:
                 readiness = assess_readiness(
-                    catalog.engine, storage.embeddings, storage.indexes, model_key, settings.recall_bar
+                    catalog.engine,
+                    storage.embeddings,
+                    storage.indexes,
+                    model_key,
+                    settings.recall_bar,
                 )
             before = serve(catalog.engine, readiness)
-        except (NotReadyToServeError, ModelNotLoadedError, VectorIndexError) as error:
-            raise Failure(description=str(error), allow_retries=False) from error
         context.log.info(f"{model_key} serves (before: {before or 'none'})")
         for warning in readiness.warnings:
             context.log.warning(f"{model_key} serves, and {warning}")
@@ -101,8 +100,8 @@ def serving_model_asset() -> AssetsDefinition:
 
 
 def _require_contract(engine: Engine, storage: StorageResource, model_key: str, *, index_only: bool) -> None:
-    from pipeline.serving import refusal
-    from schema_checks.stored_model import contract_violations, index_violations
+    from photolineage.checks.stored_model import contract_violations, index_violations
+    from photolineage.upgrade.promote import refusal
 
     with engine.connect() as connection:
         if index_only:

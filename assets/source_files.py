@@ -12,15 +12,15 @@ from dagster import (
     asset,
 )
 
-from assets.freshness_checks import UNSCANNED_FOR
-from assets.partitions import SHARDS, source_partitions
-from assets.progress import ProgressSink
-from assets.running import contract_check, guard, job_context, reported_failures
-from catalog.models import JobKind
-from catalog.printable import printable
-from catalog.queries import shard_keys
-from resources.dagster_resources import CatalogResource
-from resources.settings import Settings
+from assets.orchestration.partitions import SHARDS, source_partitions
+from assets.orchestration.running import contract_check, guard, job_context, reported_failures
+from photolineage.catalog.orm import JobKind
+from photolineage.catalog.queries import shard_keys
+from photolineage.plain_text import printable
+from photolineage.settings import Settings
+from resources.home import CatalogResource
+from resources.progress import ProgressSink
+from schema_checks.freshness import UNSCANNED_FOR
 
 TABLES = frozenset({"source", "shard", "image", "ml_job"})
 
@@ -46,11 +46,11 @@ def source_files_asset(settings: Settings) -> AssetsDefinition:
         settings: ResourceParam[Settings],
         progress: ResourceParam[ProgressSink],
     ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
-        from pipeline.absences import explain_places_away
-        from pipeline.jobs import running_job
-        from pipeline.scanning import ensure_source, scan_source
-        from pipeline.tree_walk import TreeWalk
-        from resources.images import SUPPORTED_SUFFIXES
+        from photolineage.media import SUPPORTED_SUFFIXES
+        from photolineage.steps.absences import explain_places_away
+        from photolineage.steps.jobs import running_job
+        from photolineage.steps.scan import ensure_source, scan_source
+        from photolineage.steps.tree_walk import TreeWalk
 
         yield from guard(catalog, "source_files", TABLES)
         key = context.partition_key

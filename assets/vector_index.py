@@ -12,11 +12,11 @@ from dagster import (
     asset,
 )
 
-from assets.partitions import model_partitions
-from assets.progress import ProgressSink
-from assets.running import contract_check, guard, job_context, reported_failures
-from resources.dagster_resources import CatalogResource, StorageResource
-from resources.settings import Settings
+from assets.orchestration.partitions import model_partitions
+from assets.orchestration.running import contract_check, guard, job_context, reported_failures
+from photolineage.settings import Settings
+from resources.home import CatalogResource, StorageResource
+from resources.progress import ProgressSink
 
 TABLES = frozenset({"image", "ml_model", "ml_job", "shard_file"})
 
@@ -41,7 +41,7 @@ def vector_index_asset(settings: Settings) -> AssetsDefinition:
         storage: StorageResource,
         progress: ResourceParam[ProgressSink],
     ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
-        from pipeline.indexing import build_index
+        from photolineage.steps.index import build_index
 
         yield from guard(catalog, "vector_index", TABLES)
         model_key = context.partition_key

@@ -34,14 +34,14 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Connection, Engine, MetaData, StaticPool, create_engine, make_url
 
-from benchmarks.contract_cases.case import Case
-from benchmarks.contract_cases.field_drifts import POSTGRESQL_FIELD_DRIFTS, SQLITE_FIELD_DRIFTS
-from benchmarks.contract_cases.fifteen_tables import fifteen_tables
-from benchmarks.contract_cases.postgresql_clean import POSTGRESQL_CLEAN
-from benchmarks.contract_cases.postgresql_drifts import POSTGRESQL_DRIFTS
-from benchmarks.contract_cases.sqlite_clean import SQLITE_CLEAN
-from benchmarks.contract_cases.sqlite_drifts import SQLITE_DRIFTS
-from schema_checks.contract import compare
+from photolineage.contract.comparison import compare
+from workloads.contract_cases.case import Case
+from workloads.contract_cases.field_drifts import POSTGRESQL_FIELD_DRIFTS, SQLITE_FIELD_DRIFTS
+from workloads.contract_cases.fifteen_tables import fifteen_tables
+from workloads.contract_cases.postgresql_clean import POSTGRESQL_CLEAN
+from workloads.contract_cases.postgresql_drifts import POSTGRESQL_DRIFTS
+from workloads.contract_cases.sqlite_clean import SQLITE_CLEAN
+from workloads.contract_cases.sqlite_drifts import SQLITE_DRIFTS
 
 _ENUM_PLUGIN = "alembic_postgresql_enum"
 _CASES = {

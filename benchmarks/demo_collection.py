@@ -4,18 +4,18 @@ import numpy as np
 import pyarrow as pa
 from sqlalchemy import select
 
-from benchmarks.collections import Collection
-from catalog.engine import create_catalog_engine
-from catalog.models import Image, Source
-from cli.lineage_run import run_lineage
-from cli.terminal import ProgressBars
-from demo.library import LibraryTruth, render_library
-from demo.showcase import DEMO_SOURCE, demo_folder
-from pipeline.clustering import read_images
-from pipeline.live_embeddings import find_live_embeddings
-from pipeline.model_registry import require_model
-from resources.embedding_store import EmbeddingStore
-from resources.settings import Settings
+from assets.orchestration.lineage_run import run_lineage
+from photolineage.catalog.engine import create_catalog_engine
+from photolineage.catalog.orm import Image, Source
+from photolineage.cli.terminal import ProgressBars
+from photolineage.demo.library import LibraryTruth, render_library
+from photolineage.demo.showcase import DEMO_SOURCE, demo_folder
+from photolineage.models.registry import require_model
+from photolineage.settings import Settings
+from photolineage.steps.cluster import read_images
+from photolineage.stores.embeddings import EmbeddingStore
+from photolineage.stores.live_embeddings import find_live_embeddings
+from workloads.collections import Collection
 
 
 def demo_collection(settings: Settings, model_key: str) -> Collection:

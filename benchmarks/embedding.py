@@ -35,11 +35,11 @@ from rich.table import Table
 
 from benchmarks.embedding_library import new_library, write_random_model
 from benchmarks.photographs import write_photographs
-from catalog.models import FileKind
-from resources.embedder import Embedder, encoding_threads
-from resources.images import decode_upright
-from resources.precision import available_device
-from resources.settings import ModelSettings
+from photolineage.catalog.orm import FileKind
+from photolineage.media import decode_upright
+from photolineage.models.embedder import Embedder, encoding_threads
+from photolineage.models.precision import available_device
+from photolineage.settings import ModelSettings
 
 BATCH = 32
 """Images of a batch of the plain loop and of clip-retrieval."""

@@ -9,20 +9,20 @@ from pathlib import Path
 
 from sqlalchemy import delete
 
-from catalog.engine import create_catalog_engine, write_transaction
-from catalog.migrate import upgrade
-from catalog.models import FileKind, JobKind, ShardFile
-from catalog.queries import shard_keys
-from pipeline.embedding import Stores, embed_shard
-from pipeline.jobs import JobContext, running_job
-from pipeline.model_loading import LibraryModel, load_model
-from pipeline.registering import register_shard
-from pipeline.scanning import ensure_source, scan_source
-from pipeline.tree_walk import TreeWalk
-from resources.embedding_store import EmbeddingStore
-from resources.images import SUPPORTED_SUFFIXES
-from resources.preview_store import PreviewStore
-from resources.settings import ModelSettings
+from photolineage.catalog.engine import create_catalog_engine, write_transaction
+from photolineage.catalog.migrate import upgrade
+from photolineage.catalog.orm import FileKind, JobKind, ShardFile
+from photolineage.catalog.queries import shard_keys
+from photolineage.media import SUPPORTED_SUFFIXES
+from photolineage.models.loading import LibraryModel, load_model
+from photolineage.settings import ModelSettings
+from photolineage.steps.embed import Stores, embed_shard
+from photolineage.steps.jobs import JobContext, running_job
+from photolineage.steps.register import register_shard
+from photolineage.steps.scan import ensure_source, scan_source
+from photolineage.steps.tree_walk import TreeWalk
+from photolineage.stores.embeddings import EmbeddingStore
+from photolineage.stores.previews import PreviewStore
 
 SOURCE, MODEL = "photos", "benchmark"
 CHECKPOINT_IMAGES = 500

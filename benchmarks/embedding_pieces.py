@@ -22,11 +22,11 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.photographs import write_photographs
-from pipeline.pictures import open_preview
-from resources.image_transform import ImageTransform
-from resources.images import PREVIEW_SHORT_SIDE, decode_upright, read_original
-from resources.int8_encoder import Int8ImageEncoder
-from resources.precision import native_precisions
+from photolineage.media import PREVIEW_SHORT_SIDE, decode_upright, read_original
+from photolineage.models.image_transform import ImageTransform
+from photolineage.models.int8_encoder import Int8ImageEncoder
+from photolineage.models.precision import native_precisions
+from photolineage.stores.pictures import open_preview
 
 BATCH = 16
 

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from benchmarks.collections import Collection
-from pipeline.events.gaps import phototoc_boundaries
-from pipeline.events.places import EARTH_RADIUS_KM
-from resources.event_settings import EventSettings
+from photolineage.events.gaps import phototoc_boundaries
+from photolineage.events.places import EARTH_RADIUS_KM
+from photolineage.settings.events import EventSettings
+from workloads.collections import Collection
 
 Labels = NDArray[np.int64]
 

@@ -11,13 +11,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.collections import Collection
 from benchmarks.event_baselines import BASELINES, Labels
-from benchmarks.habits import HABITS
 from benchmarks.large_library import large_library
 from benchmarks.metrics import Agreement, b_cubed, pairwise
-from pipeline.events.cluster import cluster_events
-from resources.event_settings import EventSettings
+from photolineage.events.cluster import cluster_events
+from photolineage.settings.events import EventSettings
+from workloads.collections import Collection
+from workloads.habits import HABITS
 
 # The defaults of `EventSettings` and of the baselines were chosen on other seeds, all of them below 400.
 SEEDS = (401, 402, 403, 404, 405)
@@ -40,7 +40,7 @@ def collections() -> Iterator[Collection]:
     """The demo library, and every habit with every seed."""
     # Dagster and the catalog would count in the memory of --rows.
     from benchmarks.demo_collection import demo_collection
-    from resources.settings import load_settings
+    from photolineage.settings import load_settings
 
     settings = load_settings()
     yield demo_collection(settings, next(iter(settings.models)))

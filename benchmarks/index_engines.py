@@ -22,7 +22,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from benchmarks.clustered_vectors import ClusteredVectors, vector_column
-from resources.vector_index import SearchEffort, VectorIndex, live_schema
+from photolineage.stores.vector_index import SearchEffort, VectorIndex, live_schema
 
 K = 10
 ROWS_A_FILE = 500

@@ -18,10 +18,11 @@ import numpy as np
 import typer
 from PIL import Image
 
-from benchmarks.killing.lives import KilledLibrary, KillReport
-from benchmarks.killing.workers import Workers, nursery
-from catalog.engine import create_catalog_engine
-from resources.settings import PROJECT_ROOT, load_settings
+from photolineage.catalog.engine import create_catalog_engine
+from photolineage.settings import load_settings
+from workloads import REPOSITORY_ROOT
+from workloads.killing.lives import KilledLibrary, KillReport
+from workloads.killing.workers import Workers, nursery
 
 PHOTOS = 200
 CHECKPOINT = 10
@@ -36,7 +37,7 @@ def write_library(folder: Path) -> Path:
         drawn = Image.fromarray(blocks).resize((96, 72), Image.Resampling.NEAREST)
         drawn.save(photos / f"{number:03}.jpg", "JPEG", quality=90)
     config = folder / "photolineage.toml"
-    model = PROJECT_ROOT / "demo/models/demo-clip-v1"
+    model = REPOSITORY_ROOT / "src/photolineage/demo/models/demo-clip-v1"
     config.write_text(
         f"home = 'home'\nshard_capacity = 60\ncheckpoint_images = {CHECKPOINT}\n"
         f"[sources.photos]\nroot = 'photos'\n[models.demo]\narchitecture = 'local-dir:{model}'\n"

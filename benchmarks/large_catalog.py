@@ -12,11 +12,10 @@ from sqlalchemy import ColumnElement, Connection, Engine, Insert, case, cast, fu
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.types import BigInteger, LargeBinary, String
 
-from catalog.coverage import RemainingWork, model_bit
-from catalog.engine import write_transaction
-from catalog.image_facts import FailureReason, TakenAtSource
-from catalog.migrate import upgrade
-from catalog.models import (
+from photolineage.catalog.coverage import RemainingWork, model_bit
+from photolineage.catalog.engine import write_transaction
+from photolineage.catalog.migrate import upgrade
+from photolineage.catalog.orm import (
     Event,
     FileKind,
     Image,
@@ -29,7 +28,8 @@ from catalog.models import (
     ShardFile,
     Source,
 )
-from pipeline.subjects import partition_subject
+from photolineage.catalog.vocabulary import FailureReason, TakenAtSource
+from photolineage.lineage import partition_subject
 
 MODELS = ("complete", "outdated", "half")
 """`complete` has embedded everything; of `outdated`, each shard has changed since; `half` is in the middle."""

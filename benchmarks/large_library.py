@@ -5,9 +5,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from benchmarks.collections import DIMENSION, Collection
-from benchmarks.habits import HABITS
-from pipeline.events.timeline import NAME
+from photolineage.events.timeline import NAME
+from workloads.collections import DIMENSION, Collection
+from workloads.habits import HABITS
 
 _PAUSE_US = 30 * 86_400_000_000
 _WRITTEN_AT_ONCE = 20_000

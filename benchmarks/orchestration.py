@@ -24,14 +24,15 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Connection, Engine, insert
 
-from assets.partitions import SHARDS
-from catalog.engine import create_catalog_engine, run_in_transaction
-from catalog.migrate import upgrade
-from catalog.models import JobKind, JobState, MlJob, Shard, Source
-from cli.lineage_run import prepare_dagster_home
-from pipeline.subjects import partition_subject
-from resources.settings import CONFIG_VARIABLE, PROJECT_ROOT, Settings, load_settings
-from tests.dagster_ui import REPOSITORY, DagsterUi, running_ui
+from assets.orchestration.lineage_run import prepare_dagster_home
+from assets.orchestration.partitions import SHARDS
+from photolineage.catalog.engine import create_catalog_engine, run_in_transaction
+from photolineage.catalog.migrate import upgrade
+from photolineage.catalog.orm import JobKind, JobState, MlJob, Shard, Source
+from photolineage.lineage import partition_subject
+from photolineage.settings import CONFIG_VARIABLE, Settings, load_settings
+from workloads import REPOSITORY_ROOT
+from workloads.dagster_ui import REPOSITORY, DagsterUi, running_ui
 
 MODELS = ("first", "second", "third")
 REPEATED = 5
@@ -106,7 +107,7 @@ def fill_catalog(engine: Engine, shards: list[str]) -> None:
 def prepare(folder: Path, shard_count: int) -> Settings:
     """The configuration, the catalog, and an instance in which all partitions are materialized."""
     (folder / "photos").mkdir()
-    weights = PROJECT_ROOT / "demo" / "models" / "demo-clip-v1"
+    weights = REPOSITORY_ROOT / "src" / "photolineage" / "demo" / "models" / "demo-clip-v1"
     models = "".join(f"[models.{key}]\narchitecture = 'local-dir:{weights}'\n" for key in MODELS)
     config = folder / "photolineage.toml"
     config.write_text(f"home = 'home'\n[sources.photos]\nroot = 'photos'\n{models}")
@@ -138,7 +139,7 @@ def load_definitions(settings: Settings) -> None:
     """What the code server does at its start and at each reload."""
     code = "import definitions; definitions.defs.get_repository_def().get_all_jobs()"
     environment = os.environ | {CONFIG_VARIABLE: str(settings.config_file)}
-    subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, env=environment, check=True)
+    subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY_ROOT, env=environment, check=True)
 
 
 def run_empty_partition(ui: DagsterUi, shard: str) -> tuple[float, float]:

@@ -27,16 +27,16 @@ from sqlalchemy import Engine, update
 
 from benchmarks.large_photos import decode_alone, draw_photos
 from benchmarks.small_files import make_tree, walk_alone
-from catalog.engine import create_catalog_engine, write_transaction
-from catalog.migrate import upgrade
-from catalog.models import Image, ImageState, JobKind
-from catalog.queries import shard_keys
-from pipeline.jobs import JobContext, running_job
-from pipeline.registering import register_shard
-from pipeline.scanning import ScanReport, ensure_source, scan_source
-from pipeline.tree_walk import TreeWalk
-from resources.images import SUPPORTED_SUFFIXES
-from resources.preview_store import PreviewStore
+from photolineage.catalog.engine import create_catalog_engine, write_transaction
+from photolineage.catalog.migrate import upgrade
+from photolineage.catalog.orm import Image, ImageState, JobKind
+from photolineage.catalog.queries import shard_keys
+from photolineage.media import SUPPORTED_SUFFIXES
+from photolineage.steps.jobs import JobContext, running_job
+from photolineage.steps.register import register_shard
+from photolineage.steps.scan import ScanReport, ensure_source, scan_source
+from photolineage.steps.tree_walk import TreeWalk
+from photolineage.stores.previews import PreviewStore
 
 Figures = dict[str, Any]
 Result = TypeVar("Result")

@@ -27,9 +27,9 @@ from rich.table import Table
 
 from benchmarks.large_catalog import MODELS, SOURCES, LargeCatalog
 from benchmarks.postgresql_server import postgresql_server
-from catalog.coverage import RemainingWork, remaining_work
-from catalog.engine import create_catalog_engine
-from resources.settings import load_settings
+from photolineage.catalog.coverage import RemainingWork, remaining_work
+from photolineage.catalog.engine import create_catalog_engine
+from photolineage.settings import load_settings
 
 Figures = dict[str, Any]
 
@@ -78,10 +78,10 @@ def measure_sensor_tick(config: Path) -> Figures:
     """Seconds of one evaluation of the sensor, and how many runs it asks for."""
     from dagster import DagsterInstance, SensorEvaluationContext
 
-    from assets.lineage import build_definitions
-    from assets.partitions import SHARDS
-    from catalog.queries import shard_keys
-    from resources.dagster_resources import catalog_resource, storage_resource
+    from assets.orchestration.build import build_definitions
+    from assets.orchestration.partitions import SHARDS
+    from photolineage.catalog.queries import shard_keys
+    from resources.home import catalog_resource, storage_resource
 
     settings = load_settings(config)
     definitions = build_definitions(settings)

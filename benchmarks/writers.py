@@ -21,11 +21,21 @@ import typer
 from sqlalchemy import Connection, func, insert, select
 
 from benchmarks.postgresql_server import postgresql_server
-from catalog.duplicates import refresh_duplicates
-from catalog.engine import create_catalog_engine, run_in_transaction
-from catalog.leases import acquire_lease
-from catalog.migrate import upgrade
-from catalog.models import FileKind, Image, ImageState, JobKind, JobState, MlJob, Shard, ShardFile, Source
+from photolineage.catalog.duplicates import refresh_duplicates
+from photolineage.catalog.engine import create_catalog_engine, run_in_transaction
+from photolineage.catalog.leases import acquire_lease
+from photolineage.catalog.migrate import upgrade
+from photolineage.catalog.orm import (
+    FileKind,
+    Image,
+    ImageState,
+    JobKind,
+    JobState,
+    MlJob,
+    Shard,
+    ShardFile,
+    Source,
+)
 
 SQLITE_WRITERS = 8
 POSTGRESQL_WRITERS = 16

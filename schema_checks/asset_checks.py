@@ -18,13 +18,14 @@ from dagster import (
     multi_asset_check,
 )
 
-from catalog.models import Base
-from catalog.queries import serving_model_key
-from resources.dagster_resources import CatalogResource, StorageResource
-from resources.settings import Settings
+from photolineage.catalog.orm import Base
+from photolineage.catalog.queries import serving_model_key
+from photolineage.errors import PhotolineageError
+from photolineage.settings import Settings
+from resources.home import CatalogResource, StorageResource
 
 if TYPE_CHECKING:
-    from schema_checks.store_checks import StoreFindings
+    from photolineage.checks.stores import StoreFindings
 
 
 def catalog_table_checks() -> AssetChecksDefinition:
@@ -47,8 +48,8 @@ def catalog_table_checks() -> AssetChecksDefinition:
     def catalog_tables(
         context: AssetCheckExecutionContext, catalog: CatalogResource
     ) -> Iterator[AssetCheckResult]:
+        from photolineage.checks.catalog_contract import report_of
         from schema_checks.check_metadata import contract_metadata
-        from schema_checks.guard import report_of
 
         selected = {key.name for key in context.selected_asset_check_keys}
         with catalog.engine.connect() as connection:
@@ -80,7 +81,7 @@ def store_checks(
     def embedding_files(
         context: AssetCheckExecutionContext, catalog: CatalogResource, storage: StorageResource
     ) -> AssetCheckResult:
-        from schema_checks.store_checks import check_embedding_files
+        from photolineage.checks.stores import check_embedding_files
 
         keys = [key for key in context.partition_keys if isinstance(key, MultiPartitionKey)]
         findings = []
@@ -98,7 +99,7 @@ def store_checks(
     def index_coverage(
         context: AssetCheckExecutionContext, catalog: CatalogResource, storage: StorageResource
     ) -> AssetCheckResult:
-        from schema_checks.store_checks import check_index_coverage
+        from photolineage.checks.stores import check_index_coverage
 
         def check(model: str) -> "StoreFindings":
             with catalog.engine.connect() as connection:
@@ -117,15 +118,14 @@ def store_checks(
         storage: StorageResource,
         settings: ResourceParam[Settings],
     ) -> AssetCheckResult:
-        from pipeline.model_registry import ModelNotLoadedError, require_model
-        from resources.vector_index import VectorIndexError
+        from photolineage.models.registry import require_model
 
         model_key = context.partition_key
         try:
             with catalog.engine.connect() as connection:
                 dim = require_model(connection, model_key).embedding_dim
             recall = storage.indexes.open(model_key, dim).recall_at_k()
-        except (ModelNotLoadedError, VectorIndexError) as error:
+        except PhotolineageError as error:
             return AssetCheckResult(passed=False, description=str(error), metadata={"partition": model_key})
         return AssetCheckResult(
             passed=bool(recall.recall >= settings.recall_bar),
@@ -151,7 +151,7 @@ def store_checks(
         catalog: CatalogResource,
         settings: ResourceParam[Settings],
     ) -> AssetCheckResult:
-        from schema_checks.store_checks import check_events
+        from photolineage.checks.stores import check_events
 
         def check(model: str) -> "StoreFindings":
             with catalog.engine.connect() as connection:
@@ -164,7 +164,7 @@ def store_checks(
         description="The events of the model that serves are not older than its index.",
     )
     def events_are_current(catalog: CatalogResource) -> AssetCheckResult:
-        from schema_checks.store_checks import check_events_of_serving_model
+        from photolineage.checks.stores import check_events_of_serving_model
 
         with catalog.engine.connect() as connection:
             findings = check_events_of_serving_model(connection)
@@ -177,13 +177,10 @@ def store_checks(
 def _by_model(
     context: AssetCheckExecutionContext, check: "Callable[[str], StoreFindings]", unit: str
 ) -> AssetCheckResult:
-    from pipeline.model_registry import ModelNotLoadedError
-    from resources.vector_index import VectorIndexError
-
     model_key = context.partition_key
     try:
         return _result([check(model_key)], model_key, unit)
-    except (ModelNotLoadedError, VectorIndexError) as error:
+    except PhotolineageError as error:
         return AssetCheckResult(passed=False, description=str(error), metadata={"partition": model_key})
 
 

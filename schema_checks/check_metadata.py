@@ -5,9 +5,9 @@ from typing import Any
 
 from dagster import MetadataValue, TableColumn, TableMetadataValue, TableRecord, TableSchema
 
-from schema_checks.drift import Drift
-from schema_checks.guard import ContractReport
-from schema_checks.report import COLUMNS, difference_rows
+from photolineage.checks.catalog_contract import ContractReport
+from photolineage.contract.drift import Drift
+from photolineage.contract.table import COLUMNS, difference_rows
 
 _SCHEMA = TableSchema(columns=[TableColumn(column, "string") for column in COLUMNS])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from tests.dagster_ui import DagsterUi
+from workloads.dagster_ui import DagsterUi
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from resources.settings import CONFIG_VARIABLE
+from photolineage.settings import CONFIG_VARIABLE
 from tests.lineage import Lineage
 
 PHOTOLINEAGE = Path(sys.executable).with_name("photolineage")

@@ -12,13 +12,23 @@ import psutil
 import pytest
 from sqlalchemy import URL, Engine, NullPool, create_engine, make_url
 
-from catalog.engine import create_catalog_engine
-from catalog.migrate import upgrade
-from resources.settings import load_settings
+from photolineage.catalog.engine import create_catalog_engine
+from photolineage.catalog.migrate import upgrade
+from photolineage.settings import load_settings
 from tests.library import TINY_MODELS, Library, draw_photo, write_tiny_model
 from tests.lineage import Lineage, copy_library, open_lineage, write_configuration
 
 REAL_PHOTOS = Path(__file__).parents[2] / "shared" / "photos" / "exif"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_library_of_the_person_who_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Configurations, and libraries whose configuration names no home, lie in a folder of the test session."""
+    folder = tmp_path_factory.mktemp("person")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(folder / "data"))
+        patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+        yield
 
 
 @pytest.fixture(scope="session")

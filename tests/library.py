@@ -14,25 +14,25 @@ from PIL import ExifTags
 from PIL import Image as PillowImage
 from sqlalchemy import Engine, Row, select
 
-from catalog.leases import Lease
-from catalog.model_facts import Precision
-from catalog.models import Image, JobKind, MlJob, Shard
-from catalog.queries import find_model, find_shard, shard_keys
-from pipeline.embedding import EmbeddingReport, Stores, embed_shard
-from pipeline.indexing import IndexingReport, build_index
-from pipeline.jobs import JobContext, running_job
-from pipeline.live_embeddings import LiveEmbeddings, find_live_embeddings
-from pipeline.model_registry import record_model, require_model
-from pipeline.progress import OnProgress, ignore_progress
-from pipeline.registering import RegistrationReport, register_shard
-from pipeline.scanning import ScanReport, ensure_source, scan_source
-from pipeline.tree_walk import TreeWalk
-from resources.embedder import Embedder, load_embedder
-from resources.embedding_store import EmbeddingStore
-from resources.images import SUPPORTED_SUFFIXES
-from resources.preview_store import PreviewStore
-from resources.settings import Settings
-from resources.vector_index_home import VectorIndexes
+from photolineage.catalog.leases import Lease
+from photolineage.catalog.orm import Image, JobKind, MlJob, Shard
+from photolineage.catalog.queries import find_model, find_shard, shard_keys
+from photolineage.catalog.vocabulary import Precision
+from photolineage.media import SUPPORTED_SUFFIXES
+from photolineage.models.embedder import Embedder, load_embedder
+from photolineage.models.registry import record_model, require_model
+from photolineage.settings import Settings
+from photolineage.steps.embed import EmbeddingReport, Stores, embed_shard
+from photolineage.steps.index import IndexingReport, build_index
+from photolineage.steps.jobs import JobContext, running_job
+from photolineage.steps.progress import OnProgress, ignore_progress
+from photolineage.steps.register import RegistrationReport, register_shard
+from photolineage.steps.scan import ScanReport, ensure_source, scan_source
+from photolineage.steps.tree_walk import TreeWalk
+from photolineage.stores.embeddings import EmbeddingStore
+from photolineage.stores.live_embeddings import LiveEmbeddings, find_live_embeddings
+from photolineage.stores.previews import PreviewStore
+from photolineage.stores.vector_index.home import VectorIndexes
 
 TINY_MODELS = {"tiny-a": 16, "tiny-b": 24}
 """The embedding dimension of each model that `write_tiny_model` is asked for."""

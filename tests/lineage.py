@@ -22,13 +22,14 @@ from dagster import (
 )
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
-from assets.lineage import build_definitions
-from assets.partitions import SHARDS, model_shard_key
-from catalog.engine import create_catalog_engine
-from cli.lineage_run import DEPLOYMENT
-from pipeline.scanning import ensure_source
-from resources.settings import load_settings
+from assets.orchestration.build import build_definitions
+from assets.orchestration.lineage_run import DEPLOYMENT
+from assets.orchestration.partitions import SHARDS, model_shard_key
+from photolineage.catalog.engine import create_catalog_engine
+from photolineage.settings import load_settings
+from photolineage.steps.scan import ensure_source
 from tests.library import Library, draw_photo
+from workloads.dagster_ui import partition_tags
 
 CONFIGURATION = "photolineage.toml"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -52,15 +53,6 @@ def change_model(lineage: "Lineage", key: str, folder: Path | None) -> None:
     section = rf"\[models\.{re.escape(key)}\]\n.*\n"
     model = "" if folder is None else f"[models.{key}]\narchitecture = 'local-dir:{folder}'\n"
     lineage.config_file.write_text(re.sub(section, model, lineage.config_file.read_text()))
-
-
-def partition_tags(partition_key: str) -> dict[str, str]:
-    """The tags of a run of one partition: a check alone has no assets whose partitions a job could share."""
-    model, _, shard = partition_key.partition("|")
-    tags = {"dagster/partition": partition_key}
-    if shard:
-        tags |= {"dagster/partition/model": model, "dagster/partition/shard": shard}
-    return tags
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from dagster import AssetKey, Definitions
 
-from resources.settings import CONFIG_VARIABLE, PROJECT_ROOT, ConfigurationError
+from photolineage.settings import CONFIG_VARIABLE, ConfigurationError
 from tests.lineage import Lineage, write_configuration
+from workloads import REPOSITORY_ROOT
 
 LINEAGE = {
     "catalog_schema": set(),
@@ -26,8 +27,8 @@ LINEAGE = {
 }
 HEAVY = {
     "torch", "torchvision", "open_clip", "transformers", "onnxruntime", "openvino", "lancedb", "pyarrow", "duckdb",
-    "numpy", "PIL", "rawpy", "alembic", "timezonefinder", "reverse_geocode", "pipeline.embedding",
-    "schema_checks.contract",
+    "numpy", "PIL", "rawpy", "alembic", "timezonefinder", "reverse_geocode", "photolineage.steps.embed",
+    "photolineage.contract.comparison",
 }  # fmt: skip
 
 
@@ -40,7 +41,7 @@ def test_loading_imports_nothing_heavy(new_lineage: Lineage) -> None:
     code = "import definitions, json, sys; print(json.dumps(sorted(sys.modules)))"
     loaded = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=PROJECT_ROOT,
+        cwd=REPOSITORY_ROOT,
         env=os.environ | {CONFIG_VARIABLE: str(new_lineage.config_file)},
         capture_output=True,
         text=True,
@@ -124,7 +125,7 @@ def test_a_wrong_configuration_stops_at_load(
     monkeypatch.setenv(CONFIG_VARIABLE, str(config))
 
     with pytest.raises(ConfigurationError) as stopped:
-        runpy.run_path(str(PROJECT_ROOT / "definitions.py"))
+        runpy.run_path(str(REPOSITORY_ROOT / "definitions.py"))
 
     assert message in str(stopped.value)
     assert str(config) in str(stopped.value)

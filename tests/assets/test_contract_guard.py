@@ -5,8 +5,8 @@ import re
 import pytest
 from dagster import AssetCheckKey, AssetKey
 
-from catalog.migrate import head_revision
-from schema_checks.guard import contract_report
+from photolineage.catalog.migrate import head_revision
+from photolineage.checks.catalog_contract import contract_report
 from tests.lineage import Lineage, checks_of, differences, failure_of, steps_of
 
 RENAMED_COLUMN = ("image", ["ALTER TABLE image RENAME COLUMN camera TO camera_model"])

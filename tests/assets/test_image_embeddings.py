@@ -11,11 +11,11 @@ import pytest
 from dagster import ExecuteInProcessResult
 from sqlalchemy import select
 
-from assets.partitions import model_shard_key
-from catalog.leases import acquire_lease
-from catalog.model_facts import Precision
-from catalog.models import JobKind, JobState, MlJob
-from resources.embedder import Embedder
+from assets.orchestration.partitions import model_shard_key
+from photolineage.catalog.leases import acquire_lease
+from photolineage.catalog.orm import JobKind, JobState, MlJob
+from photolineage.catalog.vocabulary import Precision
+from photolineage.models.embedder import Embedder
 from tests.library import touch
 from tests.lineage import Lineage, checks_of, failure_of, metadata_of, open_lineage, steps_of
 

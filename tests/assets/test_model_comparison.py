@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from resources.comparison_settings import ComparisonSettings
+from photolineage.settings import ComparisonSettings
 from tests.lineage import Lineage, failure_of, metadata_of, open_lineage
 
 

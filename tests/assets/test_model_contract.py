@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from catalog.model_facts import Precision
-from catalog.models import JobKind
-from pipeline.model_registry import record_model
-from resources.embedder import load_embedder
-from schema_checks.drift import DriftKind
-from schema_checks.store_contract import compare_model
+from photolineage.catalog.orm import JobKind
+from photolineage.catalog.vocabulary import Precision
+from photolineage.checks.store_contract import compare_model
+from photolineage.contract.drift import DriftKind
+from photolineage.models.embedder import load_embedder
+from photolineage.models.registry import record_model
 from tests.lineage import Lineage, checks_of, differences, failure_of
 
 

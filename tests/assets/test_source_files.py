@@ -2,8 +2,8 @@
 
 import shutil
 
-from catalog.migrate import head_revision
-from catalog.models import Base
+from photolineage.catalog.migrate import head_revision
+from photolineage.catalog.orm import Base
 from tests.library import draw_photo, touch
 from tests.lineage import Lineage, checks_of, failure_of, metadata_of, open_lineage
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.album.report import write_album
+from photolineage.album.write import write_album
 from tests.lineage import Lineage, copy_library, open_lineage
 
 if TYPE_CHECKING:

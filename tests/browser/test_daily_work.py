@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from catalog.models import JobKind, JobState
+from photolineage.catalog.orm import JobKind, JobState
 from tests.browser_page import (
     containing,
     filter_log,
@@ -22,9 +22,9 @@ from tests.browser_page import (
     screenshot,
     shown_table,
 )
-from tests.dagster_ui import DagsterUi, Run, running_ui
 from tests.library import draw_photo
 from tests.lineage import Lineage, copy_library, open_lineage
+from workloads.dagster_ui import DagsterUi, Run, running_ui
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

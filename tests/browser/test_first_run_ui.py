@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.browser_page import containing, materialize_partition, screenshot
-from tests.dagster_ui import DagsterUi, running_ui
 from tests.library import draw_photo
 from tests.lineage import Lineage, open_lineage, write_configuration
+from workloads.dagster_ui import DagsterUi, running_ui
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, insert
 
-from catalog.engine import write_transaction
-from catalog.models import Image, ImageState, Shard, Source
+from photolineage.catalog.engine import write_transaction
+from photolineage.catalog.orm import Image, ImageState, Shard, Source
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
 

@@ -8,9 +8,9 @@ import os
 import sys
 from datetime import timedelta
 
-from catalog.engine import create_catalog_engine
-from catalog.leases import LeaseHeldError, acquire_lease
-from catalog.models import JobKind
+from photolineage.catalog.engine import create_catalog_engine
+from photolineage.catalog.leases import LeaseHeldError, acquire_lease
+from photolineage.catalog.orm import JobKind
 
 
 def say(word: str) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from sqlalchemy import Engine, insert
 
-from catalog.backup import back_up
-from catalog.engine import create_catalog_engine, write_transaction
-from catalog.migrate import upgrade
-from catalog.models import Source
+from photolineage.catalog.engine import create_catalog_engine, write_transaction
+from photolineage.catalog.migrate import upgrade
+from photolineage.catalog.migration_plan import back_up
+from photolineage.catalog.orm import Source
 from tests.catalog.conftest import NOW
 
 

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import Engine, select, text, update
 from sqlalchemy.exc import DBAPIError, StatementError
 
-from catalog.engine import write_transaction
-from catalog.models import FailureReason, Image, ImageState, Source
+from photolineage.catalog.engine import write_transaction
+from photolineage.catalog.orm import FailureReason, Image, ImageState, Source
 
 AddImage = Callable[..., int]
 

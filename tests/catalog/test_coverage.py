@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import Engine, insert, select, update
 
-from catalog.coverage import (
+from photolineage.catalog.coverage import (
     ImageTally,
     RemainingWork,
     TooManyModelsError,
@@ -15,9 +15,9 @@ from catalog.coverage import (
     settle_embedded,
     tally_images,
 )
-from catalog.engine import write_transaction
-from catalog.models import Image, ImageState, MlModel, Shard
-from catalog.queries import EmbeddableImage, embeddable_images
+from photolineage.catalog.engine import write_transaction
+from photolineage.catalog.orm import Image, ImageState, MlModel, Shard
+from photolineage.catalog.queries import EmbeddableImage, embeddable_images
 from tests.catalog.conftest import NOW
 
 AddImage = Callable[..., int]

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import Connection, Engine, exists, func, select, update
 from sqlalchemy.orm import aliased
 
-from catalog.duplicates import HASHES_PER_QUERY, refresh_duplicates
-from catalog.engine import write_transaction
-from catalog.models import Image, ImageState, Shard
+from photolineage.catalog.duplicates import HASHES_PER_QUERY, refresh_duplicates
+from photolineage.catalog.engine import write_transaction
+from photolineage.catalog.orm import Image, ImageState, Shard
 
 AddImage = Callable[..., int]
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, Engine, func, insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
-from catalog.engine import (
+from photolineage.catalog.engine import (
     CatalogUnreachableError,
     create_catalog_engine,
     is_transient,
@@ -17,8 +17,8 @@ from catalog.engine import (
     run_in_transaction,
     write_transaction,
 )
-from catalog.migrate import upgrade
-from catalog.models import JobState, MlJob, Shard, Source
+from photolineage.catalog.migrate import upgrade
+from photolineage.catalog.orm import JobState, MlJob, Shard, Source
 from tests.catalog.conftest import NOW
 
 ROOT = Path(__file__).parents[2]
@@ -97,7 +97,7 @@ def test_many_processes_write_at_once_without_a_lock_error(catalog_engine: Engin
 def test_a_lock_that_outlasts_the_busy_timeout_is_waited_for_by_a_retry(
     sqlite_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("catalog.engine.SQLITE_BUSY_TIMEOUT_MS", 20)
+    monkeypatch.setattr("photolineage.catalog.engine.SQLITE_BUSY_TIMEOUT_MS", 20)
     impatient = create_catalog_engine(str(sqlite_engine.url))
     release, attempts = threading.Event(), []
 

@@ -15,9 +15,9 @@ import pytest
 from sqlalchemy import Connection, Engine, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from catalog.engine import write_transaction
-from catalog.leases import Lease, LeaseHeldError, LeaseLostError, acquire_lease
-from catalog.models import JobKind, JobState, MlJob, Source
+from photolineage.catalog.engine import write_transaction
+from photolineage.catalog.leases import Lease, LeaseHeldError, LeaseLostError, acquire_lease
+from photolineage.catalog.orm import JobKind, JobState, MlJob, Source
 from tests.catalog.conftest import NOW
 
 ROOT = Path(__file__).parents[2]

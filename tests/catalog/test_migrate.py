@@ -9,8 +9,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, insert, inspect, select, text
 
-from catalog.engine import write_transaction
-from catalog.migrate import (
+from photolineage.catalog.engine import write_transaction
+from photolineage.catalog.migrate import (
     MIGRATIONS,
     UnmigratedCatalogError,
     catalog_revision,
@@ -19,8 +19,8 @@ from catalog.migrate import (
     upgrade,
     upgrade_sql,
 )
-from catalog.model_facts import Precision
-from catalog.models import Base, Image, ImageState, JobKind, JobState, MlJob, MlModel, Shard, Source
+from photolineage.catalog.orm import Base, Image, ImageState, JobKind, JobState, MlJob, MlModel, Shard, Source
+from photolineage.catalog.vocabulary import Precision
 from tests.catalog.conftest import NOW
 
 ROOT = Path(__file__).parents[2]
@@ -93,7 +93,8 @@ def test_a_migration_that_fails_leaves_nothing(empty_engine: Engine, monkeypatch
 
 def test_processes_that_migrate_at_once_agree(empty_engine: Engine) -> None:
     code = (
-        "import sys; from catalog.engine import create_catalog_engine; from catalog.migrate import upgrade; "
+        "import sys; from photolineage.catalog.engine import create_catalog_engine; "
+        "from photolineage.catalog.migrate import upgrade; "
         "print(upgrade(create_catalog_engine(sys.argv[1])).found)"
     )
     url = empty_engine.url.render_as_string(hide_password=False)

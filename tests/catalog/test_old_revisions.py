@@ -12,11 +12,17 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, MetaData, Table, delete, insert, select, text
 
-from catalog import migrate
-from catalog.engine import write_transaction
-from catalog.migrate import MIGRATIONS, UnmigratedCatalogError, require_current, upgrade, upgrade_sql
-from catalog.models import Base
-from schema_checks.contract import compare
+from photolineage.catalog import migrate
+from photolineage.catalog.engine import write_transaction
+from photolineage.catalog.migrate import (
+    MIGRATIONS,
+    UnmigratedCatalogError,
+    require_current,
+    upgrade,
+    upgrade_sql,
+)
+from photolineage.catalog.orm import Base
+from photolineage.contract.comparison import compare
 
 Rows = dict[str, list[dict[str, Any]]]
 

@@ -5,10 +5,19 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import Engine, insert
 
-from catalog.engine import write_transaction
-from catalog.image_facts import FailureReason
-from catalog.models import FileKind, ImageState, JobKind, JobState, MlJob, MlModel, Shard, ShardFile, Source
-from catalog.queries import (
+from photolineage.catalog.engine import write_transaction
+from photolineage.catalog.orm import (
+    FileKind,
+    ImageState,
+    JobKind,
+    JobState,
+    MlJob,
+    MlModel,
+    Shard,
+    ShardFile,
+    Source,
+)
+from photolineage.catalog.queries import (
     CommittedFile,
     EmbeddableImage,
     ShardRow,
@@ -26,6 +35,7 @@ from catalog.queries import (
     shard_revisions,
     shard_sizes,
 )
+from photolineage.catalog.vocabulary import FailureReason
 from tests.catalog.conftest import NOW
 
 AddImage = Callable[..., int]

@@ -2,8 +2,7 @@
 
 from sqlalchemy import Engine
 
-from catalog.migrate import head_revision, upgrade
-from catalog.revision import is_at_newest_revision, newest_revision
+from photolineage.catalog.migrate import head_revision, is_at_newest_revision, newest_revision, upgrade
 
 
 def test_the_newest_revision_is_alembics_head() -> None:

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, insert, select, update
 
-from catalog.engine import create_catalog_engine
-from catalog.leases import acquire_lease
-from catalog.models import JobKind, JobState, Shard
+from photolineage.catalog.engine import create_catalog_engine
+from photolineage.catalog.leases import acquire_lease
+from photolineage.catalog.orm import JobKind, JobState, Shard
 
 
 def main(url: str, writer: int, commits: int) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from demo.library import render_library
-from demo.truth import LibraryTruth
+from photolineage.demo.library import render_library
+from photolineage.demo.truth import LibraryTruth
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
-from demo.plan import COMPACT, COMPACT_CLOCK, LIBRARY_SEED, PHONE, Shot, plan_library
-from demo.scenes import render_scene
+from photolineage.demo.plan import COMPACT, COMPACT_CLOCK, LIBRARY_SEED, PHONE, Shot, plan_library
+from photolineage.demo.scenes import render_scene
 from tests.demo.conftest import DrawnLibrary
 
 SHOTS = plan_library().shots

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from demo import library as demo_library
-from demo.library import render_library
-from demo.plan import COMPACT, PHONE, plan_library
-from demo.scenes import SCENES
-from demo.truth import ImageKind, LibraryTruth
+from photolineage.demo import library as demo_library
+from photolineage.demo.library import render_library
+from photolineage.demo.plan import COMPACT, PHONE, plan_library
+from photolineage.demo.scenes import SCENES
+from photolineage.demo.truth import ImageKind, LibraryTruth
 from tests.demo.conftest import DrawnLibrary
 
 

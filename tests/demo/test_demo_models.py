@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.architectures import CONFIG_FILE, RECIPES, WEIGHTS_FILE, model_folder
-from demo.card import CARD_FILE, card_text
-from demo.evaluate import captions, embed_library, names, open_model, retrieval
-from demo.library import ImageKind
-from demo.records import EVALUATION_FILE, TRAINING_FILE, Evaluation, Training
-from resources.embedder import Embedder
+from photolineage.demo.architectures import CONFIG_FILE, RECIPES, WEIGHTS_FILE, model_folder
+from photolineage.demo.card import CARD_FILE, card_text
+from photolineage.demo.evaluate import captions, embed_library, names, open_model, retrieval
+from photolineage.demo.library import ImageKind
+from photolineage.demo.records import EVALUATION_FILE, TRAINING_FILE, Evaluation, Training
+from photolineage.models.embedder import Embedder
 from tests.demo.conftest import DrawnLibrary
 
 LARGEST_BYTES = 8_000_000

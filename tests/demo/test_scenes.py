@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from demo.paraphrases import PARAPHRASES
-from demo.scenes import SCENES, TEMPLATES, caption, render_scene
+from photolineage.demo.paraphrases import PARAPHRASES
+from photolineage.demo.scenes import SCENES, TEMPLATES, caption, render_scene
 
 
 @pytest.mark.parametrize("kind", SCENES)

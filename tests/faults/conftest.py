@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.killing.workers import Workers, nursery
-from resources.settings import load_settings
+from photolineage.settings import load_settings
 from tests.library import Library, draw_photo
+from workloads.killing.workers import Workers, nursery
 
 CHECKPOINT = 10
 

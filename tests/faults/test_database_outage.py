@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 
-from benchmarks.killing.workers import Workers
-from catalog.engine import create_catalog_engine
-from catalog.models import JobKind, JobState
-from resources.settings import load_settings
+from photolineage.catalog.engine import create_catalog_engine
+from photolineage.catalog.orm import JobKind, JobState
+from photolineage.settings import load_settings
 from tests.faults.conftest import CHECKPOINT
 from tests.library import Library
+from workloads.killing.workers import Workers
 
 IMAGES = 226
 IN_THE_MIDDLE = [(JobKind.REGISTER, "read"), (JobKind.EMBED, "encoded")]

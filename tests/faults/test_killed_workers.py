@@ -8,14 +8,14 @@ from collections import Counter
 import pytest
 from sqlalchemy import select
 
-from benchmarks.killing.lives import KilledLibrary
-from benchmarks.killing.steps import Death
-from benchmarks.killing.workers import Workers
-from catalog.models import ImageState, JobKind, JobState, ShardFile
-from pipeline.registering import LOOK_AHEAD_PER_THREAD
-from resources.images import content_hash
+from photolineage.catalog.orm import ImageState, JobKind, JobState, ShardFile
+from photolineage.media import content_hash
+from photolineage.steps.register import LOOK_AHEAD_PER_THREAD
 from tests.faults.conftest import CHECKPOINT
 from tests.library import Library
+from workloads.killing.lives import KilledLibrary
+from workloads.killing.steps import Death
+from workloads.killing.workers import Workers
 
 KILLS = 20
 READ_AHEAD = LOOK_AHEAD_PER_THREAD * (os.cpu_count() or 1)

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from benchmarks.killing.workers import Workers
-from catalog.engine import create_catalog_engine
-from catalog.migrate import upgrade
-from catalog.models import JobKind, JobState
-from resources.settings import load_settings
+from photolineage.catalog.engine import create_catalog_engine
+from photolineage.catalog.migrate import upgrade
+from photolineage.catalog.orm import JobKind, JobState
+from photolineage.settings import load_settings
 from tests.faults.conftest import CHECKPOINT
 from tests.library import Library
+from workloads.killing.workers import Workers
 
 IMAGES = 226
 REMEDY = "Free space on the disk of the home directory, or make it writable, and run again: what is committed stays."

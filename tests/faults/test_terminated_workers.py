@@ -4,10 +4,10 @@ import signal
 
 import pytest
 
-from benchmarks.killing.workers import Workers
-from catalog.models import ImageState, JobKind, JobState
+from photolineage.catalog.orm import ImageState, JobKind, JobState
 from tests.faults.conftest import CHECKPOINT
 from tests.library import Library
+from workloads.killing.workers import Workers
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

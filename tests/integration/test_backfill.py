@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.dagster_ui import REPOSITORY, DagsterUi, running_ui
 from tests.library import draw_photo
 from tests.lineage import Lineage, open_lineage
+from workloads.dagster_ui import REPOSITORY, DagsterUi, running_ui
 
 START_SENSOR = """
 mutation($sensor: SensorSelector!) {

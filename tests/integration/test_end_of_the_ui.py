@@ -9,9 +9,9 @@ import psutil
 import pytest
 from dagster import DagsterRunStatus
 
-from catalog.models import JobKind, JobState
-from tests.dagster_ui import running_ui
+from photolineage.catalog.orm import JobKind, JobState
 from tests.lineage import Lineage, registered_shard
+from workloads.dagster_ui import running_ui
 
 PHOTOS = 600
 

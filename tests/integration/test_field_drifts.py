@@ -10,12 +10,12 @@ import pytest
 from dagster import DagsterInstance
 from sqlalchemy import Engine, func, select
 
-from assets.lineage import build_definitions
-from assets.partitions import SHARDS
-from benchmarks.contract_cases.mending import mend
-from catalog.models import Base, Image, ImageState, MlJob
+from assets.orchestration.build import build_definitions
+from assets.orchestration.partitions import SHARDS
+from photolineage.catalog.orm import Base, Image, ImageState, MlJob
 from tests.library import Library
 from tests.lineage import Lineage, checks_of, differences, failure_of
+from workloads.contract_cases.mending import mend
 
 
 @dataclass(frozen=True)

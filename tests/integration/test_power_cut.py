@@ -8,10 +8,10 @@ import psutil
 import pytest
 from sqlalchemy import func, select
 
-from catalog.models import FileKind, JobKind, JobState, ShardFile
-from tests.dagster_ui import running_ui
+from photolineage.catalog.orm import FileKind, JobKind, JobState, ShardFile
 from tests.library import draw_photo
 from tests.lineage import Lineage, open_lineage, write_configuration
+from workloads.dagster_ui import running_ui
 
 PHOTOS = 240
 SHARD = 40

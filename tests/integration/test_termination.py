@@ -9,9 +9,9 @@ import psutil
 import pytest
 from sqlalchemy import Row
 
-from catalog.models import JobKind, JobState
-from tests.dagster_ui import REPOSITORY, DagsterUi, running_ui
+from photolineage.catalog.orm import JobKind, JobState
 from tests.lineage import Lineage, registered_shard
+from workloads.dagster_ui import REPOSITORY, DagsterUi, running_ui
 
 PHOTOS = 1200
 CHECKPOINT = 4

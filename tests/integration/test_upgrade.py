@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 from dagster import AssetKey
 
-from catalog.queries import serving_model_key
-from pipeline.finding import find_images
-from pipeline.model_registry import require_model
-from pipeline.search import Query, Weighted
-from resources.embedder import load_embedder
-from resources.settings import Settings, load_settings
-from tests.dagster_ui import DagsterUi, running_ui
+from photolineage.catalog.queries import serving_model_key
+from photolineage.models.embedder import load_embedder
+from photolineage.models.registry import require_model
+from photolineage.search.find import find_images
+from photolineage.search.query import Query, Weighted
+from photolineage.settings import Settings, load_settings
 from tests.library import TINY_MODELS, Library, draw_photo
 from tests.lineage import Lineage, open_lineage
+from workloads.dagster_ui import DagsterUi, running_ui
 
 OLD, NEW = "tiny-a", "tiny-b"
 PATIENCE = 240

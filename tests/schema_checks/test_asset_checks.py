@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from dagster import AssetCheckEvaluation
 
-from catalog.models import Base
+from photolineage.catalog.orm import Base
 from tests.lineage import QUIET, Lineage, checks_of, differences
 
 PARTITIONED = {

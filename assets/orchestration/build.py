@@ -1,0 +1,76 @@
+"""The lineage over a configuration: composition, and nothing else."""
+
+import warnings
+
+from dagster import Definitions, PreviewWarning, in_process_executor, map_asset_specs
+
+from assets.catalog_schema import catalog_schema_asset
+from assets.image_embeddings import image_embeddings_asset
+from assets.image_events import image_events_asset
+from assets.model_comparison import model_comparison_asset
+from assets.orchestration.alerts import alerts_sensor
+from assets.orchestration.jobs import check_contract_job, lineage_jobs, stale_partitions_sensor
+from assets.orchestration.maintenance_jobs import maintain_indexes_job, sweep_files_job
+from assets.orchestration.migrate_catalog import migrate_catalog_job
+from assets.orchestration.partitions import model_partitions, model_shard_partitions
+from assets.orchestration.presentation import presented
+from assets.orchestration.retire_model import retire_model_job
+from assets.orchestration.schedules import clock_schedules
+from assets.registered_images import registered_images_asset
+from assets.serving_model import serving_model_asset
+from assets.source_files import source_files_asset
+from assets.vector_index import vector_index_asset
+from photolineage.settings import Settings
+from resources.home import catalog_resource, storage_resource
+from resources.progress import LoggedProgress
+from schema_checks.asset_checks import catalog_table_checks, store_checks
+from schema_checks.freshness import check_freshness_job, freshness_checks
+
+
+def build_definitions(settings: Settings) -> Definitions:
+    """The lineage over these settings."""
+    jobs = lineage_jobs()
+    contract_job = check_contract_job()
+    freshness = freshness_checks()
+    freshness_job = check_freshness_job(freshness)
+    indexes_job, sweep_job = maintain_indexes_job(), sweep_files_job()
+    with warnings.catch_warnings():
+        # Partitioned checks are a preview in Dagster 1.13; without them the UI shows the last partition's alone.
+        warnings.simplefilter("ignore", PreviewWarning)
+        assets = [
+            catalog_schema_asset(),
+            source_files_asset(settings),
+            registered_images_asset(settings),
+            image_embeddings_asset(settings),
+            vector_index_asset(settings),
+            image_events_asset(settings),
+            model_comparison_asset(settings),
+            serving_model_asset(),
+        ]
+        checks = [
+            catalog_table_checks(),
+            freshness,
+            *store_checks(model_partitions(settings), model_shard_partitions(settings)),
+        ]
+    return Definitions(
+        assets=map_asset_specs(lambda spec: presented(spec, settings), assets),
+        asset_checks=checks,
+        jobs=[
+            *jobs.values(),
+            migrate_catalog_job(),
+            retire_model_job(),
+            contract_job,
+            freshness_job,
+            indexes_job,
+            sweep_job,
+        ],
+        schedules=clock_schedules(jobs, contract_job, freshness_job, indexes_job, sweep_job),
+        sensors=[stale_partitions_sensor(jobs, settings), alerts_sensor(settings)],
+        resources={
+            "catalog": catalog_resource(settings),
+            "storage": storage_resource(settings),
+            "settings": settings,
+            "progress": LoggedProgress(),
+        },
+        executor=in_process_executor,
+    )

@@ -1,0 +1,114 @@
+"""Runs that Dagster believes to be alive and whose process is gone.
+
+After a power cut they would stay STARTED for ever, and the queue blocked behind them. Every run names its process in a
+tag, those of the UI and those of the command line.
+"""
+
+import fcntl
+import os
+import socket
+from pathlib import Path
+
+import psutil
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
+
+from photolineage.catalog.leases import process_is_gone, started_after_boot
+from photolineage.errors import PhotolineageError
+
+PROCESS_TAG = "photolineage/process"
+IN_PROGRESS = (DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING)
+SERVER_LOCK = "server.lock"
+GONE = "The process of this run is gone (power cut, kill or reboot)."
+
+
+class ServerRunningError(PhotolineageError):
+    """Another UI serves the same home directory; the message says how to end it."""
+
+
+def process_tag(run_id: str) -> dict[str, str]:
+    """The tag by which a run names the process that asks; one that retries the run inherits it, and is not meant."""
+    process = psutil.Process()
+    return {PROCESS_TAG: f"{run_id}/{socket.gethostname()}/{process.pid}/{started_after_boot(process):.2f}"}
+
+
+def process_of(run: DagsterRun) -> psutil.Process | None:
+    """The process of a run, where it is one of this machine and alive."""
+    named = _named_process(run)
+    if named is None or named[0] != socket.gethostname() or process_is_gone(*named):
+        return None
+    try:
+        return psutil.Process(named[1])
+    except psutil.NoSuchProcess:
+        return None
+
+
+def is_alive(run: DagsterRun, *, unnamed: bool) -> bool:
+    """Whether the process of a run is alive; one of another machine is. `unnamed`: whether one without a tag is."""
+    named = _named_process(run)
+    return unnamed if named is None else not process_is_gone(*named)
+
+
+def _named_process(run: DagsterRun) -> tuple[str, int, float] | None:
+    tag = run.tags.get(PROCESS_TAG)
+    if tag is None:
+        return None
+    run_id, host, pid, started_at = tag.split("/")
+    return (host, int(pid), float(started_at)) if run_id == run.run_id else None
+
+
+def lock_server(dagster_home: Path) -> None:
+    """Be the one UI of this home until the process, and what it becomes by `exec`, ends.
+
+    Raises ServerRunningError where another one is.
+    """
+    descriptor = os.open(dagster_home / SERVER_LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.read(descriptor, 32).decode().strip()
+        os.close(descriptor)
+        raise ServerRunningError(
+            f"{dagster_home}: a Dagster UI (process {holder or 'unknown'}) already serves this home. "
+            "Use it, or end it first: two would launch every run twice."
+        ) from error
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, str(os.getpid()).encode())
+    os.set_inheritable(descriptor, True)
+
+
+def server_is_running(dagster_home: Path) -> bool:
+    """Whether a UI of this home is alive."""
+    try:
+        descriptor = os.open(dagster_home / SERVER_LOCK, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def fail_dead_runs(instance: DagsterInstance, *, server_running: bool) -> list[str]:
+    """Mark the runs whose process is gone as failed, so that the queue goes on; their ids are returned.
+
+    One that was asked to end is canceled. A run that names no process yet is about to get one, where a server is
+    running. Where retries are on, the daemon starts each failed one again, and it continues at its last checkpoint.
+    """
+    dead = [
+        run
+        for run in instance.get_runs(RunsFilter(statuses=list(IN_PROGRESS)))
+        if not is_alive(run, unnamed=server_running)
+    ]
+    return [run.run_id for run in dead if report_dead(instance, run, GONE)]
+
+
+def report_dead(instance: DagsterInstance, run: DagsterRun, message: str) -> bool:
+    """Mark a run whose process is gone: as canceled where that was asked for, else as failed, and then true."""
+    if run.status == DagsterRunStatus.CANCELING:
+        instance.report_run_canceled(run)
+        return False
+    instance.report_run_failed(run, message)
+    return True

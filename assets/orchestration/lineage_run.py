@@ -1,0 +1,305 @@
+"""The whole lineage in this process, through Dagster and its instance, step by step."""
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from dagster import DagsterEventType, DagsterInstance, Definitions, ExecuteInProcessResult
+from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.events import RunFailureReason
+from dagster._core.storage.tags import MAX_RETRIES_TAG
+from dagster._core.utils import make_new_run_id
+from sqlalchemy import Connection, Engine
+
+from assets.orchestration.build import build_definitions
+from assets.orchestration.dead_runs import fail_dead_runs, lock_server, process_tag, server_is_running
+from assets.orchestration.partitions import SHARDS, model_shard_key
+from photolineage.catalog.engine import create_catalog_engine, require_reachable
+from photolineage.catalog.migrate import catalog_revision
+from photolineage.catalog.orm import JobKind
+from photolineage.catalog.queries import serving_model_key, shard_keys, shard_sizes
+from photolineage.errors import PhotolineageError, RunInterruptedError
+from photolineage.settings import Settings
+from photolineage.steps.freshness import (
+    LostFiles,
+    StaleSubject,
+    find_stale_embeddings,
+    find_stale_models,
+    find_stale_shards,
+)
+from photolineage.steps.lost_files import find_lost_files
+from photolineage.steps.retrying import find_shards_with_failures
+from photolineage.steps.tree_walk import SourceUnavailableError
+from resources.failures import failure_reason
+from resources.progress import ProgressSink
+
+DEPLOYMENT = Path(__file__).parents[2] / "deploy" / "local" / "dagster.yaml"
+SHARD_ASSETS = frozenset({"registered_images", "image_embeddings"})
+"""A shard that fails at one of these holds up no other."""
+LISTED_FAILURES = 10
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class StepFailedError(PhotolineageError):
+    """A step of the lineage failed; the message is its cause."""
+
+
+class SourceAwayError(StepFailedError):
+    """A source is not there now; nothing of it was changed."""
+
+
+class StepProgress(ProgressSink, Protocol):
+    """Progress over the partitions of one step after the other."""
+
+    def begin(self, title: str, images: int | None) -> None:
+        """A step begins that will go through this many images, if that is known."""
+        ...
+
+    def end(self) -> None:
+        """The step is done."""
+        ...
+
+
+@dataclass(slots=True)
+class RunReport:
+    """Which partitions were materialized, by asset; empty where there was nothing to do.
+
+    `unavailable`: why, by source, those that are not there were left as they are; `away`: what, by source, was left as
+    it is of those that are.
+    """
+
+    materialized: dict[str, list[str]] = field(default_factory=dict)
+    unavailable: dict[str, str] = field(default_factory=dict)
+    away: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether everything but the scan was up to date."""
+        return not any(asset != "source_files" for asset in self.materialized)
+
+
+def prepare_dagster_home(settings: Settings) -> Path:
+    """The folder of the Dagster instance, with the local deployment's configuration; `DAGSTER_HOME` names it."""
+    home = settings.dagster_home
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "dagster.yaml").exists():
+        shutil.copyfile(DEPLOYMENT, home / "dagster.yaml")
+    os.environ["DAGSTER_HOME"] = str(home)
+    return home
+
+
+def prepare_server(settings: Settings) -> list[str]:
+    """Ready the instance for its UI; the ids of dead runs that were marked as failed are returned.
+
+    Every shard of the catalog is known to the instance, also to a new one. Raises ServerRunningError.
+    """
+    lock_server(prepare_dagster_home(settings))
+    engine = create_catalog_engine(settings.catalog.url)
+    require_reachable(engine)
+    with engine.connect() as connection:
+        shards = shard_keys(connection) if catalog_revision(connection).is_current else []
+    with DagsterInstance.get() as instance:
+        instance.add_dynamic_partitions(str(SHARDS.name), shards)
+        return fail_dead_runs(instance, server_running=False)
+
+
+def run_lineage(
+    settings: Settings,
+    source_keys: Sequence[str],
+    model_keys: Sequence[str],
+    progress: StepProgress,
+    *,
+    retry_failed: bool = False,
+) -> RunReport:
+    """Bring sources and models up to date, from the disk to the events.
+
+    Only what is stale is materialized; unreadable images are read again on request. A source that is not there
+    holds up no other, and neither does a shard that fails; an index waits for all shards. Raises StepFailedError,
+    also where no source is there, and RunInterruptedError.
+    """
+    dagster_home = prepare_dagster_home(settings)
+    engine = create_catalog_engine(settings.catalog.url)
+    require_reachable(engine)
+    with DagsterInstance.get() as instance:
+        fail_dead_runs(instance, server_running=server_is_running(dagster_home))
+        run = _LineageRun(settings, build_definitions(settings), instance, engine, progress)
+        return run.execute(source_keys, model_keys, retry_failed=retry_failed)
+
+
+@dataclass
+class _LineageRun:
+    settings: Settings
+    definitions: Definitions
+    instance: DagsterInstance
+    engine: Engine
+    progress: StepProgress
+    report: RunReport = field(default_factory=RunReport)
+    failures: list[StepFailedError] = field(default_factory=list)
+
+    def execute(
+        self, source_keys: Sequence[str], model_keys: Sequence[str], *, retry_failed: bool
+    ) -> RunReport:
+        with self.engine.connect() as connection:
+            current = catalog_revision(connection).is_current
+        if not current:
+            self._materialize("catalog_schema", None)
+        source_keys = self._scan(source_keys)
+        with self.engine.connect() as connection:
+            mine = set(shard_keys(connection, source_keys))
+            sizes = shard_sizes(connection)
+            everything = shard_keys(connection)
+            again = find_shards_with_failures(connection, source_keys) if retry_failed else []
+        self.instance.add_dynamic_partitions(str(SHARDS.name), everything)
+        images = sum(sizes[shard] for shard in again)
+        self._step("Reading unreadable again", "registered_images", again, images, {"retry_failed": True})
+        for _ in range(
+            2
+        ):  # what has changed without a scan seeing it is found on reading, and is due once more
+            shards = self._find(lambda connection: find_stale_shards(connection, self._lost(connection)))
+            stale = sorted({shard.subject for shard in shards} & mine)
+            images = sum(sizes[shard] for shard in stale)
+            self._step("Registering", "registered_images", stale, images)
+        for number, model in enumerate(model_keys, 1):
+            of = f" (model {number} of {len(model_keys)})" if len(model_keys) > 1 else ""
+            self._bring_up_to_date(model, mine, sizes, of)
+        with self.engine.connect() as connection:
+            serving = serving_model_key(connection)
+        if serving is None and model_keys and mine and not self.failures:
+            self._materialize("serving_model", None, {"model": model_keys[0]})
+        self._raise_failures()
+        return self.report
+
+    def _raise_failures(self) -> None:
+        if len(self.failures) == 1:
+            raise self.failures[0]
+        if self.failures:
+            listed = [str(failure) for failure in self.failures[:LISTED_FAILURES]]
+            more = len(self.failures) - len(listed)
+            raise StepFailedError(
+                "\n- ".join([f"{len(self.failures)} partitions failed. The others are done.", *listed])
+                + (f"\n- … and {more} more" if more else "")
+            )
+
+    def _scan(self, source_keys: Sequence[str]) -> list[str]:
+        """Scan the sources; the keys of those that are there are returned."""
+        there = []
+        for key in source_keys:
+            try:
+                self._step("Scanning", "source_files", [key])
+                there.append(key)
+            except SourceAwayError as error:
+                self.report.unavailable[key] = str(error)
+                if len(self.report.unavailable) == len(source_keys):
+                    raise
+        return there
+
+    def _bring_up_to_date(self, model: str, mine: set[str], sizes: dict[str, int], of: str) -> None:
+        pairs = self._find(
+            lambda connection: find_stale_embeddings(connection, [model], self._lost(connection, model))
+        )
+        stale = [pair.subject for pair in pairs if pair.subject.split("|")[1] in mine]
+        images = sum(sizes[pair.split("|")[1]] for pair in stale)
+        self._step(f"Embedding by {model}{of}", "image_embeddings", stale, images)
+        if self.failures:
+            return  # an index waits for all shards
+        for title, asset, kind in (
+            ("Indexing", "vector_index", JobKind.INDEX),
+            ("Finding events", "image_events", JobKind.CLUSTER),
+        ):
+            models = self._find(
+                lambda connection, kind=kind: find_stale_models(
+                    connection, [model], kind, self._lost(connection, model)
+                )
+            )
+            self._step(f"{title} by {model}{of}", asset, [stale.subject for stale in models])
+
+    def _lost(self, connection: Connection, *models: str) -> LostFiles:
+        return find_lost_files(connection, self.settings.home, models)
+
+    def _find(self, query: Callable[..., list[StaleSubject]]) -> list[StaleSubject]:
+        with self.engine.connect() as connection:
+            return query(connection)
+
+    def _step(
+        self,
+        title: str,
+        asset: str,
+        subjects: Sequence[str],
+        images: int | None = None,
+        config: dict[str, Any] | None = None,
+    ) -> None:
+        if not subjects:
+            return
+        self.progress.begin(title, images)
+        try:
+            for subject in subjects:
+                model, _, shard = subject.partition("|")
+                try:
+                    self._materialize(asset, model_shard_key(model, shard) if shard else subject, config)
+                except StepFailedError as failure:
+                    if asset not in SHARD_ASSETS:
+                        raise
+                    self.failures.append(failure)
+        finally:
+            self.progress.end()
+
+    def _materialize(
+        self, asset: str, partition_key: str | None, config: dict[str, Any] | None = None
+    ) -> None:
+        run_config: dict[str, Any] = dict(QUIET)
+        if config is not None:
+            run_config["ops"] = {asset: {"config": config}}
+        job = self.definitions.resolve_job_def(f"materialize_{asset}")
+        run_id = make_new_run_id()
+        try:
+            result = job.execute_in_process(
+                instance=self.instance,
+                partition_key=partition_key,
+                run_config=run_config,
+                raise_on_error=False,
+                run_id=run_id,
+                tags={**process_tag(run_id), MAX_RETRIES_TAG: "0"},
+                resources={"progress": self.progress},
+            )
+        except (KeyboardInterrupt, DagsterExecutionInterruptedError) as interruption:
+            raise RunInterruptedError(str(interruption) or "interrupted") from interruption
+        if _was_interrupted(result):
+            raise RunInterruptedError(_cause(result))
+        if not result.success:
+            failure = SourceAwayError if _is_away(result) else StepFailedError
+            raise failure(f"{asset} {partition_key or ''}: {_cause(result)}")
+        self.report.materialized.setdefault(asset, []).append(partition_key or asset)
+        for event in result.get_asset_materialization_events():
+            if partition_key and (away := event.materialization.metadata.get("away")) and away.value:
+                self.report.away[partition_key] = str(away.value)
+
+
+def _was_interrupted(result: ExecuteInProcessResult) -> bool:
+    return any(
+        event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
+        for event in result.all_events
+        if event.event_type is DagsterEventType.RUN_FAILURE
+    )
+
+
+def _is_away(result: ExecuteInProcessResult) -> bool:
+    return any(
+        error is not None
+        and error.cause is not None
+        and error.cause.cls_name == SourceUnavailableError.__name__
+        for error in (event.step_failure_data.error for event in result.all_events if event.is_step_failure)
+    )
+
+
+def _cause(result: ExecuteInProcessResult) -> str:
+    if reason := failure_reason(event for event in result.all_events if event.is_step_failure):
+        return reason
+    failed = [
+        f"{evaluation.check_name}: {evaluation.description}"
+        for evaluation in result.get_asset_check_evaluations()
+        if not evaluation.passed
+    ]
+    return "; ".join(failed) or "failed; see the run in the Dagster UI"

@@ -1,0 +1,122 @@
+"""The jobs of upkeep: `maintain_indexes` and `sweep_files`, over the plain functions."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dagster import (
+    Config,
+    JobDefinition,
+    MetadataValue,
+    OpExecutionContext,
+    Output,
+    ResourceParam,
+    TableRecord,
+    job,
+    op,
+)
+from pydantic import Field
+
+from photolineage.catalog.leases import LeaseHeldError
+from photolineage.settings import Settings
+from resources.failures import reported, require_migrated
+from resources.home import CatalogResource, StorageResource
+
+if TYPE_CHECKING:
+    from photolineage.steps.maintain import IndexMaintenanceReport
+
+
+def maintain_indexes_job() -> JobDefinition:
+    """The job over every model that has an index."""
+
+    @op(description="Makes each model's index compact; what is being built is left alone.")
+    def compact_indexes(
+        context: OpExecutionContext,
+        catalog: CatalogResource,
+        storage: StorageResource,
+        settings: ResourceParam[Settings],
+    ) -> Output[None]:
+        from photolineage.steps.jobs import JobContext
+        from photolineage.steps.maintain import maintain_index
+
+        require_migrated(catalog)
+        job_context = JobContext(catalog.engine, context.run.run_id, catalog.lease_timeout)
+        rows = []
+        for model_key in settings.models:
+            try:
+                report = maintain_index(job_context, storage.indexes, model_key)
+            except LeaseHeldError as error:
+                context.log.info(f"{model_key}: left alone. {error}")
+                continue
+            if report is None:
+                context.log.info(f"{model_key}: has no index yet; materialize vector_index for it")
+            else:
+                rows.append(_record(model_key, report))
+        return Output(None, metadata={"indexes": MetadataValue.table(rows)} if rows else {})
+
+    @job(
+        name="maintain_indexes",
+        description="Merges the small pieces of each vector index, deletes old versions, and trains the "
+        "approximate index anew where the library has doubled since. **Needs** a `vector_index` that was "
+        "materialized once. Search goes on meanwhile. **Next:** nothing; the schedule "
+        "`nightly_index_maintenance` runs it every night.",
+    )
+    def maintain_indexes() -> None:
+        compact_indexes()
+
+    return maintain_indexes
+
+
+def _record(model_key: str, report: "IndexMaintenanceReport") -> TableRecord:
+    return TableRecord(
+        {
+            "model": model_key,
+            "rows": report.ann.rows,
+            "fragments before": report.compaction.fragments_before,
+            "fragments": report.compaction.fragments_after,
+            "megabytes before": round(report.compaction.bytes_before / 1e6, 2),
+            "megabytes": round(report.compaction.bytes_after / 1e6, 2),
+            "approximate index": str(report.ann.action),
+        }
+    )
+
+
+class SweepConfig(Config):
+    """What the job may do."""
+
+    dry_run: bool = Field(default=False, description="Name the files and remove none.")
+
+
+def sweep_files_job() -> JobDefinition:
+    """The job over all preview and embedding files."""
+
+    @op(description="Removes files that no row of the catalog names and that are older than a day.")
+    def remove_garbage(
+        context: OpExecutionContext, config: SweepConfig, catalog: CatalogResource, storage: StorageResource
+    ) -> Output[None]:
+        from photolineage.steps.maintain import sweep_home
+
+        require_migrated(catalog)
+        with reported():
+            report = sweep_home(catalog.engine, Path(storage.home), remove=not config.dry_run)
+        verb = "would be removed" if config.dry_run else "were removed"
+        context.log.info(f"{len(report.garbage)} files {verb}, {report.kept} stay")
+        return Output(
+            None,
+            metadata={
+                "removed": 0 if config.dry_run else len(report.garbage),
+                "garbage_megabytes": round(report.garbage_bytes / 1e6, 2),
+                "kept": report.kept,
+                "garbage": [str(path) for path in report.garbage[:100]],
+            },
+        )
+
+    @job(
+        name="sweep_files",
+        description="Removes what killed runs left behind, older than a day: previews and embeddings that no row of "
+        "the catalog names, and unfinished exports. **Needs** nothing; with `dry_run: true` it only names them. "
+        "**Next:** nothing; the schedule `nightly_sweep` runs it every night.",
+    )
+    def sweep_files() -> None:
+        remove_garbage()
+
+    return sweep_files

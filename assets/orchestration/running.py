@@ -1,0 +1,152 @@
+"""What every partitioned asset does around its plain function: guard, lease, progress, failure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from dagster import (
+    AssetCheckResult,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    AssetExecutionContext,
+    AssetKey,
+    AssetMaterialization,
+    Failure,
+    MaterializeResult,
+    MetadataValue,
+    PartitionsDefinition,
+)
+from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.storage.tags import RETRY_NUMBER_TAG, ROOT_RUN_ID_TAG
+
+from resources.failures import reported
+from resources.home import CatalogResource
+
+if TYPE_CHECKING:
+    from photolineage.steps.jobs import JobContext
+
+CONTRACT_CHECK = "catalog_contract"
+
+
+def job_context(context: AssetExecutionContext, catalog: CatalogResource) -> "JobContext":
+    """Who works in this run."""
+    from photolineage.steps.jobs import JobContext
+
+    return JobContext(catalog.engine, context.run.run_id, catalog.lease_timeout)
+
+
+def first_attempt(context: AssetExecutionContext) -> str:
+    """The id of the run that a person or the sensor asked for: this one, or the one that it retries by itself."""
+    tags = context.run.tags
+    return tags[ROOT_RUN_ID_TAG] if RETRY_NUMBER_TAG in tags else context.run.run_id
+
+
+def contract_check(asset_key: str, partitions_def: PartitionsDefinition[Any] | None = None) -> AssetCheckSpec:
+    """The check that an asset makes of itself before it writes.
+
+    It is partitioned as its asset is: Dagster's UI would otherwise hold the result of one partition against
+    the latest materialization of another, and show it as not evaluated.
+    """
+    return AssetCheckSpec(
+        CONTRACT_CHECK,
+        asset=asset_key,
+        partitions_def=partitions_def,
+        blocking=True,
+        description="The tables that this asset writes are as the ORM says. Verified before the first write: "
+        "where it fails, nothing was written.",
+    )
+
+
+def guard(catalog: CatalogResource, asset_key: str, tables: frozenset[str]) -> Iterator[AssetCheckResult]:
+    """Yields the result of the asset's contract check; raises Failure after a failed one."""
+    from photolineage.checks.catalog_contract import contract_report
+    from schema_checks.check_metadata import contract_metadata, difference_table
+
+    with reported():
+        report = contract_report(catalog.engine, tables)
+    yield AssetCheckResult(
+        check_name=CONTRACT_CHECK,
+        asset_key=AssetKey(asset_key),
+        passed=report.holds,
+        severity=AssetCheckSeverity.ERROR,
+        description=report.summary,
+        metadata=contract_metadata(report),
+    )
+    if not report.holds:
+        raise Failure(
+            description=f"{report.summary} Nothing was written.",
+            metadata={"differences": difference_table(report.drifts)},
+            allow_retries=False,
+        )
+
+
+def materialized(
+    context: AssetExecutionContext,
+    asset_key: str,
+    partition_key: str,
+    metadata: Mapping[str, MetadataValue[Any]],
+) -> Iterator[MaterializeResult[None]]:
+    """Records a partition as materialized the moment it is done, so that a killed run keeps it.
+
+    The asset must be skippable. In a run of one partition the result is yielded, and the asset's checks follow.
+    """
+    if len(context.partition_keys) == 1:
+        yield MaterializeResult(asset_key=asset_key, metadata=metadata)
+    else:
+        context.log_event(AssetMaterialization(asset_key, partition=partition_key, metadata=metadata))
+
+
+class PartitionFailures:
+    """The failures of a run of several partitions: one that fails does not stop those after it.
+
+    An interruption ends the run at once; whatever else a partition raises is kept, and fails the run at its end.
+    """
+
+    def __init__(self, context: AssetExecutionContext) -> None:
+        self._context = context
+        self._reasons: dict[str, list[str]] = {}
+        self._only_error: Exception | None = None
+
+    @contextmanager
+    def kept(self, partition_keys: Sequence[str]) -> Iterator[None]:
+        """Keeps what the block raises as the failure of these partitions."""
+        try:
+            with reported_failures(self._context):
+                yield
+        except Exception as error:
+            if len(self._context.partition_keys) == 1:
+                self._only_error = error
+                return
+            # The error itself is let go: its traceback would hold the model in memory.
+            reason = str(
+                error.description if isinstance(error, Failure) else f"{type(error).__name__}: {error}"
+            )
+            self._reasons.setdefault(reason, []).extend(partition_keys)
+            self._context.log.error(f"{', '.join(partition_keys)}: {reason}", exc_info=error)
+
+    def raise_at_end(self) -> None:
+        """Raises the error of the run's only partition, or a Failure with the reasons of all that failed."""
+        if self._only_error is not None:
+            raise self._only_error
+        if self._reasons:
+            failed, partitions = sum(map(len, self._reasons.values())), len(self._context.partition_keys)
+            others = "The others are materialized." if failed < partitions else ""
+            reasons = "\n".join(f"- {', '.join(keys)}: {reason}" for reason, keys in self._reasons.items())
+            raise Failure(
+                description=f"{failed} of {partitions} partitions failed. {others}\n{reasons}",
+                metadata={"failed_partitions": failed},
+                allow_retries=False,
+            )
+
+
+@contextmanager
+def reported_failures(context: AssetExecutionContext) -> Iterator[None]:
+    """`reported`, and an interruption at a checkpoint is turned into Dagster's own."""
+    from photolineage.steps.jobs import InterruptedAtCheckpointError
+
+    try:
+        with reported():
+            yield
+    except InterruptedAtCheckpointError as interruption:
+        context.log.info(str(interruption))
+        raise DagsterExecutionInterruptedError(str(interruption)) from interruption

@@ -1,0 +1,92 @@
+"""What happens by the clock: the contract, freshness, upkeep, and scans for those who keep the sensor off."""
+
+from collections.abc import Iterator, Mapping
+
+from dagster import (
+    DefaultScheduleStatus,
+    JobDefinition,
+    ResourceParam,
+    RunRequest,
+    ScheduleDefinition,
+    ScheduleEvaluationContext,
+    SkipReason,
+    schedule,
+)
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from photolineage.catalog.migrate import UnmigratedCatalogError, require_current
+from photolineage.settings import Settings
+from resources.home import CatalogResource
+
+Job = JobDefinition | UnresolvedAssetJobDefinition
+
+
+def clock_schedules(
+    asset_jobs: Mapping[str, Job], contract: Job, freshness: Job, indexes: Job, sweep: Job
+) -> list[ScheduleDefinition]:
+    """Every schedule of the lineage."""
+    return [
+        nightly_rescan(asset_jobs["source_files"]),
+        _running(
+            "daily_contract_check", contract, "0 6 * * *", "Holds the catalog against the ORM every morning."
+        ),
+        _running(
+            "hourly_freshness_check",
+            freshness,
+            "17 * * * *",
+            "Asks every asset each hour whether it is stale.",
+        ),
+        _running(
+            "nightly_index_maintenance",
+            indexes,
+            "30 3 * * *",
+            "Makes the vector indexes compact every night.",
+        ),
+        _running(
+            "nightly_sweep", sweep, "0 4 * * *", "Removes files that killed runs left behind, every night."
+        ),
+    ]
+
+
+def _running(name: str, job: Job, cron: str, description: str) -> ScheduleDefinition:
+    """A schedule that is on from the start, and waits while there is no catalog to look at."""
+
+    @schedule(
+        name=name,
+        job=job,
+        cron_schedule=cron,
+        default_status=DefaultScheduleStatus.RUNNING,
+        description=description,
+    )
+    def by_the_clock(catalog: CatalogResource) -> RunRequest | SkipReason:
+        try:
+            require_current(catalog.engine)
+        except UnmigratedCatalogError as error:
+            return SkipReason(str(error))
+        return RunRequest()
+
+    return by_the_clock
+
+
+def nightly_rescan(job: Job) -> ScheduleDefinition:
+    """A scan of every source, for those who keep the sensor off."""
+
+    @schedule(
+        name="nightly_rescan",
+        job=job,
+        cron_schedule="0 3 * * *",
+        default_status=DefaultScheduleStatus.STOPPED,
+        description="Scans every source each night. Turn it on if the sensor `stale_partitions` is off: what is "
+        "new then shows as missing partitions, for you to materialize.",
+    )
+    def rescan(
+        context: ScheduleEvaluationContext, settings: ResourceParam[Settings]
+    ) -> Iterator[RunRequest | SkipReason]:
+        present = [key for key, source in settings.sources.items() if source.root.is_dir()]
+        if not present:
+            yield SkipReason("No source is there: add one to photolineage.toml, or plug in its disk.")
+        for key in present:
+            at = context.scheduled_execution_time
+            yield RunRequest(run_key=f"{key}:{at:%Y-%m-%dT%H:%M}", partition_key=key)
+
+    return rescan

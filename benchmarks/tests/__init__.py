@@ -1,0 +1,1 @@
+"""Tests of the benchmarks: their metrics, and the libraries that they generate."""

@@ -1,1 +1,0 @@
-"""What the lineage computes, in plain Python: nothing here knows of Dagster."""

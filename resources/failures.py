@@ -1,0 +1,50 @@
+"""Failures of runs: an error that a person can mend becomes one with its message, and its message is found again."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from dagster import DagsterEvent, Failure
+
+from photolineage.catalog.migrate import require_current
+from photolineage.errors import PhotolineageError
+from resources.home import CatalogResource
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turns an error that a person can mend into a failure with its message, which is not retried."""
+    try:
+        yield
+    except PhotolineageError as error:
+        raise Failure(description=str(error), allow_retries=False) from error
+
+
+def require_migrated(catalog: CatalogResource) -> None:
+    """Raises Failure, which says what to do first, where the catalog is not at the revision of the code."""
+    with reported():
+        require_current(catalog.engine)
+
+
+def failure_reason(events: Iterable[DagsterEvent]) -> str | None:
+    """The description of the first failed step, else the error below it, else what Dagster says of the run.
+
+    None where no event tells of a failure.
+    """
+    of_the_run = None
+    for event in events:
+        if event.is_step_failure:
+            return _step_failure_reason(event)
+        if event.is_run_failure:
+            of_the_run = event.message
+    return of_the_run
+
+
+def _step_failure_reason(event: DagsterEvent) -> str:
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return data.user_failure_data.description
+    # Dagster's own error says only which step failed; its cause is what was raised there.
+    raised = data.error.cause if data.error is not None and data.error.cause else data.error
+    if raised is None:
+        return "failed without a message"
+    return raised.message.strip().split(f"{raised.cls_name}: ", 1)[-1]

@@ -1,0 +1,93 @@
+"""The Dagster resources: the settings of each store, and its objects when asked for."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dagster import ConfigurableResource, InitResourceContext
+from pydantic import Field, PrivateAttr
+from sqlalchemy import Engine
+
+from photolineage.catalog.engine import create_catalog_engine, require_reachable
+from photolineage.settings import Settings
+
+if TYPE_CHECKING:
+    from photolineage.stores.embeddings import EmbeddingStore
+    from photolineage.stores.event_segments import SegmentStore
+    from photolineage.stores.previews import PreviewStore
+    from photolineage.stores.vector_index.home import VectorIndexes
+
+
+class CatalogResource(ConfigurableResource[None]):
+    """The catalog's database."""
+
+    url: str = Field(description="SQLAlchemy URL of the catalog: sqlite:///… or postgresql://…")
+    lease_timeout_seconds: int = Field(
+        description="Silence after which a run loses the lease of its partition."
+    )
+    _engine: Engine | None = PrivateAttr(default=None)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, made at its first use. Raises CatalogUnreachableError."""
+        if self._engine is None:
+            engine = create_catalog_engine(self.url)
+            require_reachable(engine)
+            self._engine = engine
+        return self._engine
+
+    @property
+    def lease_timeout(self) -> timedelta:
+        """Silence after which a run loses the lease of its partition."""
+        return timedelta(seconds=self.lease_timeout_seconds)
+
+    def teardown_after_execution(self, context: InitResourceContext) -> None:
+        """Close the connections."""
+        del context
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+
+
+class StorageResource(ConfigurableResource[None]):
+    """The files under the home directory: previews, embeddings, vector indexes, segments of events."""
+
+    home: str = Field(description="The folder under which everything is written.")
+
+    @property
+    def previews(self) -> "PreviewStore":
+        """Previews, by shard."""
+        from photolineage.stores.previews import PreviewStore
+
+        return PreviewStore(Path(self.home))
+
+    @property
+    def embeddings(self) -> "EmbeddingStore":
+        """Embedding files, by model and shard."""
+        from photolineage.stores.embeddings import EmbeddingStore
+
+        return EmbeddingStore(Path(self.home))
+
+    @property
+    def segments(self) -> "SegmentStore":
+        """What event clustering keeps between runs, by model."""
+        from photolineage.stores.event_segments import SegmentStore
+
+        return SegmentStore(Path(self.home))
+
+    @property
+    def indexes(self) -> "VectorIndexes":
+        """Vector indexes, by model."""
+        from photolineage.stores.vector_index.home import VectorIndexes
+
+        return VectorIndexes(Path(self.home))
+
+
+def catalog_resource(settings: Settings) -> CatalogResource:
+    """The catalog that the settings name."""
+    return CatalogResource(url=settings.catalog.url, lease_timeout_seconds=settings.lease_timeout_seconds)
+
+
+def storage_resource(settings: Settings) -> StorageResource:
+    """The stores under the home directory that the settings name."""
+    return StorageResource(home=str(settings.home))

@@ -1,0 +1,1 @@
+"""Folders of photographs as searchable embeddings and event albums."""

@@ -1,0 +1,86 @@
+"""What the album shows: events by month, and the pictures of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import groupby
+from pathlib import PurePosixPath
+
+from sqlalchemy import Connection, select
+
+from photolineage.catalog.listing import ListedEvent, local_time
+from photolineage.catalog.orm import EventImage, Image
+from photolineage.plain_text import printable
+
+
+@dataclass(frozen=True, slots=True)
+class AlbumPicture:
+    """A picture of an event; `taken_at` is local to where it was taken, as far as that is known."""
+
+    image_id: int
+    content_hash: str
+    file_name: str
+    taken_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The pictures of one local day of an event; `date` is None for those whose time is not known."""
+
+    date: date | None
+    pictures: Sequence[AlbumPicture]
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """The events that begin in one month, in the order of their start."""
+
+    first_day: date
+    events: Sequence[ListedEvent]
+
+    @property
+    def key(self) -> str:
+        """As in 2023-07."""
+        return f"{self.first_day:%Y-%m}"
+
+    @property
+    def image_count(self) -> int:
+        """The images of all its events."""
+        return sum(event.image_count for event in self.events)
+
+    @property
+    def largest(self) -> Sequence[ListedEvent]:
+        """Its events, those with most images first."""
+        return sorted(self.events, key=lambda event: (-event.image_count, event.id))
+
+
+def by_month(events: Sequence[ListedEvent]) -> list[Month]:
+    """The events by the local month of their start, the newest month first."""
+    ordered = sorted(events, key=lambda event: (event.starts_at.replace(tzinfo=None), event.id))
+    months = groupby(ordered, key=lambda event: event.starts_at.date().replace(day=1))
+    return [Month(first_day, list(found)) for first_day, found in months][::-1]
+
+
+def pictures_of(connection: Connection, event: ListedEvent) -> list[AlbumPicture]:
+    """The pictures of an event in time order, those without a time last; of equal files the first."""
+    rows = connection.execute(
+        select(Image.id, Image.content_hash, Image.path, Image.taken_at, Image.utc_offset_minutes)
+        .join(EventImage, EventImage.image_id == Image.id)
+        .where(EventImage.event_id == event.id, Image.content_hash.is_not(None))
+        .order_by(Image.taken_at.is_(None), Image.taken_at, Image.id)
+    )
+    pictures: dict[str, AlbumPicture] = {}
+    for row in rows:
+        offset = event.utc_offset_minutes if row.utc_offset_minutes is None else row.utc_offset_minutes
+        taken_at = None if row.taken_at is None else local_time(row.taken_at, offset)
+        picture = AlbumPicture(row.id, row.content_hash, printable(PurePosixPath(row.path).name), taken_at)
+        pictures.setdefault(row.content_hash, picture)
+    return list(pictures.values())
+
+
+def by_day(pictures: Sequence[AlbumPicture]) -> list[Day]:
+    """Pictures by their local days, those without a time last; within a day in their order."""
+    days: dict[date | None, list[AlbumPicture]] = {}
+    for picture in pictures:
+        days.setdefault(picture.taken_at.date() if picture.taken_at else None, []).append(picture)
+    return [Day(day, days[day]) for day in sorted(days, key=lambda day: day or date.max)]

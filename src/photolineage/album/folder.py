@@ -1,0 +1,116 @@
+"""The folder of an album: only what differs is written, and the first page is whole only when all others are."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from photolineage.album.pages import EVENTS, MONTHS, OVERVIEW, PICTURES, picture_path
+from photolineage.stores.files import PARTIAL_PREFIX, StorageError, write_atomically
+
+MARKER = ".photolineage-album"
+"""What tells an album's folder from any other, and locks it: only such a folder is cleaned up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """How many files were written because they are new or differ, stayed as they were, and were removed."""
+
+    written: int
+    unchanged: int
+    removed: int
+
+
+@dataclass(slots=True)
+class AlbumFolder:
+    """An album's folder while it is written. `unfinished` stands in the place of the first page once a page changes."""
+
+    path: Path
+    unfinished: str
+    _pictures: set[str]
+    _pages: set[str] = field(default_factory=set)
+    _new_pages: int = 0
+    _new_pictures: int = 0
+
+    def has_picture(self, content_hash: str) -> bool:
+        """Whether the picture is there."""
+        return content_hash in self._pictures
+
+    def write_picture(self, content_hash: str, jpeg: bytes) -> None:
+        """Add a picture. Raises StorageError."""
+        path = self.path / picture_path(content_hash)
+        partial = path.with_name(f"{PARTIAL_PREFIX}{path.name}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_bytes(jpeg)
+            partial.rename(path)
+        except OSError as error:
+            raise StorageError(
+                f"{path}: cannot be written: {error.strerror or error}. Free space there"
+            ) from error
+        self._pictures.add(content_hash)
+        self._new_pictures += 1
+
+    def write_page(self, name: str, content: str) -> None:
+        """Write a page, where it is not there already as it is to be. Raises StorageError."""
+        path, new = self.path / name, content.encode()
+        self._pages.add(name)
+        if path.is_file() and path.read_bytes() == new:
+            return
+        if not self._new_pages and name != OVERVIEW:
+            self._write(self.path / OVERVIEW, self.unfinished.encode())
+        self._write(path, new)
+        self._new_pages += 1
+
+    def remove_other_pages(self) -> Changes:
+        """Remove the pages that were not asked for; what became of all of them."""
+        removed = 0
+        for folder in (EVENTS, MONTHS):
+            for path in (self.path / folder).glob("*.html"):
+                if f"{folder}/{path.name}" not in self._pages:
+                    path.unlink()
+                    removed += 1
+        return Changes(self._new_pages, len(self._pages) - self._new_pages, removed)
+
+    def remove_other_pictures(self, wanted: set[str]) -> Changes:
+        """Remove the pictures that are not wanted, and what interrupted runs left; what became of all of them."""
+        others = [path for path in (self.path / PICTURES).glob("*/*") if path.stem not in wanted]
+        for path in others:
+            path.unlink()
+        return Changes(self._new_pictures, len(wanted) - self._new_pictures, len(others))
+
+    def _write(self, path: Path, content: bytes) -> None:
+        def write(partial: Path) -> None:
+            partial.write_bytes(content)
+
+        write_atomically(path, write)
+
+
+@contextmanager
+def open_album_folder(path: Path, unfinished: str) -> Iterator[AlbumFolder]:
+    """The folder, made if it is not there, for this process alone.
+
+    Raises StorageError for a folder that holds anything but an album, that another process writes to, or that cannot
+    be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if not (path / MARKER).exists() and any(path.iterdir()):
+            raise StorageError(
+                f"{path}: is not empty and holds no album. Name a new folder, or that of an album"
+            )
+        with FileLock(path / MARKER, timeout=0):
+            yield AlbumFolder(path, unfinished, _pictures_in(path))
+    except Timeout as error:
+        raise StorageError(f"{path}: another process writes this album. Wait until it has ended") from error
+    except OSError as error:
+        raise StorageError(
+            f"{path}: {error.strerror or error}. Name a folder that can be written to"
+        ) from error
+
+
+def _pictures_in(path: Path) -> set[str]:
+    """The content hashes of the pictures; a power cut leaves an empty file of one that was not yet on the disk."""
+    return {picture.stem for picture in (path / PICTURES).glob("*/*.jpg") if picture.stat().st_size > 0}

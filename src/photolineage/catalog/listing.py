@@ -1,0 +1,207 @@
+"""What the catalog holds, for a person: the state of the library, and its events."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from sqlalchemy import Connection, func, select
+
+from photolineage.catalog.coverage import ImageTally, tally_images
+from photolineage.catalog.orm import Event, ImageState, JobState, MlJob, MlModel, Source
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """Images of one source by state."""
+
+    key: str
+    images: int
+    discovered: int
+    registered: int
+    duplicates: int
+    failed: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """A model's committed embeddings of present contents beside the images that must have one.
+
+    `shards_left` have images without.
+    """
+
+    key: str
+    serving: bool
+    embedding_dim: int
+    committed_embeddings: int
+    embeddable: int
+    shards_left: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """A job that runs, or that did not succeed; in images. `resumed` of the `done` are earlier runs'."""
+
+    kind: str
+    subject: str
+    state: str
+    done: int
+    resumed: int
+    failed: int
+    total: int
+    started_at: datetime
+    heartbeat_at: datetime
+    error: str | None
+
+    @property
+    def images_per_second(self) -> float:
+        """Images a second of this run: those that earlier runs had committed do not count."""
+        return (self.done - self.resumed) / max((self.heartbeat_at - self.started_at).total_seconds(), 1e-3)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds to the end at this rate, or None where nothing tells."""
+        rate = self.images_per_second
+        return (self.total - self.done) / rate if rate > 0 and self.total > self.done else None
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryStatus:
+    """The state of the whole library."""
+
+    sources: list[SourceStatus]
+    models: list[ModelStatus]
+    jobs: list[JobStatus]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedEvent:
+    """An event; its times are local to where it was, as far as that is known.
+
+    `radius_m` holds nine tenths of its located images; `cohesion` is how alike its images are (0: as strangers, 1: as
+    neighbours in time); `confidence` is the probability of its most doubtful boundary.
+    """
+
+    id: int
+    title: str
+    starts_at: datetime
+    ends_at: datetime
+    utc_offset_minutes: int | None
+    image_count: int
+    latitude: float | None
+    longitude: float | None
+    radius_m: float | None
+    cohesion: float | None
+    confidence: float
+    cover_image_id: int | None
+
+
+def library_status(connection: Connection, *, recent_jobs: int = 10) -> LibraryStatus:
+    """Sources, models, and the jobs that run or whose newest attempt did not succeed."""
+    tallies = tally_images(connection)
+    sources = connection.execute(select(Source.key).order_by(Source.key)).scalars()
+    return LibraryStatus(
+        sources=[
+            _source_status(source, [tally for tally in tallies if tally.source == source])
+            for source in sources
+        ],
+        models=_models(connection, tallies),
+        jobs=_jobs(connection, recent_jobs),
+    )
+
+
+def _source_status(source: str, tallies: Sequence[ImageTally]) -> SourceStatus:
+    def count(state: ImageState) -> int:
+        return sum(tally.images for tally in tallies if tally.state == state)
+
+    return SourceStatus(
+        key=source,
+        images=sum(tally.images for tally in tallies),
+        discovered=count(ImageState.DISCOVERED),
+        registered=count(ImageState.REGISTERED),
+        duplicates=sum(tally.duplicates for tally in tallies if tally.state == ImageState.REGISTERED),
+        failed=count(ImageState.FAILED),
+        missing=count(ImageState.MISSING),
+    )
+
+
+def _models(connection: Connection, tallies: Sequence[ImageTally]) -> list[ModelStatus]:
+    events = select(Event.model_id, func.count().label("events")).group_by(Event.model_id).subquery()
+    models = connection.execute(
+        select(
+            MlModel.id,
+            MlModel.key,
+            MlModel.serving,
+            MlModel.embedding_dim,
+            func.coalesce(events.c.events, 0),
+        )
+        .outerjoin(events, events.c.model_id == MlModel.id)
+        .order_by(MlModel.id)
+    )
+    return [
+        ModelStatus(
+            key,
+            serving,
+            dim,
+            committed_embeddings=sum(tally.embedded(model_id) for tally in tallies),
+            embeddable=sum(tally.embeddable for tally in tallies),
+            shards_left=len({t.shard for t in tallies if t.embedded(model_id) < t.embeddable}),
+            events=count,
+        )
+        for model_id, key, serving, dim, count in models
+    ]
+
+
+def _jobs(connection: Connection, limit: int) -> list[JobStatus]:
+    newest = select(func.max(MlJob.id)).group_by(MlJob.kind, MlJob.subject)
+    rows = connection.execute(
+        select(
+            MlJob.kind,
+            MlJob.subject,
+            MlJob.state,
+            MlJob.done,
+            MlJob.resumed,
+            MlJob.failed,
+            MlJob.total,
+            MlJob.started_at,
+            MlJob.heartbeat_at,
+            MlJob.error,
+        )
+        .where(MlJob.id.in_(newest), MlJob.state != JobState.SUCCEEDED)
+        .order_by(MlJob.id.desc())
+        .limit(limit)
+    )
+    return [JobStatus(**row) for row in rows.mappings()]
+
+
+def list_events(connection: Connection, model_id: int, *, limit: int | None = None) -> Sequence[ListedEvent]:
+    """The events of a model, the newest first."""
+    rows = connection.execute(
+        select(Event.__table__)
+        .where(Event.model_id == model_id)
+        .order_by(Event.starts_at.desc(), Event.id)
+        .limit(limit)
+    )
+    return [
+        ListedEvent(
+            row.id,
+            row.title,
+            local_time(row.starts_at, row.utc_offset_minutes),
+            local_time(row.ends_at, row.utc_offset_minutes),
+            row.utc_offset_minutes,
+            row.image_count,
+            row.latitude,
+            row.longitude,
+            row.radius_m,
+            row.cohesion,
+            row.confidence,
+            row.cover_image_id,
+        )
+        for row in rows
+    ]
+
+
+def local_time(moment: datetime, utc_offset_minutes: int | None) -> datetime:
+    """The moment by a clock that is so many minutes ahead of UTC; by UTC where that is not known."""
+    return moment.astimezone(timezone(timedelta(minutes=utc_offset_minutes or 0)))

@@ -1,0 +1,228 @@
+"""The one way by which the catalog's tables come to exist."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+
+from photolineage.catalog.engine import REFUSALS, advisory_lock, explained_errors, write_transaction
+from photolineage.errors import PhotolineageError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+MIGRATION_LOCK = 0x6D696772617465
+"""The key of the PostgreSQL lock that serialises migrations of one database."""
+
+
+class UnmigratedCatalogError(PhotolineageError):
+    """The catalog's revision is not the one that this code was written for; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One migration: its id and what it does."""
+
+    id: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogRevision:
+    """Where a database stands: `found` is None in one that was never migrated."""
+
+    found: str | None
+    wanted: str
+    pending: tuple[Revision, ...]
+    has_tables: bool
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the database is at the revision that the code wants."""
+        return self.found == self.wanted
+
+
+def _config() -> "Config":
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config
+
+
+def newest_revision() -> str:
+    """The revision that this code was written for: migrations are named by their revision, in order."""
+    return max(path.stem.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+def is_at_newest_revision(connection: Connection) -> bool:
+    """Whether the database is at the revision that the code wants.
+
+    It does not import Alembic, for which every command would wait.
+    """
+    if not inspect(connection).has_table("alembic_version"):
+        return False
+    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
+    return list(found) == [newest_revision()]
+
+
+def head_revision() -> str:
+    """The revision that this code was written for."""
+    from alembic.script import ScriptDirectory
+
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    if head is None:
+        raise AssertionError("the migrations folder is empty")
+    return head
+
+
+def catalog_revision(connection: Connection) -> CatalogRevision:
+    """Where the database stands. Raises UnmigratedCatalogError for a revision unknown to this code."""
+    if is_at_newest_revision(connection):  # told without Alembic, whose import every run would wait for
+        newest = newest_revision()
+        return CatalogRevision(newest, newest, (), True)
+
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory.from_config(_config())
+    found = MigrationContext.configure(connection).get_current_revision()
+    known = {revision.revision for revision in script.walk_revisions()}
+    if found is not None and found not in known:
+        raise UnmigratedCatalogError(
+            f"the catalog is at revision {found}, which this version of Photolineage (revision "
+            f"{head_revision()}) does not know: it was written by a newer one. Install that version."
+        )
+    pending = [
+        Revision(step.revision, (step.doc or "").strip())
+        for step in script.iterate_revisions("head", found or "base")
+    ]
+    tables = set(inspect(connection).get_table_names()) - {"alembic_version"}
+    return CatalogRevision(found, head_revision(), tuple(reversed(pending)), bool(tables))
+
+
+def refuse_foreign_tables(engine: Engine, revision: CatalogRevision) -> None:
+    """Raises UnmigratedCatalogError where tables exist that no migration has made."""
+    if revision.found is None and revision.has_tables:
+        raise UnmigratedCatalogError(
+            f"{engine.url.render_as_string(hide_password=True)} has tables but no alembic_version: "
+            "no migration of Photolineage has made them. Give the catalog a database of its own (catalog.url)."
+        )
+
+
+def upgrade(engine: Engine) -> CatalogRevision:
+    """Bring the database to the newest revision in one transaction; what it was at before is returned.
+
+    Raises UnmigratedCatalogError, and changes nothing, where tables exist that no migration has made, and
+    CatalogUnreachableError where the database cannot be written.
+    """
+    with explained_errors(engine, REFUSALS), _foreign_keys_checked_at_the_end(engine) as connection:
+        advisory_lock(connection, MIGRATION_LOCK)
+        before = catalog_revision(connection)
+        refuse_foreign_tables(engine, before)
+        _run_migrations(connection)
+    return before
+
+
+def _run_migrations(connection: Connection) -> None:
+    from alembic import command
+
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+@contextmanager
+def _foreign_keys_checked_at_the_end(engine: Engine) -> Iterator[Connection]:
+    """A write transaction in which SQLite may drop a table to rebuild it, and no row that refers to it goes.
+
+    The order is that of https://www.sqlite.org/lang_altertable.html#otheralter. On PostgreSQL nothing differs.
+    """
+    if engine.dialect.name != "sqlite":
+        with write_transaction(engine) as connection:
+            yield connection
+        return
+    with engine.connect() as outside:
+        driver = outside.connection.driver_connection
+        assert driver is not None
+        driver.execute("PRAGMA foreign_keys = OFF")
+        try:
+            with outside.execution_options(sqlite_begin="BEGIN IMMEDIATE").begin():
+                yield outside
+                _require_no_dangling_rows(outside)
+        finally:
+            driver.execute("PRAGMA foreign_keys = ON")
+
+
+def _require_no_dangling_rows(connection: Connection) -> None:
+    dangling = connection.execute(text("PRAGMA foreign_key_check")).all()
+    if dangling:
+        tables = ", ".join(sorted({f"{row.table} (to {row.parent})" for row in dangling}))
+        raise UnmigratedCatalogError(
+            f"the migration would leave {len(dangling)} rows that refer to nothing, in {tables}; nothing was "
+            "changed. Mend these rows (`PRAGMA foreign_key_check` lists them), then migrate again."
+        )
+
+
+def upgrade_sql(engine: Engine, since: str | None) -> str:
+    """The SQL that brings a database at revision `since` to the newest one; nothing of it is run there."""
+    return _sql_on_empty_tables(engine) if engine.dialect.name == "sqlite" else _offline_sql(engine, since)
+
+
+def _offline_sql(engine: Engine, since: str | None) -> str:
+    from alembic import command
+
+    buffer = io.StringIO()
+    config = _config()
+    config.output_buffer = buffer
+    config.set_main_option("sqlalchemy.url", engine.url.render_as_string().replace("%", "%%"))
+    command.upgrade(config, f"{since}:head" if since else "head", sql=True)
+    return buffer.getvalue()
+
+
+def _sql_on_empty_tables(engine: Engine) -> str:
+    """What the migrations run on a copy without rows: only so is the rebuilding of a table to be seen."""
+    from alembic.migration import MigrationContext
+
+    with engine.connect() as live:
+        tables = live.execute(
+            text(
+                "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
+            )
+        ).scalars()
+        schema = tables.all()
+        found = MigrationContext.configure(live).get_current_revision()
+    statements: list[str] = []
+    with create_engine("sqlite://").begin() as copy:
+        for statement in schema:
+            copy.exec_driver_sql(statement)
+        if found is not None:
+            copy.execute(text("INSERT INTO alembic_version VALUES (:found)"), {"found": found})
+
+        @event.listens_for(copy, "before_cursor_execute")
+        def _note(_connection: Connection, _cursor: object, statement: str, *_rest: object) -> None:
+            if not statement.lstrip().upper().startswith(("SELECT", "PRAGMA")):
+                statements.append(f"{statement.strip()};\n")
+
+        _run_migrations(copy)
+    return "\n".join(statements)
+
+
+def require_current(engine: Engine) -> None:
+    """Raises UnmigratedCatalogError unless the database is at the revision that the code wants."""
+    with engine.connect() as connection:
+        revision = catalog_revision(connection)
+    if revision.is_current:
+        return
+    steps = "; ".join(f"{step.id} ({step.title})" for step in revision.pending)
+    raise UnmigratedCatalogError(
+        f"the catalog {engine.url.render_as_string(hide_password=True)} is at revision "
+        f"{revision.found or 'none'}, and this code needs {revision.wanted}. To come: {steps}. "
+        "Run `photolineage migrate`, or materialize catalog_schema for a new catalog."
+    )

@@ -1,0 +1,109 @@
+"""Moved files: where a source's missing image and a new one have the same content, they are one image."""
+
+from collections import defaultdict, deque
+from collections.abc import Collection
+from posixpath import basename
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, select, update
+
+from photolineage.catalog.duplicates import DUPLICATES_LOCK
+from photolineage.catalog.engine import advisory_lock
+from photolineage.catalog.orm import EventImage, Image, ImageState, Shard, Source
+
+IDS_PER_QUERY = 500
+
+KEPT = frozenset({"id", "source_id", "shard_id", "discovered_at", "embedded_models"})
+"""What an image keeps for life; everything else is of the file that was found."""
+
+ImageRow = Row[*tuple[Any, ...]]
+
+
+def reunite_moved_images(connection: Connection, new_images: Collection[int]) -> int:
+    """Let missing images go on where their files are now; how many were found among `new_images` is returned.
+
+    `new_images` have no embeddings: they were registered for the first time in this transaction, or are duplicates.
+    One whose content a missing image of its source had, preferably under the same file name, ceases to be an image
+    of its own: the missing one takes over its path and its facts, and keeps its id, its shard and with them its
+    embeddings. The shards of the found ones get a new revision.
+    """
+    ids = sorted(new_images)
+    advisory_lock(connection, DUPLICATES_LOCK)
+    return sum(
+        _reunite(connection, ids[start : start + IDS_PER_QUERY])
+        for start in range(0, len(ids), IDS_PER_QUERY)
+    )
+
+
+def reunite_missing_images(connection: Connection, source_id: int, content_hashes: Collection[str]) -> int:
+    """Let images that go missing in this transaction go on where their files were found since the last whole scan.
+
+    A scan finds and commits the new paths first. Whoever registered them before it came to its end, or after it was
+    killed, has met images that were not missing yet, and made duplicates of them. Call it before `refresh_duplicates`.
+    """
+    advisory_lock(connection, DUPLICATES_LOCK)
+    hashes = sorted(content_hashes)
+    found: list[int] = []
+    for start in range(0, len(hashes), IDS_PER_QUERY):
+        found += connection.execute(
+            select(Image.id)
+            .join(Source, Source.id == Image.source_id)
+            .where(
+                Image.source_id == source_id,
+                Image.content_hash.in_(hashes[start : start + IDS_PER_QUERY]),
+                Image.state == ImageState.REGISTERED,
+                Image.duplicate_of_id.is_not(None),
+                Image.discovered_at > Source.scanned_at,
+            )
+        ).scalars()
+    return reunite_moved_images(connection, found)
+
+
+def _reunite(connection: Connection, new_images: list[int]) -> int:
+    new = connection.execute(
+        select(Image.__table__)
+        .where(Image.id.in_(new_images), Image.state == ImageState.REGISTERED)
+        .order_by(Image.id)
+    ).all()
+    missing = _missing_by_content(connection, {row.content_hash for row in new})
+    pairs = []
+    for image in new:
+        former = missing.get((image.source_id, image.content_hash))
+        if former:
+            pairs.append((_most_alike(former, image), image))
+    for former_image, image in pairs:
+        _take_over(connection, former_image, image)
+    return len(pairs)
+
+
+def _missing_by_content(
+    connection: Connection, hashes: Collection[str]
+) -> dict[tuple[int, str], deque[ImageRow]]:
+    missing: dict[tuple[int, str], deque[ImageRow]] = defaultdict(deque)
+    rows = connection.execute(
+        select(Image.__table__)
+        .where(Image.content_hash.in_(sorted(hashes)), Image.state == ImageState.MISSING)
+        .order_by(Image.id)
+    )
+    for row in rows:
+        missing[row.source_id, row.content_hash].append(row)
+    return missing
+
+
+def _most_alike(candidates: deque[ImageRow], image: ImageRow) -> ImageRow:
+    """The first of the same file name, or the first; it is taken out of the candidates."""
+    named_alike = (row for row in candidates if basename(row.path) == basename(image.path))
+    chosen = next(named_alike, candidates[0])
+    candidates.remove(chosen)
+    return chosen
+
+
+def _take_over(connection: Connection, former: ImageRow, image: ImageRow) -> None:
+    connection.execute(delete(EventImage).where(EventImage.image_id == image.id))
+    connection.execute(delete(Image).where(Image.id == image.id))
+    facts = {name: value for name, value in image._mapping.items() if name not in KEPT}
+    connection.execute(update(Image).where(Image.id == former.id).values(facts))
+    connection.execute(
+        update(Shard).where(Shard.id == image.shard_id).values(image_count=Shard.image_count - 1)
+    )
+    connection.execute(update(Shard).where(Shard.id == former.shard_id).values(revision=Shard.revision + 1))

@@ -1,0 +1,185 @@
+"""What the assets ask of the catalog. Plain reads; a connection in, rows out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, func, select
+
+from photolineage.catalog.orm import (
+    FileKind,
+    Image,
+    ImageState,
+    JobKind,
+    JobState,
+    MlJob,
+    MlModel,
+    Shard,
+    ShardFile,
+    Source,
+)
+from photolineage.catalog.vocabulary import FailureReason
+from photolineage.errors import PhotolineageError
+
+
+class UnknownPartitionError(PhotolineageError):
+    """A key that the catalog does not know; the message says which asset makes it known."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRow:
+    """One shard and where its images are."""
+
+    id: int
+    key: str
+    revision: int
+    source_key: str
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedFile:
+    """A commit record."""
+
+    id: int
+    shard_id: int
+    path: str
+    row_count: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddableImage:
+    """An image that must have an embedding; `path` is relative to its source's root."""
+
+    id: int
+    path: str
+    content_hash: str
+    embedded_models: int
+
+
+def find_shard(connection: Connection, key: str) -> ShardRow:
+    """The shard with this key. Raises UnknownPartitionError."""
+    row = connection.execute(
+        select(Shard.id, Shard.key, Shard.revision, Source.key, Source.root)
+        .join(Source, Source.id == Shard.source_id)
+        .where(Shard.key == key)
+    ).one_or_none()
+    if row is None:
+        raise UnknownPartitionError(f"shard {key!r}: not in the catalog. Materialize source_files first.")
+    return ShardRow(*row)
+
+
+def find_model(connection: Connection, key: str) -> Row[*tuple[Any, ...]] | None:
+    """What was measured at the model's first load, or None before it."""
+    return connection.execute(select(MlModel.__table__).where(MlModel.key == key)).one_or_none()
+
+
+def serving_model_key(connection: Connection) -> str | None:
+    """The key of the model that serves, or None where none was promoted yet."""
+    return connection.execute(select(MlModel.key).where(MlModel.serving)).scalar_one_or_none()
+
+
+def shard_keys(connection: Connection, source_keys: Sequence[str] | None = None) -> list[str]:
+    """The keys of all shards, or of those of some sources, in order."""
+    statement = select(Shard.key).join(Source, Source.id == Shard.source_id).order_by(Shard.key)
+    if source_keys is not None:
+        statement = statement.where(Source.key.in_(source_keys))
+    return list(connection.execute(statement).scalars())
+
+
+IS_EMBEDDABLE = and_(Image.state == ImageState.REGISTERED, Image.duplicate_of_id.is_(None))
+"""An image that must have an embedding: readable, and the first of its content."""
+
+
+def embeddable_images(connection: Connection, shard_id: int) -> list[EmbeddableImage]:
+    """The images of a shard that must have an embedding, in path order."""
+    rows = connection.execute(
+        select(Image.id, Image.path, Image.content_hash, Image.embedded_models)
+        .where(Image.shard_id == shard_id, IS_EMBEDDABLE)
+        .order_by(Image.path)
+    )
+    return [
+        EmbeddableImage(image_id, path, content_hash or "", models)
+        for image_id, path, content_hash, models in rows
+    ]
+
+
+def committed_files(
+    connection: Connection, kind: FileKind, *, shard_id: int | None = None, model_id: int | None = None
+) -> list[CommittedFile]:
+    """The commit records of one kind that are not superseded, oldest first."""
+    columns = (ShardFile.id, ShardFile.shard_id, ShardFile.path, ShardFile.row_count, ShardFile.size_bytes)
+    statement = select(*columns).where(ShardFile.kind == kind, ShardFile.superseded_at.is_(None))
+    if shard_id is not None:
+        statement = statement.where(ShardFile.shard_id == shard_id)
+    if model_id is not None:
+        statement = statement.where(ShardFile.model_id == model_id)
+    return [CommittedFile(*row) for row in connection.execute(statement.order_by(ShardFile.id))]
+
+
+def newest_file_id(connection: Connection, kind: FileKind, model_id: int) -> int | None:
+    """The id of a model's newest commit record, or None where it has none."""
+    return connection.execute(
+        select(func.max(ShardFile.id)).where(ShardFile.kind == kind, ShardFile.model_id == model_id)
+    ).scalar_one()
+
+
+def newest_file_ids(connection: Connection, kind: FileKind, model_key: str) -> Mapping[str, int]:
+    """The id of a model's newest commit record of each shard that has one."""
+    rows = connection.execute(
+        select(Shard.key, func.max(ShardFile.id))
+        .join(ShardFile, ShardFile.shard_id == Shard.id)
+        .join(MlModel, MlModel.id == ShardFile.model_id)
+        .where(ShardFile.kind == kind, ShardFile.superseded_at.is_(None), MlModel.key == model_key)
+        .group_by(Shard.key)
+    )
+    return {key: file_id for key, file_id in rows}  # noqa: C416
+
+
+def materialized_versions(connection: Connection, kind: JobKind) -> Mapping[str, str]:
+    """The version of the inputs that the newest succeeded job of each subject saw."""
+    newest = (
+        select(func.max(MlJob.id).label("id"))
+        .where(MlJob.kind == kind, MlJob.state == JobState.SUCCEEDED)
+        .group_by(MlJob.subject)
+        .subquery()
+    )
+    rows = connection.execute(
+        select(MlJob.subject, MlJob.input_version).join(newest, newest.c.id == MlJob.id)
+    )
+    return {subject: version for subject, version in rows}  # noqa: C416
+
+
+def materialized_version(connection: Connection, kind: JobKind, subject: str) -> str | None:
+    """The version of the inputs that the newest succeeded job of a subject saw, or None before the first."""
+    return connection.execute(
+        select(MlJob.input_version)
+        .where(MlJob.kind == kind, MlJob.subject == subject, MlJob.state == JobState.SUCCEEDED)
+        .order_by(MlJob.id.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+
+
+def shard_sizes(connection: Connection) -> dict[str, int]:
+    """How many images each shard holds, whatever their state."""
+    rows = connection.execute(select(Shard.key, Shard.image_count))
+    return {key: count for key, count in rows}  # noqa: C416
+
+
+def shard_revisions(connection: Connection) -> Mapping[str, int]:
+    """The revision of each shard."""
+    rows = connection.execute(select(Shard.key, Shard.revision).order_by(Shard.key))
+    return {key: revision for key, revision in rows}  # noqa: C416
+
+
+def failures(
+    connection: Connection, *, shard_id: int, limit: int
+) -> Sequence[Row[str, FailureReason | None, str | None]]:
+    """Path, reason and detail of unreadable images of a shard, in path order."""
+    return connection.execute(
+        select(Image.path, Image.failure_reason, Image.failure_detail)
+        .where(Image.shard_id == shard_id, Image.state == ImageState.FAILED)
+        .order_by(Image.path)
+        .limit(limit)
+    ).all()

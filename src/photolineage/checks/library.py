@@ -1,0 +1,99 @@
+"""Every check of the library in one go, as the command line runs them."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine
+
+from photolineage.catalog.orm import Base, JobKind
+from photolineage.catalog.queries import materialized_version, serving_model_key, shard_keys
+from photolineage.checks.catalog_contract import report_of
+from photolineage.checks.stores import (
+    StoreFindings,
+    check_embedding_files,
+    check_events,
+    check_events_of_serving_model,
+    check_index_coverage,
+)
+from photolineage.contract.drift import Drift
+from photolineage.models.registry import ModelNotLoadedError
+from photolineage.settings import Settings
+from photolineage.stores.embeddings import EmbeddingStore
+from photolineage.stores.files import StorageError
+from photolineage.stores.vector_index import IndexNotBuiltError, VectorIndexError
+from photolineage.stores.vector_index.home import VectorIndexes
+
+
+@dataclass(frozen=True, slots=True)
+class CheckFinding:
+    """What one check found."""
+
+    name: str
+    passed: bool
+    description: str
+
+
+def check_library(settings: Settings, engine: Engine) -> list[CheckFinding]:
+    """The catalog table by table; where that holds, the files, index and events of each model that has any."""
+    with engine.connect() as connection:
+        report = report_of(connection)
+        if not report.holds and not report.drifts:
+            return [CheckFinding("catalog", False, report.summary)]
+        findings = [_table_finding(connection, table) for table in sorted(Base.metadata.tables)]
+        if all(finding.passed for finding in findings):
+            for model_key in settings.models:
+                findings += _model_findings(connection, settings, model_key)
+            serving = serving_model_key(connection)
+            if serving is not None:
+                findings.append(
+                    _finding(serving, "events_are_current", [check_events_of_serving_model(connection)])
+                )
+    return findings
+
+
+def _table_finding(connection: Connection, table: str) -> CheckFinding:
+    report = report_of(connection, frozenset({table}))
+    differences = "; ".join(_sentence(drift) for drift in report.drifts)
+    return CheckFinding(f"catalog: table {table}", report.holds, differences or report.summary)
+
+
+def _model_findings(connection: Connection, settings: Settings, model_key: str) -> list[CheckFinding]:
+    store, indexes = EmbeddingStore(settings.home), VectorIndexes(settings.home)
+    try:
+        files = [
+            check_embedding_files(connection, store, model_key, shard) for shard in shard_keys(connection)
+        ]
+        embeddings = _finding(model_key, "embedding_files", files)
+        if not embeddings.passed:
+            return [embeddings]
+        coverage = check_index_coverage(connection, store, indexes, model_key)
+        membership = check_events(connection, model_key, settings.events)
+    except ModelNotLoadedError:
+        return []  # nothing of this model is built yet, so nothing of it can be wrong
+    except IndexNotBuiltError as error:
+        if materialized_version(connection, JobKind.INDEX, model_key) is None:
+            return [embeddings]  # likewise its index
+        return [embeddings, CheckFinding(f"{model_key}: index_coverage", False, str(error))]
+    except (StorageError, VectorIndexError) as error:
+        return [CheckFinding(f"{model_key}: stores", False, str(error))]
+    return [
+        embeddings,
+        _finding(model_key, "index_coverage", [coverage]),
+        _finding(model_key, "event_membership", [membership]),
+    ]
+
+
+def _finding(model_key: str, name: str, findings: list[StoreFindings]) -> CheckFinding:
+    problems = [problem for finding in findings for problem in finding.problems]
+    problems += [_sentence(drift) for finding in findings for drift in finding.drifts]
+    looked_at = sum(finding.looked_at for finding in findings)
+    return CheckFinding(
+        f"{model_key}: {name}", not problems, "; ".join(problems) or f"{looked_at} looked at, all as recorded"
+    )
+
+
+def _sentence(drift: Drift) -> str:
+    fix = "; ".join(drift.fix.safe) or drift.fix.note
+    return (
+        f"{drift.table}: {drift.kind} {drift.name}: expected {drift.expected or 'nothing'}, "
+        f"found {drift.actual or 'nothing'}" + (f". Fix: {fix}" if fix else "")
+    )

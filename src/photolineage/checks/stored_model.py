@@ -1,0 +1,58 @@
+"""Whether what is stored of one model has the shape that the catalog says, without reading the vectors."""
+
+from sqlalchemy import Connection, select
+
+from photolineage.catalog.orm import FileKind, Shard, ShardFile
+from photolineage.checks.store_contract import compare_arrow
+from photolineage.contract.drift import Drift
+from photolineage.models.registry import require_model
+from photolineage.stores.embeddings import EmbeddingFileHeader, EmbeddingStore, embedding_schema
+from photolineage.stores.files import StorageError
+from photolineage.stores.vector_index import index_schema
+from photolineage.stores.vector_index.home import VectorIndexes
+
+
+def contract_violations(
+    connection: Connection, store: EmbeddingStore, indexes: VectorIndexes, model_key: str
+) -> list[str]:
+    """In sentences, what of a model's embedding files and of its index differs from the contract.
+
+    Raises ModelNotLoadedError.
+    """
+    model = require_model(connection, model_key)
+    violations: list[str] = []
+    files = connection.execute(
+        select(ShardFile.path, Shard.key)
+        .join(Shard, Shard.id == ShardFile.shard_id)
+        .where(
+            ShardFile.model_id == model.id,
+            ShardFile.kind == FileKind.EMBEDDING,
+            ShardFile.superseded_at.is_(None),
+        )
+        .order_by(ShardFile.id)
+    )
+    for path, shard_key in files:
+        expected = embedding_schema(
+            model.embedding_dim, EmbeddingFileHeader(model_key, model.weights_digest, shard_key)
+        )
+        try:
+            drifts = compare_arrow(expected, store.read_schema(path), path, "")
+        except StorageError as error:
+            violations.append(str(error))
+        else:
+            violations += [_sentence(path, drift) for drift in drifts]
+    return violations + index_violations(connection, indexes, model_key)
+
+
+def index_violations(connection: Connection, indexes: VectorIndexes, model_key: str) -> list[str]:
+    """Likewise of its index alone; a model without one differs in nothing by that. Raises ModelNotLoadedError."""
+    model = require_model(connection, model_key)
+    index = indexes.open(model_key, model.embedding_dim)
+    if not index.exists():
+        return []
+    drifts = compare_arrow(index_schema(model.embedding_dim), index.describe().schema, "index", "")
+    return [_sentence(f"the index of {model_key}", drift) for drift in drifts]
+
+
+def _sentence(where: str, drift: Drift) -> str:
+    return f"{where}: {drift.name} is {drift.actual or 'not there'}, and must be {drift.expected or 'absent'}"

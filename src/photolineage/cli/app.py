@@ -1,0 +1,107 @@
+"""What all commands share: the application, its options, and errors as one message."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from sqlalchemy import Engine
+
+from photolineage.catalog.engine import create_catalog_engine, require_reachable
+from photolineage.catalog.migrate import is_at_newest_revision
+from photolineage.catalog.queries import serving_model_key
+from photolineage.cli.terminal import errors, plain, print_json
+from photolineage.errors import PhotolineageError
+from photolineage.settings import (
+    BUILT_IN,
+    CONFIG_VARIABLE,
+    ConfigurationError,
+    Settings,
+    demo_config_file,
+    load_settings,
+)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Folders of photographs as searchable embeddings and event albums.",
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Model = Annotated[str | None, typer.Option("--model", help="A model's key; the serving one if left out.")]
+
+
+@app.callback()
+def configure(
+    config: Annotated[
+        Path | None,
+        typer.Option(envvar=CONFIG_VARIABLE, help="The configuration file to use.", show_default=False),
+    ] = None,
+) -> None:
+    if config is not None:
+        os.environ[CONFIG_VARIABLE] = str(config.expanduser().resolve())
+
+
+def fail(message: object, as_json: bool = False) -> NoReturn:
+    if as_json:
+        print_json({"error": str(message)})
+    errors.print(f"[bold red]Error:[/] {str(message).replace('[', chr(92) + '[')}", soft_wrap=True)
+    raise typer.Exit(1)
+
+
+@contextmanager
+def reported_errors(as_json: bool) -> Iterator[None]:
+    """The errors that a person can mend, as one message and exit code 1."""
+    try:
+        yield
+    except PhotolineageError as error:
+        fail(error, as_json)
+
+
+def chosen_settings(as_json: bool = False, *, or_demo: bool = True) -> Settings:
+    """The settings that a command uses; which configuration they are from is said on standard error."""
+    settings = load_settings(or_demo=or_demo)
+    if settings.config_file == BUILT_IN:
+        origin = f"built in (home: {plain(str(settings.home))})"
+    elif settings.config_file == demo_config_file():
+        origin = "the demo's, until you have a library of your own (photolineage run --photos <folder>)"
+    else:
+        origin = plain(str(settings.config_file))
+    if not as_json:
+        errors.print(f"Configuration: {origin}", style="dim", markup=False, highlight=False, soft_wrap=True)
+    return settings
+
+
+def open_catalog(settings: Settings) -> Engine:
+    engine = create_catalog_engine(settings.catalog.url)
+    require_reachable(engine)
+    with engine.connect() as connection:
+        is_current = is_at_newest_revision(connection)
+    if not is_current:
+        from photolineage.catalog.migrate import require_current
+
+        require_current(engine)
+    return engine
+
+
+def known_model(settings: Settings, engine: Engine, wanted: str | None) -> str:
+    if wanted is not None:
+        if wanted not in settings.models:
+            from photolineage.settings.model_names import closest
+
+            raise ConfigurationError(
+                f"model {wanted!r} is not configured; {closest(wanted, settings.models) or 'none is'}"
+            )
+        return wanted
+    with engine.connect() as connection:
+        serving = serving_model_key(connection)
+    if serving is not None:
+        return serving
+    if not settings.models:
+        raise ConfigurationError(
+            f"no model is configured. Add a [models.<key>] section to {settings.config_name}"
+        )
+    return next(iter(settings.models))

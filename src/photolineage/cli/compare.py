@@ -1,0 +1,60 @@
+"""`photolineage compare`: a model that may serve next beside the one that serves."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from photolineage.cli.app import (
+    AsJson,
+    app,
+    chosen_settings,
+    known_model,
+    open_catalog,
+    reported_errors,
+)
+from photolineage.cli.terminal import console, linked, print_json, table
+
+
+@app.command()
+def compare(
+    model: Annotated[str, typer.Argument(help="The key of the candidate.")],
+    sheet: Annotated[
+        Path | None, typer.Option(help="Write the hits of both models as a contact sheet picture.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare a model with the serving one, on the same images and texts. Nothing is changed."""
+    from photolineage.steps.embed import Stores
+    from photolineage.stores.embeddings import EmbeddingStore
+    from photolineage.stores.pictures import read_previews
+    from photolineage.stores.previews import PreviewStore
+    from photolineage.stores.vector_index.home import VectorIndexes
+    from photolineage.upgrade.comparing import (
+        compare_models,
+        comparison_sheet,
+        figure_rows,
+        sentences,
+        shown_images,
+    )
+
+    with reported_errors(as_json):
+        settings = chosen_settings(as_json)
+        engine = open_catalog(settings)
+        candidate = known_model(settings, engine, model)
+        stores = Stores(PreviewStore(settings.home), EmbeddingStore(settings.home))
+        comparison = compare_models(
+            engine, stores, VectorIndexes(settings.home), settings.models, candidate, settings.comparison
+        )
+        if sheet is not None:
+            jpegs = read_previews(engine, stores.previews, shown_images(comparison))
+            comparison_sheet(comparison, jpegs).save(sheet)
+    if as_json:
+        print_json(comparison)
+        return
+    old, new = comparison.serving.model_key, comparison.candidate.model_key
+    console.print(table("Comparison", ["", f"{old} (serves)", new], figure_rows(comparison)))
+    for sentence in sentences(comparison):
+        console.print(sentence, markup=False, highlight=False)
+    if sheet is not None:
+        console.print(f"Contact sheet: {linked(sheet.resolve())}")

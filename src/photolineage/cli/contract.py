@@ -1,0 +1,81 @@
+"""`photolineage check` and `photolineage migrate`: the contract, and what mends it."""
+
+from typing import Annotated
+
+import typer
+
+from photolineage.catalog.engine import create_catalog_engine, explained_errors, require_reachable
+from photolineage.cli.app import AsJson, app, chosen_settings, reported_errors
+from photolineage.cli.terminal import console, print_json, table
+from photolineage.plain_text import printable
+
+
+@app.command()
+def check(as_json: AsJson = False) -> None:
+    """Hold the catalog against the ORM, and each store against the catalog."""
+    from photolineage.checks.library import check_library
+
+    with reported_errors(as_json):
+        settings = chosen_settings(as_json)
+        engine = create_catalog_engine(settings.catalog.url)
+        require_reachable(engine)
+        findings = check_library(settings, engine)
+    failed = [finding for finding in findings if not finding.passed]
+    if as_json:
+        print_json({"passed": not failed, "checks": findings})
+    else:
+        console.print(
+            table(
+                "Checks",
+                ["check", "", "finding"],
+                [
+                    (f.name, "passed" if f.passed else "FAILED", f.description.replace("[", r"\["))
+                    for f in findings
+                ],
+            )
+        )
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def migrate(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the SQL and change nothing.")] = False,
+    i_have_a_backup: Annotated[
+        bool, typer.Option("--i-have-a-backup", help="A PostgreSQL catalog is changed only with this.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the catalog to the newest revision, after a backup of a SQLite file."""
+    from photolineage.catalog.migrate import require_current
+    from photolineage.catalog.migration_plan import apply_migration, plan_migration
+
+    with reported_errors(as_json):
+        settings = chosen_settings(as_json)
+        engine = create_catalog_engine(settings.catalog.url)
+        require_reachable(engine)
+        backup = None
+        with explained_errors(engine):
+            plan = plan_migration(engine)
+            if not dry_run:
+                backup = apply_migration(engine, settings.home / "backups", has_backup=i_have_a_backup)
+                require_current(engine)
+    before = plan.revision
+    if as_json:
+        print_json(
+            {
+                "before": before.found,
+                "revision": before.wanted,
+                "dry_run": dry_run,
+                "sql": plan.sql,
+                "backup": backup,
+            }
+        )
+    elif before.is_current:
+        console.print(f"Already up to date (revision {before.wanted}).")
+    elif dry_run:
+        console.print(plan.sql, markup=False, highlight=False, soft_wrap=True)
+    else:
+        console.print(f"Migrated from {before.found or 'an empty database'} to revision {before.wanted}.")
+        if backup is not None:
+            console.print(f"Backup: {printable(backup)}")

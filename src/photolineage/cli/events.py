@@ -1,0 +1,57 @@
+"""`photolineage events`: the albums."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from photolineage.cli.app import (
+    AsJson,
+    Model,
+    app,
+    chosen_settings,
+    known_model,
+    open_catalog,
+    reported_errors,
+)
+from photolineage.cli.terminal import console, linked, print_events, print_json
+from photolineage.stores.files import StorageError
+
+MOST_COVERS = 200
+
+
+@app.command()
+def events(
+    model: Model = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="The newest only.")] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help=f"Write the newest {MOST_COVERS} covers as a contact sheet picture.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The events of the library, the newest first."""
+    from photolineage.catalog.listing import list_events
+    from photolineage.events.pictures import cover_sheet
+    from photolineage.models.registry import require_model
+    from photolineage.stores.pictures import save_picture
+    from photolineage.stores.previews import PreviewStore
+
+    with reported_errors(as_json):
+        settings = chosen_settings(as_json)
+        engine = open_catalog(settings)
+        key = known_model(settings, engine, model)
+        with engine.connect() as connection:
+            listed = list_events(connection, require_model(connection, key).id, limit=limit)
+        if sheet is not None:
+            covers = cover_sheet(engine, PreviewStore(settings.home), listed[:MOST_COVERS])
+            if covers is None:
+                raise StorageError(
+                    f"--sheet {sheet}: no event of {key} has a cover yet, so there is nothing to write"
+                )
+            save_picture(covers, sheet)
+    if as_json:
+        print_json({"model": key, "events": listed})
+    else:
+        print_events(listed)
+        if sheet is not None:
+            console.print(f"Contact sheet: {linked(sheet.resolve())}")

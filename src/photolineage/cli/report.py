@@ -1,0 +1,53 @@
+"""`photolineage report`: the events as an album that a browser opens from the disk."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from photolineage.cli.app import (
+    AsJson,
+    Model,
+    app,
+    chosen_settings,
+    known_model,
+    open_catalog,
+    reported_errors,
+)
+from photolineage.cli.terminal import ProgressBars, console, linked, print_json
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="A new folder, or that of an album to bring up to date.")],
+    model: Model = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the events as a static HTML album, or bring one up to date."""
+    from photolineage.album.write import write_album
+    from photolineage.stores.previews import PreviewStore
+    from photolineage.stores.vector_index.home import VectorIndexes
+
+    with reported_errors(as_json):
+        settings = chosen_settings(as_json)
+        engine = open_catalog(settings)
+        key = known_model(settings, engine, model)
+        with ProgressBars(visible=not as_json) as bars:
+            written = write_album(
+                engine,
+                PreviewStore(settings.home),
+                VectorIndexes(settings.home),
+                key,
+                folder,
+                on_pictures=bars.counter("Copying pictures"),
+                on_pages=bars.counter("Writing pages"),
+            )
+    if as_json:
+        print_json({"model": key, **asdict(written)})
+        return
+    for name, changes in (("Pages", written.pages), ("Pictures", written.pictures)):
+        console.print(
+            f"{name}: {changes.written:,} written, {changes.unchanged:,} unchanged, {changes.removed:,} removed"
+        )
+    console.print(f"{written.events:,} events, {written.images:,} images: {linked(written.first_page)}")

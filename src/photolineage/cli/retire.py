@@ -1,0 +1,54 @@
+"""`photolineage retire`: what there is of a model that is not used any more, and its end."""
+
+from typing import Annotated
+
+import typer
+
+from photolineage.cli.app import AsJson, app, chosen_settings, open_catalog, reported_errors
+from photolineage.cli.terminal import console, print_json, table
+from photolineage.plain_text import printable
+
+
+@app.command()
+def retire(
+    model: Annotated[str, typer.Argument(help="The model's key.")],
+    delete_files: Annotated[
+        bool, typer.Option("--delete-files", help="Really remove it; without this, it is only listed.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a model takes on the disk, and remove its embeddings, index and events when asked to."""
+    from datetime import timedelta
+
+    from photolineage.steps.jobs import JobContext
+    from photolineage.upgrade.retire import ModelStores, plan_retirement, retire_model
+
+    with reported_errors(as_json):
+        settings = chosen_settings(as_json)
+        engine = open_catalog(settings)
+        stores = ModelStores(settings.home)
+        if delete_files:
+            context = JobContext(
+                engine, "photolineage-retire", timedelta(seconds=settings.lease_timeout_seconds)
+            )
+            plan = retire_model(context, stores, model, configured=settings.models)
+        else:
+            with engine.connect() as connection:
+                plan = plan_retirement(connection, stores, model)
+    if as_json:
+        print_json({"deleted": delete_files, "size_bytes": plan.size_bytes, "retirement": plan})
+        return
+    console.print(
+        table(
+            f"{model}: {plan.events} events, {plan.committed_files} checkpoints",
+            ["path", "files#", "megabytes#"],
+            [
+                (printable(stored.path), stored.files, f"{stored.size_bytes / 1e6:,.1f}")
+                for stored in plan.stored
+            ],
+        )
+    )
+    console.print(
+        f"{plan.size_bytes / 1e6:,.1f} MB "
+        + ("were removed." if delete_files else "would be removed. Nothing was: add --delete-files.")
+    )

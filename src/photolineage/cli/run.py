@@ -1,0 +1,91 @@
+"""`photolineage run`: the lineage from a terminal."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from photolineage.catalog.engine import create_catalog_engine, require_reachable
+from photolineage.cli.app import AsJson, app, chosen_settings, known_model, reported_errors
+from photolineage.cli.terminal import ProgressBars, console, errors, print_json, print_status
+from photolineage.errors import RunInterruptedError
+from photolineage.settings import ConfigurationError, Settings, load_settings
+from photolineage.steps.add_source import add_source
+
+
+@app.command()
+def run(
+    photos: Annotated[
+        list[Path] | None,
+        typer.Option(help="A folder of photos, added as a source; may be given several times."),
+    ] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="A model's key; may be given several times.")
+    ] = None,
+    retry_failed: Annotated[
+        bool,
+        typer.Option("--retry-failed", help="Read unreadable images again, though they have not changed."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the library up to date: scan, register, embed, index, find events."""
+    with reported_errors(as_json):
+        settings = chosen_settings(as_json, or_demo=False)  # own photos never meet the demo's models
+        sources = [add_source(settings, folder) for folder in photos] if photos else None
+        if photos:
+            settings = load_settings(settings.config_file)
+        run_steps(settings, sources or list(settings.sources), model, as_json, retry_failed=retry_failed)
+
+
+def run_steps(
+    settings: Settings,
+    sources: list[str],
+    models: list[str] | None,
+    as_json: bool,
+    *,
+    retry_failed: bool = False,
+) -> None:
+    from photolineage.catalog.listing import library_status
+    from photolineage.catalog.migrate import catalog_revision
+    from photolineage.cli.project import run_lineage
+
+    if not sources:
+        raise ConfigurationError(
+            f"no source is configured. Run `photolineage run --photos <folder>`, or add a [sources.<key>] "
+            f"section to {settings.config_name}"
+        )
+    engine = create_catalog_engine(settings.catalog.url)
+    require_reachable(engine)
+    if models is None:
+        with engine.connect() as connection:
+            fresh = not catalog_revision(connection).is_current
+        first = next(iter(settings.models), None) if fresh else None
+        models = [first or known_model(settings, engine, None)]
+        settings.model_of(models[0])
+    else:
+        models = [known_model(settings, engine, key) for key in models]
+    try:
+        with ProgressBars(visible=not as_json) as bars:
+            report = run_lineage(settings, sources, models, bars, retry_failed=retry_failed)
+    except RunInterruptedError as error:
+        errors.print(f"Interrupted: {error}. Run the same command again to continue.")
+        raise typer.Exit(1) from error
+    with engine.connect() as connection:
+        status = library_status(connection)
+    if as_json:
+        print_json(
+            {
+                "materialized": report.materialized,
+                "nothing_to_do": report.nothing_to_do,
+                "unavailable": report.unavailable,
+                "away": report.away,
+                "status": status,
+            }
+        )
+        return
+    for reason in (*report.unavailable.values(), *report.away.values()):
+        errors.print(f"[bold yellow]Left as it is:[/] {escape(reason)}", soft_wrap=True)
+    if report.nothing_to_do:
+        console.print("Nothing to do: everything is up to date.")
+    print_status(status)

@@ -1,0 +1,188 @@
+"""`photolineage search`: images by text, by picture, by likeness."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from photolineage.cli.app import (
+    AsJson,
+    Model,
+    app,
+    chosen_settings,
+    fail,
+    known_model,
+    open_catalog,
+    reported_errors,
+)
+from photolineage.cli.terminal import console, errors, linked, plain, print_json, table
+
+if TYPE_CHECKING:
+    from photolineage.search.find import FoundImages
+    from photolineage.search.query import Weighted
+    from photolineage.stores.vector_index import Box, Circle
+
+
+def _weighted(read: Callable[[str], Any]) -> "Callable[[str], Weighted[Any]]":
+    """Reads "<weight>:<value>"; whatever follows the first colon is the value, as it is."""
+
+    def parse(given: str) -> "Weighted[Any]":
+        from photolineage.search.query import Weighted
+
+        weight, colon, value = given.partition(":")
+        if not colon:
+            raise typer.BadParameter(f"{given!r}: give a weight and a value, such as 0.5:{given}")
+        try:
+            return Weighted(read(value), float(weight))
+        except ValueError as error:
+            raise typer.BadParameter(f"{given!r}: {error}") from error
+
+    return parse
+
+
+def _moment(given: str) -> datetime:
+    """A date or a time in ISO 8601; in this computer's time zone where it names none."""
+    try:
+        return datetime.fromisoformat(given).astimezone()
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(
+            f"{given!r}: give a date such as 2024-07-20 or a time such as 2024-07-20T18:30+02:00"
+        ) from error
+
+
+def _image_id(given: str) -> int:
+    image_id = int(given)
+    if not 0 < image_id < 2**63:
+        raise ValueError("no image has such an id")
+    return image_id
+
+
+def _weighted_option(names: str, what: str, read: Callable[[str], Any]) -> Any:
+    return typer.Option(
+        names,
+        parser=_weighted(read),
+        metavar=f"WEIGHT:{what}",
+        help="With a weight, 1 being usual; below 0 asks for the unlike. Repeatable.",
+    )
+
+
+@app.command()
+def search(
+    text: Annotated[
+        list[str] | None, typer.Argument(help="What to look for, in words; each argument is one text.")
+    ] = None,
+    unlike: Annotated[
+        list[str] | None, typer.Option("--not", help="What must not be there, in words. Repeatable.")
+    ] = None,
+    image: Annotated[
+        list[Path] | None, typer.Option(help="Look for what resembles this image file. Repeatable.")
+    ] = None,
+    image_id: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=1, max=2**63 - 1, help="Look for what resembles this image of the library. Repeatable."
+        ),
+    ] = None,
+    weighted_text: Annotated[list[Any] | None, _weighted_option("--weighted-text", "TEXT", str)] = None,
+    weighted_image: Annotated[list[Any] | None, _weighted_option("--weighted-image", "FILE", Path)] = None,
+    weighted_image_id: Annotated[
+        list[Any] | None, _weighted_option("--weighted-image-id", "ID", _image_id)
+    ] = None,
+    source: Annotated[list[str] | None, typer.Option(help="Only images of this source. Repeatable.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(parser=_moment, metavar="TIME", help="Only images taken then or later.")
+    ] = None,
+    before: Annotated[
+        datetime | None, typer.Option(parser=_moment, metavar="TIME", help="Only images taken before then.")
+    ] = None,
+    near: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(metavar="LATITUDE LONGITUDE KM", help="Only images taken within KM kilometres."),
+    ] = None,
+    box: Annotated[
+        tuple[float, float, float, float] | None,
+        typer.Option(metavar="SOUTH WEST NORTH EAST", help="Only images taken between these degrees."),
+    ] = None,
+    event: Annotated[
+        list[str] | None, typer.Option(help="Only images of this event, by its id or title. Repeatable.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many images a page has.")] = 10,
+    page: Annotated[int, typer.Option(min=1, max=1000, help="Which page, from 1.")] = 1,
+    model: Model = None,
+    sheet: Annotated[Path | None, typer.Option(help="Write the hits as a contact sheet picture.")] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the contact sheet.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find images by texts, by image files and by images of the library, added up.
+
+    photolineage search beach --not people --since 2023-06-01 --near 43.5 10.3 20
+    """
+    from photolineage.search.find import find_images
+    from photolineage.search.query import Query, Weighted
+    from photolineage.search.scope import Scope
+
+    with reported_errors(as_json):
+        query = Query(
+            texts=(
+                *map(Weighted, text or ()),
+                *(Weighted(t, -1.0) for t in unlike or ()),
+                *(weighted_text or ()),
+            ),
+            image_files=(*map(Weighted, image or ()), *(weighted_image or ())),
+            image_ids=(*map(Weighted, image_id or ()), *(weighted_image_id or ())),
+        )
+        scope = Scope(tuple(source or ()), since, before, _place(near, box), tuple(event or ()))
+        settings = chosen_settings(as_json)
+        engine = open_catalog(settings)
+        key = known_model(settings, engine, model)
+        found = find_images(settings, engine, key, query, scope=scope, k=k, page=page)
+        if show and sheet is None:
+            sheet = settings.home / "search.jpg"
+        if sheet is not None:
+            found.write_sheet(sheet)
+    if as_json:
+        print_json({"model": key, "page": page, "notes": found.notes, "hits": found.hits})
+    else:
+        _print_found(found, key, page, sheet)
+    if show and sheet is not None:
+        _open(sheet)
+
+
+def _place(
+    near: tuple[float, float, float] | None, box: tuple[float, float, float, float] | None
+) -> "Circle | Box | None":
+    from photolineage.search.query import QueryError
+    from photolineage.stores.vector_index import Box, Circle
+
+    if near is not None and box is not None:
+        raise QueryError("--near and --box: give one of them")
+    try:
+        return Circle(*near) if near is not None else Box(*box) if box is not None else None
+    except ValueError as error:
+        raise QueryError(f"{'--near' if near else '--box'}: {error}") from error
+
+
+def _print_found(found: "FoundImages", model_key: str, page: int, sheet: Path | None) -> None:
+    for note in found.notes:
+        errors.print(f"Note: {plain(note)}", markup=False)
+    rows = [
+        (
+            f"{hit.score:.3f}",
+            hit.image_id,
+            f"{hit.taken_at:%Y-%m-%d %H:%M}" if hit.taken_at else "",
+            "\n".join(linked(path) for path in (hit.path, *hit.copies)),
+        )
+        for hit in found.hits
+    ]
+    title = f"{len(rows)} images by {model_key}" + (f", page {page}" if page > 1 else "")
+    console.print(table(title, ["score#", "image#", "taken (UTC)", "path"], rows))
+    if sheet is not None:
+        console.print(f"Contact sheet: {linked(sheet.resolve())}")
+
+
+def _open(sheet: Path) -> None:
+    """Show the sheet with what the platform opens pictures with."""
+    if typer.launch(str(sheet.resolve())) != 0:
+        fail(f"nothing here opens pictures (xdg-open is missing): open {sheet.resolve()} yourself")

@@ -1,0 +1,34 @@
+"""`photolineage status`: what is there and what runs."""
+
+from typing import Annotated
+
+import typer
+
+from photolineage.cli.app import AsJson, app, chosen_settings, open_catalog, reported_errors
+from photolineage.cli.terminal import console, print_json, print_status
+
+
+@app.command()
+def status(
+    watch: Annotated[bool, typer.Option(help="Show it again every two seconds, until Ctrl-C.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Images by source, models, and the jobs that run or did not succeed."""
+    import time
+
+    from photolineage.catalog.listing import library_status
+
+    with reported_errors(as_json):
+        engine = open_catalog(chosen_settings(as_json))
+        while True:
+            with engine.connect() as connection:
+                current = library_status(connection)
+            if as_json:
+                print_json(current)
+            else:
+                if watch:
+                    console.clear()
+                print_status(current)
+            if not watch:
+                return
+            time.sleep(2)

@@ -1,0 +1,33 @@
+"""Drift between SQLAlchemy metadata and a live database: what differs, how grave it is, and the SQL that mends it.
+
+    from sqlalchemy import create_engine
+
+    with create_engine("sqlite:///catalog.db").connect() as connection:
+        for drift in compare(Base.metadata, connection):
+            print(drift.severity, drift.kind, drift.table, drift.name, drift.fix.safe)
+
+It needs SQLAlchemy and Alembic, and imports nothing else of this project.
+"""
+
+from .comparison import compare
+from .drift import Drift, DriftKind, Fix, Severity
+from .errors import (
+    ContractError,
+    MissingPrivilegeError,
+    ReadOnlyDatabaseError,
+    ShadowSchemaError,
+    UnsupportedDatabaseError,
+)
+
+__all__ = [
+    "ContractError",
+    "Drift",
+    "DriftKind",
+    "Fix",
+    "MissingPrivilegeError",
+    "ReadOnlyDatabaseError",
+    "Severity",
+    "ShadowSchemaError",
+    "UnsupportedDatabaseError",
+    "compare",
+]

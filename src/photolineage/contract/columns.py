@@ -1,0 +1,197 @@
+"""Compares the columns of one table."""
+
+import re
+from collections.abc import Iterator
+
+from . import severity
+from .drift import Drift, DriftKind, Severity
+from .finding import Finding
+from .loose import equal_but_for_types
+from .metadata import Model
+from .schema import Column, Schema, Table
+
+_VECTOR = re.compile(r"(.*\.)?(vector|halfvec|sparsevec)(\(\d+\))?(\[\])*", re.IGNORECASE)
+
+
+class ColumnComparison:
+    """The drifts of the columns that a table of the model and its live counterpart share, or do not."""
+
+    def __init__(self, expected: Table, actual: Table, shadow: Schema, model: Model) -> None:
+        self._expected = expected
+        self._actual = actual
+        self._shadow = shadow
+        self._model = model
+        self.missing = frozenset(expected.columns.keys() - actual.columns.keys())
+        self.extra = frozenset(actual.columns.keys() - expected.columns.keys())
+        common = expected.columns.keys() & actual.columns.keys()
+        self.retyped = frozenset(
+            name for name in common if _retyped(expected.columns[name], actual.columns[name])
+        )
+
+    def drifts(self) -> Iterator[Finding]:
+        """One drift for each difference; what only follows from another is left out."""
+        for name, column in self._expected.columns.items():
+            if name in self.missing:
+                yield self._drift(DriftKind.MISSING_COLUMN, column, described(column), None, Severity.ERROR)
+            else:
+                yield from self._common(name, column, self._actual.columns[name])
+        for name, column in self._actual.columns.items():
+            if name in self.extra:
+                grave = severity.of_extra_column(column)
+                yield self._drift(DriftKind.EXTRA_COLUMN, column, None, described(column), grave)
+
+    def _common(self, name: str, expected: Column, actual: Column) -> Iterator[Finding]:
+        yield from self._type(expected, actual)
+        if expected.nullable != actual.nullable and not self._follows_from_the_key(name, expected, actual):
+            yield self._drift(
+                DriftKind.NULLABLE,
+                expected,
+                _nullability(expected),
+                _nullability(actual),
+                severity.of_nullable(expected, actual),
+            )
+        elif actual.not_null_unproven and not expected.not_null_unproven:
+            yield self._drift(
+                DriftKind.NULLABLE, expected, "NOT NULL", "NOT NULL NOT VALID", Severity.WARNING
+            )
+        yield from self._value(name, expected, actual)
+        if expected.collation != actual.collation and name not in self.retyped:
+            yield self._drift(
+                DriftKind.COLLATION,
+                expected,
+                expected.collation or "the default collation",
+                actual.collation or "the default collation",
+                Severity.ERROR if self._model.dialect.name == "sqlite" else Severity.WARNING,
+            )
+        if expected.comment != actual.comment:
+            yield self._drift(DriftKind.COMMENT, expected, expected.comment, actual.comment, Severity.WARNING)
+
+    def _type(self, expected: Column, actual: Column) -> Iterator[Finding]:
+        if expected.type != actual.type:
+            if self._other_enum_in_its_place(expected, actual):
+                return
+            kind, grave = DriftKind.TYPE, severity.of_type(expected, actual)
+        elif expected.full_type != actual.full_type:
+            kind, grave = DriftKind.TYPE_ARGS, severity.of_type_arguments(expected, actual)
+            if _VECTOR.fullmatch(expected.full_type) and _VECTOR.fullmatch(actual.full_type):
+                kind, grave = DriftKind.DIMS, Severity.ERROR
+        else:
+            return
+        yield self._drift(kind, expected, expected.declared, actual.declared, grave)
+
+    def _other_enum_in_its_place(self, expected: Column, actual: Column) -> bool:
+        """Whether the columns differ in the name of their enumeration alone, which is a drift of the type's."""
+        return (
+            expected.enum is not None
+            and actual.enum is not None
+            and actual.enum not in self._shadow.enums
+            and expected.type.endswith("[]") == actual.type.endswith("[]")
+        )
+
+    def _follows_from_the_key(self, name: str, expected: Column, actual: Column) -> bool:
+        """Whether a column is NULLable only for being no longer in the primary key."""
+        wanted, found = self._expected.primary_key, self._actual.primary_key
+        lost = wanted is not None and name in wanted.columns and (found is None or name not in found.columns)
+        return lost and not expected.nullable and actual.nullable
+
+    def _value(self, name: str, expected: Column, actual: Column) -> Iterator[Finding]:
+        """Where a value comes from that the insert does not give: at most one drift a column."""
+        same = equal_but_for_types if name in self.retyped else _equal
+        if not same(expected.computed, actual.computed):
+            yield self._drift(
+                DriftKind.COMPUTED, expected, expected.computed, actual.computed, Severity.ERROR
+            )
+        elif expected.identity or actual.identity:
+            yield from self._identity(name, expected, actual)
+        elif expected.autoincrement != actual.autoincrement:
+            yield from self._autoincrement(name, expected, actual)
+        elif expected.autoincrement and _sequence(expected) != _sequence(actual):
+            yield self._sequence_drift(expected, _sequence(expected), _sequence(actual))
+        elif not same(expected.default, actual.default):
+            yield self._drift(
+                DriftKind.DEFAULT, expected, expected.default, actual.default, severity.of_default(expected)
+            )
+
+    def _identity(self, name: str, expected: Column, actual: Column) -> Iterator[Finding]:
+        wanted, found = _numbering(expected), _numbering(actual)
+        options_follow_from_the_type = expected.identity == actual.identity and name in self.retyped
+        if wanted != found and not options_follow_from_the_type:
+            grave = severity.of_numbering(expected, actual)
+            yield self._drift(DriftKind.IDENTITY, expected, wanted, found, grave)
+
+    def _autoincrement(self, name: str, expected: Column, actual: Column) -> Iterator[Finding]:
+        if expected.autoincrement and actual.default and actual.default.startswith("nextval("):
+            yield self._sequence_drift(expected, expected.autoincrement, actual.default)
+        elif name not in self.retyped and not self._row_id_lost_with_the_key():
+            yield self._drift(
+                DriftKind.AUTOINCREMENT,
+                expected,
+                expected.autoincrement,
+                actual.autoincrement or actual.default,
+                severity.of_numbering(expected, actual),
+            )
+
+    def _row_id_lost_with_the_key(self) -> bool:
+        wanted, found = self._expected.primary_key, self._actual.primary_key
+        if self._model.dialect.name != "sqlite" or wanted is None:
+            return False
+        return found is None or found.columns != wanted.columns
+
+    def _sequence_drift(self, column: Column, expected: str | None, actual: str | None) -> Finding:
+        name = column.sequence.name if column.sequence is not None else column.name
+        return self._finding(DriftKind.SEQUENCE, name, column, expected, actual, Severity.WARNING)
+
+    def _drift(
+        self, kind: DriftKind, column: Column, expected: str | None, actual: str | None, grave: Severity
+    ) -> Finding:
+        return self._finding(kind, column.name, column, expected, actual, grave)
+
+    def _finding(
+        self,
+        kind: DriftKind,
+        name: str,
+        column: Column,
+        expected: str | None,
+        actual: str | None,
+        grave: Severity,
+    ) -> Finding:
+        key, folded = self._expected.key, self._model.fold(column.name)
+        drift = Drift(kind, self._model.label(key), name, (column.name,), expected, actual, grave)
+        return Finding(drift, key, self._expected.columns.get(folded), self._actual.columns.get(folded))
+
+
+def described(column: Column) -> str:
+    """A column in one line, much as in a CREATE TABLE statement."""
+    parts = [
+        column.declared,
+        None if column.collation is None else f"COLLATE {column.collation}",
+        None if column.nullable else "NOT NULL",
+        None if column.default is None else f"DEFAULT {column.default}",
+        None if column.computed is None else f"GENERATED ALWAYS AS ({column.computed})",
+        None if column.identity is None else _numbering(column),
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def _equal(one: str | None, other: str | None) -> bool:
+    return one == other
+
+
+def _retyped(expected: Column, actual: Column) -> bool:
+    return (expected.type, expected.full_type) != (actual.type, actual.full_type)
+
+
+def _nullability(column: Column) -> str:
+    return "NULL" if column.nullable else "NOT NULL"
+
+
+def _sequence(column: Column) -> str | None:
+    sequence = column.sequence
+    return None if sequence is None else f"AS {sequence.type} {sequence.options}"
+
+
+def _numbering(column: Column) -> str | None:
+    if column.identity is None:
+        return column.autoincrement
+    options = f" ({column.sequence.options})" if column.sequence is not None else ""
+    return f"GENERATED {column.identity} AS IDENTITY{options}"

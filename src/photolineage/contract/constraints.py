@@ -1,0 +1,230 @@
+"""Compares the constraints and the indexes of one table."""
+
+from collections.abc import Iterable, Iterator
+
+from . import severity
+from .columns import ColumnComparison
+from .drift import Drift, DriftKind, Severity
+from .finding import Finding
+from .loose import equal_but_for_types, listed_values
+from .matching import Matching, match
+from .metadata import Model
+from .schema import Constraint, ConstraintKind, Index, Schema, Table
+
+_KINDS = {
+    ConstraintKind.UNIQUE: (DriftKind.UNIQUE_MISSING, DriftKind.UNIQUE_EXTRA, DriftKind.UNIQUE_CHANGED),
+    ConstraintKind.CHECK: (DriftKind.CHECK_MISSING, DriftKind.CHECK_EXTRA, DriftKind.CHECK_CHANGED),
+    ConstraintKind.FOREIGN_KEY: (DriftKind.FK_MISSING, DriftKind.FK_EXTRA, DriftKind.FK_CHANGED),
+}
+
+
+class ConstraintComparison:
+    """The drifts of the constraints and indexes of a table of the model and its live counterpart.
+
+    What follows from a column or a table that is missing or extra is left out: it is mended with that.
+    """
+
+    def __init__(
+        self, expected: Table, actual: Table, columns: ColumnComparison, live: Schema, model: Model
+    ) -> None:
+        self._expected = expected
+        self._actual = actual
+        self._columns = columns
+        self._live = live
+        self._model = model
+
+    def drifts(self) -> Iterator[Finding]:
+        """One drift for each difference."""
+        yield from self._primary_key()
+        for kind in _KINDS:
+            matching = match(
+                self._expected.constraints_of(kind),
+                self._actual.constraints_of(kind),
+                same_name=self._same_name,
+                same_definition=self._same_definition,
+                name_is_free=self._name_is_free,
+            )
+            if kind is ConstraintKind.CHECK:
+                yield from self._enumerations(matching)
+            yield from self._of_matching(kind, matching)
+        yield from self._indexes()
+
+    def _primary_key(self) -> Iterator[Finding]:
+        expected, actual = self._expected.primary_key, self._actual.primary_key
+        if expected is None and actual is None:
+            return
+        if expected is not None and self._needs_a_missing(expected):
+            return
+        if expected is None or actual is None:
+            yield self._drift(DriftKind.PK, expected, actual, Severity.ERROR)
+        elif not self._same_definition(expected, actual):
+            grave = severity.of_constraint_change(expected, actual)
+            yield self._drift(DriftKind.PK, expected, actual, grave)
+        elif not self._same_name(expected, actual) and not self._name_is_free(expected, actual):
+            yield self._drift(DriftKind.PK, expected, actual, Severity.WARNING)
+
+    def _of_matching(self, kind: ConstraintKind, matching: Matching) -> Iterator[Finding]:
+        missing_kind, extra_kind, changed_kind = _KINDS[kind]
+        for expected in matching.missing:
+            if not self._needs_a_missing(expected):
+                yield self._drift(missing_kind, expected, None, Severity.ERROR)
+        for expected, actual in matching.changed:
+            if not self._needs_a_missing(expected):
+                grave = severity.of_constraint_change(expected, actual)
+                yield self._drift(changed_kind, expected, actual, grave)
+        for actual in matching.extra:
+            if self._columns.extra.isdisjoint(actual.columns) and not self._stands_for_a_missing_table(
+                actual
+            ):
+                yield self._drift(extra_kind, None, actual, Severity.ERROR)
+        for expected, actual in matching.same:
+            if expected.comment != actual.comment:
+                yield self._finding(
+                    DriftKind.COMMENT, expected, actual, expected.comment, actual.comment, Severity.WARNING
+                )
+
+    def _enumerations(self, matching: Matching) -> Iterator[Finding]:
+        """Takes out of the matching the CHECKs that hold the values of an enumeration."""
+        extra = list(matching.extra) + [actual for _, actual in matching.changed]
+        missing = list(matching.missing) + [expected for expected, _ in matching.changed]
+        for expected in missing:
+            values = self._enumerated(expected)
+            actual = next((a for a in extra if values and self._lists_the_same_column(expected, a)), None)
+            if values is None or actual is None:
+                continue
+            extra.remove(actual)
+            found = listed_values(actual.definition) or ()
+            _take_out(matching, expected, actual)
+            if found != values:
+                yield self._finding(
+                    DriftKind.ENUM_VALUES, expected, actual, _list(values), _list(found), Severity.ERROR
+                )
+            if not self._same_name(expected, actual) and not self._name_is_free(expected, actual):
+                yield self._finding(
+                    DriftKind.ENUM_NAME, expected, actual, expected.name, actual.name, Severity.WARNING
+                )
+
+    def _enumerated(self, check: Constraint) -> tuple[str, ...] | None:
+        if len(check.columns) != 1:
+            return None
+        values = self._model.enum_values(self._expected.key, check.columns[0])
+        return values if values is not None and listed_values(check.definition) == values else None
+
+    def _lists_the_same_column(self, expected: Constraint, actual: Constraint) -> bool:
+        return actual.columns == expected.columns and listed_values(actual.definition) is not None
+
+    def _indexes(self) -> Iterator[Finding]:
+        expected, actual = self._expected.indexes, self._actual.indexes
+        for name, index in expected.items():
+            if not self._columns.missing.isdisjoint(index.columns):
+                continue
+            if name not in actual:
+                yield self._index(DriftKind.INDEX_MISSING, index, None)
+            elif not self._same_index(index, actual[name]):
+                yield self._index(DriftKind.INDEX_CHANGED, index, actual[name])
+        for name, index in actual.items():
+            if name not in expected and self._columns.extra.isdisjoint(index.columns):
+                yield self._index(DriftKind.INDEX_EXTRA, None, index)
+
+    def _same_index(self, expected: Index, actual: Index) -> bool:
+        if expected.unique != actual.unique or expected.valid != actual.valid:
+            return False
+        return self._equal(expected.columns, expected.definition, actual.definition)
+
+    def _same_name(self, expected: Constraint, actual: Constraint) -> bool:
+        fold = self._model.fold
+        return (
+            expected.name is not None and actual.name is not None and fold(expected.name) == fold(actual.name)
+        )
+
+    def _name_is_free(self, expected: Constraint, actual: Constraint) -> bool:
+        return actual.name is None or not self._model.chose(self._expected.key, expected.name)
+
+    def _same_definition(self, expected: Constraint, actual: Constraint) -> bool:
+        return expected.unproven == actual.unproven and self._equal(
+            expected.columns, expected.definition, actual.definition
+        )
+
+    def _equal(self, columns: Iterable[str], expected: str, actual: str) -> bool:
+        if expected == actual:
+            return True
+        return not self._columns.retyped.isdisjoint(columns) and equal_but_for_types(expected, actual)
+
+    def _needs_a_missing(self, expected: Constraint) -> bool:
+        """Whether a constraint needs a column that is missing, or points to a table or column that is."""
+        if not self._columns.missing.isdisjoint(expected.columns):
+            return True
+        if expected.target is None or expected.target == self._expected.key:
+            return False
+        target = self._live.tables.get(expected.target)
+        return target is None or not set(expected.target_columns) <= target.columns.keys()
+
+    def _stands_for_a_missing_table(self, actual: Constraint) -> bool:
+        """Whether a foreign key points to an extra table, as one does whose table was renamed."""
+        wanted = (
+            e for e in self._expected.constraints if e.kind is actual.kind and e.columns == actual.columns
+        )
+        return actual.target is not None and any(self._needs_a_missing(expected) for expected in wanted)
+
+    def _drift(
+        self, kind: DriftKind, expected: Constraint | None, actual: Constraint | None, grave: Severity
+    ) -> Finding:
+        return self._finding(
+            kind, expected, actual, _shown(expected, actual), _shown(actual, expected), grave
+        )
+
+    def _index(self, kind: DriftKind, expected: Index | None, actual: Index | None) -> Finding:
+        graves = {severity.of_index(index) for index in (expected, actual) if index is not None}
+        grave = Severity.ERROR if Severity.ERROR in graves else Severity.WARNING
+        return self._finding(kind, expected, actual, _index_text(expected), _index_text(actual), grave)
+
+    def _finding(
+        self,
+        kind: DriftKind,
+        expected: Constraint | Index | None,
+        actual: Constraint | Index | None,
+        expected_text: str | None,
+        actual_text: str | None,
+        grave: Severity,
+    ) -> Finding:
+        key = self._expected.key
+        named = expected or actual
+        name = "" if named is None else named.name or ", ".join(named.columns)
+        columns = () if named is None else self._as_written(named.columns)
+        drift = Drift(kind, self._model.label(key), name, columns, expected_text, actual_text, grave)
+        return Finding(drift, key, expected, actual)
+
+    def _as_written(self, names: Iterable[str]) -> tuple[str, ...]:
+        known = {**self._actual.columns, **self._expected.columns}
+        return tuple(known[name].name if name in known else name for name in names)
+
+
+def _take_out(matching: Matching, expected: Constraint, actual: Constraint) -> None:
+    """Leaves the partners that the two were paired with, if any, to be matched as missing and extra."""
+    for pair in [pair for pair in matching.changed if pair[0] is expected or pair[1] is actual]:
+        matching.changed.remove(pair)
+        if pair[0] is not expected:
+            matching.missing.append(pair[0])
+        if pair[1] is not actual:
+            matching.extra.append(pair[1])
+    matching.missing = [constraint for constraint in matching.missing if constraint is not expected]
+    matching.extra = [constraint for constraint in matching.extra if constraint is not actual]
+
+
+def _list(values: Iterable[str]) -> str:
+    return ", ".join(values)
+
+
+def _shown(constraint: Constraint | None, other: Constraint | None) -> str | None:
+    """A definition, with the name where that is all that differs."""
+    if constraint is None:
+        return None
+    text = constraint.definition + (" NOT VALID" if constraint.unproven else "")
+    only_the_name = other is not None and constraint.definition == other.definition and constraint.name
+    return f"CONSTRAINT {constraint.name} {text}" if only_the_name else text
+
+
+def _index_text(index: Index | None) -> str | None:
+    if index is None:
+        return None
+    return index.definition if index.valid else f"{index.definition} (invalid: its build failed)"

@@ -1,0 +1,125 @@
+"""What only the model knows: which names it chose itself, and which columns hold an enumeration."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    CheckConstraint,
+    Column,
+    Constraint,
+    Dialect,
+    Enum,
+    ForeignKeyConstraint,
+    Index,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.sql.schema import ColumnCollectionConstraint
+from sqlalchemy.types import TypeEngine
+
+from . import schema
+from .schema import ConstraintKind, TableKey
+
+_CLASSES: dict[ConstraintKind, type[Constraint]] = {
+    ConstraintKind.PRIMARY_KEY: PrimaryKeyConstraint,
+    ConstraintKind.UNIQUE: UniqueConstraint,
+    ConstraintKind.FOREIGN_KEY: ForeignKeyConstraint,
+    ConstraintKind.CHECK: CheckConstraint,
+}
+
+
+class Model:
+    """The model as one dialect sees it. Keys and names are folded as the dialect folds them."""
+
+    def __init__(self, metadata: MetaData, dialect: Dialect, fold: Callable[[str], str]) -> None:
+        self.metadata = metadata
+        self.dialect = dialect
+        self.fold = fold
+        self._tables = {(t.schema, fold(str(t.name))): t for t in metadata.tables.values()}
+        self._chosen = {key: frozenset(self._chosen_names(t)) for key, t in self._tables.items()}
+
+    def table(self, key: TableKey) -> Table | None:
+        """The model's own table; None for one that an event of the model creates."""
+        return self._tables.get(key)
+
+    def column(self, key: TableKey, name: str) -> Column[Any] | None:
+        """The model's own column, by its folded name."""
+        table = self.table(key)
+        columns = () if table is None else table.columns
+        return next((column for column in columns if self.fold(column.name) == name), None)
+
+    def label(self, key: TableKey) -> str:
+        """How a reader is shown the table: as the model writes it, with its schema if it has one."""
+        table = self.table(key)
+        if table is not None:
+            return table.fullname
+        return key[1] if key[0] is None else f"{key[0]}.{key[1]}"
+
+    def chose(self, key: TableKey, name: str | None) -> bool:
+        """Whether the model gives a constraint of the table this name, itself or by its naming convention."""
+        return name is not None and self.fold(name) in self._chosen.get(key, ())
+
+    def enum_values(self, key: TableKey, name: str) -> tuple[str, ...] | None:
+        """The values that the model stores in a column, if it is an enumeration."""
+        column = self.column(key, name)
+        enum = None if column is None else enum_of(column.type, self.dialect)
+        return None if enum is None else tuple(enum.enums)
+
+    def constraint(self, key: TableKey, printed: schema.Constraint) -> Constraint | None:
+        """The model's own constraint: by its name, or by its columns where the model gives it none."""
+        table = self.table(key)
+        of_kind = (
+            [] if table is None else [c for c in table.constraints if isinstance(c, _CLASSES[printed.kind])]
+        )
+        for constraint in of_kind:
+            name = self._constraint_name(constraint)
+            if name is not None and printed.name is not None and self.fold(name) == self.fold(printed.name):
+                return constraint
+        for constraint in of_kind:
+            if self._constraint_name(constraint) is None and self._columns(constraint) == printed.columns:
+                return constraint
+        return None
+
+    def index(self, key: TableKey, name: str) -> Index | None:
+        """The model's own index, by its folded name."""
+        table = self.table(key)
+        indexes = () if table is None else table.indexes
+        return next((index for index in indexes if self.fold(str(index.name)) == name), None)
+
+    def _columns(self, constraint: Constraint) -> tuple[str, ...]:
+        columns = constraint.columns if isinstance(constraint, ColumnCollectionConstraint) else ()
+        return tuple(self.fold(column.name) for column in columns)
+
+    def _chosen_names(self, table: Table) -> Iterator[str]:
+        for constraint in table.constraints:
+            name = self._constraint_name(constraint)
+            if name is not None:
+                yield self.fold(name)
+
+    def _constraint_name(self, constraint: Constraint) -> str | None:
+        if constraint.name is None:
+            return None
+        formatted: str | None = self.dialect.identifier_preparer.format_constraint(constraint)
+        if formatted is not None and formatted.startswith('"'):
+            return formatted[1:-1].replace('""', '"').replace("%%", "%")
+        return formatted
+
+
+def enum_of(type_: TypeEngine[Any], dialect: Dialect) -> Enum | None:
+    """The enumeration that a type is in this dialect, by itself or in an array."""
+    impl = type_.dialect_impl(dialect)
+    if isinstance(impl, TypeDecorator):
+        impl = impl.impl_instance
+    if isinstance(impl, ARRAY):
+        return enum_of(impl.item_type, dialect)
+    return impl if isinstance(impl, Enum) else None
+
+
+def native_enums(metadata: MetaData, dialect: Dialect) -> dict[TableKey, Enum]:
+    """The enumerations that are types of their own in the database, by schema and name."""
+    enums = (enum_of(column.type, dialect) for table in metadata.sorted_tables for column in table.columns)
+    return {(e.schema, str(e.name)): e for e in enums if e is not None and e.native_enum and e.name}

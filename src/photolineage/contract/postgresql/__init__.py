@@ -1,0 +1,1 @@
+"""PostgreSQL: reading its schema, and the SQL that mends a drift."""

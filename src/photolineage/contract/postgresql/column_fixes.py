@@ -1,0 +1,188 @@
+"""The SQL that mends a column of a PostgreSQL table."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column as ModelColumn
+from sqlalchemy import text
+
+from ..drift import Drift, DriftKind, Fix
+from ..lossless import postgresql_keeps
+from ..new_columns import addable, constant_default
+from ..rendering import Writer, rendered
+from ..schema import Column
+
+_DIALECT = "postgresql"
+_IDENTITY_KINDS = ("ALWAYS", "BY DEFAULT")
+
+
+def add_column(writer: Writer, column: ModelColumn[Any]) -> None:
+    """The column, filled in old rows with the constant that the model gives to new ones, if it gives one."""
+    constant = constant_default(column)
+    writer.op.add_column(column.table.name, addable(column, constant), schema=column.table.schema)
+    if constant is not None:
+        writer.alter_column(column, server_default=None)
+
+
+@dataclass(frozen=True)
+class ColumnFixes:
+    """The fixes of one column that the model and the live table both have."""
+
+    column: ModelColumn[Any]
+    expected: Column
+    actual: Column
+
+    def fix(self, drift: Drift) -> Fix:
+        """How the drift is mended."""
+        if drift.kind in (DriftKind.TYPE, DriftKind.TYPE_ARGS, DriftKind.DIMS):
+            return self._type()
+        if drift.kind is DriftKind.COMPUTED:
+            return self._computed()
+        script = {
+            DriftKind.NULLABLE: self._nullable,
+            DriftKind.DEFAULT: self._default,
+            DriftKind.COLLATION: self._collation,
+            DriftKind.COMMENT: self._comment,
+        }.get(drift.kind, self._numbering)
+        note = "PostgreSQL refuses this while rows hold NULL: give them a value first."
+        refused = drift.kind is DriftKind.NULLABLE and not self.expected.nullable
+        return Fix(safe=rendered(_DIALECT, script), note=note if refused else "")
+
+    def _nullable(self, writer: Writer) -> None:
+        writer.alter_column(self.column, nullable=self.expected.nullable)
+
+    def _default(self, writer: Writer) -> None:
+        default = self.expected.default
+        writer.alter_column(self.column, server_default=None if default is None else _verbatim(default))
+
+    def _collation(self, writer: Writer) -> None:
+        writer.alter_column(self.column, type_=self.column.type)
+
+    def _comment(self, writer: Writer) -> None:
+        writer.alter_column(self.column, comment=self.expected.comment)
+
+    def _type(self) -> Fix:
+        statements = rendered(_DIALECT, self._change_type)
+        if postgresql_keeps(self.actual, self.expected):
+            return Fix(
+                safe=statements, note="PostgreSQL refuses this while a row holds a value that does not fit."
+            )
+        return Fix(
+            destructive=statements,
+            note="The new type does not hold every value as it is: some are rewritten.",
+        )
+
+    def _change_type(self, writer: Writer) -> None:
+        if self.actual.default is not None:
+            writer.alter_column(self.column, server_default=None)
+        writer.alter_column(self.column, type_=self.column.type, postgresql_using=self._using(writer))
+        if self.actual.default is not None and self.expected.default is not None:
+            self._default(writer)
+        if self.expected.autoincrement and self.expected.sequence and self.actual.sequence:
+            writer.sql(f"ALTER SEQUENCE {self._sequence(writer)} AS {self.expected.sequence.type}")
+
+    def _using(self, writer: Writer) -> str | None:
+        """The conversion, where PostgreSQL has none that it applies by itself."""
+        name = writer.quote(self.actual.name)
+        if self.expected.type == f"{self.actual.type}[]":
+            return f"ARRAY[{name}]"
+        if self.expected.type == self.actual.type or self.expected.type in ("text", "character varying"):
+            return None
+        through_text = "::text" if self.expected.enum is not None else ""
+        return f"{name}{through_text}::{self.expected.full_type}"
+
+    def _computed(self) -> Fix:
+        if self.expected.computed is None:
+            if (self.actual.computed or "").endswith("STORED"):
+                table = "ALTER TABLE {table} ALTER COLUMN {column} DROP EXPRESSION"
+                return Fix(safe=rendered(_DIALECT, lambda writer: writer.sql(self._in_place(writer, table))))
+            return Fix(safe=rendered(_DIALECT, self._replace))
+        statements = rendered(_DIALECT, self._replace)
+        if self.actual.computed is None:
+            return Fix(destructive=statements, note="The values of the column are replaced by computed ones.")
+        return Fix(
+            safe=statements, note="The values are computed anew; indexes of the column are to be made again."
+        )
+
+    def _replace(self, writer: Writer) -> None:
+        table = self.column.table
+        writer.op.drop_column(table.name, self.actual.name, schema=table.schema)
+        add_column(writer, self.column)
+
+    def _numbering(self, writer: Writer) -> None:
+        """Where new numbers come from: an identity, a sequence of the column's own, or nowhere."""
+        if self.expected.identity and self.actual.identity:
+            self._alter_identity(writer)
+            return
+        if self.actual.identity:
+            writer.sql(self._in_place(writer, "ALTER TABLE {table} ALTER COLUMN {column} DROP IDENTITY"))
+        elif self.actual.default or self.actual.autoincrement:
+            writer.alter_column(self.column, server_default=None)
+        if self.expected.identity:
+            self._add_identity(writer)
+        elif self.expected.autoincrement:
+            self._use_sequence(writer)
+
+    def _alter_identity(self, writer: Writer) -> None:
+        assert self.expected.sequence is not None
+        options = self.expected.sequence.options.replace("NO CYCLE", "SET NO CYCLE")
+        for option in ("START", "INCREMENT", "MINVALUE", "MAXVALUE", "CACHE"):
+            options = options.replace(f"{option} ", f"SET {option} ").replace("SET NO SET", "SET NO")
+        if not options.endswith("SET NO CYCLE"):
+            options = options.replace(" CYCLE", " SET CYCLE")
+        statement = (
+            f"ALTER TABLE {{table}} ALTER COLUMN {{column}} SET GENERATED {self.expected.identity} {options}"
+        )
+        writer.sql(self._in_place(writer, statement))
+
+    def _add_identity(self, writer: Writer) -> None:
+        if self.actual.autoincrement and self.actual.sequence is not None:
+            writer.sql(f"DROP SEQUENCE {self._sequence(writer)}")
+        sequence = self.expected.sequence
+        options = f" ({sequence.options})" if sequence is not None else ""
+        statement = f"ALTER TABLE {{table}} ALTER COLUMN {{column}} ADD GENERATED {self.expected.identity} AS IDENTITY"
+        writer.sql(self._in_place(writer, statement + options))
+        self._continue_after_the_last(writer)
+
+    def _use_sequence(self, writer: Writer) -> None:
+        wanted = self.expected.sequence
+        assert wanted is not None
+        name = self._sequence(writer)
+        definition = f"AS {wanted.type} {wanted.options}"
+        if self.actual.sequence is not None and not self.actual.identity:
+            writer.sql(f"ALTER SEQUENCE {name} {definition}")
+        else:
+            writer.sql(f"CREATE SEQUENCE IF NOT EXISTS {name} {definition}")
+        column = self._in_place(writer, "{table}.{column}")
+        writer.sql(f"ALTER SEQUENCE {name} OWNED BY {column}")
+        writer.alter_column(self.column, server_default=_verbatim(f"nextval('{name}'::regclass)"))
+        self._continue_after_the_last(writer)
+
+    def _continue_after_the_last(self, writer: Writer) -> None:
+        statement = (
+            "SELECT setval(pg_get_serial_sequence('{table}', '{name}'), max({column})) FROM {table}"
+            " HAVING max({column}) IS NOT NULL"
+        )
+        writer.sql(self._in_place(writer, statement))
+
+    def _sequence(self, writer: Writer) -> str:
+        sequence = (
+            self.actual.sequence
+            if self.actual.sequence and not self.actual.identity
+            else self.expected.sequence
+        )
+        assert sequence is not None
+        return writer.qualified(sequence.name, self.column.table.schema)
+
+    def _in_place(self, writer: Writer, statement: str) -> str:
+        table = self.column.table
+        return statement.format(
+            table=writer.qualified(table.name, table.schema),
+            column=writer.quote(self.actual.name),
+            name=self.actual.name.replace("'", "''"),
+        )
+
+
+def _verbatim(expression: str) -> Any:
+    """An expression as the server printed it; a colon before a word is no parameter."""
+    return text(expression.replace(":", r"\:"))

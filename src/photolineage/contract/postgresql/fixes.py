@@ -1,0 +1,255 @@
+"""The SQL that mends a drift of a PostgreSQL database."""
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import Enum
+from sqlalchemy import Table as ModelTable
+
+from ..drift import NO_FIX, DriftKind, Fix
+from ..finding import Finding
+from ..metadata import Model
+from ..rendering import Script, Writer, rendered
+from ..schema import (
+    Column,
+    Constraint,
+    EnumType,
+    Index,
+    RelationKind,
+    Schema,
+    Sequence,
+    Table,
+    TableKey,
+)
+from .column_fixes import ColumnFixes, add_column
+from .enum_fixes import enum_fix
+
+_DIALECT = "postgresql"
+_OLD = "__old"
+_RENAMABLE = {RelationKind.VIEW: "VIEW", RelationKind.MATERIALIZED_VIEW: "MATERIALIZED VIEW"}
+_ROWS_MUST_FIT = "PostgreSQL refuses this while a row breaks the rule."
+
+
+class PostgresqlFixes:
+    """The fixes of what was found between the model's schema and the live one."""
+
+    def __init__(
+        self, model: Model, enums: Mapping[TableKey, Enum], expected: Schema, actual: Schema
+    ) -> None:
+        self._model = model
+        self._expected = expected
+        self._actual = actual
+        self._enums = enums
+
+    def fix(self, finding: Finding) -> Fix:
+        """How the drift is mended."""
+        subject = finding.expected or finding.actual
+        if isinstance(subject, EnumType):
+            return enum_fix(finding, self._enums.get(finding.key), self._actual)
+        if isinstance(subject, Sequence):
+            return self._of_sequence(finding)
+        if isinstance(subject, Column):
+            return self._of_column(finding)
+        if isinstance(subject, Table):
+            return self._of_table(finding)
+        return self._of_constraint_or_index(finding)
+
+    def _of_sequence(self, finding: Finding) -> Fix:
+        expected, actual = finding.expected, finding.actual
+
+        def script(writer: Writer) -> None:
+            name = writer.qualified(finding.key[1], finding.key[0])
+            if isinstance(expected, Sequence):
+                verb = "CREATE" if actual is None else "ALTER"
+                writer.sql(f"{verb} SEQUENCE {name} AS {expected.type} {expected.options}")
+            else:
+                writer.sql(f"DROP SEQUENCE {name}")
+
+        if expected is None:
+            return Fix(destructive=rendered(_DIALECT, script), note="The number that it has reached is lost.")
+        return Fix(safe=rendered(_DIALECT, script))
+
+    def _of_column(self, finding: Finding) -> Fix:
+        expected, actual = finding.expected, finding.actual
+        table = self._model.table(finding.key)
+        if table is None:
+            return NO_FIX
+        if not isinstance(expected, Column):
+            return self._extra_column(table, actual) if isinstance(actual, Column) else NO_FIX
+        column = self._model.column(finding.key, expected.name)
+        if column is None:
+            return NO_FIX
+        if isinstance(actual, Column):
+            return ColumnFixes(column, expected, actual).fix(finding.drift)
+
+        def script(writer: Writer) -> None:
+            add_column(writer, column)
+            self._add_dependents(writer, finding.key, {expected.name})
+
+        note = (
+            ""
+            if expected.nullable or expected.default
+            else "PostgreSQL refuses this while the table has rows."
+        )
+        return Fix(safe=rendered(_DIALECT, script), note=note)
+
+    def _extra_column(self, table: ModelTable, actual: Column) -> Fix:
+        def unrequire(writer: Writer) -> None:
+            writer.op.alter_column(table.name, actual.name, nullable=True, schema=table.schema)
+
+        def drop(writer: Writer) -> None:
+            writer.op.drop_column(table.name, actual.name, schema=table.schema)
+
+        required = not actual.nullable and not (actual.default or actual.identity or actual.computed)
+        return Fix(
+            safe=rendered(_DIALECT, unrequire) if required else (),
+            destructive=rendered(_DIALECT, drop),
+            note="Dropping the column loses its values; a nullable one does no harm.",
+        )
+
+    def _of_table(self, finding: Finding) -> Fix:  # noqa: PLR0911 - one return a kind
+        kind, key = finding.drift.kind, finding.key
+        table, expected, actual = self._model.table(key), finding.expected, finding.actual
+        if kind is DriftKind.EXTRA_TABLE:
+            statements = rendered(_DIALECT, lambda writer: writer.op.drop_table(key[1], schema=key[0]))
+            return Fix(destructive=statements, note="Dropping the table loses its rows.")
+        if table is None or not isinstance(expected, Table):
+            return NO_FIX
+        if kind is DriftKind.MISSING_TABLE:
+            return Fix(safe=rendered(_DIALECT, self._create(table, key)))
+        if not isinstance(actual, Table):
+            return NO_FIX
+        if kind is DriftKind.RELATION_KIND:
+            return self._of_relation(table, key, actual)
+        if kind is DriftKind.COMMENT:
+            return Fix(safe=rendered(_DIALECT, lambda writer: _comment_on_table(writer, table)))
+        return self._of_options(table, expected, actual)
+
+    def _of_relation(self, table: ModelTable, key: TableKey, actual: Table) -> Fix:
+        words = _RENAMABLE.get(actual.kind)
+        if words is None:
+            return Fix(
+                note=f"A {actual.kind} cannot be turned into a {RelationKind.TABLE} with its rows kept in place."
+            )
+
+        def script(writer: Writer) -> None:
+            name = writer.qualified(table.name, table.schema)
+            writer.sql(f"ALTER {words} {name} RENAME TO {writer.quote(table.name + _OLD)}")
+            self._create(table, key)(writer)
+
+        return Fix(safe=rendered(_DIALECT, script), note=f"The {actual.kind} is kept under another name.")
+
+    def _of_options(self, table: ModelTable, expected: Table, actual: Table) -> Fix:
+        wanted, found = expected.options, actual.options
+        place = "ALTER TABLE {table} "
+        actions = []
+        if wanted.get("persistence") != found.get("persistence"):
+            actions.append("SET LOGGED" if wanted.get("persistence") == "permanent" else "SET UNLOGGED")
+        if wanted.get("row level security") != found.get("row level security"):
+            actions.append(f"{'ENABLE' if 'row level security' in wanted else 'DISABLE'} ROW LEVEL SECURITY")
+        actions += [f"SET ({n} = {v})" for n, v in wanted.items() if _is_storage(n) and found.get(n) != v]
+        actions += [f"RESET ({n})" for n in found if _is_storage(n) and n not in wanted]
+
+        def script(writer: Writer) -> None:
+            for action in actions:
+                writer.sql(place.format(table=writer.qualified(table.name, table.schema)) + action)
+
+        return Fix(safe=rendered(_DIALECT, script))
+
+    def _create(self, table: ModelTable, key: TableKey) -> Script:
+        """The table, and the foreign keys of other live tables that went with it."""
+
+        def script(writer: Writer) -> None:
+            if key[0] is not None and all(other[0] != key[0] for other in self._actual.tables):
+                writer.sql(f"CREATE SCHEMA IF NOT EXISTS {writer.quote(key[0])}")
+            writer.create_table(table)
+            for other in self._expected.tables.values():
+                if other.key != key and other.key in self._actual.tables:
+                    pointing = [c for c in other.constraints if c.target == key]
+                    self._add_missing(writer, other.key, pointing)
+
+        return script
+
+    def _add_dependents(self, writer: Writer, key: TableKey, columns: set[str]) -> None:
+        """The constraints and indexes that went with the columns, or could not be without them."""
+        own = [c for c in self._expected.tables[key].constraints if columns & set(c.columns)]
+        self._add_missing(writer, key, own)
+        for table in self._expected.tables.values():
+            if table.key != key and table.key in self._actual.tables:
+                pointing = [
+                    c for c in table.constraints if c.target == key and columns & set(c.target_columns)
+                ]
+                self._add_missing(writer, table.key, pointing)
+        for index in self._expected.tables[key].indexes.values():
+            if columns & set(index.columns) and index.name not in self._actual.tables[key].indexes:
+                self._add_index(writer, key, index)
+
+    def _add_missing(self, writer: Writer, key: TableKey, constraints: Iterable[Constraint]) -> None:
+        live = self._actual.tables[key].constraints
+        present = {c.name for c in live} | {c.definition for c in live}
+        for constraint in constraints:
+            if constraint.name not in present and constraint.definition not in present:
+                self._add_constraint(writer, key, constraint)
+
+    def _add_constraint(self, writer: Writer, key: TableKey, constraint: Constraint) -> None:
+        own = self._model.constraint(key, constraint)
+        if own is not None and self._model.chose(key, constraint.name):
+            writer.add_constraint(own)
+        else:
+            table = writer.qualified(key[1], key[0])
+            name = writer.quote(constraint.name or "")
+            writer.sql(f"ALTER TABLE {table} ADD CONSTRAINT {name} {constraint.definition}")
+
+    def _add_index(self, writer: Writer, key: TableKey, index: Index) -> None:
+        own = self._model.index(key, index.name)
+        if own is not None:
+            writer.create_index(own)
+        else:
+            words, _, rest = index.definition.partition("USING ")
+            table = writer.qualified(key[1], key[0])
+            writer.sql(f"CREATE {words}INDEX {writer.quote(index.name)} ON {table} USING {rest}")
+
+    def _of_constraint_or_index(self, finding: Finding) -> Fix:
+        key, expected, actual = finding.key, finding.expected, finding.actual
+        if self._model.table(key) is None:
+            return NO_FIX
+        refusable = expected is not None and not (isinstance(expected, Index) and not expected.unique)
+
+        def script(writer: Writer) -> None:
+            table = writer.qualified(key[1], key[0])
+            if finding.drift.kind is DriftKind.COMMENT and isinstance(expected, Constraint):
+                text = "NULL" if expected.comment is None else "'" + expected.comment.replace("'", "''") + "'"
+                writer.sql(f"COMMENT ON CONSTRAINT {writer.quote(expected.name or '')} ON {table} IS {text}")
+            elif isinstance(actual, Constraint) and isinstance(expected, Constraint):
+                self._change(writer, key, expected, actual)
+            else:
+                if isinstance(actual, Index):
+                    writer.op.drop_index(actual.name, table_name=key[1], schema=key[0])
+                elif isinstance(actual, Constraint):
+                    writer.op.drop_constraint(actual.name or "", key[1], schema=key[0])
+                if isinstance(expected, Index):
+                    self._add_index(writer, key, expected)
+                elif isinstance(expected, Constraint):
+                    self._add_constraint(writer, key, expected)
+
+        return Fix(safe=rendered(_DIALECT, script), note=_ROWS_MUST_FIT if refusable else "")
+
+    def _change(self, writer: Writer, key: TableKey, expected: Constraint, actual: Constraint) -> None:
+        table, name = writer.qualified(key[1], key[0]), writer.quote(actual.name or "")
+        if expected.definition != actual.definition:
+            writer.op.drop_constraint(actual.name or "", key[1], schema=key[0])
+            self._add_constraint(writer, key, expected)
+        elif actual.unproven:
+            writer.sql(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}")
+        else:
+            writer.sql(f"ALTER TABLE {table} RENAME CONSTRAINT {name} TO {writer.quote(expected.name or '')}")
+
+
+def _is_storage(option: str) -> bool:
+    return option not in ("persistence", "partition by", "access method", "row level security", "inherits")
+
+
+def _comment_on_table(writer: Writer, table: ModelTable) -> None:
+    if table.comment is None:
+        writer.op.drop_table_comment(table.name, schema=table.schema)
+    else:
+        writer.op.create_table_comment(table.name, table.comment, schema=table.schema)

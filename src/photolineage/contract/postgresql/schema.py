@@ -1,0 +1,226 @@
+"""Reads schemas of a PostgreSQL database from its catalogs, in the words of the server's own printers."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from sqlalchemy import Connection, text
+
+from ..schema import (
+    Column,
+    Constraint,
+    ConstraintKind,
+    EnumType,
+    Index,
+    RelationKind,
+    Schema,
+    Sequence,
+    Table,
+    TableKey,
+)
+from ..transactions import pipelined
+from . import catalog_queries as catalog
+
+Row: TypeAlias = Mapping[str, Any]
+Owner: TypeAlias = tuple[TableKey, str]
+
+_RELATION_KINDS = {
+    "r": RelationKind.TABLE,
+    "p": RelationKind.PARTITIONED_TABLE,
+    "v": RelationKind.VIEW,
+    "m": RelationKind.MATERIALIZED_VIEW,
+    "f": RelationKind.FOREIGN_TABLE,
+}
+_CONSTRAINT_KINDS = {
+    "p": ConstraintKind.PRIMARY_KEY,
+    "u": ConstraintKind.UNIQUE,
+    "x": ConstraintKind.UNIQUE,
+    "f": ConstraintKind.FOREIGN_KEY,
+    "c": ConstraintKind.CHECK,
+}
+_PERSISTENCE = {"p": "permanent", "u": "unlogged", "t": "temporary"}
+_IDENTITY = {"a": "ALWAYS", "d": "BY DEFAULT"}
+_GENERATED = {"s": "STORED", "v": "VIRTUAL"}
+_NULL = re.compile(r"NULL(::.*)?")
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """A schema of the database to read.
+
+    `model_name` is what the model calls it. Where `printed_as` is given, definitions show it in the place
+    of `name`: so a scratch copy prints as that which it is a copy of.
+    """
+
+    name: str
+    model_name: str | None
+    printed_as: str | None = None
+
+
+def read_schemas(connection: Connection, *sides: list[Namespace]) -> list[Schema]:
+    """For each list of namespaces, everything in them that belongs to no extension.
+
+    Expects a search_path of pg_catalog alone: every other name is then printed with its schema, so that
+    nothing depends on what the session or a temporary table shadows.
+    """
+    names = {"schemas": [namespace.name for side in sides for namespace in side]}
+    found = dict(zip(catalog.QUERIES, _rows_of(connection, catalog.QUERIES, names), strict=True))
+    return [_Reader(found, side).schema() for side in sides]
+
+
+def _rows_of(
+    connection: Connection, queries: Iterable[str], names: dict[str, list[str]]
+) -> Iterator[list[dict[str, Any]]]:
+    """The rows of each query; where the driver can, the server answers one while those of another are read."""
+    driver = connection.connection.dbapi_connection
+    assert driver is not None
+    with pipelined(connection):
+        cursors = [driver.cursor() for _ in queries]
+        for cursor, query in zip(cursors, queries, strict=True):
+            cursor.execute(str(text(query).compile(dialect=connection.dialect)), names)
+        for cursor in cursors:
+            rows = cursor.fetchall()
+            columns = tuple(column[0] for column in cursor.description or ())
+            yield [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+class _Reader:
+    """Makes the schema of some namespaces of what the catalog queries found."""
+
+    def __init__(self, found: Mapping[str, list[dict[str, Any]]], namespaces: list[Namespace]) -> None:
+        self._found = found
+        self._namespaces = {namespace.name: namespace for namespace in namespaces}
+        self._copies = {n.name: n.printed_as for n in namespaces if n.printed_as is not None}
+
+    def schema(self) -> Schema:
+        sequences = {self._key(row): self._sequence(row) for row in self._rows(catalog.SEQUENCES)}
+        labels: defaultdict[TableKey, list[str]] = defaultdict(list)
+        for row in self._rows(catalog.ENUMS):
+            labels[self._key(row)].extend([] if row["value"] is None else [row["value"]])
+        return Schema(
+            tables=self._tables({s.owner: s for s in sequences.values() if s.owner is not None}),
+            enums={key: EnumType(key[1], tuple(values)) for key, values in labels.items()},
+            sequences=sequences,
+        )
+
+    def _tables(self, owned: Mapping[Owner, Sequence]) -> dict[TableKey, Table]:
+        columns: defaultdict[TableKey, dict[str, Column]] = defaultdict(dict)
+        for row in self._rows(catalog.COLUMNS):
+            key = self._key(row)
+            columns[key][row["name"]] = self._column(row, owned.get((key, row["name"])))
+        constraints: defaultdict[TableKey, list[Constraint]] = defaultdict(list)
+        for row in self._rows(catalog.CONSTRAINTS):
+            constraints[self._key(row)].append(self._constraint(row))
+        indexes: defaultdict[TableKey, dict[str, Index]] = defaultdict(dict)
+        for row in self._rows(catalog.INDEXES):
+            indexes[self._key(row)][row["name"]] = _index(row)
+        return {
+            (key := self._key(row)): Table(
+                key=key,
+                kind=_RELATION_KINDS[row["kind"]],
+                columns=columns[key],
+                constraints=tuple(constraints[key]),
+                indexes=indexes[key],
+                options=_options(row),
+                comment=row["comment"],
+                child=row["child"],
+            )
+            for row in self._rows(catalog.RELATIONS)
+        }
+
+    def _rows(self, query: str) -> list[Row]:
+        rows: list[Row] = [row for row in self._found[query] if row["schema"] in self._namespaces]
+        return [self._printed(row) for row in rows] if self._copies else rows
+
+    def _printed(self, row: Row) -> Row:
+        return {
+            name: self._text(value) if isinstance(value, str) and not name.endswith("schema") else value
+            for name, value in row.items()
+        }
+
+    def _text(self, value: str) -> str:
+        for name, printed_as in self._copies.items():
+            value = value.replace(name, printed_as)
+        return value
+
+    def _key(self, row: Row, schema: str = "schema", name: str = "relation") -> TableKey:
+        namespace = self._namespaces.get(row[schema])
+        return (row[schema] if namespace is None else namespace.model_name), row[name]
+
+    def _sequence(self, row: Row) -> Sequence:
+        owner = None
+        if row["owner_table"] is not None:
+            owner = (self._key(row, "owner_schema", "owner_table"), row["owner_column"])
+        options = (
+            f"START {row['start']} INCREMENT {row['increment']} MINVALUE {row['minimum']}"
+            f" MAXVALUE {row['maximum']} CACHE {row['cache']} {'' if row['cycle'] else 'NO '}CYCLE"
+        )
+        return Sequence(row["relation"], row["type"], options, owner)
+
+    def _column(self, row: Row, sequence: Sequence | None) -> Column:
+        default, computed = row["expression"], None
+        if row["generated"]:
+            default, computed = None, f"{default} {_GENERATED[row['generated']]}"
+        serial = sequence is not None and not row["identity"] and _reads(default, sequence)
+        domain = "" if row["domain"] is None else f" AS {row['domain']}"
+        return Column(
+            name=row["name"],
+            type=row["type"] + domain,
+            full_type=row["full_type"] + domain,
+            declared=row["full_type"] + domain,
+            nullable=not row["not_null"],
+            default=None if serial or (default and _NULL.fullmatch(default)) else default,
+            computed=computed,
+            identity=_IDENTITY.get(row["identity"]),
+            autoincrement="a sequence of its own" if serial else None,
+            collation=row["collation"],
+            comment=row["comment"],
+            enum=None if row["enum"] is None else self._key(row, "enum_schema", "enum"),
+            sequence=sequence,
+            not_null_unproven=row["not_null_unproven"],
+        )
+
+    def _constraint(self, row: Row) -> Constraint:
+        return Constraint(
+            kind=_CONSTRAINT_KINDS[row["kind"]],
+            name=row["name"],
+            columns=tuple(row["columns"]),
+            definition=row["definition"].removesuffix(" NOT VALID"),
+            comment=row["comment"],
+            unproven=not row["proven"] and not row["definition"].endswith(" NOT ENFORCED"),
+            target=None if row["target"] is None else self._key(row, "target_schema", "target"),
+            target_columns=tuple(row["target_columns"]),
+        )
+
+
+def _reads(default: str | None, sequence: Sequence) -> bool:
+    return default is not None and default.startswith("nextval(") and sequence.name in default
+
+
+def _index(row: Row) -> Index:
+    method_and_keys = row["definition"].partition(" USING ")[2]
+    unique = "UNIQUE " if row["is_unique"] else ""
+    return Index(
+        name=row["name"],
+        unique=row["is_unique"],
+        columns=tuple(row["columns"]),
+        definition=f"{unique}USING {method_and_keys}",
+        valid=row["valid"],
+    )
+
+
+def _options(row: Row) -> dict[str, str]:
+    """The table's options by name; an option at its default is left out."""
+    options = {
+        "persistence": _PERSISTENCE[row["persistence"]],
+        "partition by": row["partition_key"],
+        "access method": row["access_method"],
+        "row level security": "on" if row["row_security"] else None,
+        "inherits": row["parents"],
+    }
+    for setting in row["storage"] or ():
+        name, _, value = setting.partition("=")
+        options[name] = value
+    return {name: value for name, value in options.items() if value}

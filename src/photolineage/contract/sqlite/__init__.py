@@ -1,0 +1,1 @@
+"""SQLite: reading its schema, and the SQL that mends a drift."""

@@ -1,0 +1,155 @@
+"""The SQL that mends a drift of a SQLite database.
+
+A rebuild holds its own transaction, so its statements are run one by one, in autocommit.
+"""
+
+from typing import Any
+
+from sqlalchemy import Column as ModelColumn
+from sqlalchemy import Table as ModelTable
+
+from ..drift import NO_FIX, DriftKind, Fix
+from ..enumerations import renamed_values
+from ..finding import Finding
+from ..loose import listed_values
+from ..lossless import sqlite_keeps
+from ..metadata import Model, enum_of
+from ..new_columns import addable
+from ..rendering import Script, Writer, rendered
+from ..schema import Column, Constraint, Index, RelationKind, Schema, Table
+from .rebuild import Rebuild, StoredValues
+
+_DIALECT = "sqlite"
+_REBUILDS = "The table is rebuilt as the model says, so whatever else differs in it is mended too."
+_REFUSED = " SQLite refuses this, and changes nothing, while a row breaks a rule of the model."
+
+
+class SqliteFixes:
+    """The fixes of what was found between the model's schema and the live one."""
+
+    def __init__(self, model: Model, expected: Schema, actual: Schema) -> None:
+        self._model = model
+        self._expected = expected
+        self._actual = actual
+
+    def fix(self, finding: Finding) -> Fix:  # noqa: PLR0911 - one return a kind
+        """How the drift is mended."""
+        own = self._model.table(finding.key)
+        kind = finding.drift.kind
+        if kind is DriftKind.EXTRA_TABLE:
+            name, schema = finding.key[1], finding.key[0]
+            statements = rendered(_DIALECT, lambda writer: writer.op.drop_table(name, schema=schema))
+            return Fix(destructive=statements, note="Dropping the table loses its rows.")
+        if own is None:
+            return NO_FIX
+        if kind is DriftKind.MISSING_TABLE:
+            return Fix(safe=rendered(_DIALECT, lambda writer: writer.create_table(own)))
+        if kind is DriftKind.RELATION_KIND:
+            return self._of_relation(finding, own)
+        if isinstance(finding.expected or finding.actual, Index):
+            return self._of_index(finding)
+        if kind is DriftKind.EXTRA_COLUMN and isinstance(finding.actual, Column):
+            return self._extra_column(finding, own, finding.actual)
+        if kind is DriftKind.MISSING_COLUMN and isinstance(finding.expected, Column):
+            return self._missing_column(finding, own, finding.expected)
+        return self._by_rebuild(finding, own)
+
+    def _rebuild(self, finding: Finding, own: ModelTable) -> Rebuild:
+        return Rebuild(self._model, own, self._expected.tables[finding.key], self._actual.tables[finding.key])
+
+    def _by_rebuild(self, finding: Finding, own: ModelTable) -> Fix:
+        values = self._stored_values(finding)
+        rebuild = self._rebuild(finding, own)
+        statements = rendered(_DIALECT, lambda writer: rebuild.write(writer, values=values))
+        live = self._actual.tables[finding.key].columns
+        wanted = self._expected.tables[finding.key].columns
+        rewritten = [
+            name for name in wanted.keys() & live.keys() if not sqlite_keeps(live[name], wanted[name])
+        ]
+        replaced = [n for n in wanted.keys() & live.keys() if wanted[n].computed and not live[n].computed]
+        if rewritten or replaced:
+            columns = ", ".join(sorted({*rewritten, *replaced}))
+            return Fix(destructive=statements, note=f"{_REBUILDS} Values of {columns} are rewritten.")
+        return Fix(safe=statements, note=_REBUILDS + _REFUSED)
+
+    def _stored_values(self, finding: Finding) -> StoredValues:
+        """For an enumeration whose names were stored, or another case of its values: what takes their place."""
+        expected, actual = finding.expected, finding.actual
+        if finding.drift.kind is not DriftKind.ENUM_VALUES:
+            return {}
+        if not isinstance(expected, Constraint) or not isinstance(actual, Constraint):
+            return {}
+        column = self._model.column(finding.key, expected.columns[0])
+        enum = None if column is None else enum_of(column.type, self._model.dialect)
+        wanted = self._model.enum_values(finding.key, expected.columns[0]) or ()
+        found = listed_values(actual.definition) or ()
+        return {expected.columns[0]: renamed_values(wanted, found, enum)}
+
+    def _of_relation(self, finding: Finding, own: ModelTable) -> Fix:
+        actual = finding.actual
+        if not isinstance(actual, Table) or actual.kind is not RelationKind.VIEW:
+            return NO_FIX
+
+        def script(writer: Writer) -> None:
+            writer.sql(f"DROP VIEW {writer.qualified(own.name, own.schema)}")
+            writer.create_table(own)
+
+        return Fix(destructive=rendered(_DIALECT, script), note="Dropping the view loses its definition.")
+
+    def _of_index(self, finding: Finding) -> Fix:
+        expected, actual, key = finding.expected, finding.actual, finding.key
+
+        def script(writer: Writer) -> None:
+            if isinstance(actual, Index):
+                writer.op.drop_index(actual.name, table_name=key[1], schema=key[0])
+            own = self._model.index(key, expected.name) if isinstance(expected, Index) else None
+            if own is not None:
+                writer.create_index(own)
+
+        unique = isinstance(expected, Index) and expected.unique
+        return Fix(
+            safe=rendered(_DIALECT, script),
+            note="SQLite refuses this while rows are equal." if unique else "",
+        )
+
+    def _extra_column(self, finding: Finding, own: ModelTable, actual: Column) -> Fix:
+        rebuild = self._rebuild(finding, own)
+        required = not actual.nullable and actual.default is None and not actual.computed
+        return Fix(
+            safe=rendered(_DIALECT, rebuild.write) if required else (),
+            destructive=rendered(_DIALECT, lambda writer: rebuild.write(writer, without=actual.name)),
+            note=f"Dropping the column loses its values; a nullable one does no harm. {_REBUILDS}",
+        )
+
+    def _missing_column(self, finding: Finding, own: ModelTable, expected: Column) -> Fix:
+        column = self._model.column(finding.key, expected.name)
+        if column is None:
+            return NO_FIX
+        if self._needs_rebuild(finding, expected):
+            rebuild = self._rebuild(finding, own)
+            return Fix(safe=rendered(_DIALECT, rebuild.write), note=_REBUILDS + _REFUSED)
+        return Fix(safe=rendered(_DIALECT, self._add_column(finding, own, column)))
+
+    def _needs_rebuild(self, finding: Finding, expected: Column) -> bool:
+        """What ALTER TABLE ADD COLUMN cannot do (https://www.sqlite.org/lang_altertable.html, section 4)."""
+        name = self._model.fold(expected.name)
+        constrained = any(name in c.columns for c in self._expected.tables[finding.key].constraints)
+        constant = expected.default is None or expected.default[0] in "'+-.0123456789xX"
+        stored = (expected.computed or "").endswith("STORED")
+        required = not expected.nullable and expected.default is None
+        return constrained or stored or required or not constant
+
+    def _add_column(self, finding: Finding, own: ModelTable, column: ModelColumn[Any]) -> Script:
+        def script(writer: Writer) -> None:
+            writer.op.add_column(own.name, addable(column), schema=own.schema)
+            present = self._actual.tables[finding.key].indexes
+            for name, index in self._expected.tables[finding.key].indexes.items():
+                own_index = self._model.index(finding.key, name)
+                if (
+                    self._model.fold(column.name) in index.columns
+                    and name not in present
+                    and own_index is not None
+                ):
+                    writer.create_index(own_index)
+
+        return script

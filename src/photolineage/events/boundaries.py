@@ -1,0 +1,201 @@
+"""Where one event ends and the next begins: evidence from pause, night, place and looks, in nats of log-odds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photolineage.events.gaps import MICRONATS, local_mean, log_seconds
+from photolineage.events.looks import Contrast, Embeddings, LooksScale, looks_of_runs
+from photolineage.events.places import distance_km
+from photolineage.events.timeline import NO_OFFSET, Timeline
+from photolineage.settings.events import EventSettings
+
+Rows = NDArray[np.int64]
+Nats = NDArray[np.float64]
+
+_HOUR_US = 3_600_000_000
+_DAY_US = 24 * _HOUR_US
+_NIGHT_ENDS_US = 4 * _HOUR_US
+_MOST_NATS_OF_PLACE = 3.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sessions:
+    """Runs of shots without a long pause.
+
+    `shots`: the first image of each burst, in time order. `starts`: the first shot of each session. `forced`: for each
+    boundary between neighbouring sessions, whether it lies between segments. `gap_us`: the pause there, and
+    `local_log_gap` the mean log gap of its neighbourhood (millionths of a nat).
+    """
+
+    shots: Timeline
+    shot_starts: Rows
+    starts: Rows
+    forced: NDArray[np.bool_]
+    gap_us: NDArray[np.int64]
+    local_log_gap: NDArray[np.int64]
+
+    def within_reach(self) -> tuple[Rows, Rows]:
+        """The first session before each boundary and the last one after it that are as near as its pause is long.
+
+        The neighbouring sessions are always within reach; what lies behind the end of a segment never is.
+        """
+        boundary = np.arange(len(self.gap_us))
+        begins = self.shots.at[self.starts]
+        ends = begins[1:] - self.gap_us
+        segment = np.concatenate(([0], np.cumsum(self.forced)))
+        segment_first = np.searchsorted(segment, segment[:-1])
+        segment_last = np.searchsorted(segment, segment[1:], side="right") - 1
+        first = np.searchsorted(ends, ends - self.gap_us)
+        last = np.searchsorted(begins, begins[1:] + self.gap_us, side="right") - 1
+        return np.clip(first, segment_first, boundary), np.clip(last, boundary + 1, segment_last)
+
+
+def find_sessions(
+    timeline: Timeline,
+    segment_starts: Rows,
+    embeddings: Embeddings,
+    scale: LooksScale,
+    settings: EventSettings,
+) -> Sessions:
+    """Count bursts and repeated takes once, and cut where the pause is longer than a session allows."""
+    gaps = np.diff(timeline.at)
+    forced = np.zeros(len(gaps), dtype=np.bool_)
+    forced[segment_starts[segment_starts > 0] - 1] = True
+    repeats = gaps <= settings.burst_seconds * 1e6
+    doubtful = np.flatnonzero(~repeats & (gaps <= settings.near_duplicate_seconds * 1e6) & ~forced)
+    cosines = embeddings.cosines(timeline.vector[doubtful], timeline.vector[doubtful + 1])
+    repeats[doubtful] = cosines >= scale.near_duplicate_cosine(settings.near_duplicate_likeness)
+    new_shot = np.flatnonzero(~repeats | forced)
+    shot_gaps, shot_forced = gaps[new_shot], forced[new_shot]
+    log_gaps = log_seconds(shot_gaps)
+    ends = np.flatnonzero(shot_forced | (shot_gaps >= settings.session_gap_minutes * 60e6))
+    shot_starts = np.concatenate(([0], new_shot + 1))
+    return Sessions(
+        shots=timeline.take(shot_starts),
+        shot_starts=shot_starts,
+        starts=np.concatenate(([0], ends + 1)),
+        forced=shot_forced[ends],
+        gap_us=shot_gaps[ends],
+        local_log_gap=local_mean(log_gaps, ~shot_forced, settings.local_window)[ends],
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """Whether each boundary between sessions is one between events, and the log-odds by which that was decided."""
+
+    drawn: NDArray[np.bool_]
+    nats: Nats
+
+
+def decide_boundaries(
+    sessions: Sessions, embeddings: Embeddings, scale: LooksScale, settings: EventSettings
+) -> Decision:
+    """Join neighbouring sessions that no evidence separates, and again what has been joined, until nothing changes.
+
+    The looks about a boundary are compared as far as its pause is long (the afternoon after a lunch, whole days after a
+    night), and as far as what has been joined to either side: two days at the sea may begin and end differently.
+    """
+    looks = looks_of_runs(embeddings, sessions.shots.vector, sessions.starts, settings.looks_sample)
+    nats = (
+        time_evidence(sessions, settings)
+        + night_evidence(sessions, settings)
+        + place_evidence(sessions, settings)
+        + company_evidence(sessions, settings)
+    )
+    total = np.where(sessions.forced, np.inf, nats)
+    first, last = sessions.within_reach()
+    drawn, undecided = np.ones(len(nats), dtype=np.bool_), np.arange(len(nats))
+    while len(undecided):
+        contrast = looks.contrast(first[undecided], undecided, last[undecided])
+        total[undecided] = np.round(nats[undecided] + looks_evidence(contrast, scale, settings), 4)
+        total[sessions.forced] = np.inf
+        joined = undecided[total[undecided] <= 0]
+        drawn[joined] = False
+        run_first, run_last = _extent(drawn)
+        wider = drawn & ((run_first < first) | (run_last > last)) & ~sessions.forced
+        first, last = np.minimum(first, run_first), np.maximum(last, run_last)
+        undecided = np.flatnonzero(wider)
+    return Decision(drawn, total)
+
+
+def _extent(drawn: NDArray[np.bool_]) -> tuple[Rows, Rows]:
+    """The first session of the run that ends at each boundary, and the last one of the run that begins there."""
+    boundary = np.arange(len(drawn))
+    before = np.maximum.accumulate(np.concatenate(([-1], np.where(drawn, boundary, -1))))[:-1]
+    after = np.minimum.accumulate(
+        np.concatenate((np.where(drawn, boundary, len(drawn)), [len(drawn)]))[::-1]
+    )[::-1][1:]
+    return before + 1, after
+
+
+def time_evidence(sessions: Sessions, settings: EventSettings) -> Nats:
+    """A long pause speaks for a boundary, and more so where pauses are otherwise short."""
+    log_gap = log_seconds(sessions.gap_us)
+    pause = log_gap / MICRONATS - np.log(settings.gap_neutral_hours * 3600)
+    excess = (log_gap - sessions.local_log_gap) / MICRONATS - np.log(settings.local_ratio)
+    nats = settings.gap_weight * pause + settings.local_weight * excess
+    return np.asarray(np.clip(nats, -settings.gap_most_nats, settings.gap_most_nats))
+
+
+def night_evidence(sessions: Sessions, settings: EventSettings) -> Nats:
+    """A pause over four o'clock at night, local time, speaks for a boundary."""
+    right = sessions.starts[1:]
+    local_at = sessions.shots.at[right - 1] + _local_shift_us(sessions.shots)[right - 1]
+    night = (local_at - _NIGHT_ENDS_US) // _DAY_US != (local_at + sessions.gap_us - _NIGHT_ENDS_US) // _DAY_US
+    return np.where(night, settings.night_weight, 0.0)
+
+
+def place_evidence(sessions: Sessions, settings: EventSettings) -> Nats:
+    """Distance between the last place before the pause and the first after it; 0 where a side is not located."""
+    shots = sessions.shots
+    located = ~(np.isnan(shots.latitude) | np.isnan(shots.longitude))
+    position = np.arange(len(shots))
+    last_located = np.maximum.accumulate(np.where(located, position, -1))
+    next_located = np.minimum.accumulate(np.where(located, position, len(shots))[::-1])[::-1]
+    ends = np.append(sessions.starts[1:], len(shots))
+    before, after = last_located[sessions.starts[1:] - 1], next_located[sessions.starts[1:]]
+    known = np.flatnonzero((before >= sessions.starts[:-1]) & (after < ends[1:]))
+    before, after = before[known], after[known]
+    distance = distance_km(
+        shots.latitude[before], shots.longitude[before], shots.latitude[after], shots.longitude[after]
+    )
+    nats = np.zeros(len(ends) - 1)
+    weighed = settings.place_weight * np.log(np.maximum(distance, 1e-3) / settings.place_neutral_km)
+    nats[known] = np.clip(weighed, -_MOST_NATS_OF_PLACE, _MOST_NATS_OF_PLACE)
+    return nats
+
+
+def company_evidence(sessions: Sessions, settings: EventSettings) -> Nats:
+    """Three or more cameras on both sides of a pause speak against a boundary: that company meets for one occasion.
+
+    One camera, or a couple's two, are together on most days, and tell nothing.
+    """
+    shots = sessions.shots
+    session = np.repeat(np.arange(len(sessions.starts)), np.diff(np.append(sessions.starts, len(shots))))
+    cameras = int(shots.camera.max()) + 1
+    present = np.unique(session * cameras + shots.camera)
+    stayed = present[np.isin(present + cameras, present)] // cameras
+    common = np.bincount(stayed, minlength=len(sessions.starts))[: len(sessions.gap_us)]
+    return np.asarray(-settings.company_weight * np.maximum(common - 2, 0), dtype=np.float64)
+
+
+def looks_evidence(contrast: Contrast, scale: LooksScale, settings: EventSettings) -> Nats:
+    """Unlikeness across the pause, against the variety within its sides; 0 where a side has no embedding.
+
+    The fewer shots tell of it, the less it counts. Single shots are taken to vary as neighbours do.
+    """
+    variety = 1 - np.nan_to_num(scale.likeness(contrast.within), nan=1.0)
+    neutral = settings.looks_neutral + settings.looks_familiar_share * scale.familiar
+    unlike = neutral - settings.looks_variety_share * variety - scale.likeness(contrast.across)
+    trust = contrast.support / (contrast.support + 1)
+    return np.nan_to_num(settings.looks_weight * unlike * trust, nan=0.0)
+
+
+def _local_shift_us(shots: Timeline) -> NDArray[np.int64]:
+    """What leads from UTC to local time: the known offset, else the sun's by the longitude, else none."""
+    solar = np.rint(np.nan_to_num(shots.longitude, nan=0.0) / 15) * 60
+    minutes = np.where(shots.utc_offset == NO_OFFSET, solar, shots.utc_offset)
+    return np.asarray(minutes * 60_000_000, dtype=np.int64)

@@ -1,0 +1,207 @@
+"""Cameras whose clocks are apart by a constant, noticed by the scenes that they have in common."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photolineage.events.looks import Embeddings, LooksScale
+from photolineage.events.records import ClockOffset
+from photolineage.events.timeline import Timeline
+from photolineage.settings.events import EventSettings
+
+Rows = NDArray[np.int64]
+
+_MOST_CAMERAS = 32
+_FEWEST_IMAGES = 16
+_MOST_ANCHORS = 3
+_BLOCKS, _BLOCK_ROWS, _ANCHOR_ROWS = 24, 96, 4_096
+_SCENE_US = 15 * 60_000_000
+_BIN_US = 3 * 60_000_000
+_LEAD_OVER_NO_OFFSET = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """What is to be added to a camera's times so that they agree with a reference camera's."""
+
+    reference: int
+    correction_us: int
+    scenes: int
+    strength: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Offset:
+    correction_us: int
+    scenes: int
+    strength: float
+
+
+def notice_offsets(
+    timeline: Timeline,
+    cameras: tuple[str | None, ...],
+    embeddings: Embeddings,
+    scale: LooksScale,
+    settings: EventSettings,
+) -> tuple[ClockOffset, ...]:
+    """The clock offsets that common scenes tell of, by camera; at most the library's 32 busiest cameras are compared.
+
+    A camera is compared with busier ones, those it was out with most often first. Among cameras that have been
+    compared with each other, the time that most of them show is right; of two, that of the one that mostly knows
+    where it is (its clock follows satellites or the network), else of the busier one.
+    """
+    rows_of = _rows_by_camera(timeline, len(cameras))
+    named = [camera for camera in rows_of if cameras[camera] is not None]
+    ranked = sorted(named, key=lambda camera: _rank(timeline, rows_of[camera]))[:_MOST_CAMERAS]
+    at, clocks = timeline.at.copy(), {camera: _Clock(camera, 0, 0, np.inf) for camera in ranked}
+    for position, camera in enumerate(ranked):
+        for anchor in _companions(timeline, camera, ranked[:position], rows_of, settings):
+            offset = _offset_between(
+                timeline, at, rows_of[camera], rows_of[anchor], embeddings, scale, settings
+            )
+            if offset is not None:
+                at[rows_of[camera]] += offset.correction_us
+                reference = clocks[anchor].reference
+                clocks[camera] = _Clock(
+                    reference, int((at - timeline.at)[rows_of[camera][0]]), offset.scenes, offset.strength
+                )
+                break
+    return tuple(
+        ClockOffset(
+            str(cameras[camera]),
+            str(cameras[clock.reference]),
+            clock.correction_us // 1_000_000,
+            clock.scenes,
+            clock.strength,
+        )
+        for camera, clock in _by_most_shown_time(
+            clocks, int(settings.clock_min_offset_minutes * 60e6)
+        ).items()
+        if clock.correction_us
+    )
+
+
+def _by_most_shown_time(clocks: dict[int, _Clock], tolerance_us: int) -> dict[int, _Clock]:
+    """The same clocks, corrected to the time that most of those with one reference show; the first of equals."""
+    corrected = {}
+    for reference in dict.fromkeys(clock.reference for clock in clocks.values()):
+        group = {camera: clock for camera, clock in clocks.items() if clock.reference == reference}
+        corrections = np.array([clock.correction_us for clock in group.values()])
+        alike = np.abs(corrections[:, None] - corrections[None, :]) < tolerance_us
+        right = int(np.argmax(alike.sum(axis=1)))
+        told = list(group.values())[1:]
+        for (camera, clock), same in zip(group.items(), alike[right], strict=True):
+            evidence = (
+                clock if camera != reference else min(told, key=lambda other: other.strength, default=clock)
+            )
+            correction = 0 if same else clock.correction_us - int(corrections[right])
+            corrected[camera] = _Clock(list(group)[right], correction, evidence.scenes, evidence.strength)
+    return corrected
+
+
+def _rows_by_camera(timeline: Timeline, camera_count: int) -> dict[int, Rows]:
+    embedded = np.flatnonzero(timeline.vector >= 0)
+    order = embedded[np.argsort(timeline.camera[embedded], kind="stable")]
+    edges = np.searchsorted(timeline.camera[order], np.arange(camera_count + 1))
+    rows = {camera: order[edges[camera] : edges[camera + 1]] for camera in range(camera_count)}
+    return {camera: own for camera, own in rows.items() if len(own) >= _FEWEST_IMAGES}
+
+
+def _rank(timeline: Timeline, rows: Rows) -> tuple[bool, int, int]:
+    mostly_located = bool(np.mean(~np.isnan(timeline.latitude[rows])) > 0.5)
+    return not mostly_located, -len(rows), int(timeline.camera[rows[0]])
+
+
+def _companions(
+    timeline: Timeline, camera: int, others: list[int], rows_of: dict[int, Rows], settings: EventSettings
+) -> list[int]:
+    window = int(settings.clock_search_hours * 3_600e6)
+    outings = {other: np.unique(timeline.at[rows_of[other]] // window) for other in (camera, *others)}
+    common = {
+        other: sum(len(np.intersect1d(outings[camera] + step, outings[other])) for step in (-1, 0, 1))
+        for other in others
+    }
+    return [other for other in sorted(others, key=lambda o: (-common[o], o)) if common[other]][:_MOST_ANCHORS]
+
+
+def _offset_between(
+    timeline: Timeline,
+    at: NDArray[np.int64],
+    moving: Rows,
+    anchor: Rows,
+    embeddings: Embeddings,
+    scale: LooksScale,
+    settings: EventSettings,
+) -> _Offset | None:
+    window = int(settings.clock_search_hours * 3_600e6)
+    moving, anchor = _sample(at, moving, anchor, window)
+    if len(moving) < _FEWEST_IMAGES or len(anchor) < _FEWEST_IMAGES:
+        return None
+    cosines = embeddings.vectors(timeline.vector[moving]) @ embeddings.vectors(timeline.vector[anchor]).T
+    apart = at[anchor][None, :] - at[moving][:, None]
+    left, right = np.nonzero(np.abs(apart) <= window)
+    likeness, lag = scale.likeness(cosines[left, right]), apart[left, right]
+    strength, scenes = _strength_by_lag(at[moving][left] // _SCENE_US, lag, likeness, window)
+    strength[scenes < settings.clock_min_scenes] = 0.0
+    centre = len(strength) // 2
+    reach = int(settings.clock_min_offset_minutes * 60e6 // _BIN_US)
+    unmoved = centre - reach + int(np.argmax(strength[centre - reach : centre + reach + 1]))
+    best = int(np.argmax(strength))
+    if strength[best] < _LEAD_OVER_NO_OFFSET * strength[unmoved]:
+        best = unmoved
+    if strength[best] < settings.clock_min_strength:
+        return None
+    correction = 0 if best == unmoved else _correction(lag, likeness, (best - centre) * _BIN_US)
+    return _Offset(correction, int(scenes[best]), round(float(strength[best]), 1))
+
+
+def _correction(lag: NDArray[np.int64], likeness: NDArray[np.float64], about: int) -> int:
+    """The median lag of the likest pairs about a lag, in whole seconds."""
+    close = np.abs(lag - about) <= 2 * _BIN_US
+    alike = close & (likeness >= np.quantile(likeness[close], 0.8))
+    return int(np.median(lag[alike]) // 1_000_000) * 1_000_000
+
+
+def _sample(at: NDArray[np.int64], moving: Rows, anchor: Rows, window: int) -> tuple[Rows, Rows]:
+    """Blocks of the moving camera's images that the anchor has images around, and the anchor's images around them."""
+    anchor_at = np.sort(at[anchor])
+    moving = moving[np.argsort(at[moving], kind="stable")]
+    accompanied = np.searchsorted(anchor_at, at[moving] + window, "right") > np.searchsorted(
+        anchor_at, at[moving] - window
+    )
+    moving = moving[accompanied]
+    if len(moving) > _BLOCKS * _BLOCK_ROWS:
+        firsts = np.linspace(0, len(moving) - _BLOCK_ROWS, _BLOCKS).astype(np.int64)
+        moving = moving[(firsts[:, None] + np.arange(_BLOCK_ROWS)).ravel()]
+    if len(moving) == 0:
+        return moving, anchor[:0]
+    nearest = np.searchsorted(at[moving], at[anchor])
+    before, after = at[moving][np.maximum(nearest - 1, 0)], at[moving][np.minimum(nearest, len(moving) - 1)]
+    anchor = anchor[np.minimum(np.abs(at[anchor] - before), np.abs(at[anchor] - after)) <= window]
+    chosen = np.unique(
+        np.linspace(0, max(len(anchor) - 1, 0), min(len(anchor), _ANCHOR_ROWS)).astype(np.int64)
+    )
+    return moving, anchor[chosen]
+
+
+def _strength_by_lag(
+    scene: NDArray[np.int64], lag: NDArray[np.int64], likeness: NDArray[np.float64], window: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """By how many standard errors the likeness of scenes at each lag exceeds the usual, and how many scenes tell so.
+
+    Pictures of one scene tell the same thing; so the likeness is averaged by scene and lag first.
+    """
+    reach = window // _BIN_US + 1
+    bins = int(2 * reach + 1)
+    _, scene = np.unique(scene, return_inverse=True)
+    cell = scene * bins + np.rint(lag / _BIN_US).astype(np.int64) + reach
+    size = int(scene.max() + 1) * bins
+    pairs = np.bincount(cell, minlength=size)
+    known = pairs > 0
+    mean = np.bincount(cell, weights=likeness, minlength=size)[known] / pairs[known]
+    bin_of = np.flatnonzero(known) % bins
+    deviation = (mean - mean.mean()) / max(float(mean.std()), 1e-9)
+    scenes = np.bincount(bin_of, minlength=bins)
+    total = np.bincount(bin_of, weights=deviation, minlength=bins)
+    return total / np.sqrt(np.maximum(scenes, 1)), scenes

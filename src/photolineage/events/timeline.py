@@ -1,0 +1,208 @@
+"""Images in time order: one representative for each set of duplicates, by DuckDB over Arrow."""
+
+from dataclasses import dataclass, fields, replace
+from typing import Self, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from photolineage.events.records import Ids
+
+NO_OFFSET = np.iinfo(np.int32).min
+NO_INSTANT = np.iinfo(np.int64).max
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+NAME = pa.dictionary(pa.int32(), pa.string())
+"""A text that many images share."""
+IMAGES_SCHEMA = pa.schema(
+    [
+        ("image_id", pa.int64()),
+        ("taken_at", pa.timestamp("us", "UTC")),
+        ("taken_at_source", pa.string()),
+        ("utc_offset_minutes", pa.int16()),
+        ("latitude", pa.float64()),
+        ("longitude", pa.float64()),
+        ("camera", NAME),
+        ("folder", NAME),
+        ("duplicate_of", pa.int64()),
+    ]
+)
+
+# An original that is itself absent, or that is a duplicate, is represented by the rows that name it.
+_REPRESENTATIVES = """
+WITH grouped AS (
+    SELECT image_id, instant, duplicate_of AS original FROM images WHERE duplicate_of IS NOT NULL
+    UNION ALL
+    SELECT image_id, instant, image_id FROM images
+    WHERE duplicate_of IS NULL AND image_id IN (SELECT duplicate_of FROM images WHERE duplicate_of IS NOT NULL)
+)
+SELECT image_id, first_value(image_id) OVER (PARTITION BY original ORDER BY instant NULLS LAST, image_id) AS
+representative FROM grouped QUALIFY image_id <> representative ORDER BY image_id
+"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timeline:
+    """One row for each distinct image, ordered by (`at`, `image_id`): arrays of one length.
+
+    `at`: microseconds since 1970 UTC, `NO_INSTANT` where unknown. `utc_offset`: minutes, `NO_OFFSET` where unknown.
+    `latitude`, `longitude`: degrees, NaN where unknown. `camera` and `folder`: codes into `Library.cameras` and
+    `Library.folders`. `vector`: the row of the image's embedding, -1 where it has none. `quality`: 0 to 1, how sharp
+    and level, 0 where unknown.
+    """
+
+    image_id: Ids
+    at: NDArray[np.int64]
+    utc_offset: NDArray[np.int32]
+    latitude: NDArray[np.float64]
+    longitude: NDArray[np.float64]
+    camera: NDArray[np.int32]
+    folder: NDArray[np.int32]
+    vector: NDArray[np.int64]
+    quality: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.image_id)
+
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_] | slice) -> Self:
+        """The chosen rows, in the order of `rows`."""
+        return type(self)(**{column.name: getattr(self, column.name)[rows] for column in fields(self)})
+
+    def shift(self, shift_us: NDArray[np.int64]) -> None:
+        """Put the images by clocks that are `shift_us` later, a value for each row, in time order again.
+
+        In place: of a large library, a second timeline would not fit beside the embeddings.
+        """
+        self.at[:] += shift_us
+        order = np.lexsort((self.image_id, self.at))
+        for column in fields(self):
+            values = getattr(self, column.name)
+            values[:] = values[order]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Library:
+    """The images of a library: the dated and the undated ones, and the duplicates of either.
+
+    `duplicate` images (ascending) are represented by `representative` ones, which are rows of `dated` or of `undated`.
+    """
+
+    dated: Timeline
+    undated: Timeline
+    cameras: tuple[str | None, ...]
+    folders: tuple[str | None, ...]
+    duplicate: Ids
+    representative: Ids
+
+    def without_dated(self) -> Self:
+        """The same without its dated images, whose memory is free once nothing else holds them."""
+        return replace(self, dated=self.dated.take(np.empty(0, dtype=np.int64)))
+
+
+def read_library(images: pa.Table, embedded_ids: Ids, trusted_time_sources: tuple[str, ...]) -> Library:
+    """Order `images` by time: `IMAGES_SCHEMA`, and optionally `quality` (0 to 1: how sharp and level a picture is).
+
+    `embedded_ids` names the image of each embedding row.
+    Raises ValueError where a column is absent or an image is listed twice.
+    """
+    missing = [name for name in IMAGES_SCHEMA.names if name not in images.column_names]
+    if missing:
+        raise ValueError(
+            f"images: no column {', '.join(missing)}; needed are {', '.join(IMAGES_SCHEMA.names)}"
+        )
+    instants = _trusted_instants(images, trusted_time_sources)
+    repeated = _representatives(images, instants)
+    at, image_id = _array(instants, NO_INSTANT, np.int64), _array(images["image_id"], 0, np.int64)
+    order = _in_time_order(at, image_id, repeated["image_id"].to_numpy())
+    at, image_id = at[order], image_id[order]
+    (cameras, camera), (folders, folder) = _codes(images["camera"]), _codes(images["folder"])
+    timeline = Timeline(
+        image_id=image_id,
+        at=at,
+        utc_offset=_array(images["utc_offset_minutes"].cast(pa.int32()), NO_OFFSET, np.int32)[order],
+        latitude=_array(images["latitude"], float("nan"), np.float64)[order],
+        longitude=_array(images["longitude"], float("nan"), np.float64)[order],
+        camera=camera[order],
+        folder=folder[order],
+        vector=positions(embedded_ids, image_id),
+        quality=_quality(images, order),
+    )
+    pa.default_memory_pool().release_unused()  # Arrow keeps what its temporary columns took
+    dated_count = int(np.searchsorted(timeline.at, NO_INSTANT))
+    return Library(
+        dated=timeline.take(slice(0, dated_count)),
+        undated=timeline.take(
+            np.arange(dated_count, len(timeline))
+        ),  # a copy, so as not to hold the dated ones
+        cameras=cameras,
+        folders=folders,
+        duplicate=repeated["image_id"].to_numpy(),
+        representative=repeated["representative"].to_numpy(),
+    )
+
+
+def _representatives(images: pa.Table, instants: pa.ChunkedArray) -> pa.Table:
+    """Each image that another one represents, ascending, and that one: the first in time of equal contents."""
+    from photolineage.stores.analytics import query
+
+    known = {"image_id": images["image_id"], "instant": instants, "duplicate_of": images["duplicate_of"]}
+    return query(_REPRESENTATIVES, images=pa.table(known))
+
+
+def _in_time_order(at: NDArray[np.int64], image_id: Ids, left_out: Ids) -> NDArray[np.int64]:
+    """The rows in the order of (`at`, `image_id`) without those of images that are left out (ascending).
+
+    Raises ValueError where an image is listed twice.
+    """
+    ascending = np.sort(image_id)
+    if (ascending[1:] == ascending[:-1]).any():
+        raise ValueError("images: an image_id occurs more than once; pass one row for each image")
+    order = np.lexsort((image_id, at))
+    return order[positions(left_out, image_id[order]) < 0] if len(left_out) else order
+
+
+def _trusted_instants(images: pa.Table, trusted_time_sources: tuple[str, ...]) -> pa.ChunkedArray:
+    """Microseconds since 1970 UTC, null where the time is not known or not trusted."""
+    trusted = pc.is_in(images["taken_at_source"], value_set=pa.array(trusted_time_sources, pa.string()))
+    return pc.if_else(trusted, images["taken_at"].cast(pa.int64()), pa.scalar(None, pa.int64()))
+
+
+def _quality(images: pa.Table, order: NDArray[np.int64]) -> NDArray[np.float64]:
+    if "quality" not in images.column_names:
+        return np.zeros(len(order))
+    return _array(images["quality"].cast(pa.float64()), 0.0, np.float64)[order]
+
+
+def _codes(column: pa.ChunkedArray) -> tuple[tuple[str | None, ...], NDArray[np.int32]]:
+    """The distinct values in ascending order, null last, and each row's position among them."""
+    encoded = pc.dictionary_encode(column).unify_dictionaries()
+    values = encoded.chunk(0).dictionary.to_pylist() if encoded.num_chunks else []
+    rank = np.empty(len(values) + 1, dtype=np.int32)
+    rank[[*sorted(range(len(values)), key=values.__getitem__), len(values)]] = np.arange(len(values) + 1)
+    indices = pa.chunked_array([chunk.indices for chunk in encoded.chunks], pa.int32())
+    return (*sorted(values), None), rank[_array(indices, len(values), np.int32)]
+
+
+def _array(column: pa.ChunkedArray, null: float, dtype: type[Scalar]) -> NDArray[Scalar]:
+    """The column with its nulls filled, chunk by chunk, so that nothing but the result is as long as the library."""
+    values = np.empty(len(column), dtype=dtype)
+    end = 0
+    for chunk in column.chunks:
+        begin, end = end, end + len(chunk)
+        values[begin:end] = pc.fill_null(chunk, null).to_numpy(zero_copy_only=False)
+    return values
+
+
+def positions(ids: Ids, wanted: Ids) -> NDArray[np.int64]:
+    """Where each of `wanted` stands in `ids`, -1 where it does not."""
+    if len(ids) == 0:
+        return np.full(len(wanted), -1, dtype=np.int64)
+    order = None if (ids[1:] >= ids[:-1]).all() else np.argsort(ids, kind="stable")
+    place = np.searchsorted(ids, wanted, sorter=order)
+    np.minimum(place, len(ids) - 1, out=place)
+    found = place if order is None else order[place]
+    found[ids[found] != wanted] = -1
+    return found

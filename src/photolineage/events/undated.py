@@ -1,0 +1,126 @@
+"""Images without a trustworthy time: the event that looks and folder agree on."""
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photolineage.events.looks import Embeddings, LooksScale
+from photolineage.events.timeline import Library, Timeline
+from photolineage.settings.events import EventSettings
+
+Rows = NDArray[np.int64]
+
+_ROWS_COMPARED = 16_384
+_UNDATED_AT_ONCE = 1024
+"""Images without a time that are compared at once, with some tens of thousands that have one: 200 MB."""
+_NEAREST = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _ComparedEvents:
+    """Events, ascending, and the vectors of some of the images of each, from one of its `edges` to the next."""
+
+    ids: Rows
+    vectors: NDArray[np.float32]
+    edges: Rows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Joined:
+    """For each undated row: the event that it joins, -1 where it joins none, and the probability that it belongs
+    there."""
+
+    event: Rows
+    confidence: NDArray[np.float64]
+
+
+def join_undated(
+    library: Library,
+    dated: Timeline,
+    event_of_dated: Rows,
+    embeddings: Embeddings,
+    scale: LooksScale,
+    settings: EventSettings,
+) -> Joined:
+    """Find the event of each undated image among those that have dated images in its folder.
+
+    A folder without dated images is taken together with those below its parent. The likeness to an event is that
+    to its three nearest images; the probability weighs the events of the folder against each other and against
+    none of them.
+    """
+    undated = library.undated
+    joined = Joined(np.full(len(undated), -1, dtype=np.int64), np.zeros(len(undated)))
+    embedded = np.flatnonzero(undated.vector >= 0)
+    dated_rows = np.flatnonzero(dated.vector >= 0)
+    dated_rows = dated_rows[np.argsort(dated.folder[dated_rows], kind="stable")]
+    edges = np.searchsorted(dated.folder[dated_rows], np.arange(len(library.folders) + 1))
+    for folder in np.unique(undated.folder[embedded]):
+        own = embedded[undated.folder[embedded] == folder]
+        folders = _folders_that_tell(int(folder), library.folders, edges)
+        rows = np.concatenate([dated_rows[edges[f] : edges[f + 1]] for f in folders] or [dated_rows[:0]])
+        if len(rows):
+            events = _compared_events(dated.vector[rows], event_of_dated[rows], embeddings)
+            for first in range(0, len(own), _UNDATED_AT_ONCE):
+                some = own[first : first + _UNDATED_AT_ONCE]
+                likeness = scale.likeness(_nearness(embeddings.vectors(undated.vector[some]), events))
+                _choose(some, events.ids, likeness, settings, joined)
+    return joined
+
+
+def _folders_that_tell(folder: int, folders: tuple[str | None, ...], edges: Rows) -> list[int]:
+    path = folders[folder]
+    if path is None:
+        return []
+    if edges[folder + 1] > edges[folder]:
+        return [folder]
+    parent = PurePosixPath(path).parent
+    if parent.name == "":
+        return []
+    own, low, high = (_place(folders, f"{parent}{sign}") for sign in ("", "/", "0"))  # 0 comes next to /
+    inside = [*([own] if folders[own] == str(parent) else []), *range(low, high)]
+    return [f for f in inside if edges[f + 1] > edges[f]]
+
+
+def _place(folders: tuple[str | None, ...], name: str) -> int:
+    """Where a name stands or would stand among the folders, which are ascending, null last."""
+    return bisect_left(folders, name, hi=len(folders) - 1, key=lambda folder: folder or "")
+
+
+def _compared_events(dated_vector: Rows, event: Rows, embeddings: Embeddings) -> _ComparedEvents:
+    order = np.argsort(event, kind="stable")
+    ids, starts, counts = np.unique(event[order], return_index=True, return_counts=True)
+    most = max(_NEAREST, _ROWS_COMPARED // len(ids))
+    chosen = [
+        order[start + np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))]
+        for start, n in zip(starts, counts, strict=True)
+    ]
+    vectors = embeddings.vectors(dated_vector[np.concatenate(chosen)])
+    return _ComparedEvents(ids, vectors, np.cumsum([0] + [len(rows) for rows in chosen]))
+
+
+def _nearness(vectors: NDArray[np.float32], events: _ComparedEvents) -> NDArray[np.float32]:
+    """The mean cosine of each vector with the three nearest of each event, shape (vectors, events)."""
+    cosines = vectors @ events.vectors.T
+    nearest = [
+        -np.partition(-cosines[:, low:high], min(_NEAREST, high - low) - 1, axis=1)[:, :_NEAREST].mean(axis=1)
+        for low, high in pairwise(events.edges)
+    ]
+    return np.stack(nearest, axis=1)
+
+
+def _choose(
+    own: Rows, candidates: Rows, likeness: NDArray[np.float64], settings: EventSettings, joined: Joined
+) -> None:
+    nats = settings.undated_weight * (likeness - settings.undated_neutral)
+    highest = np.maximum(nats.max(axis=1, keepdims=True), 0)
+    odds = np.exp(nats - highest)
+    probability = odds / (odds.sum(axis=1, keepdims=True) + np.exp(-highest))
+    best = probability.argmax(axis=1)
+    certainty = np.round(probability[np.arange(len(own)), best], 4)
+    enough = certainty >= settings.undated_min_confidence
+    joined.event[own[enough]] = candidates[best[enough]]
+    joined.confidence[own[enough]] = certainty[enough]

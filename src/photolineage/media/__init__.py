@@ -1,0 +1,30 @@
+"""Originals: read once, decoded upright, and told apart from what is no image."""
+
+from photolineage.catalog.vocabulary import FailureReason, TakenAtSource
+from photolineage.media.containers import SUPPORTED_SUFFIXES
+from photolineage.media.decode import MAX_PIXELS, decode_upright
+from photolineage.media.errors import ChangedOriginalError, UnreadableImageError
+from photolineage.media.original import (
+    MAX_FILE_BYTES,
+    PREVIEW_SHORT_SIDE,
+    OriginalImage,
+    content_hash,
+    open_original,
+    read_original,
+)
+
+__all__ = [
+    "MAX_FILE_BYTES",
+    "MAX_PIXELS",
+    "PREVIEW_SHORT_SIDE",
+    "SUPPORTED_SUFFIXES",
+    "ChangedOriginalError",
+    "FailureReason",
+    "OriginalImage",
+    "TakenAtSource",
+    "UnreadableImageError",
+    "content_hash",
+    "decode_upright",
+    "open_original",
+    "read_original",
+]

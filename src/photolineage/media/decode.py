@@ -1,0 +1,233 @@
+"""Decoding an image to upright sRGB, at the scale that is asked for and no larger."""
+
+import io
+import logging
+import math
+from dataclasses import dataclass, replace
+from typing import Final
+
+from PIL import Image, TiffImagePlugin
+from PIL.Image import Resampling, Transpose
+from PIL.ImageFile import ImageFile
+
+from photolineage.catalog.vocabulary import FailureReason
+from photolineage.media.color import resizable, to_srgb
+from photolineage.media.containers import RAW, format_of, open_container
+from photolineage.media.errors import UnreadableImageError
+from photolineage.media.exif import ExifFacts, read_exif, stored_orientation
+from photolineage.media.raw import embedded_preview
+
+_logger = logging.getLogger(__name__)
+
+MAX_PIXELS: Final = 2**28
+"""268 megapixels: above the largest sensors (200), and at Pillow's 4 bytes a pixel 1 GiB in memory.
+
+For TIFF and WebP, Pillow's own 179 megapixels hold first."""
+_MAX_ASPECT_RATIO: Final = 16
+"""A longer image is scaled further, so that its long side stays far below the 65,500 pixels of a JPEG."""
+_MAX_EXIF_BYTES: Final = 2**22
+_REDUCING_GAP: Final = 3.0
+"""Pillow: from here on, averaging whole blocks first cannot be told from resampling alone."""
+_RESAMPLING: Final = Resampling.HAMMING
+"""To a model of 224 pixels a preview made with it is 40 dB from the original, one made with BICUBIC, which takes
+60% longer, 41 dB: the preview's own compression accounts for most of both."""
+_DRAFT_TOLERANCE: Final = 24
+"""JPEG's own scaling may land 1/24 short and is then kept: 12 megapixels, the commonest size of all, become
+500 × 375 for 512 × 384, as near to the original as if resampled, in three quarters of the time."""
+_JPEG_END_OF_IMAGE: Final = b"\xff\xd9"
+_BLANK: Final = 0.99
+_SAMPLE_SIZE: Final = (64, 64)
+_DECODED_WHOLE: Final = frozenset(("AVIF", "HEIF", "WEBP"))
+_TURN: Final = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedImage:
+    """`image` is upright RGB in sRGB and scaled; `width` and `height` are those of the upright original."""
+
+    image: Image.Image
+    format: str
+    width: int
+    height: int
+    exif: ExifFacts
+    truncated: bool
+
+
+def decode_upright(data: bytes, *, short_side: int | None = None) -> Image.Image:
+    """The image in the file's bytes, upright, RGB in sRGB, over white, the first of several frames.
+
+    With `short_side` it is scaled down, never up, to that many pixels on its shorter side: up to 1/24 fewer
+    where JPEG's own scaling lands there, fewer still if the other side is more than 16 times as long.
+    Raises `UnreadableImageError`.
+    """
+    return decode(data, short_side=short_side).image
+
+
+def decode(data: bytes, *, short_side: int | None = None) -> DecodedImage:
+    """As `decode_upright`, with what the header says. Raises `UnreadableImageError`."""
+    image_format = format_of(data)
+    if image_format is None:
+        raise UnreadableImageError(
+            FailureReason.UNSUPPORTED,
+            f"no image format that is read here begins with the bytes {data[:16]!r}",
+        )
+    if image_format == RAW:
+        return _decode_raw(data, short_side)
+    try:
+        return _decode_container(data, image_format, short_side)
+    except UnreadableImageError:
+        raise
+    except (MemoryError, Image.DecompressionBombError) as error:
+        raise UnreadableImageError(
+            FailureReason.TOO_LARGE, f"{image_format}: {error or 'out of memory'}"
+        ) from error
+    except Exception as error:  # decoders raise errors of every kind on damaged bytes
+        raise UnreadableImageError(
+            FailureReason.CORRUPT, f"{image_format} that cannot be decoded: {error or type(error).__name__}"
+        ) from error
+
+
+def _decode_container(data: bytes, image_format: str, short_side: int | None) -> DecodedImage:
+    container = open_container(data, image_format)
+    _refuse_too_large(container)
+    width, height = container.size
+    exif = _exif_facts(container)
+    container, truncated = _load(container, data, image_format, short_side)
+    image, turn = _upright(container, short_side)
+    if truncated and _is_blank(image):
+        raise UnreadableImageError(
+            FailureReason.CORRUPT,
+            f"{image_format} of {width} × {height} pixels, of which next to none could be decoded",
+        )
+    if turn >= 5:
+        width, height = height, width
+    return DecodedImage(image, container.format or image_format, width, height, exif, truncated)
+
+
+def _decode_raw(data: bytes, short_side: int | None) -> DecodedImage:
+    """The preview that the camera embedded, turned as its own tag says, or as the sensor was held."""
+    preview = embedded_preview(data)
+    decoded = decode(preview.encoded, short_side=short_side)
+    exif = _exif_of_tiff(data) or decoded.exif
+    image, width, height = decoded.image, preview.width, preview.height
+    if decoded.exif.orientation == 1 and preview.orientation in _TURN:
+        image = image.transpose(_TURN[preview.orientation])
+    if preview.orientation >= 5:
+        width, height = height, width
+    exif = replace(exif, orientation=preview.orientation)
+    return DecodedImage(image, RAW, width, height, exif, decoded.truncated)
+
+
+def _refuse_too_large(container: ImageFile) -> None:
+    width, height = container.size
+    if width * height > MAX_PIXELS:
+        raise UnreadableImageError(
+            FailureReason.TOO_LARGE, f"{width} × {height} pixels are more than the limit of {MAX_PIXELS:,}"
+        )
+
+
+def _exif_facts(container: ImageFile) -> ExifFacts:
+    if len(container.info.get("exif") or b"") > _MAX_EXIF_BYTES:
+        return ExifFacts()
+    try:
+        exif = container.getexif()
+    except Exception:  # Pillow's parser raises a dozen kinds of errors on damaged EXIF
+        _logger.debug("EXIF is damaged", exc_info=True)
+        return ExifFacts()
+    facts = read_exif(exif)
+    stored = container.info.get("original_orientation")  # pillow-heif has turned the image and reset the tag
+    return replace(facts, orientation=stored) if isinstance(stored, int) and 1 <= stored <= 8 else facts
+
+
+def _exif_of_tiff(data: bytes) -> ExifFacts | None:
+    exif = Image.Exif()
+    try:
+        exif.load_from_fp(io.BytesIO(data))
+    except Exception:  # not every raw file is a TIFF
+        _logger.debug("the raw file has no TIFF directory", exc_info=True)
+        return None
+    return read_exif(exif)
+
+
+def _load(
+    container: ImageFile, data: bytes, image_format: str, short_side: int | None
+) -> tuple[ImageFile, bool]:
+    """The container with its pixels decoded, and whether they are cut short.
+
+    The strict decoder goes first. Pillow's own switch for truncated files is one for the whole process, so a
+    JPEG is given the end marker that it lacks, and of other damage the rows decoded before it are kept.
+    """
+    _draft(container, short_side)
+    try:
+        container.load()
+        return container, False
+    except Exception as error:  # decoders raise errors of every kind on damaged bytes
+        if image_format in _DECODED_WHOLE:
+            raise
+        repaired = _load_with_end_marker(data, short_side) if image_format == "JPEG" else None
+        if repaired is not None:
+            return repaired, True
+        # All tiles done, and no error of the decoder's: the damage is in what follows the picture.
+        truncated = bool(container.tile) or isinstance(error, OSError)
+    is_interrupted, container.tile = bool(container.tile), []
+    if is_interrupted and isinstance(container, TiffImagePlugin.TiffImageFile):
+        container.load_end()  # turns the image
+    return container, truncated
+
+
+def _is_blank(image: Image.Image) -> bool:
+    """Whether an image is of one colour but for what a decoder makes of the end of its data."""
+    sample = image.resize(_SAMPLE_SIZE, Resampling.NEAREST)
+    pixels = sample.width * sample.height
+    return max(count for count, _ in sample.getcolors(pixels) or []) > _BLANK * pixels
+
+
+def _load_with_end_marker(data: bytes, short_side: int | None) -> ImageFile | None:
+    repaired = open_container(data + _JPEG_END_OF_IMAGE, "JPEG")
+    _draft(repaired, short_side)
+    try:
+        repaired.load()
+    except OSError:  # not only cut short
+        return None
+    return repaired
+
+
+def _draft(container: ImageFile, short_side: int | None) -> None:
+    if short_side is not None:
+        acceptable = short_side - short_side // _DRAFT_TOLERANCE
+        container.draft(None, (acceptable, acceptable))
+
+
+def _upright(container: ImageFile, short_side: int | None) -> tuple[Image.Image, int]:
+    """The upright picture of a decoded container, and the EXIF orientation by which it had to be turned."""
+    icc_profile = container.info.get("icc_profile")
+    image = resizable(container)
+    if short_side is not None and (size := _scaled_size(image.size, short_side)) != image.size:
+        image = image.resize(size, _RESAMPLING, reducing_gap=_REDUCING_GAP)
+    image = to_srgb(image, icc_profile)
+    turn = _remaining_turn(container)
+    image = image.transpose(_TURN[turn]) if turn in _TURN else image
+    image.info = {}
+    return image, turn
+
+
+def _remaining_turn(container: ImageFile) -> int:
+    """The orientation still to be applied: loading HEIF and TIFF turns them and removes the tag."""
+    try:
+        return stored_orientation(container.getexif())
+    except Exception:  # as in `_exif_facts`
+        _logger.debug("EXIF is damaged", exc_info=True)
+        return 1
+
+
+def _scaled_size(size: tuple[int, int], short_side: int) -> tuple[int, int]:
+    scale = min(1.0, short_side / min(size), short_side * _MAX_ASPECT_RATIO / max(size))
+    return max(1, math.floor(size[0] * scale + 0.5)), max(1, math.floor(size[1] * scale + 0.5))

@@ -1,0 +1,213 @@
+"""The images' side of a model in int8, by OpenVINO: a third of float32's time where the processor has VNNI."""
+
+import logging
+import sys
+import warnings
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photolineage.models.out_of_memory import is_out_of_memory
+
+if TYPE_CHECKING:
+    import openvino
+
+    from photolineage.models.image_transform import ImageTransform
+
+ACTIVATION_GROUP: Final = 128
+"""Activations of a token that share a scale. Measured (ViT-B-32, two cores): 51 images/s in groups of 32, 67 of 64, 72
+of 128, 54 of 768; the mean cosine with float32 is between 0.9999 and 0.99993 for all."""
+_LARGEST_INT8: Final = 127
+_TRACING: Final = Lock()
+
+
+class Int8ExportError(Exception):
+    """The images' side of a model cannot be computed in int8; the message says why."""
+
+
+class Int8ImageEncoder:
+    """The images' side of an open_clip model on the CPU, its linear layers in int8; the model itself stays as it is.
+
+    Weights have one scale for each output of a layer, activations one for each `ACTIVATION_GROUP` of a token: an
+    image's embedding does not depend on the others of its batch. Several threads may encode at once, each of them on
+    one core; there are as many as torch has threads. Raises Int8ExportError, and MemoryError or what torch and OpenVINO
+    raise in its place.
+    """
+
+    def __init__(self, model: Any, transform: "ImageTransform", image_size: tuple[int, int]) -> None:
+        self._idle_requests: deque[openvino.InferRequest] = deque()
+        try:
+            self._compiled = _compiled(model, transform, image_size)
+            self._try_out(image_size)
+        except Exception as error:  # OpenVINO raises plain ones
+            if is_out_of_memory(error):
+                raise
+            reason = " ".join(str(error).split()).rstrip(" .")
+            raise Int8ExportError(f"OpenVINO cannot compute it: {reason}") from error
+
+    def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embeddings (n, dim), of any length, of what the model sees of n images, (n, 3, height, width)."""
+        try:
+            request = self._idle_requests.pop()
+        except IndexError:
+            request = self._compiled.create_infer_request()
+        (embeddings,) = request.infer([pixels], share_inputs=True).values()
+        copied: NDArray[np.float32] = np.array(embeddings, np.float32)
+        self._idle_requests.append(request)
+        return copied
+
+    def _try_out(self, image_size: tuple[int, int]) -> None:
+        """Batches of other sizes than the one that was traced."""
+        for images in (1, 3):
+            found = self.encode(np.zeros((images, 3, *image_size), np.uint8)).shape
+            if len(found) != 2 or found[0] != images:
+                raise ValueError(f"of {images} images it makes embeddings of shape {found}")
+
+
+def _compiled(
+    model: Any, transform: "ImageTransform", image_size: tuple[int, int]
+) -> "openvino.CompiledModel":
+    import torch
+
+    graph = _graph(model, image_size)
+    _quantize_weights(graph)
+    cores = torch.get_num_threads()
+    options = {
+        "NUM_STREAMS": cores,
+        "INFERENCE_NUM_THREADS": cores,
+        "ENABLE_CPU_PINNING": False,
+        "INFERENCE_PRECISION_HINT": "f32",
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": ACTIVATION_GROUP,
+    }
+    return _openvino().Core().compile_model(_with_normalization(graph, transform), "CPU", options)
+
+
+def _openvino() -> Any:
+    """OpenVINO without its telemetry, which would tell of every import and takes its own absence as a no."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
+
+
+@contextmanager
+def _logging_as_it_is() -> Iterator[None]:
+    """OpenVINO's converter silences the root logger, and where it fails does not undo that."""
+    root = logging.getLogger()
+    level, filters, handlers = root.level, root.filters[:], root.handlers[:]
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.filters[:], root.handlers[:] = filters, handlers
+
+
+@contextmanager
+def _as_linear_layers() -> Iterator[None]:
+    """Self-attention and patch embedding as the linear layers that they are: a tenth of the time less.
+
+    torch's own way moves queries, keys and values about, and a convolution is not computed in int8.
+    """
+    import torch
+    from torch.nn.functional import linear, scaled_dot_product_attention
+
+    attention: Any = torch.nn.MultiheadAttention
+    convolution: Any = torch.nn.Conv2d
+    attend, convolve = attention.forward, convolution.forward
+    had_fast_path = torch.backends.mha.get_fastpath_enabled()
+
+    def attend_to_itself(layer: Any, query: Any, key: Any, value: Any, *more: Any, **options: Any) -> Any:
+        is_masked = any(options.get(name) is not None for name in ("attn_mask", "key_padding_mask"))
+        is_asked_for_weights = bool(more) or options.get("need_weights", True)
+        is_plain = layer.batch_first and layer.in_proj_weight is not None and layer.bias_k is None
+        is_plain = is_plain and not layer.add_zero_attn
+        if not (query is key is value and is_plain) or is_masked or is_asked_for_weights:
+            return attend(layer, query, key, value, *more, **options)
+        _, tokens, width = query.shape
+        projected = linear(query, layer.in_proj_weight, layer.in_proj_bias)
+        heads = projected.reshape(-1, tokens, 3, layer.num_heads, width // layer.num_heads)
+        queries, keys, values = (heads[:, :, part].transpose(1, 2) for part in range(3))
+        attended = scaled_dot_product_attention(queries, keys, values)
+        return layer.out_proj(attended.transpose(1, 2).reshape(-1, tokens, width)), None
+
+    def embed_patches(layer: Any, pixels: Any) -> Any:
+        (side, other), (_, channels, height, width) = layer.kernel_size, pixels.shape
+        is_plain = layer.padding in {(0, 0), "valid"} and layer.dilation == (1, 1) and layer.groups == 1
+        are_patches = layer.stride == layer.kernel_size != (1, 1) and not (height % side or width % other)
+        if not (is_plain and are_patches):
+            return convolve(layer, pixels)
+        rows, columns = height // side, width // other
+        patches = pixels.reshape(-1, channels, rows, side, columns, other).permute(0, 2, 4, 1, 3, 5)
+        embedded = linear(
+            patches.reshape(-1, rows * columns, layer.weight[0].numel()), layer.weight.flatten(1), layer.bias
+        )
+        return embedded.transpose(1, 2).reshape(-1, layer.out_channels, rows, columns)
+
+    attention.forward, convolution.forward = attend_to_itself, embed_patches
+    torch.backends.mha.set_fastpath_enabled(False)  # one operator for all of attention, which OpenVINO lacks
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(had_fast_path)
+        attention.forward, convolution.forward = attend, convolve
+
+
+def _graph(model: Any, image_size: tuple[int, int]) -> "openvino.Model":
+    """From normalized pixels to embeddings."""
+    import torch
+
+    class ImageHalf(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            embeddings: torch.Tensor = self.model.encode_image(pixels)
+            return embeddings
+
+    pixels = torch.zeros(2, 3, *image_size, device=next(model.parameters()).device)
+    with _TRACING, _logging_as_it_is(), _as_linear_layers(), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of constants in the trace
+        traced = torch.jit.trace(ImageHalf().eval(), pixels, check_trace=False)  # type: ignore[no-untyped-call]
+        graph: openvino.Model = _openvino().convert_model(
+            traced, example_input=pixels, input=[-1, 3, *image_size]
+        )
+    return graph
+
+
+def _quantize_weights(graph: "openvino.Model") -> None:
+    """Put 8-bit weights in the place of the linear layers' own: symmetric, a scale for each output."""
+    from openvino import opset13
+
+    for layer in graph.get_ordered_ops():
+        if layer.get_type_name() != "MatMul":
+            continue
+        weights = layer.input(1).get_source_output().get_node()
+        if weights.get_type_name() != "Constant" or len(weights.shape) != 2:
+            continue  # attention: activations by activations
+        values = weights.get_data()
+        of_inputs = 1 if layer.get_attributes()["transpose_b"] else 0
+        scale = np.abs(values).max(axis=of_inputs, keepdims=True) / _LARGEST_INT8
+        scale[scale == 0] = 1
+        quantized = opset13.constant(np.rint(values / scale).astype(np.int8))
+        restored = opset13.multiply(
+            opset13.convert(quantized, "f32"), opset13.constant(scale.astype(np.float32))
+        )
+        layer.input(1).replace_source_output(restored.output(0))
+
+
+def _with_normalization(graph: "openvino.Model", transform: "ImageTransform") -> "openvino.Model":
+    """The graph from 8-bit pixels."""
+    ov = _openvino()
+    steps = ov.preprocess.PrePostProcessor(graph)
+    steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NCHW"))
+    steps.input().preprocess().convert_element_type(ov.Type.f32).mean(
+        [255 * value for value in transform.mean]
+    ).scale([255 * value for value in transform.deviation])
+    built: openvino.Model = steps.build()
+    return built

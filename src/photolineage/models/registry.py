@@ -1,0 +1,136 @@
+"""The models as the catalog knows them: what was measured at the first load, and which one serves."""
+
+from dataclasses import asdict, fields, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, insert, select, update
+
+from photolineage.catalog.coverage import model_bit
+from photolineage.catalog.engine import advisory_lock, run_in_transaction
+from photolineage.catalog.orm import MlModel, ShardFile
+from photolineage.catalog.queries import find_model, serving_model_key
+from photolineage.catalog.vocabulary import Precision
+from photolineage.errors import PhotolineageError
+from photolineage.models.embedder import Embedder, ModelFacts, load_embedder
+from photolineage.models.precision import Agreement
+from photolineage.settings import ModelSettings
+
+MODELS_LOCK = 0x6D6F64656C
+"""The key of the PostgreSQL lock that serialises promotions and first loads: a backfill's runs load a model at once."""
+
+
+class ModelChangedError(PhotolineageError):
+    """A model's key stands for other weights than before; the message gives both digests."""
+
+    def __init__(self, key: str, recorded: ModelFacts, loaded: ModelFacts) -> None:
+        self.key = key
+        self.recorded = recorded
+        self.loaded = loaded
+        super().__init__(
+            f"models.{key}: these are other weights, or another precision, than those of its embeddings.\n"
+            f"  recorded: {recorded}\n  loaded:   {loaded}\n"
+            "Such embeddings cannot be compared. Give the new model a key of its own, or restore the former "
+            "weights and precision."
+        )
+
+
+class ModelNotLoadedError(PhotolineageError):
+    """Nothing is known about a model yet: none of its partitions was materialized."""
+
+
+def require_model(connection: Connection, key: str) -> Row[*tuple[Any, ...]]:
+    """The model's row. Raises ModelNotLoadedError."""
+    row = find_model(connection, key)
+    if row is None:
+        raise ModelNotLoadedError(
+            f"model {key!r} has no embeddings yet. Materialize image_embeddings for it first."
+        )
+    return row
+
+
+def load_recorded(
+    model: Row[*tuple[Any, ...]], settings: ModelSettings, precision: Precision = Precision.FLOAT32
+) -> Embedder:
+    """The model of a row, in whatever precision, for what is compared with its embeddings.
+
+    Raises ModelUnavailableError, and ModelChangedError where its weights are not those of the embeddings.
+    """
+    embedder = load_embedder(model.key, settings, precision)
+    recorded = ModelFacts(model.embedding_dim, model.image_size, model.weights_digest, model.precision)
+    loaded = replace(embedder.facts, precision=recorded.precision)
+    if loaded != recorded:
+        raise ModelChangedError(model.key, recorded, loaded)
+    return embedder
+
+
+def is_unsettled(connection: Connection, model: Row[*tuple[Any, ...]]) -> bool:
+    """Whether a model's precision was compared with nothing, for want of a picture, say, and nothing is embedded."""
+    embedded = select(ShardFile.id).where(ShardFile.model_id == model.id).limit(1)
+    return model.agreement_cosine is None and connection.execute(embedded).first() is None
+
+
+def record_model(
+    engine: Engine, key: str, settings: ModelSettings, facts: ModelFacts, measured: Agreement | None = None
+) -> int:
+    """The id of the model's row, made at its first load.
+
+    A precision that was compared with nothing gives way to another as long as nothing is embedded. Raises
+    ModelChangedError for another model, TooManyModelsError for one that the catalog cannot count.
+    """
+
+    def record(connection: Connection) -> int:
+        advisory_lock(connection, MODELS_LOCK)
+        known = find_model(connection, key)
+        if known is None:
+            model_id: int = connection.execute(
+                insert(MlModel)
+                .values(
+                    key=key,
+                    architecture=settings.architecture,
+                    pretrained=settings.pretrained,
+                    **asdict(facts),
+                    agreement_cosine=measured and measured.cosine,
+                    agreement_neighbors=measured and measured.neighbors,
+                    first_loaded_at=datetime.now(UTC),
+                    serving=False,
+                )
+                .returning(MlModel.id)
+            ).scalar_one()
+            model_bit(model_id)
+            return model_id
+        recorded = ModelFacts(**{field.name: getattr(known, field.name) for field in fields(ModelFacts)})
+        if replace(recorded, precision=facts.precision) == facts and is_unsettled(connection, known):
+            connection.execute(
+                update(MlModel)
+                .where(MlModel.id == known.id)
+                .values(
+                    precision=facts.precision,
+                    agreement_cosine=measured and measured.cosine,
+                    agreement_neighbors=measured and measured.neighbors,
+                )
+            )
+        elif recorded != facts:
+            raise ModelChangedError(key, recorded, facts)
+        identifier: int = known.id
+        return identifier
+
+    return run_in_transaction(engine, record)
+
+
+def promote(connection: Connection, key: str) -> str | None:
+    """Let one model serve, and no other, within the caller's transaction; the key of the one that served before.
+
+    Raises ModelNotLoadedError.
+    """
+    advisory_lock(connection, MODELS_LOCK)
+    before = serving_model_key(connection)
+    if before == key:
+        return before
+    connection.execute(update(MlModel).where(MlModel.serving).values(serving=False))
+    promoted = connection.execute(
+        update(MlModel).where(MlModel.key == key).values(serving=True, serving_since=datetime.now(UTC))
+    )
+    if promoted.rowcount != 1:
+        raise ModelNotLoadedError(f"model {key!r} is not in the catalog (any more): it cannot serve.")
+    return before

@@ -1,0 +1,257 @@
+"""The text half of a model, kept so that a search needs neither torch nor open_clip (8 seconds of imports).
+
+It is exported to ONNX when the model embeds its first images, beside a tokenizer in the format of Hugging Face's
+`tokenizers`, and is kept only if it gives what the model itself gives.
+"""
+
+import html
+import json
+import logging
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from blake3 import blake3
+from numpy.typing import NDArray
+
+from photolineage.models.out_of_memory import is_out_of_memory
+from photolineage.stores.files import PARTIAL_PREFIX, make_folder_atomically, remove_folder, write_atomically
+
+if TYPE_CHECKING:
+    import torch
+
+_DIRECTORY: Final = "text_encoders"
+_MODEL, _TOKENIZER, _FACTS, _DIGESTS = "text.onnx", "tokenizer.json", "facts.json", "digests.json"
+_OPSET: Final = 17
+_WORDS: Final = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+"""How CLIP's tokenizer splits a text (openai/CLIP, simple_tokenizer.py)."""
+_SAME: Final = 1e-4
+"""Unit vectors whose components differ by less rank the same images, but for ties."""
+_PROBES: Final = (
+    "a beach",
+    "Snowy mountains at sunset, seen from a train",
+    "it's 25 °C; don't ask",
+    "naïve café — “quotes” 100%",
+    "写真 ☃ İstanbul straße",
+    "🎉 party under_score <b>html &amp; more</b>",
+    "x" * 90,
+    "a very long text " * 40,
+)
+
+_logger = logging.getLogger(__name__)
+
+
+class TextExportError(Exception):
+    """The text half of a model cannot be kept apart; searches load the whole model instead."""
+
+
+class TextEncoder:
+    """The text half of one model, as `export_text_encoder` left it in the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        import onnxruntime
+        import tokenizers
+
+        facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+        self._context_length: int = facts["context_length"]
+        self._start: int = facts["start_token"]
+        self._end: int = facts["end_token"]
+        self._tokenizer = tokenizers.Tokenizer.from_file(str(folder / _TOKENIZER))
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors
+        self._session = onnxruntime.InferenceSession(
+            folder / _MODEL, options, providers=["CPUExecutionProvider"]
+        )
+
+    def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embeddings (n, dim) of unit length, in order; a text that is too long is cut (see `truncates`)."""
+        tokens = np.zeros((len(texts), self._context_length), np.int64)
+        for row, text in enumerate(texts):
+            read = [self._start, *self._ids(text)][: self._context_length - 1]
+            tokens[row, : len(read) + 1] = [*read, self._end]
+        embeddings: NDArray[np.float32] = self._session.run(None, {"tokens": tokens})[0]
+        return embeddings
+
+    def truncates(self, text: str) -> bool:
+        """Whether a text has more tokens than the model reads."""
+        return len(self._ids(text)) > self._context_length - 2  # the start and end tokens take two
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer.encode(_cleaned(text), add_special_tokens=False).ids
+        return ids
+
+
+def find_text_encoder(home: Path, model_key: str, weights_digest: str) -> TextEncoder | None:
+    """The exported text half of the model with these weights; None where there is none that opens."""
+    folder = _folder(home, model_key, weights_digest)
+    if not folder.is_dir():
+        return None
+    try:
+        return TextEncoder(folder)
+    except Exception as error:  # noqa: BLE001 (onnxruntime and tokenizers raise plain ones)
+        _logger.warning(
+            "%s: cannot be opened (%s). The whole model is loaded in its place, until image_embeddings of %s is "
+            "materialized again.",
+            folder, _in_one_line(error), model_key,
+        )  # fmt: skip
+        return None
+
+
+def text_encoder_paths(home: Path, model_key: str) -> list[Path]:
+    """What lies on the disk of the text halves of a model, with whatever weights, whole or not."""
+    own = re.compile(rf"({re.escape(PARTIAL_PREFIX)})?{re.escape(model_key)}-[0-9a-f]{{16}}(\.\w+)?")
+    return sorted(path for path in (home / _DIRECTORY).glob("*") if own.fullmatch(path.name))
+
+
+def unfinished_exports(home: Path) -> list[Path]:
+    """What is being exported at the moment, and what exports that were killed left behind."""
+    return sorted((home / _DIRECTORY).glob(f"{PARTIAL_PREFIX}*"))
+
+
+def ensure_text_encoder(
+    home: Path, model_key: str, weights_digest: str, export: Callable[[Path], None]
+) -> str | None:
+    """Export the text half of the model with these weights, where there is none and none was refused.
+
+    The reason why there is none, or None. The folder appears whole or not at all. Too little memory is a reason that
+    holds for this time only. Raises StorageError.
+    """
+    folder = _folder(home, model_key, weights_digest)
+    refusal = folder.with_name(f"{folder.name}.txt")
+    if refusal.is_file():
+        return refusal.read_text(encoding="utf-8")
+    if _is_whole(folder):
+        return None
+    try:
+        remove_folder(folder)
+        make_folder_atomically(folder, export)
+    except (TextExportError, MemoryError) as error:
+        reason = str(error)
+        _logger.warning("%s: its text half is not kept apart: %s", model_key, reason)
+        if isinstance(error, TextExportError):
+            write_atomically(refusal, lambda partial: partial.write_text(reason, encoding="utf-8"))
+        return reason
+    return None
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {name: blake3().update_mmap(folder / name).hexdigest() for name in (_MODEL, _TOKENIZER, _FACTS)}
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether an export is what was written. It is not opened for that, beside the model that is in memory."""
+    try:
+        return bool(json.loads((folder / _DIGESTS).read_text(encoding="utf-8")) == _digests(folder))
+    except (OSError, ValueError):
+        return False
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def export_text_encoder(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write an open_clip model's text half to the folder.
+
+    Raises TextExportError where the model has another tokenizer than CLIP's, where ONNX cannot express it, or
+    where what was written gives other embeddings than the model; OSError, and MemoryError.
+    """
+    try:
+        _write_tokenizer(tokenizer, folder)
+        _write_model(model, tokenizer(["a"]), folder)
+        _require_same(model, tokenizer, TextEncoder(folder))
+        _write(folder / _DIGESTS, json.dumps(_digests(folder)))
+    except (TextExportError, OSError):
+        raise
+    except Exception as error:  # whatever torch, onnxruntime and the model itself raise
+        if is_out_of_memory(error):
+            raise MemoryError(f"there is too little memory to export it: {_in_one_line(error)}") from error
+        raise TextExportError(f"ONNX cannot express it: {_in_one_line(error)}") from error
+
+
+def _write_tokenizer(tokenizer: Any, folder: Path) -> None:
+    from open_clip.tokenizer import SimpleTokenizer, get_clean_fn
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+
+    if not isinstance(tokenizer, SimpleTokenizer) or tokenizer.clean_fn is not get_clean_fn("lower"):
+        raise TextExportError(f"its tokenizer is {type(tokenizer).__name__}, not CLIP's with its lower case")
+    words = Tokenizer(
+        models.BPE(
+            vocab=tokenizer.encoder,
+            merges=list(tokenizer.bpe_ranks),
+            end_of_word_suffix="</w>",
+            continuing_subword_prefix="",
+        )
+    )
+    words.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_WORDS), behavior="removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    _write(folder / _TOKENIZER, words.to_str())  # `words.save` raises no OSError where the disk is full
+    facts = {
+        "context_length": tokenizer.context_length,
+        "start_token": tokenizer.sot_token_id,
+        "end_token": tokenizer.eot_token_id,
+    }
+    _write(folder / _FACTS, json.dumps(facts))
+
+
+def _write_model(model: Any, tokens: "torch.Tensor", folder: Path) -> None:
+    """By torch's exporter from traces: the newer one takes ten times as long, and two packages more."""
+    import torch
+
+    class TextHalf(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+            embeddings: torch.Tensor = self.model.encode_text(tokens, normalize=True).float()
+            return embeddings
+
+    device = next(model.parameters()).device
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that this exporter is the older one; of constants in the trace
+        torch.onnx.export(
+            TextHalf().eval(),
+            (tokens.to(device),),
+            folder / _MODEL,
+            input_names=["tokens"],
+            output_names=["embeddings"],
+            dynamic_axes={"tokens": {0: "texts"}, "embeddings": {0: "texts"}},
+            opset_version=_OPSET,
+            dynamo=False,
+        )
+
+
+def _require_same(model: Any, tokenizer: Any, exported: TextEncoder) -> None:
+    import torch
+
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        wanted = model.encode_text(tokenizer(list(_PROBES)).to(device), normalize=True)
+    difference = float(np.abs(exported.encode_text(_PROBES) - wanted.float().cpu().numpy()).max())
+    if not difference < _SAME:
+        raise TextExportError(f"its embeddings of texts differ from the model's by {difference:.2g}")
+
+
+def _cleaned(text: str) -> str:
+    """A text as CLIP's tokenizer reads it: mended, without HTML's escapes, with single spaces, in lower case."""
+    if not (text.isascii() and text.isprintable()) or "&" in text:  # in others there is nothing to mend
+        import ftfy
+
+        text = html.unescape(html.unescape(ftfy.fix_text(text)))
+    return " ".join(text.split()).lower()
+
+
+def _in_one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _folder(home: Path, model_key: str, weights_digest: str) -> Path:
+    return home / _DIRECTORY / f"{model_key}-{weights_digest[:16]}"

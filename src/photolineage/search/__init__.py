@@ -1,0 +1,1 @@
+"""Searching: the query, the filters, and the images that match."""

@@ -1,0 +1,153 @@
+"""Finding images for a person: a query, its hits with their paths, and their pictures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Engine, Row, select
+
+from photolineage.catalog.orm import FileKind, Image, JobKind
+from photolineage.catalog.queries import find_model, newest_file_id
+from photolineage.models.registry import load_recorded, require_model
+from photolineage.models.text_encoder import find_text_encoder
+from photolineage.search.query import Encoders, Query, TextEncoder, search
+from photolineage.search.scope import EVERYTHING, Scope
+from photolineage.settings import Settings
+from photolineage.steps.freshness import find_stale_models
+from photolineage.stores.pictures import (
+    Picture,
+    contact_sheet,
+    locate_copies,
+    locate_images,
+    read_previews,
+    save_picture,
+)
+from photolineage.stores.previews import PreviewStore
+from photolineage.stores.vector_index import Hit
+from photolineage.stores.vector_index.home import VectorIndexes
+
+if TYPE_CHECKING:
+    from photolineage.models.embedder import Embedder
+
+
+@dataclass(frozen=True, slots=True)
+class FoundImage:
+    """An image that a query found: the cosine with the query, where its original is, and where its copies are."""
+
+    image_id: int
+    score: float
+    source: str
+    path: Path
+    taken_at: datetime | None
+    latitude: float | None
+    longitude: float | None
+    copies: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundImages:
+    """The hits of a query, the best first, and what a person should know about them."""
+
+    hits: list[FoundImage]
+    notes: tuple[str, ...]
+    engine: Engine
+    previews: PreviewStore
+
+    def write_sheet(self, path: Path) -> None:
+        """Write the hits as a contact sheet; the suffix of `path` names the format. Raises StorageError."""
+        jpegs = read_previews(self.engine, self.previews, [hit.image_id for hit in self.hits])
+        pictures = [
+            Picture(jpegs[hit.image_id], f"{hit.score:.3f}  {hit.path.name}")
+            for hit in self.hits
+            if hit.image_id in jpegs
+        ]
+        save_picture(contact_sheet(pictures), path)
+
+
+def find_images(
+    settings: Settings,
+    engine: Engine,
+    model_key: str,
+    query: Query,
+    *,
+    scope: Scope = EVERYTHING,
+    k: int = 10,
+    page: int = 1,
+) -> FoundImages:
+    """Page number `page` of the `k` images within the scope that are nearest to the query.
+
+    A model is loaded only for a text or a file; of an image that is a copy, the first of its content is meant.
+    Raises QueryError, VectorIndexError, ModelNotLoadedError where the library has images and the model embedded none
+    of them, and of a model that must be loaded ConfigurationError, ModelUnavailableError and ModelChangedError.
+    """
+    previews = PreviewStore(settings.home)
+    with engine.connect() as connection:
+        if find_model(connection, model_key) is None and _is_empty(connection):
+            return FoundImages([], ("the library has no images yet",), engine, previews)
+        model = require_model(connection, model_key)
+        query = _of_originals(connection, query)
+        filters = scope.filters(connection, model.id)
+        has_embeddings = newest_file_id(connection, FileKind.EMBEDDING, model.id) is not None
+        is_outdated = bool(find_stale_models(connection, [model_key], JobKind.INDEX))
+    result = search(
+        VectorIndexes(settings.home).open(model_key, model.embedding_dim),
+        _encoders(settings, model),
+        query,
+        has_embeddings=has_embeddings,
+        is_outdated=is_outdated,
+        filters=filters,
+        k=k,
+        page=page,
+        templates=settings.prompt_templates_of(model_key),
+    )
+    return FoundImages(_located(engine, result.hits), result.notes, engine, previews)
+
+
+def _encoders(settings: Settings, model: Row[*tuple[Any, ...]]) -> Encoders:
+    def whole_model() -> "Embedder":
+        return load_recorded(model, settings.model_of(model.key))
+
+    def text_encoder() -> TextEncoder:
+        return find_text_encoder(settings.home, model.key, model.weights_digest) or whole_model()
+
+    return Encoders(text_encoder, whole_model)
+
+
+def _is_empty(connection: Connection) -> bool:
+    return connection.execute(select(Image.id).limit(1)).first() is None
+
+
+def _of_originals(connection: Connection, query: Query) -> Query:
+    """The query with the first image of its content in the place of each copy."""
+    asked = [image.value for image in query.image_ids]
+    rows = connection.execute(
+        select(Image.id, Image.duplicate_of_id).where(Image.id.in_(asked), Image.duplicate_of_id.is_not(None))
+    )
+    original_of = {image_id: original for image_id, original in rows if original is not None}
+    return replace(
+        query,
+        image_ids=tuple(
+            replace(image, value=original_of.get(image.value, image.value)) for image in query.image_ids
+        ),
+    )
+
+
+def _located(engine: Engine, hits: Sequence[Hit]) -> list[FoundImage]:
+    ids = [hit.image_id for hit in hits]
+    locations, copies = locate_images(engine, ids), locate_copies(engine, ids)
+    return [
+        FoundImage(
+            image_id=hit.image_id,
+            score=hit.score,
+            source=location.source_key,
+            path=location.path,
+            taken_at=location.taken_at,
+            latitude=location.latitude,
+            longitude=location.longitude,
+            copies=copies.get(hit.image_id, ()),
+        )
+        for hit in hits
+        if (location := locations.get(hit.image_id)) is not None
+    ]

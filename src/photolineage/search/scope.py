@@ -1,0 +1,84 @@
+"""Which images a search is about, as a person says it, and as the index filters it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, select
+from sqlalchemy.orm import aliased
+
+from photolineage.catalog.orm import Event, EventImage, Image, Source
+from photolineage.search.query import QueryError
+from photolineage.settings.model_names import closest
+from photolineage.stores.vector_index import Box, Circle, SearchFilters
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Sources by key, moments (aware; from `taken_from` until before `taken_to`), a place, events; none: no bound.
+
+    An event is named by its id or by its title; several events are those images together, and so several sources.
+    """
+
+    sources: tuple[str, ...] = ()
+    taken_from: datetime | None = None
+    taken_to: datetime | None = None
+    place: Box | Circle | None = None
+    events: tuple[str, ...] = ()
+
+    def filters(self, connection: Connection, model_id: int) -> SearchFilters:
+        """The scope for the index of a model. Raises QueryError for a source or an event that is not known."""
+        try:
+            return SearchFilters(
+                sources=self.sources or None,
+                copied_to_sources=_copied_to(connection, self.sources) if self.sources else (),
+                taken_from=self.taken_from,
+                taken_to=self.taken_to,
+                place=self.place,
+                image_ids=_images_of(connection, model_id, self.events) if self.events else None,
+            )
+        except ValueError as error:
+            raise QueryError(str(error)) from error
+
+
+EVERYTHING: Final = Scope()
+"""All images of the library."""
+
+
+def _copied_to(connection: Connection, sources: Sequence[str]) -> tuple[int, ...]:
+    """The images of other sources that have a copy in these. Raises QueryError for an unknown source."""
+    ids = {key: source_id for source_id, key in connection.execute(select(Source.id, Source.key))}
+    for source in sources:
+        if source not in ids:
+            raise QueryError(f"source {source!r} is not in the library; {closest(source, ids)}")
+    chosen = [ids[source] for source in sources]
+    original = aliased(Image)
+    rows = connection.execute(
+        select(Image.duplicate_of_id)
+        .join(original, original.id == Image.duplicate_of_id)
+        .where(Image.source_id.in_(chosen), original.source_id.not_in(chosen))
+        .distinct()
+    )
+    return tuple(image_id for image_id in rows.scalars() if image_id is not None)
+
+
+def _images_of(connection: Connection, model_id: int, events: Sequence[str]) -> tuple[int, ...]:
+    """The images of the model's events. Raises QueryError for an unknown event."""
+    rows = connection.execute(select(Event.id, Event.title).where(Event.model_id == model_id))
+    title_of = {event_id: title for event_id, title in rows}  # noqa: C416
+    chosen = [event_id for event in events for event_id in _named(event, title_of)]
+    return tuple(
+        connection.execute(select(EventImage.image_id).where(EventImage.event_id.in_(chosen))).scalars()
+    )
+
+
+def _named(event: str, title_of: dict[int, str]) -> list[int]:
+    """The ids of the events with this id, or else with this title."""
+    if event.isdecimal() and int(event) in title_of:
+        return [int(event)]
+    named = [event_id for event_id, title in title_of.items() if title.casefold() == event.casefold()]
+    if not named:
+        known = closest(event, title_of.values()) if title_of else "there are none yet"
+        raise QueryError(f"event {event!r} is not an event of this model, by id or by title; {known}")
+    return named

@@ -1,0 +1,36 @@
+"""The configuration: where it is found, its sections, and what a wrong value says."""
+
+from photolineage.settings.load import Settings, load_settings
+from photolineage.settings.locate import (
+    BUILT_IN,
+    CONFIG_VARIABLE,
+    ConfigurationError,
+    default_home,
+    demo_config_file,
+    find_config_file,
+    user_folder,
+)
+from photolineage.settings.sections import (
+    AlertSettings,
+    CatalogSettings,
+    ComparisonSettings,
+    ModelSettings,
+    SourceSettings,
+)
+
+__all__ = [
+    "BUILT_IN",
+    "CONFIG_VARIABLE",
+    "AlertSettings",
+    "CatalogSettings",
+    "ComparisonSettings",
+    "ConfigurationError",
+    "ModelSettings",
+    "Settings",
+    "SourceSettings",
+    "default_home",
+    "demo_config_file",
+    "find_config_file",
+    "load_settings",
+    "user_folder",
+]

@@ -1,0 +1,250 @@
+"""The configuration: `photolineage.toml`, and `PHOTOLINEAGE_*` environment variables over it.
+
+Relative paths are relative to the configuration file. A wrong value stops here, with the setting, the value,
+the reason and the valid choices.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from photolineage.settings.events import EventSettings
+from photolineage.settings.locate import (
+    BUILT_IN,
+    CONFIG_VARIABLE,
+    ConfigurationError,
+    default_home,
+    find_config_file,
+    user_folder,
+)
+from photolineage.settings.sections import (
+    LOCAL_DIRECTORY,
+    AlertSettings,
+    CatalogSettings,
+    ComparisonSettings,
+    Key,
+    ModelSettings,
+    Owner,
+    PromptTemplates,
+    SourceSettings,
+)
+
+
+class Settings(BaseSettings):
+    """All settings. Paths are absolute; `{home}` is replaced."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PHOTOLINEAGE_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    config_file: Path
+    home: Path = Field(
+        default_factory=default_home,
+        description="The folder under which everything is written. Left out: `library` in your data directory "
+        "(`~/.local/share/photolineage` on Linux).",
+    )
+    catalog: CatalogSettings = CatalogSettings()
+    sources: dict[Key, SourceSettings] = Field(default_factory=dict)
+    models: dict[Key, ModelSettings] = Field(default_factory=dict)
+    shard_capacity: int = Field(default=5_000, ge=1, le=100_000, description="Images of one shard.")
+    checkpoint_images: int = Field(
+        default=500, ge=1, le=5_000, description="Images of one checkpoint: the most that a killed run loses."
+    )
+    partitions_per_run: int = Field(
+        default=8, ge=1, le=1_000, description="Partitions that one run of a backfill takes."
+    )
+    lease_timeout_seconds: int = Field(
+        default=300, ge=10, description="Silence after which a run loses the lease of its partition."
+    )
+    rescan_minutes: int = Field(
+        default=10, ge=1, description="Time between two scans of a source by the sensor."
+    )
+    sensor_seconds: int = Field(default=30, ge=1, description="Time between two looks of each sensor.")
+    owners: tuple[Owner, ...] = Field(
+        default=("team:photolineage",),
+        description="Who is asked about the assets: e-mail addresses, or `team:<name>`; shown in the UI.",
+    )
+    alerts: AlertSettings = AlertSettings()
+    prompt_templates: PromptTemplates = Field(
+        default=("{}",),
+        description="What a text is put into, at {}, before a model reads it for a search; "
+        "of several, their embeddings' mean counts.",
+    )
+    events: EventSettings = EventSettings()
+    comparison: ComparisonSettings = ComparisonSettings()
+    recall_bar: float = Field(
+        default=0.95, gt=0, le=1, description="Least recall@10 with which an index may serve."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment variables override the files that `load_settings` names."""
+        del dotenv_settings, file_secret_settings
+        given = init_settings()
+        files = given["toml_files"]
+        return (
+            _FixedSettings(settings_cls, {"config_file": files[0]}),
+            *([env_settings] if given["environment"] else []),
+            TomlConfigSettingsSource(settings_cls, toml_file=files, deep_merge=True),
+        )
+
+    @model_validator(mode="after")
+    def _resolve(self) -> "Settings":
+        base = user_folder() if self.config_file == BUILT_IN else self.config_file.parent
+        home = (base / self.home.expanduser()).resolve()
+        fields = self.__dict__
+        fields["home"] = home
+        url = self.catalog.url.replace("{home}", str(home))
+        try:
+            make_url(url)
+        except ArgumentError as error:
+            raise ValueError(f"catalog.url = {self.catalog.url!r}: {error}") from error
+        fields["catalog"] = CatalogSettings(url=url)
+        fields["sources"] = {
+            key: source.model_copy(update={"root": _resolved(source.root, base, home)})
+            for key, source in self.sources.items()
+        }
+        fields["models"] = {key: _resolved_model(model, base) for key, model in self.models.items()}
+        for key, source in self.sources.items():
+            if not source.removable and not source.root.is_dir():
+                raise ValueError(
+                    f"sources.{key}.root = {str(source.root)!r} is no directory. Correct the path, "
+                    f"or set sources.{key}.removable = true if its disk is not always there"
+                )
+        for key, model in self.models.items():
+            folder = model.architecture.removeprefix(LOCAL_DIRECTORY)
+            config = Path(folder) / "open_clip_config.json"
+            if folder != model.architecture and not config.is_file():
+                raise ValueError(
+                    f"models.{key}.architecture = {model.architecture!r}: there is no {config}. "
+                    "A local directory holds open_clip_config.json and open_clip_model.safetensors"
+                )
+        return self
+
+    def time_zone_of(self, source_key: str) -> str:
+        """The time zone of a source's photos that carry none. Raises ConfigurationError for an unknown source."""
+        if source_key not in self.sources:
+            raise ConfigurationError(
+                f"source {source_key!r} is in the catalog and not in the configuration. Add "
+                f"[sources.{source_key}] to {self.config_name}. Valid: {', '.join(self.sources) or 'none'}"
+            )
+        return self.sources[source_key].time_zone
+
+    def prompt_templates_of(self, model_key: str) -> tuple[str, ...]:
+        """What a text is put into before a model reads it for a search; for one that is not configured, as for all."""
+        model = self.models.get(model_key)
+        return (
+            self.prompt_templates
+            if model is None or model.prompt_templates is None
+            else model.prompt_templates
+        )
+
+    def model_of(self, model_key: str) -> ModelSettings:
+        """What a model is loaded by. Raises ConfigurationError for one that is not configured."""
+        if model_key not in self.models:
+            raise ConfigurationError(
+                f"model {model_key!r} is in the catalog and not in the configuration, so it cannot be loaded. Put "
+                f"[models.{model_key}] back into {self.config_name}, or take another model. Valid: "
+                f"{', '.join(self.models) or 'none'}"
+            )
+        return self.models[model_key]
+
+    @property
+    def config_name(self) -> str:
+        """The configuration file as a message names it to somebody who is to add a setting."""
+        return (
+            "a photolineage.toml (`photolineage init` writes one)"
+            if self.config_file == BUILT_IN
+            else str(self.config_file)
+        )
+
+    @property
+    def dagster_home(self) -> Path:
+        """The folder of the Dagster instance."""
+        return self.home / "dagster"
+
+    @property
+    def added_sources_file(self) -> Path:
+        """Where `photolineage run --photos` keeps the sources that it adds."""
+        return self.home / "sources.toml"
+
+
+class _FixedSettings(PydanticBaseSettingsSource):
+    def __init__(self, settings_cls: type[BaseSettings], values: dict[str, Any]) -> None:
+        super().__init__(settings_cls)
+        self._values = values
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        del field
+        return self._values.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return self._values
+
+
+def _resolved(path: Path, base: Path, home: Path) -> Path:
+    return (base / Path(str(path).replace("{home}", str(home))).expanduser()).resolve()
+
+
+def _resolved_model(model: ModelSettings, base: Path) -> ModelSettings:
+    if not model.architecture.startswith(LOCAL_DIRECTORY):
+        return model
+    folder = Path(model.architecture.removeprefix(LOCAL_DIRECTORY)).expanduser()
+    return model.model_copy(update={"architecture": f"{LOCAL_DIRECTORY}{(base / folder).resolve()}"})
+
+
+def load_settings(
+    config_file: Path | None = None, *, or_demo: bool = True, environment: bool = True
+) -> Settings:
+    """The settings of a configuration file; if none is given, of the one that `find_config_file` finds.
+
+    `environment`: whether variables override the file. Raises ConfigurationError, which lists everything that is wrong.
+    """
+    config_file = config_file or find_config_file(or_demo=or_demo)
+    if not config_file.is_file():
+        raise ConfigurationError(
+            f"{config_file}: no such file. Name the configuration with `--config` or {CONFIG_VARIABLE}, or write "
+            "one with `photolineage init`."
+        )
+    settings = _settings_of(config_file, environment=environment)
+    added = settings.added_sources_file
+    return _settings_of(config_file, added, environment=environment) if added.is_file() else settings
+
+
+def _settings_of(*files: Path, environment: bool) -> Settings:
+    try:
+        return Settings(toml_files=files, environment=environment)  # type: ignore[call-arg]
+    except tomllib.TOMLDecodeError as error:
+        # They are read in this order, and the first was read by itself before.
+        raise ConfigurationError(f"{files[-1]} is not valid TOML: {error}") from error
+    except ValidationError as error:
+        problems = "\n".join(f"  {_problem(detail)}" for detail in error.errors())
+        raise ConfigurationError(f"{files[0]}:\n{problems}") from error
+
+
+def _problem(detail: ErrorDetails) -> str:
+    setting = ".".join(str(part) for part in detail["loc"] if part != "[key]")
+    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden":
+        return f"{setting}: no such setting"
+    if isinstance(detail["input"], BaseModel | dict):
+        return f"{setting}: {message}" if setting else message
+    return f"{setting} = {detail['input']!r}: {message}"

@@ -1,0 +1,95 @@
+"""Which configuration is used, and where a library lies if its configuration does not say."""
+
+import os
+import re
+from pathlib import Path
+
+import platformdirs
+
+from photolineage.errors import PhotolineageError
+
+CONFIG_VARIABLE = "PHOTOLINEAGE_CONFIG"
+OWN_LIBRARY_VARIABLES = ("PHOTOLINEAGE_HOME", "PHOTOLINEAGE_CATALOG__URL")
+FILE_NAME = "photolineage.toml"
+BUILT_IN = Path(__file__).with_name(FILE_NAME)
+"""The configuration of those who wrote none; `photolineage init` copies it."""
+
+PHOTO_NAME = re.compile(r".+\.(jpe?g|hei[cf]|avif|tiff?|dng|cr[23]|nef|arw|orf|rw2|raf)", re.IGNORECASE)
+ENTRIES_LOOKED_AT = 2_000
+
+
+class ConfigurationError(PhotolineageError):
+    """A setting is wrong; the message names it, its value, the reason and the valid choices."""
+
+
+def user_folder() -> Path:
+    """The folder of this program in the user's data directory (`~/.local/share/photolineage` on Linux)."""
+    return platformdirs.user_data_path("photolineage")
+
+
+def default_home() -> Path:
+    """The home of a library whose configuration names none."""
+    return user_folder() / "library"
+
+
+def demo_config_file() -> Path:
+    """The demo's configuration; `photolineage demo` writes it."""
+    return user_folder() / "demo" / FILE_NAME
+
+
+def find_config_file(*, or_demo: bool = True) -> Path:
+    """The configuration to use: the first that there is of these.
+
+    1. the file that `$PHOTOLINEAGE_CONFIG` names (`--config` sets it),
+    2. `photolineage.toml` in the working directory,
+    3. `photolineage.toml` in the user's configuration directory (`~/.config/photolineage` on Linux),
+    4. with `or_demo`, and while there is no library of the user's own: the demo's,
+    5. the built-in one.
+
+    Raises ConfigurationError for a file in the working directory that may be somebody else's.
+    """
+    named = os.environ.get(CONFIG_VARIABLE)
+    if named:
+        return Path(named).expanduser().resolve()
+    here = Path.cwd() / FILE_NAME
+    if here.is_file():
+        _require_own(here)
+        return here
+    of_user = platformdirs.user_config_path("photolineage") / FILE_NAME
+    if of_user.is_file():
+        return of_user
+    has_library = default_home().exists() or any(os.environ.get(name) for name in OWN_LIBRARY_VARIABLES)
+    if or_demo and not has_library and demo_config_file().is_file():
+        return demo_config_file()
+    return BUILT_IN
+
+
+def _require_own(file: Path) -> None:
+    """A configuration names models to load and commands to run, so one that came with photos is not used by itself."""
+    if file.stat().st_uid not in {os.geteuid(), 0}:
+        reason = "it belongs to another user"
+    elif photo := _photo_beside(file):
+        reason = f"it lies among photos ({photo})"
+    else:
+        return
+    raise ConfigurationError(
+        f"{file} is not used, because {reason}: it may have come with them, and a configuration can name programs to "
+        f"run. If it is yours, name it: `photolineage --config {file} …`. Otherwise work in another folder."
+    )
+
+
+def _photo_beside(file: Path) -> str | None:
+    """The name of a photo in the file's folder or in one of its sub-folders, of the first entries of each."""
+    for folder in (file.parent, *(entry for entry in _entries(file.parent) if entry.is_dir())):
+        for entry in _entries(folder):
+            if PHOTO_NAME.fullmatch(entry.name) and entry.is_file():
+                return str(entry.relative_to(file.parent))
+    return None
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            return [Path(entry.path) for entry, _ in zip(entries, range(ENTRIES_LOOKED_AT), strict=False)]
+    except PermissionError:
+        return []

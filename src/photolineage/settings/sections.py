@@ -1,0 +1,206 @@
+"""The sections of the configuration, each setting with its meaning and its valid values."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import available_timezones
+
+from pathspec import GitIgnoreSpec
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from photolineage.catalog.vocabulary import Precision
+from photolineage.settings.model_names import architectures, closest, pretrained_tags
+
+LOCAL_DIRECTORY = "local-dir:"
+HUB = "hf-hub:"
+
+KEY_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,47}")
+"""Keys become partition keys, folder names and table names; Dagster's UI breaks on commas and on `|`."""
+
+OWNER_PATTERN = re.compile(r"team:[A-Za-z0-9_.-]+|[^@\s:]+@[^@\s:]+\.[^@\s:]+")
+"""What Dagster accepts as the owner of an asset."""
+
+
+def _key(value: str) -> str:
+    if not KEY_PATTERN.fullmatch(value):
+        raise ValueError(
+            "a key has 1 to 48 characters of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit"
+        )
+    return value
+
+
+def _time_zone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError(f"not an IANA time zone; {closest(value, available_timezones())}")
+    return value
+
+
+def _owner(value: str) -> str:
+    if not OWNER_PATTERN.fullmatch(value):
+        raise ValueError("an owner is an e-mail address or `team:<name>`")
+    return value
+
+
+def _exclude_pattern(value: str) -> str:
+    try:
+        patterns = GitIgnoreSpec.from_lines([value]).patterns
+    except ValueError as error:
+        raise ValueError(f"not a pattern of a .gitignore: {error}") from error
+    if not any(pattern.include is not None for pattern in patterns):
+        raise ValueError("leaves nothing out")
+    return value
+
+
+def _prompt_templates(value: tuple[str, ...]) -> tuple[str, ...]:
+    for template in value:
+        if template.count("{}") != 1:
+            raise ValueError(f"{template!r} must hold {{}} once, where the text goes")
+    if not value:
+        raise ValueError('there are none; "{}" gives the text as it is')
+    return value
+
+
+Key = Annotated[str, AfterValidator(_key)]
+Owner = Annotated[str, AfterValidator(_owner)]
+PromptTemplates = Annotated[tuple[str, ...], AfterValidator(_prompt_templates)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceSettings(_Section):
+    """One directory tree of photographs."""
+
+    root: Path = Field(description="The folder that holds the photos, with all its sub-folders.")
+    removable: bool = Field(
+        default=False,
+        description="The folder may be absent when the configuration is loaded (a disk that is unplugged); "
+        "scanning it then fails, and marks nothing as missing.",
+    )
+    time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(
+        default="UTC",
+        description="IANA time zone of photos that carry neither an offset nor a place.",
+    )
+    exclude: list[Annotated[str, AfterValidator(_exclude_pattern)]] = Field(
+        default_factory=list,
+        description="Files and folders to leave out, in the patterns of a .gitignore, relative to the root: "
+        "'@eaDir/', '*.tmp.jpg', '/scans/drafts/'. Images that were registered before count as missing.",
+    )
+    hidden: bool = Field(
+        default=False, description="Take files and folders whose names begin with a dot, too."
+    )
+
+
+class ModelSettings(_Section):
+    """One embedding model: an open_clip architecture with a pretrained tag, or a local or hub directory."""
+
+    architecture: str = Field(
+        description="An open_clip architecture, 'local-dir:<folder>' or 'hf-hub:<owner>/<model>'."
+    )
+    pretrained: str | None = Field(
+        default=None, description="A pretrained tag of the architecture; none for local-dir: and hf-hub:."
+    )
+    precision: Literal["auto"] | Precision = Field(
+        default="auto",
+        description="What the image embeddings are computed in: 'float32', 'bfloat16', 'int8', or 'auto', which is the "
+        "one that the machine of the model's first load is fastest in, if it agrees with float32.",
+    )
+    prompt_templates: PromptTemplates | None = Field(
+        default=None, description="This model's own prompt templates, instead of the ones for all."
+    )
+
+    @model_validator(mode="after")
+    def _names_a_model(self) -> "ModelSettings":
+        if self.architecture.startswith((LOCAL_DIRECTORY, HUB)):
+            if self.pretrained is not None:
+                raise ValueError(
+                    f"pretrained = {self.pretrained!r}: local-dir: and hf-hub: name their weights themselves; "
+                    "leave pretrained out"
+                )
+            return self
+        if self.architecture not in architectures():
+            raise ValueError(
+                f"architecture = {self.architecture!r} is not known to open_clip; "
+                + closest(self.architecture, architectures())
+            )
+        tags = pretrained_tags().get(self.architecture, frozenset())
+        if self.pretrained not in tags:
+            choices = closest(self.pretrained or "", tags) if tags else "it has none; use local-dir:<folder>"
+            raise ValueError(
+                f"pretrained = {self.pretrained!r} is no tag of architecture {self.architecture!r}; {choices}"
+            )
+        return self
+
+
+class CatalogSettings(_Section):
+    """The catalog's database."""
+
+    url: str = Field(
+        default="sqlite:///{home}/catalog.db",
+        description="SQLAlchemy URL: sqlite:///<file> or postgresql://<user>@<host>/<database>. "
+        "{home} stands for the home directory.",
+    )
+
+
+class ComparisonSettings(_Section):
+    """What a candidate is compared with the serving model on."""
+
+    queries: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(
+            "a beach at sunset",
+            "snowy mountains",
+            "a birthday cake with candles",
+            "a dog",
+            "a cat",
+            "a city street at night",
+            "fireworks",
+            "a campfire",
+            "a Christmas tree",
+            "flowers in a meadow",
+            "a boat on the water",
+            "people at a concert",
+        ),
+        min_length=2,
+        max_length=200,
+        description="Texts that both models are asked; the contact sheet shows the first twelve. Put what you "
+        "search for here.",
+    )
+    sample: int = Field(
+        default=200,
+        ge=1,
+        le=5_000,
+        description="Images whose neighbours, near-duplicates and best text are compared; three near-duplicates of "
+        "each are embedded by both models.",
+    )
+
+
+def _http_address(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("an address begins with http:// or https://")
+    return value.rstrip("/")
+
+
+HttpAddress = Annotated[str, AfterValidator(_http_address)]
+
+
+class AlertSettings(_Section):
+    """The receivers of alerts; with neither, failures are shown in the UI alone."""
+
+    webhook: HttpAddress | None = Field(
+        default=None,
+        description="Address to which each alert is posted as JSON; its `text` is what Slack and Mattermost show.",
+    )
+    command: tuple[str, ...] = Field(
+        default=(),
+        description="Program and arguments; the text of the alert is added as the last one, the JSON is its input.",
+    )
+    ui: HttpAddress | None = Field(
+        default=None,
+        description="Address of the Dagster UI in the links of alerts; left out: where `photolineage ui` listens.",
+    )
+
+    @property
+    def configured(self) -> bool:
+        """Whether anybody is told."""
+        return self.webhook is not None or bool(self.command)

@@ -1,0 +1,56 @@
+"""The sources that `photolineage run --photos` adds, in a file of their own beside the catalog."""
+
+import re
+from pathlib import Path
+
+from filelock import FileLock
+
+from photolineage.plain_text import printable
+from photolineage.settings import ConfigurationError, Settings, load_settings
+from photolineage.stores.files import write_atomically
+
+
+def add_source(settings: Settings, root: Path) -> str:
+    """The key of the source with this root; one is added to `home/sources.toml` where there is none.
+
+    Of several processes that add at once, none takes another's key. Raises ConfigurationError where `root` is no
+    directory, or has a name that a configuration cannot hold, and StorageError.
+    """
+    root = root.expanduser().resolve()
+    if (known := _key_of(root, settings)) is not None:
+        return known
+    if not root.is_dir():
+        raise ConfigurationError(f"--photos {printable(root)}: no such directory")
+    if str(root) != printable(root):
+        raise ConfigurationError(
+            f"--photos {printable(root)}: its name is no UTF-8, which a configuration is written in. Rename "
+            "the folder, or name one above it: names inside a source may be of any bytes."
+        )
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with FileLock(settings.home / "sources.lock"):
+        settings = load_settings(settings.config_file)  # another process may have added some
+        key = _key_of(root, settings) or _free_key(root, settings)
+        if key not in settings.sources:
+            file = settings.added_sources_file
+            text = file.read_text(encoding="utf-8") if file.is_file() else ""
+            text += f"[sources.{_toml_string(key)}]\nroot = {_toml_string(str(root))}\nremovable = true\n\n"
+            write_atomically(file, lambda partial: partial.write_text(text, encoding="utf-8"))
+    return key
+
+
+def _key_of(root: Path, settings: Settings) -> str | None:
+    return next((key for key, source in settings.sources.items() if source.root == root), None)
+
+
+def _free_key(root: Path, settings: Settings) -> str:
+    stem = re.sub(r"[^a-z0-9._-]+", "-", root.name.lower()).strip("-._")[:40] or "photos"
+    names = (stem, *(f"{stem}-{n}" for n in range(2, len(settings.sources) + 3)))
+    return next(name for name in names if name not in settings.sources)
+
+
+def _toml_string(value: str) -> str:
+    escaped = "".join(
+        character if character.isprintable() and character not in '"\\' else f"\\U{ord(character):08x}"
+        for character in value
+    )
+    return f'"{escaped}"'

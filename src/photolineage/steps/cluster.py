@@ -1,0 +1,179 @@
+"""Clustering a model's images into events, and keeping what is known about the former events."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from sqlalchemy import Connection, LargeBinary, select, type_coerce
+
+from photolineage.catalog.orm import Image, ImageState, JobKind
+from photolineage.errors import PhotolineageError
+from photolineage.events.cluster import cluster_events
+from photolineage.events.places import place_names
+from photolineage.events.records import ClockOffset
+from photolineage.events.records import Event as FoundEvent
+from photolineage.events.segments import SEGMENTS_SCHEMA
+from photolineage.events.stability import EventMatching, match_events
+from photolineage.events.stored import members_of_events, store_events
+from photolineage.events.timeline import IMAGES_SCHEMA, NAME
+from photolineage.events.titles import title_events
+from photolineage.models.registry import require_model
+from photolineage.settings.events import EventSettings
+from photolineage.steps.freshness import events_version
+from photolineage.steps.jobs import JobContext, running_job
+from photolineage.steps.progress import OnProgress, Progress, ignore_progress
+from photolineage.stores.analytics import arrow_table
+from photolineage.stores.embeddings import EmbeddingStore
+from photolineage.stores.event_segments import SegmentStore
+from photolineage.stores.files import StorageError
+from photolineage.stores.live_embeddings import find_live_embeddings
+
+EncodeText = Callable[[list[str]], NDArray[np.float32]]
+
+
+class IndexNotReadyError(PhotolineageError):
+    """A model's events need its index first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusteringReport:
+    """What one run found; `matching` tells how the events differ from the former ones.
+
+    `joined` images, without duplicates, have no trustworthy time and were put where looks and folder agree;
+    `least_confidence` is the smallest probability with which one of them was, 1 where there are none. `clustered`
+    counts the dated images, without duplicates, in the time ranges that had to be clustered, `taken_over` those in
+    ranges that are as the last run left them. `nothing_kept` says why none could be taken over, else is empty.
+    """
+
+    events: int
+    images: int
+    undated: int
+    joined: int
+    least_confidence: float
+    clustered: int
+    taken_over: int
+    nothing_kept: str
+    clock_offsets: tuple[ClockOffset, ...]
+    matching: EventMatching
+    seconds: float
+
+
+def cluster_model(
+    context: JobContext,
+    embeddings: EmbeddingStore,
+    segments: SegmentStore,
+    model_key: str,
+    encode_text: EncodeText,
+    settings: EventSettings,
+    *,
+    on_progress: OnProgress = ignore_progress,
+) -> ClusteringReport:
+    """Cluster all registered images by time, place and the model's embeddings, and store the events.
+
+    An event that keeps most of its members keeps its id. Time ranges in which nothing has changed since the last run
+    are taken from its `segments`; the events are the same as without them.
+    Raises ModelNotLoadedError, IndexNotReadyError, LeaseHeldError, StorageError.
+    """
+    started = time.monotonic()
+    with context.engine.connect() as connection:
+        model = require_model(connection, model_key)
+        version = events_version(connection, model_key)
+    if version == "-":
+        raise IndexNotReadyError(f"model {model_key!r}: materialize vector_index for it first.")
+    with running_job(context, JobKind.CLUSTER, model_key, input_version=version) as lease:
+        with context.engine.connect() as connection:
+            images = read_images(connection)
+            vectors = find_live_embeddings(connection, embeddings, model.id, model.embedding_dim).vectors()
+            former = members_of_events(connection, model.id)
+        lease.begin(total=len(images))
+        previous, nothing_kept = _kept_segments(segments, model_key)
+        clustering = cluster_events(
+            images,
+            vectors,
+            settings,
+            previous=previous,
+            on_progress=lambda done, total: on_progress(Progress(done, total)),
+        )
+        names = place_names([_place(event) for event in clustering.events])
+        titles = title_events(clustering.events, vectors, encode_text, settings.title_words, names=names)
+        matching = match_events(former, [event.members for event in clustering.events])
+        segments.write(model_key, clustering.segments)
+        lease.commit(
+            lambda connection: store_events(
+                connection, model.id, clustering.events, titles, matching, former
+            ),
+            done=len(images),
+        )
+    return ClusteringReport(
+        events=len(clustering.events),
+        images=sum(len(event.members) for event in clustering.events),
+        undated=len(clustering.undated),
+        joined=sum(len(event.joined) for event in clustering.events),
+        least_confidence=min(
+            (float(event.joined_confidence.min()) for event in clustering.events if len(event.joined)),
+            default=1.0,
+        ),
+        clustered=clustering.clustered_images,
+        taken_over=clustering.taken_over_images,
+        nothing_kept=nothing_kept,
+        clock_offsets=clustering.clock_offsets,
+        matching=matching,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _kept_segments(segments: SegmentStore, model_key: str) -> tuple[pa.Table | None, str]:
+    """What the last run kept, and why there is nothing: without it, all images are clustered."""
+    try:
+        kept = segments.read(model_key, SEGMENTS_SCHEMA)
+    except StorageError as error:
+        return None, str(error)
+    return kept, "" if kept is not None else "nothing was kept yet"
+
+
+def _place(event: FoundEvent) -> tuple[float, float] | None:
+    return None if event.latitude is None or event.longitude is None else (event.latitude, event.longitude)
+
+
+def read_images(connection: Connection) -> pa.Table:
+    """All registered images as `cluster_events` wants them, with `quality`; a folder is that of one source."""
+    facts = [field for field in IMAGES_SCHEMA if field.name != "folder"]
+    schema = pa.schema([*facts, ("quality", pa.float32()), ("source", pa.int64()), ("path", pa.binary())])
+    rows = arrow_table(
+        connection,
+        select(
+            Image.id,
+            Image.taken_at,
+            Image.taken_at_source,
+            Image.utc_offset_minutes,
+            Image.latitude,
+            Image.longitude,
+            Image.camera,
+            Image.duplicate_of_id,
+            Image.quality,
+            Image.source_id,
+            type_coerce(Image.path, LargeBinary),
+        ).where(Image.state == ImageState.REGISTERED),
+        schema,
+    )
+    folders = _folders(rows["source"], rows["path"])
+    return rows.drop_columns(["source", "path"]).append_column("folder", folders)
+
+
+def _folders(sources: pa.ChunkedArray, paths: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Source and folder of each image as one name; names that many images share are decoded once."""
+    folders = pc.replace_substring_regex(paths, pattern="/?[^/]*$", replacement="", max_replacements=1)
+    prefixes = sources.cast(pa.string()).cast(pa.binary())
+    encoded = pc.dictionary_encode(pc.binary_join_element_wise(prefixes, folders, b":")).unify_dictionaries()
+    names = [
+        pa.array(
+            [name.decode(errors="backslashreplace") for name in chunk.dictionary.to_pylist()], pa.string()
+        )
+        for chunk in encoded.chunks[:1]
+    ]
+    chunks = [pa.DictionaryArray.from_arrays(chunk.indices, names[0]) for chunk in encoded.chunks]
+    return pa.chunked_array(chunks, NAME)

@@ -1,0 +1,131 @@
+"""Rewriting the files of a shard once most of their rows are superseded, without a reader noticing.
+
+The rows that hold go into one new file; its commit marks the former files as superseded, in the same transaction. They
+stay for `GRACE`, for those who have looked them up before, and are removed by a later sweep of the shard.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
+
+from photolineage.catalog.leases import Lease
+from photolineage.catalog.orm import FileKind, Image, ShardFile
+from photolineage.catalog.queries import CommittedFile, committed_files
+from photolineage.stores.files import sweep_uncommitted
+
+GRACE: Final = timedelta(days=1)
+"""Longer than any run reads the files that it looked up at its beginning."""
+
+SelectedRows = Sequence[tuple[str, Sequence[int]]]
+"""Paths of committed files, each with the positions of rows in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileSet:
+    """The files of one kind of a shard; those of embeddings, of one model."""
+
+    kind: FileKind
+    shard_id: int
+    model_id: int | None = None
+
+    def is_theirs(self) -> ColumnElement[bool]:
+        """The condition on `ShardFile` that holds for their records."""
+        return and_(
+            ShardFile.kind == self.kind,
+            ShardFile.shard_id == self.shard_id,
+            ShardFile.model_id.is_not_distinct_from(self.model_id),
+        )
+
+
+def sweep(lease: Lease, files: FileSet, directory: Path) -> None:
+    """Remove what was superseded longer than `GRACE` ago, and whatever in the directory has no record."""
+
+    def forget(connection: Connection) -> set[str]:
+        long_ago = datetime.now(UTC) - GRACE
+        connection.execute(delete(ShardFile).where(files.is_theirs(), ShardFile.superseded_at < long_ago))
+        paths = connection.execute(select(ShardFile.path).where(files.is_theirs())).scalars()
+        return {Path(path).name for path in paths}
+
+    sweep_uncommitted(directory, lambda: lease.commit(forget, done=0))
+
+
+def compact(
+    lease: Lease,
+    files: FileSet,
+    read_identities: Callable[[str], pa.Table],
+    write: Callable[[SelectedRows], tuple[str, int]],
+) -> int:
+    """How many files were superseded: all of a shard's, where more than half of their rows do not hold, or none.
+
+    `read_identities` has image id and content hash of each row of a file; `write` writes a file of the selected
+    rows, and returns its path and size. Raises StorageError, and LeaseLostError with nothing changed.
+    """
+    with lease.engine.connect() as connection:
+        committed = committed_files(connection, files.kind, shard_id=files.shard_id, model_id=files.model_id)
+        contents = _contents(connection, files.shard_id)
+    total = sum(file.row_count for file in committed)
+    if total <= len(contents):
+        return 0  # at most one row an image: nothing, or next to nothing, is superseded
+    held = _rows_that_hold([read_identities(file.path) for file in committed], contents)
+    rows = sum(map(len, held))
+    if 2 * rows >= total:
+        return 0
+    selected = [(file.path, positions) for file, positions in zip(committed, held, strict=True) if positions]
+    path, size = write(selected) if selected else ("", 0)
+
+    def record(connection: Connection) -> None:
+        now = datetime.now(UTC)
+        if selected:
+            connection.execute(
+                insert(ShardFile).values(
+                    kind=files.kind,
+                    shard_id=files.shard_id,
+                    model_id=files.model_id,
+                    job_id=lease.job_id,
+                    path=path,
+                    row_count=rows,
+                    size_bytes=size,
+                    committed_at=now,
+                )
+            )
+        _supersede(connection, committed, now)
+
+    lease.commit(record, done=0)
+    return len(committed)
+
+
+def _contents(connection: Connection, shard_id: int) -> Mapping[int, str | None]:
+    rows = connection.execute(select(Image.id, Image.content_hash).where(Image.shard_id == shard_id))
+    return {image_id: content for image_id, content in rows}  # noqa: C416 (rows are not tuples to the type checker)
+
+
+def _rows_that_hold(
+    identities: Sequence[pa.Table], contents: Mapping[int, str | None]
+) -> Sequence[Sequence[int]]:
+    """By file: the positions of rows of present contents; of several of one content, the newest.
+
+    Rows of images that have gone hold as long as no other content is known: they may come back. So does the newest row
+    of images that have changed and were not read again: the change may have been none. No image has two rows.
+    """
+    seen: set[int] = set()
+    held: list[list[int]] = []
+    for table in reversed(identities):
+        positions = []
+        keys = zip(table["image_id"].to_pylist(), table["content_hash"].to_pylist(), strict=True)
+        for position, key in enumerate(keys):
+            image_id, content = key
+            if image_id not in seen and contents.get(image_id, "gone") in {None, content}:
+                positions.append(position)
+                seen.add(image_id)
+        held.append(positions)
+    return held[::-1]
+
+
+def _supersede(connection: Connection, files: Sequence[CommittedFile], now: datetime) -> None:
+    ids = [file.id for file in files]
+    connection.execute(update(ShardFile).where(ShardFile.id.in_(ids)).values(superseded_at=now))

@@ -1,0 +1,209 @@
+"""What has to be done next: the subjects whose newest success saw other inputs than there are now."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, select
+
+from photolineage.catalog.orm import FileKind, JobKind, Shard, Source
+from photolineage.catalog.queries import (
+    materialized_version,
+    materialized_versions,
+    newest_file_ids,
+    shard_keys,
+    shard_revisions,
+)
+from photolineage.lineage import partition_subject
+
+
+@dataclass(frozen=True, slots=True)
+class LostFiles:
+    """What is recorded and is not on the disk any more, by subject: shards, models and shards, models.
+
+    Each with an id that another loss does not have: of the newest file that is gone, or of the job that built the
+    index.
+    """
+
+    previews: Mapping[str, int] = field(default_factory=dict)
+    embeddings: Mapping[str, int] = field(default_factory=dict)
+    indexes: Mapping[str, int] = field(default_factory=dict)
+
+
+NOTHING_LOST = LostFiles()
+
+
+@dataclass(frozen=True, slots=True)
+class StaleSubject:
+    """A partition to materialize, and the version of its inputs that it would see.
+
+    What failed before `retry_before` is worth another try: its source was scanned since (for a model: any source), or
+    a scan itself is due again.
+    """
+
+    subject: str
+    version: str
+    retry_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StaleWork:
+    """What is stale, in the order of the lineage; a later step is listed once the earlier ones are done."""
+
+    sources: list[StaleSubject] = field(default_factory=list)
+    shards: list[StaleSubject] = field(default_factory=list)
+    embeddings: list[StaleSubject] = field(default_factory=list)
+    indexes: list[StaleSubject] = field(default_factory=list)
+    events: list[StaleSubject] = field(default_factory=list)
+
+    def count(self) -> int:
+        """How many partitions are to be materialized."""
+        return sum(map(len, (self.sources, self.shards, self.embeddings, self.indexes, self.events)))
+
+
+RETIRED = "retired"
+"""What the version that a job saw begins with, once its results were deleted: nothing is up to date by it."""
+
+
+def index_version(connection: Connection, model_key: str, shard_keys: Iterable[str]) -> str:
+    """The version of a model's embeddings: changes whenever one of its shards is embedded anew."""
+    embedded = materialized_versions(connection, JobKind.EMBED)
+    return _index_version(connection, model_key, shard_keys, embedded)
+
+
+def _index_version(
+    connection: Connection, model_key: str, shard_keys: Iterable[str], embedded: Mapping[str, str]
+) -> str:
+    digest = hashlib.sha256()
+    newest = newest_file_ids(connection, FileKind.EMBEDDING, model_key)
+    for shard_key in sorted(shard_keys):
+        version = embedded.get(partition_subject(model_key, shard_key), "-")
+        digest.update(f"{shard_key} {version} {newest.get(shard_key)}\n".encode())
+    return digest.hexdigest()[:32]
+
+
+def events_version(connection: Connection, model_key: str) -> str:
+    """The version of a model's index: what events are clustered from."""
+    return materialized_version(connection, JobKind.INDEX, model_key) or "-"
+
+
+def find_stale_shards(connection: Connection, lost: LostFiles = NOTHING_LOST) -> list[StaleSubject]:
+    """The shards whose present revision is not registered, or whose previews are lost."""
+    registered = materialized_versions(connection, JobKind.REGISTER)
+    return [
+        StaleSubject(shard, _anew(str(revision), "", lost.previews.get(shard)))
+        for shard, revision in shard_revisions(connection).items()
+        if registered.get(shard) != str(revision) or shard in lost.previews
+    ]
+
+
+def find_stale_embeddings(
+    connection: Connection, model_keys: Sequence[str], lost: LostFiles = NOTHING_LOST
+) -> list[StaleSubject]:
+    """The model and shard pairs whose registered revision is not embedded, or whose files are lost.
+
+    Unregistered shards wait. `lost` is what `find_lost_files` finds.
+    """
+    if not model_keys:
+        return []
+    revisions = shard_revisions(connection)
+    registered = materialized_versions(connection, JobKind.REGISTER)
+    embedded = materialized_versions(connection, JobKind.EMBED)
+    stale = []
+    for model in model_keys:
+        for shard, revision in revisions.items():
+            subject = partition_subject(model, shard)
+            before = embedded.get(subject, "")
+            if registered.get(shard) == str(revision) and (
+                before != registered[shard] or subject in lost.embeddings
+            ):
+                stale.append(
+                    StaleSubject(subject, _anew(registered[shard], before, lost.embeddings.get(subject)))
+                )
+    return stale
+
+
+def _anew(version: str, before: str, lost: int | None) -> str:
+    """The version to make, told from the same one that was made and then retired or lost."""
+    if before.startswith(RETIRED):
+        return f"{version}-{before}"
+    return version if lost is None else f"{version}-lost-{lost}"
+
+
+def find_stale_models(
+    connection: Connection, model_keys: Sequence[str], kind: JobKind, lost: LostFiles = NOTHING_LOST
+) -> list[StaleSubject]:
+    """The models whose index or events are older than what they are made from, or whose index is lost."""
+    if not model_keys:
+        return []
+    shards = list(shard_revisions(connection))
+    embedded = materialized_versions(connection, JobKind.EMBED)
+    built = materialized_versions(connection, kind)
+    stale = []
+    for model in model_keys:
+        if kind == JobKind.INDEX:
+            version = _index_version(connection, model, shards, embedded)
+        else:
+            version = events_version(connection, model)
+        lost_index = lost.indexes.get(model) if kind == JobKind.INDEX else None
+        if (built.get(model) != version and version != "-") or lost_index is not None:
+            stale.append(StaleSubject(model, _anew(version, "", lost_index)))
+    return stale
+
+
+def find_stale_work(
+    connection: Connection,
+    source_keys: Sequence[str],
+    model_keys: Sequence[str],
+    rescan_after: timedelta,
+    lost: LostFiles = NOTHING_LOST,
+) -> StaleWork:
+    """What has to be done next, where `source_keys` are the sources that are there now.
+
+    An index waits for the shards of these sources, and events for the index; a source that is away holds up
+    nothing, and is not read.
+    """
+    there = set(shard_keys(connection, source_keys))
+    embeddings = find_stale_embeddings(connection, model_keys, lost)
+    work = StaleWork(
+        sources=_find_stale_sources(connection, source_keys, rescan_after),
+        shards=[stale for stale in find_stale_shards(connection, lost) if stale.subject in there],
+        embeddings=embeddings,
+    )
+    waiting = {model for model, shard in (stale.subject.split("|") for stale in embeddings) if shard in there}
+    ready = [model for model in model_keys if not work.shards and model not in waiting]
+    if shard_revisions(connection):
+        work.indexes.extend(find_stale_models(connection, ready, JobKind.INDEX, lost))
+    indexing = {stale.subject for stale in work.indexes}
+    work.events.extend(
+        find_stale_models(connection, [model for model in ready if model not in indexing], JobKind.CLUSTER)
+    )
+    scanned = _newest_scans(connection)
+    for stale in (work.shards, work.embeddings, work.indexes, work.events):
+        stale[:] = [
+            replace(one, retry_before=scanned.get(one.subject.rpartition("|")[2], scanned[None]))
+            for one in stale
+        ]
+    return work
+
+
+def _newest_scans(connection: Connection) -> Mapping[str | None, datetime | None]:
+    """When the source of each shard was scanned last, and, under None, any source."""
+    rows = connection.execute(
+        select(Shard.key, Source.scanned_at).join(Source, Source.id == Shard.source_id)
+    ).all()
+    newest = max((scanned_at for _, scanned_at in rows if scanned_at is not None), default=None)
+    return {key: scanned_at for key, scanned_at in rows} | {None: newest}  # noqa: C416
+
+
+def _find_stale_sources(
+    connection: Connection, source_keys: Sequence[str], rescan_after: timedelta
+) -> list[StaleSubject]:
+    now = datetime.now(UTC)
+    scanned = {key: at for key, at in connection.execute(select(Source.key, Source.scanned_at))}  # noqa: C416
+    return [
+        StaleSubject(key, last.isoformat() if last else "first", now - rescan_after)
+        for key in source_keys
+        if (last := scanned.get(key)) is None or now - last >= rescan_after
+    ]

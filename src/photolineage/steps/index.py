@@ -1,0 +1,61 @@
+"""Bringing a model's vector index up to date with its committed embeddings."""
+
+import time
+from dataclasses import dataclass
+
+from photolineage.catalog.orm import JobKind
+from photolineage.catalog.queries import shard_keys
+from photolineage.models.registry import require_model
+from photolineage.steps.freshness import index_version
+from photolineage.steps.jobs import JobContext, running_job
+from photolineage.steps.progress import OnProgress, Progress, ignore_progress
+from photolineage.stores.embeddings import EmbeddingStore
+from photolineage.stores.live_embeddings import find_live_embeddings
+from photolineage.stores.vector_index import AnnIndexReport, IndexChange, IndexDescription, VectorIndex
+from photolineage.stores.vector_index.home import VectorIndexes
+
+
+@dataclass(frozen=True, slots=True)
+class IndexingReport:
+    """What one run did; `missing` images are registered and have no embedding of this model yet."""
+
+    change: IndexChange
+    ann: AnnIndexReport
+    description: IndexDescription
+    missing: int
+    seconds: float
+
+
+def build_index(
+    context: JobContext,
+    embeddings: EmbeddingStore,
+    indexes: VectorIndexes,
+    model_key: str,
+    *,
+    on_progress: OnProgress = ignore_progress,
+) -> IndexingReport:
+    """Give the index exactly one row for each embedded image of the model.
+
+    Raises ModelNotLoadedError where nothing is embedded, LeaseHeldError, StorageError.
+    """
+    started = time.monotonic()
+    with context.engine.connect() as connection:
+        model = require_model(connection, model_key)
+        version = index_version(connection, model_key, shard_keys(connection))
+    with running_job(context, JobKind.INDEX, model_key, input_version=version) as lease:
+        with context.engine.connect() as connection:
+            live = find_live_embeddings(connection, embeddings, model.id, model.embedding_dim)
+        total = len(live.rows)
+        lease.begin(total=total)
+        index: VectorIndex = indexes.open(model_key, model.embedding_dim)
+
+        def report_rows(done: int, to_write: int) -> None:
+            lease.heartbeat()
+            on_progress(Progress(total - to_write + done, total, 0, total - to_write))
+
+        change = index.synchronize(live.rows, live.read_vectors, on_progress=report_rows)
+        index.compact()
+        ann = index.build_ann_if_outgrown()
+        lease.commit(lambda _connection: None, done=total)
+        on_progress(Progress(total, total, 0, total))
+    return IndexingReport(change, ann, index.describe(), live.missing, time.monotonic() - started)

@@ -1,0 +1,103 @@
+"""Committed files that are not there any more: somebody deleted them, or a disk lost them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, delete, func, or_, select
+
+from photolineage.catalog.orm import (
+    FileKind,
+    Image,
+    ImageState,
+    JobKind,
+    JobState,
+    MlJob,
+    MlModel,
+    Shard,
+    ShardFile,
+)
+from photolineage.catalog.queries import committed_files, materialized_versions
+from photolineage.lineage import partition_subject
+from photolineage.steps.freshness import RETIRED, LostFiles
+from photolineage.stores.embeddings import EmbeddingStore
+from photolineage.stores.previews import PreviewStore
+from photolineage.stores.vector_index.home import VectorIndexes
+
+
+def find_lost_files(connection: Connection, home: Path, model_keys: Sequence[str]) -> LostFiles:
+    """What is gone or cut short below the home directory: of all previews and of what these models have.
+
+    Each file is looked at and none is opened. Raises StorageError where the folder of all previews or of all
+    embeddings is gone.
+    """
+    files = connection.execute(
+        select(Shard.key, MlModel.key, ShardFile.id, ShardFile.path, ShardFile.size_bytes)
+        .join(Shard, Shard.id == ShardFile.shard_id)
+        .outerjoin(MlModel, MlModel.id == ShardFile.model_id)
+        .where(
+            ShardFile.superseded_at.is_(None),
+            or_(ShardFile.kind == FileKind.PREVIEW, MlModel.key.in_(model_keys)),
+        )
+        .order_by(ShardFile.id)
+    )
+    preview_store, embedding_store = PreviewStore(home), EmbeddingStore(home)
+    previews: dict[str, int] = {}
+    embeddings: dict[str, int] = {}
+    for shard_key, model_key, file_id, path, size_bytes in files:
+        if model_key is None:
+            if not preview_store.is_whole(path, size_bytes):
+                previews[shard_key] = file_id
+        elif not embedding_store.is_whole(path, size_bytes):
+            embeddings[partition_subject(model_key, shard_key)] = file_id
+    return LostFiles(previews, embeddings, _find_lost_indexes(connection, VectorIndexes(home), model_keys))
+
+
+def _find_lost_indexes(
+    connection: Connection, indexes: VectorIndexes, model_keys: Sequence[str]
+) -> Mapping[str, int]:
+    """Those that were built, and not retired since, with the id of the newest job that built them."""
+    built = connection.execute(
+        select(MlJob.subject, func.max(MlJob.id))
+        .where(MlJob.kind == JobKind.INDEX, MlJob.state == JobState.SUCCEEDED, MlJob.subject.in_(model_keys))
+        .group_by(MlJob.subject)
+    ).all()
+    versions = materialized_versions(connection, JobKind.INDEX)
+    return {
+        model: job_id
+        for model, job_id in built
+        if not versions[model].startswith(RETIRED) and not indexes.is_there(model)
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class LostPreviews:
+    """The preview files of a shard that are gone, cut short, or do not open, and the images without a preview."""
+
+    file_ids: list[int]
+    image_ids: list[int]
+
+
+def find_lost_previews(connection: Connection, previews: PreviewStore, shard_id: int) -> LostPreviews:
+    """What a shard has lost. Every file is opened.
+
+    Raises StorageError where the folder of all previews is gone.
+    """
+    files = committed_files(connection, FileKind.PREVIEW, shard_id=shard_id)
+    lost = [file.id for file in files if not previews.is_sound(file.path, file.size_bytes)]
+    if not lost:
+        return LostPreviews([], [])
+    kept = previews.open(file.path for file in files if file.id not in lost).contents()
+    registered = connection.execute(
+        select(Image.id, Image.content_hash).where(
+            Image.shard_id == shard_id, Image.state == ImageState.REGISTERED
+        )
+    )
+    return LostPreviews(
+        lost, [image_id for image_id, content in registered if (image_id, content) not in kept]
+    )
+
+
+def forget_lost_files(connection: Connection, file_ids: Sequence[int]) -> None:
+    """Delete their records: not before what they held is committed in others, or nothing would ask for it."""
+    connection.execute(delete(ShardFile).where(ShardFile.id.in_(file_ids)))

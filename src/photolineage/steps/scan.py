@@ -1,0 +1,382 @@
+"""Scanning a source: what is new, changed, gone and back, held against the catalog in one pass.
+
+Both sides are streams in path order, so memory does not grow with the library. Files that are as the catalog has
+them are passed over by the thousand; the others are looked at one by one. Each batch is one short transaction; a scan
+that is killed has lost nothing, and the next one finds the rest.
+"""
+
+import itertools
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, Row, bindparam, func, insert, select, true, update
+
+from photolineage.catalog.duplicates import refresh_duplicates
+from photolineage.catalog.engine import run_in_transaction
+from photolineage.catalog.leases import Lease
+from photolineage.catalog.moves import reunite_missing_images
+from photolineage.catalog.orm import Image, ImageState, JobState, MlJob, Shard, Source
+from photolineage.steps.absences import any_is_left_out, find_places_away, place_of
+from photolineage.steps.known_files import HAD_VANISHED, is_as_known
+from photolineage.steps.lookahead import map_ahead
+from photolineage.steps.progress import OnProgress, Progress, ignore_progress
+from photolineage.steps.tree_walk import FileRun, FoundFile, SourceUnavailableError, TreeWalk
+
+BATCH_FILES = 2_000
+CATALOG_PAGE = 5_000
+COMMIT_INTERVAL_S = 1.0
+
+KnownImage = Row[int, int, str, int, int, ImageState, str | None, bool]
+
+
+@dataclass(slots=True)
+class ScanReport:
+    """What a scan found, in images; those that `moved` are known where their files are now.
+
+    What lies in `unreadable_folders`, and in folders and links that are `away` (with how many images are), was left as
+    the catalog has it.
+    """
+
+    files: int = 0
+    new: int = 0
+    changed: int = 0
+    missing: int = 0
+    moved: int = 0
+    returned: int = 0
+    unchanged: int = 0
+    unreadable_folders: list[str] = field(default_factory=list)
+    away: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Batch:
+    new: list[FoundFile] = field(default_factory=list)
+    changed: list[tuple[KnownImage, FoundFile]] = field(default_factory=list)
+    returned: list[KnownImage] = field(default_factory=list)
+    missing: list[KnownImage] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.new) + len(self.changed) + len(self.returned) + len(self.missing)
+
+
+def ensure_source(engine: Engine, key: str, root: Path) -> int:
+    """The id of the source; its row is made, or its root brought up to date."""
+
+    def ensure(connection: Connection) -> int:
+        known = connection.execute(select(Source.id).where(Source.key == key)).scalar_one_or_none()
+        if known is not None:
+            connection.execute(update(Source).where(Source.id == known).values(root=str(root)))
+            return known
+        created: int = connection.execute(
+            insert(Source).values(key=key, root=str(root), created_at=datetime.now(UTC)).returning(Source.id)
+        ).scalar_one()
+        return created
+
+    return run_in_transaction(engine, ensure)
+
+
+def scan_source(
+    lease: Lease,
+    source_id: int,
+    walk: TreeWalk,
+    *,
+    shard_capacity: int,
+    on_progress: OnProgress = ignore_progress,
+) -> ScanReport:
+    """Bring the catalog's rows of a source up to date with its files.
+
+    Raises SourceUnavailableError, with nothing marked as missing, where the root cannot be read.
+    """
+    report = ScanReport()
+    batch = _Batch()
+    missing: list[KnownImage] = []
+    committed_files = 0
+    committed_at = time.monotonic()
+
+    def commit() -> None:
+        nonlocal batch, committed_files, committed_at
+        _commit(lease, source_id, batch, shard_capacity, files=report.files - committed_files)
+        batch, committed_files, committed_at = _Batch(), report.files, time.monotonic()
+        on_progress(Progress(report.files, None))
+
+    for differing in _compare(lease.engine, source_id, walk.runs(), report):
+        for known, found in differing:
+            _sort_into(batch, missing, report, walk.root, known, found)
+            if len(batch) >= BATCH_FILES:
+                commit()
+        if time.monotonic() - committed_at >= COMMIT_INTERVAL_S:
+            commit()
+    commit()
+    # Only a walk that came to its end tells what is missing.
+    missing_paths = [image.path for image in missing]
+    _refuse_empty_root(walk, report, missing_paths)
+    report.unreadable_folders = walk.unreadable_folders
+    report.away = find_places_away(
+        walk, missing_paths, files=report.files, scanned_since=_last_success_began(lease)
+    )
+    left = {*report.unreadable_folders, *report.away}
+    gone = [image for image in missing if place_of(image.path, left) is None]
+    for start in range(0, len(gone), BATCH_FILES):
+        part = _Batch(missing=gone[start : start + BATCH_FILES])
+        report.moved += _commit(lease, source_id, part, shard_capacity, files=0)
+    report.missing = len(gone) - report.moved
+    lease.commit(
+        lambda connection: connection.execute(
+            update(Source).where(Source.id == source_id).values(scanned_at=datetime.now(UTC))
+        ),
+        done=0,
+    )
+    lease.settle_total(report.files)
+    on_progress(Progress(report.files, report.files))
+    return report
+
+
+def _refuse_empty_root(walk: TreeWalk, report: ScanReport, missing: list[str]) -> None:
+    """The mount point of an unplugged disk is an empty folder, but for what a NAS or a backup left in it."""
+    if missing and not report.files and "" in walk.empty_folders and not any_is_left_out(walk, missing):
+        raise SourceUnavailableError(
+            f"{walk.root}: is empty (but for what is hidden or excluded), and the catalog has {len(missing)} images of "
+            "it. Mount the disk; no image was marked as missing. If they are really gone, leave any one file there "
+            "and scan again."
+        )
+
+
+def _last_success_began(lease: Lease) -> datetime | None:
+    """When the last scan of this source that succeeded began; None before the first."""
+    succeeded = select(func.max(MlJob.started_at)).where(
+        MlJob.kind == lease.kind, MlJob.subject == lease.subject, MlJob.state == JobState.SUCCEEDED
+    )
+    with lease.engine.connect() as connection:
+        return connection.execute(succeeded).scalar_one()
+
+
+def _compare(
+    engine: Engine, source_id: int, runs: Iterator[FileRun], report: ScanReport
+) -> Iterator[Iterator[tuple[KnownImage | None, FoundFile | None]]]:
+    """For each run of files what `_merge` makes of it, or nothing where the catalog has it as it is."""
+    reached = ""
+    # The database compares while the disk is read.
+    for run, is_known in map_ahead(
+        lambda item: (item[0], is_as_known(engine, source_id, item[0], after=item[1])),
+        _each_after_the_last(runs),
+        threads=1,
+        ahead=2,
+    ):
+        if is_known:
+            report.files += len(run)
+            report.unchanged += len(run)
+            yield iter(())
+        else:
+            yield _merge(_known_images(engine, source_id, reached, run.paths[-1]), run.files())
+        reached = run.paths[-1]
+    yield _merge(_known_images(engine, source_id, reached, None), iter(()))
+
+
+def _each_after_the_last(runs: Iterator[FileRun]) -> Iterator[tuple[FileRun, str]]:
+    """Each run with the last path of the run before it."""
+    reached = ""
+    for run in runs:
+        yield run, reached
+        reached = run.paths[-1]
+
+
+def _known_images(engine: Engine, source_id: int, after: str, through: str | None) -> Iterator[KnownImage]:
+    """The images of a source after a path and up to another, a page at a time, each in a short transaction."""
+    up_to = true() if through is None else Image.path <= through
+    while True:
+        with engine.connect() as connection:
+            page = connection.execute(
+                select(
+                    Image.id,
+                    Image.shard_id,
+                    Image.path,
+                    Image.size_bytes,
+                    Image.mtime_ns,
+                    Image.state,
+                    Image.content_hash,
+                    HAD_VANISHED.label("had_vanished"),
+                )
+                .where(Image.source_id == source_id, Image.path > after, up_to)
+                .order_by(Image.path)
+                .limit(CATALOG_PAGE)
+            ).all()
+        yield from page
+        if len(page) < CATALOG_PAGE:
+            return
+        after = page[-1].path
+
+
+def _merge(
+    known: Iterator[KnownImage], found: Iterator[FoundFile]
+) -> Iterator[tuple[KnownImage | None, FoundFile | None]]:
+    """Pairs with the same path; a row without a file, or a file without a row, stands alone."""
+    image, file = next(known, None), next(found, None)
+    while image is not None or file is not None:
+        if file is None or (image is not None and os.fsencode(image.path) < os.fsencode(file.path)):
+            yield image, None
+            image = next(known, None)
+        elif image is None or os.fsencode(file.path) < os.fsencode(image.path):
+            yield None, file
+            file = next(found, None)
+        else:
+            yield image, file
+            image, file = next(known, None), next(found, None)
+
+
+def _sort_into(
+    batch: _Batch,
+    missing: list[KnownImage],
+    report: ScanReport,
+    root: Path,
+    known: KnownImage | None,
+    found: FoundFile | None,
+) -> None:
+    if found is None:
+        if known is not None and known.state != ImageState.MISSING:
+            missing.append(known)
+        return
+    report.files += 1
+    if known is None:
+        batch.new.append(found)
+        report.new += 1
+    elif (known.size_bytes, known.mtime_ns) != (found.size_bytes, found.mtime_ns):
+        batch.changed.append((known, found))
+        report.changed += 1
+    elif known.state == ImageState.MISSING or (known.had_vanished and _opens(root / found.path)):
+        batch.returned.append(known)
+        report.returned += 1
+    else:
+        report.unchanged += 1
+
+
+def _opens(path: Path) -> bool:
+    """Some network file systems list what is not there any more."""
+    try:
+        path.open("rb").close()
+    except OSError:
+        return False
+    return True
+
+
+def _commit(lease: Lease, source_id: int, batch: _Batch, shard_capacity: int, *, files: int) -> int:
+    """How many of the batch's missing images have moved."""
+
+    def write(connection: Connection) -> int:
+        touched = {known.shard_id for known in (*batch.returned, *batch.missing)}
+        touched |= {known.shard_id for known, _ in batch.changed}
+        _update_known(connection, batch)
+        touched |= _insert_new(connection, source_id, batch.new, shard_capacity)
+        connection.execute(update(Shard).where(Shard.id.in_(touched)).values(revision=Shard.revision + 1))
+        moved = reunite_missing_images(
+            connection, source_id, {known.content_hash for known in batch.missing if known.content_hash}
+        )
+        left = [known for known, _ in batch.changed] + batch.missing + batch.returned
+        refresh_duplicates(connection, [known.content_hash for known in left if known.content_hash])
+        return moved
+
+    return lease.commit(write, done=files)
+
+
+def _update_known(connection: Connection, batch: _Batch) -> None:
+    changes = [
+        {"image": known.id, "state": state, "size": size, "mtime": mtime, "hash": content_hash}
+        for known, state, size, mtime, content_hash in itertools.chain(
+            (
+                # Its content is not known any more, also if it goes missing before it is read again.
+                (known, ImageState.DISCOVERED, file.size_bytes, file.mtime_ns, None)
+                for known, file in batch.changed
+            ),
+            (
+                # Same size and time as when it was read: what was learnt then still holds.
+                (
+                    known,
+                    ImageState.REGISTERED if known.content_hash else ImageState.DISCOVERED,
+                    known.size_bytes,
+                    known.mtime_ns,
+                    known.content_hash,
+                )
+                for known in batch.returned
+            ),
+            (
+                (known, ImageState.MISSING, known.size_bytes, known.mtime_ns, known.content_hash)
+                for known in batch.missing
+            ),
+        )
+    ]
+    if changes:
+        connection.execute(
+            update(Image)
+            .where(Image.id == bindparam("image"))
+            .values(
+                state=bindparam("state"),
+                size_bytes=bindparam("size"),
+                mtime_ns=bindparam("mtime"),
+                content_hash=bindparam("hash"),
+            ),
+            changes,
+        )
+
+
+def _insert_new(
+    connection: Connection, source_id: int, files: list[FoundFile], shard_capacity: int
+) -> set[int]:
+    """Put new files into the source's last shard while it has room, then into new ones."""
+    touched: set[int] = set()
+    remaining = files
+    while remaining:
+        shard_id, room = _shard_with_room(connection, source_id, shard_capacity)
+        taken, remaining = remaining[:room], remaining[room:]
+        now = datetime.now(UTC)
+        connection.execute(
+            insert(Image),
+            [
+                {
+                    "source_id": source_id,
+                    "shard_id": shard_id,
+                    "path": file.path,
+                    "size_bytes": file.size_bytes,
+                    "mtime_ns": file.mtime_ns,
+                    "state": ImageState.DISCOVERED,
+                    "discovered_at": now,
+                    "truncated": False,
+                }
+                for file in taken
+            ],
+        )
+        connection.execute(
+            update(Shard).where(Shard.id == shard_id).values(image_count=Shard.image_count + len(taken))
+        )
+        touched.add(shard_id)
+    return touched
+
+
+def _shard_with_room(connection: Connection, source_id: int, capacity: int) -> tuple[int, int]:
+    last = connection.execute(
+        select(Shard.id, Shard.capacity - Shard.image_count)
+        .where(Shard.source_id == source_id)
+        .order_by(Shard.number.desc())
+        .limit(1)
+    ).one_or_none()
+    if last is not None and last[1] > 0:
+        return last[0], last[1]
+    number = connection.execute(
+        select(func.coalesce(func.max(Shard.number) + 1, 0)).where(Shard.source_id == source_id)
+    ).scalar_one()
+    source_key = connection.execute(select(Source.key).where(Source.id == source_id)).scalar_one()
+    shard_id: int = connection.execute(
+        insert(Shard)
+        .values(
+            source_id=source_id,
+            number=number,
+            key=f"{source_key}-{number:05d}",
+            capacity=capacity,
+            image_count=0,
+            revision=0,
+        )
+        .returning(Shard.id)
+    ).scalar_one()
+    return shard_id, capacity

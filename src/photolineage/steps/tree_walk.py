@@ -1,0 +1,260 @@
+"""Walking a source: `scandir` and `stat` only, in the order of the path's bytes, without holding the tree."""
+
+import errno
+import os
+import stat
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from pathspec import GitIgnoreSpec
+
+from photolineage.errors import PhotolineageError
+
+RUN_FILES: Final = 5_000
+MAX_MTIME_NS: Final = 2**63 - 1
+
+
+class SourceUnavailableError(PhotolineageError):
+    """A source's root cannot be read; nothing may be concluded about its images."""
+
+
+def why_unavailable(root: Path) -> str | None:
+    """Why nothing may be concluded about a source now; None where its root is a folder with something in it.
+
+    The mount point of a disk that is unplugged is an empty folder.
+    """
+    try:
+        return None if any(root.iterdir()) else "it is empty"
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def require_source(root: Path) -> None:
+    """Raises SourceUnavailableError where a source has gone away: no image of it is to be blamed."""
+    reason = why_unavailable(root)
+    if reason is not None:
+        raise SourceUnavailableError(
+            f"{root}: went away while its images were read: {reason}. Mount the disk and run again; what is "
+            "committed stays."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file of a source; `path` is relative to the root, with surrogate escapes, and `mtime_ns` has 64 bits.
+
+    A file system may have times beyond them (April 2262); they are the last that the catalog can hold.
+    """
+
+    path: str
+    size_bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileRun:
+    """One to `RUN_FILES` files that follow each other in path order; paths are as those of a `FoundFile`."""
+
+    paths: tuple[str, ...]
+    sizes_bytes: tuple[int, ...]
+    mtimes_ns: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def files(self) -> Iterator[FoundFile]:
+        """The files one by one."""
+        return map(FoundFile, self.paths, self.sizes_bytes, self.mtimes_ns)
+
+
+@dataclass(slots=True)
+class _Files:
+    """Files in path order, as columns: an object a file would each be looked at by the garbage collector."""
+
+    paths: list[str] = field(default_factory=list)
+    sizes_bytes: list[int] = field(default_factory=list)
+    mtimes_ns: list[int] = field(default_factory=list)
+
+    def part(self, begin: int, end: int | None) -> "_Files":
+        return _Files(self.paths[begin:end], self.sizes_bytes[begin:end], self.mtimes_ns[begin:end])
+
+    def extend(self, files: "_Files") -> None:
+        self.paths += files.paths
+        self.sizes_bytes += files.sizes_bytes
+        self.mtimes_ns += files.mtimes_ns
+
+    def take_run(self) -> FileRun:
+        first = self.part(0, RUN_FILES)
+        run = FileRun(tuple(first.paths), tuple(first.sizes_bytes), tuple(first.mtimes_ns))
+        del self.paths[:RUN_FILES], self.sizes_bytes[:RUN_FILES], self.mtimes_ns[:RUN_FILES]
+        return run
+
+
+_LEADS_NOWHERE: Final = {errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.EACCES}
+"""Deleted since it was listed, or a link to what is not there, to itself, through a file, or to what is forbidden."""
+
+
+@dataclass
+class TreeWalk:
+    """One walk of a source. Files of other suffixes are left out, and what `exclude` says.
+
+    `exclude` has patterns as a .gitignore has them, relative to the root; files and folders whose names begin
+    with a dot are left out unless `hidden`. Links are followed; a folder that was entered already is not
+    entered again, so loops end.
+    What is noted while the walk is consumed is relative to the root and ends with the separator: nothing is known
+    about what lies below the `unreadable_folders`, and below the `dead_ends`: links that cannot be followed, and
+    folders that were gone when they were to be entered. `empty_folders` have nothing but what is left out, the root
+    (`""`) among them, each with when it last changed, in seconds.
+    """
+
+    root: Path
+    suffixes: Collection[str]
+    exclude: Sequence[str] = ()
+    hidden: bool = False
+    unreadable_folders: list[str] = field(default_factory=list)
+    dead_ends: set[str] = field(default_factory=set)
+    empty_folders: dict[str, float] = field(default_factory=dict)
+    _excluded: GitIgnoreSpec | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._excluded = GitIgnoreSpec.from_lines(self.exclude) if self.exclude else None
+
+    def files(self) -> Iterator[FoundFile]:
+        """The files of `runs`, one by one."""
+        for run in self.runs():
+            yield from run.files()
+
+    def runs(self) -> Iterator[FileRun]:
+        """The files in the order of their paths' bytes. Raises SourceUnavailableError for the root."""
+        try:
+            root = _identity(self.root.stat())
+            waiting = _Files()
+            for files in self._below("", set()):
+                waiting.extend(files)
+                while len(waiting.paths) >= RUN_FILES:
+                    yield waiting.take_run()
+            if waiting.paths:
+                yield waiting.take_run()
+            if _identity(self.root.stat()) != root:
+                raise OSError(errno.ESTALE, "another folder took its place while it was walked")
+        except OSError as error:
+            raise SourceUnavailableError(
+                f"{self.root}: cannot be read: {error.strerror}. Mount the disk or correct the source's root; "
+                "no image was marked as missing."
+            ) from error
+
+    def _below(self, folder: str, entered: set[tuple[int, int]]) -> Iterator[_Files]:
+        files, folders = self._list(folder, entered)
+        begin = 0
+        for name in folders:
+            # A folder sorts by its name with the separator, as its files' whole paths do.
+            end = bisect_left(files.paths, os.fsencode(f"{folder}{name}/"), key=os.fsencode)
+            yield files.part(begin, end)
+            begin = end
+            yield from self._below(f"{folder}{name}/", entered)
+        yield files.part(begin, None)
+
+    def _list(self, folder: str, entered: set[tuple[int, int]]) -> tuple[_Files, list[str]]:
+        """The images, and the names of the folders, in a folder; nothing of one that was entered already."""
+        try:
+            return self._open_and_list(folder, entered)
+        except PermissionError:
+            if not folder:
+                raise
+            self.unreadable_folders.append(folder)
+            return _Files(), []
+
+    def _open_and_list(self, folder: str, entered: set[tuple[int, int]]) -> tuple[_Files, list[str]]:
+        try:
+            descriptor = os.open(self.root / folder, os.O_RDONLY | os.O_DIRECTORY)
+        except (FileNotFoundError, NotADirectoryError):
+            if not folder:
+                raise
+            # Deleted since its parent was listed, or the mount point of an automounter.
+            self.dead_ends.add(folder)
+            return _Files(), []
+        try:
+            identity = _identity(os.fstat(descriptor))
+            if identity in entered:
+                return _Files(), []
+            entered.add(identity)
+            return self._entries(descriptor, folder)
+        finally:
+            os.close(descriptor)
+
+    def _entries(self, descriptor: int, folder: str) -> tuple[_Files, list[str]]:
+        """Entries are looked up in the open folder: their paths need not be resolved once more for each."""
+        names: list[str] = []
+        folders: list[str] = []
+        others: list[str] = []
+        with os.scandir(descriptor) as listing:
+            for entry in listing:
+                name = entry.name
+                if name[0] == "." and not self.hidden:
+                    continue
+                if name[name.rfind(".") :].lower() in self.suffixes:
+                    names.append(name)
+                    continue
+                try:
+                    (folders if _is_folder(entry) else others).append(name)
+                except OSError as error:
+                    self._note_dead_end(error, folder, name, descriptor)
+        files = _Files()
+        for name in _in_path_order(names):
+            try:
+                status = os.stat(name, dir_fd=descriptor)
+            except OSError as error:
+                self._note_dead_end(error, folder, name, descriptor)
+                continue
+            if stat.S_ISREG(status.st_mode):
+                if self._excluded is None or not self._is_excluded(folder, name):
+                    files.paths.append(folder + name)
+                    files.sizes_bytes.append(status.st_size)
+                    files.mtimes_ns.append(min(max(status.st_mtime_ns, -MAX_MTIME_NS), MAX_MTIME_NS))
+            elif stat.S_ISDIR(status.st_mode):
+                folders.append(name)
+        below = [name for name in folders if not self._is_excluded(folder, f"{name}/")]
+        if not below and all(self._is_excluded(folder, name) for name in (*names, *others)):
+            self.empty_folders[folder] = os.fstat(descriptor).st_ctime
+        return files, sorted(below, key=lambda name: os.fsencode(f"{name}/"))
+
+    def _note_dead_end(self, error: OSError, folder: str, name: str, descriptor: int) -> None:
+        """Pass over a link that cannot be followed, which says nothing of its folder, and what was deleted meanwhile.
+
+        Raises `error` for everything else.
+        """
+        if error.errno not in _LEADS_NOWHERE:
+            raise error
+        try:
+            is_link = stat.S_ISLNK(os.lstat(name, dir_fd=descriptor).st_mode)
+        except FileNotFoundError:
+            return
+        if is_link:
+            if not self._is_excluded(folder, name) and not self._is_excluded(folder, f"{name}/"):
+                self.dead_ends.add(f"{folder}{name}/")
+        elif error.errno == errno.EACCES:
+            raise error
+
+    def _is_excluded(self, folder: str, name: str) -> bool:
+        return self._excluded is not None and self._excluded.match_file(folder + name)
+
+
+def _in_path_order(names: list[str]) -> list[str]:
+    """Text sorts as its UTF-8 does; names that are no UTF-8 do not sort as their surrogate escapes."""
+    try:
+        "".join(names).encode()
+    except UnicodeEncodeError:
+        return sorted(names, key=os.fsencode)
+    return sorted(names)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Also through a link; raises OSError for one that cannot be followed."""
+    return stat.S_ISDIR(entry.stat().st_mode) if entry.is_symlink() else entry.is_dir()

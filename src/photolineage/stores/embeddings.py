@@ -1,0 +1,192 @@
+"""Embeddings: one Parquet file a checkpoint, float16 vectors of unit length.
+
+The file's metadata name the model, the digest of its weights and the shard, so that a file can be held against
+the catalog without trusting its path.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from photolineage.stores.files import StorageError, is_whole, raise_unless_damaged, write_atomically
+
+UNIT_LENGTH_TOLERANCE = 2e-3
+"""float16 keeps 11 bits: the length of a unit vector of it is 1 within this."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingFileHeader:
+    """Whose embeddings a file holds."""
+
+    model_key: str
+    weights_digest: str
+    shard_key: str
+
+
+def embedding_schema(dim: int, header: EmbeddingFileHeader | None = None) -> pa.Schema:
+    """The Arrow schema of an embedding file: image id, content hash and a float16 vector of length `dim`."""
+    metadata = (
+        None
+        if header is None
+        else {
+            "photolineage.model_key": header.model_key,
+            "photolineage.weights_digest": header.weights_digest,
+            "photolineage.shard_key": header.shard_key,
+        }
+    )
+    return pa.schema(
+        [
+            pa.field("image_id", pa.int64(), nullable=False),
+            pa.field("content_hash", pa.string(), nullable=False),
+            pa.field("vector", pa.list_(pa.field("element", pa.float16()), dim), nullable=False),
+        ],
+        metadata=metadata,
+    )
+
+
+def are_unit(vectors: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which of the vectors (n, dim) are finite and of unit length."""
+    sound: NDArray[np.bool_] = np.abs(np.linalg.norm(vectors, axis=1) - 1) <= UNIT_LENGTH_TOLERANCE
+    return sound
+
+
+def content_problems(table: pa.Table, row_count: int, members: Collection[int]) -> list[str]:
+    """What is wrong with the rows of an embedding file of `row_count` images, all of them `members`; as clauses."""
+    import pyarrow.compute as pc
+
+    problems = []
+    if len(table) != row_count:
+        problems.append(f"it has {len(table)} rows, and its commit record says {row_count}")
+    ids = table["image_id"]
+    if len(pc.unique(ids)) != len(ids):
+        problems.append("an image is in it twice")
+    foreign = set(ids.to_pylist()).difference(members)
+    if foreign:
+        problems.append(f"it holds images of another shard: {sorted(foreign)[:5]}")
+    flat = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+    wrong = int(np.sum(~are_unit(flat.reshape(len(table), -1))))
+    if wrong:
+        problems.append(f"{wrong} vectors are not finite or not of unit length")
+    return problems
+
+
+def _write_parquet(table: pa.Table, path: Path) -> None:
+    pq.write_table(table, path, compression="none", write_page_checksum=True)
+
+
+class EmbeddingStore:
+    """The embedding files under `home/embeddings`, one folder a model and shard."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+
+    def directory(self, model_key: str, shard_key: str) -> Path:
+        """The folder of the files of one model and shard."""
+        return self.model_directory(model_key) / shard_key
+
+    def model_directory(self, model_key: str) -> Path:
+        """The folder of all files of one model."""
+        return self._home / "embeddings" / model_key
+
+    def is_whole(self, path: str, size_bytes: int) -> bool:
+        """Whether a committed file is there, and as long as when it was written.
+
+        Raises StorageError where it cannot be looked at, or where the folder of all embeddings is gone.
+        """
+        return is_whole(self._home, path, size_bytes)
+
+    def is_sound(
+        self, path: str, header: EmbeddingFileHeader, dim: int, row_count: int, members: Collection[int]
+    ) -> bool:
+        """Whether a committed file can be read and holds what its record and its header say, without fault.
+
+        Raises StorageError where the system refuses it.
+        """
+        try:
+            if not self.read_schema(path).equals(embedding_schema(dim, header), check_metadata=True):
+                return False
+            return not content_problems(self.read(path), row_count, members)
+        except StorageError as error:
+            raise_unless_damaged(error)
+            return False
+
+    def write(
+        self,
+        header: EmbeddingFileHeader,
+        name: str,
+        image_ids: Sequence[int],
+        content_hashes: Sequence[str],
+        vectors: NDArray[np.float32],
+    ) -> tuple[str, int]:
+        """Write one file from unit vectors (n, dim); its path relative to the home directory and its size.
+
+        Raises ValueError for vectors that are not finite or not of unit length.
+        """
+        sound = are_unit(vectors)
+        if not sound.all():
+            wrong = image_ids[int(np.argmin(sound))]
+            raise ValueError(f"{header.model_key}: image {wrong} has an embedding that is not of unit length")
+        dim = vectors.shape[1]
+        schema = embedding_schema(dim, header)
+        flat = pa.array(vectors.astype(np.float16).ravel(), pa.float16())
+        table = pa.table(
+            [
+                pa.array(image_ids, pa.int64()),
+                pa.array(content_hashes, pa.string()),
+                pa.FixedSizeListArray.from_arrays(flat, type=schema.field("vector").type),
+            ],
+            schema=schema,
+        )
+        return self._write_table(header, name, table)
+
+    def rewrite(
+        self, header: EmbeddingFileHeader, name: str, rows: Sequence[tuple[str, Sequence[int]]]
+    ) -> tuple[str, int]:
+        """Write one file from rows of committed ones, given by path and positions; its path and size as `write`.
+
+        Raises StorageError for a file that is gone.
+        """
+        tables = [self.read(path).take(pa.array(positions, pa.int64())) for path, positions in rows]
+        return self._write_table(header, name, pa.concat_tables(tables))
+
+    def _write_table(self, header: EmbeddingFileHeader, name: str, table: pa.Table) -> tuple[str, int]:
+        path = self.directory(header.model_key, header.shard_key) / f"{name}.parquet"
+        size = write_atomically(path, lambda partial: _write_parquet(table, partial))
+        return str(path.relative_to(self._home)), size
+
+    def read_identities(self, path: str) -> pa.Table:
+        """Image id and content hash of each row of one committed file. Raises StorageError where it is gone."""
+        return self._read(path, ["image_id", "content_hash"])
+
+    def read(self, path: str) -> pa.Table:
+        """One committed file: image id, content hash, vector. Raises StorageError where it is gone."""
+        return self._read(path, ["image_id", "content_hash", "vector"])
+
+    def read_schema(self, path: str) -> pa.Schema:
+        """The schema of one committed file, with its metadata. Raises StorageError where it is gone."""
+        return self._opened(path).schema_arrow
+
+    def _read(self, path: str, columns: Sequence[str]) -> pa.Table:
+        with self._explained(path):
+            return self._opened(path).read(columns=list(columns))
+
+    def _opened(self, path: str) -> pq.ParquetFile:
+        with self._explained(path):
+            return pq.ParquetFile(self._home / path, page_checksum_verification=True)
+
+    @contextmanager
+    def _explained(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, pa.ArrowException) as error:
+            shard_key, model_key = Path(path).parent.name, Path(path).parent.parent.name
+            raise StorageError(
+                f"{self._home / path}: a committed embedding file cannot be read: {error}. Materialize the "
+                f"partition {model_key}|{shard_key} of image_embeddings again."
+            ) from error

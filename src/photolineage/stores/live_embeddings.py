@@ -1,0 +1,120 @@
+"""Which committed embedding is the present one of each image."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from sqlalchemy import Connection, Select, select
+
+from photolineage.catalog.orm import FileKind, Image, Source
+from photolineage.catalog.queries import IS_EMBEDDABLE, CommittedFile, committed_files
+from photolineage.stores.analytics import arrow_table, query
+from photolineage.stores.embeddings import EmbeddingStore, embedding_schema
+from photolineage.stores.vector_index import live_schema
+
+FACTS_SCHEMA = pa.schema(
+    [
+        ("image_id", pa.int64()),
+        ("content_hash", pa.string()),
+        ("source", pa.string()),
+        ("taken_at", pa.timestamp("us", "UTC")),
+        ("latitude", pa.float64()),
+        ("longitude", pa.float64()),
+        ("duplicate_of", pa.int64()),
+    ]
+)
+
+_NEWEST_OF_PRESENT_CONTENT = """
+SELECT f.image_id, f.source, f.taken_at, f.latitude, f.longitude, f.duplicate_of,
+       max(c.shard_file_id) AS shard_file_id
+FROM facts f JOIN contents c USING (image_id, content_hash)
+GROUP BY ALL ORDER BY f.image_id
+"""
+
+_OUTDATED = """
+SELECT count(*) AS images FROM live FULL JOIN indexed USING (image_id)
+WHERE live.shard_file_id IS DISTINCT FROM indexed.shard_file_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveEmbeddings:
+    """The embeddings of one model that hold now.
+
+    `rows`: one row an image, its facts and the `shard_file_id` of the file that holds its embedding,
+    ordered by image id.
+    `missing`: how many images must have an embedding and have none. `dim`: the length of the vectors.
+    """
+
+    rows: pa.Table
+    missing: int
+    dim: int
+    files: Sequence[CommittedFile]
+    store: EmbeddingStore
+
+    def read_vectors(self, shard_file_ids: Sequence[int]) -> Iterator[pa.RecordBatch]:
+        """The rows of these files: image id, shard file id, vector; some of them may not hold any more."""
+        wanted = set(shard_file_ids)
+        for file in self.files:
+            if file.id in wanted:
+                table = self.store.read(file.path).drop_columns(["content_hash"])
+                identity = pa.array([file.id] * len(table), pa.int64())
+                yield from table.add_column(1, "shard_file_id", identity).to_batches()
+
+    def count_outdated(self, indexed: pa.Table) -> int:
+        """How many images are in one of `rows` and `indexed` only, or with another embedding."""
+        count: int = query(_OUTDATED, live=self.rows, indexed=indexed)["images"][0].as_py()
+        return count
+
+    def vectors(self) -> pa.Table:
+        """Image id and vector of every live row."""
+        images = self.rows["image_id"].to_numpy()
+        files = self.rows["shard_file_id"].to_numpy()
+        batches = []
+        for batch in self.read_vectors(np.unique(files).tolist()):
+            place = np.minimum(np.searchsorted(images, batch["image_id"]), len(images) - 1)
+            holds = (images[place] == batch["image_id"]) & (files[place] == batch["shard_file_id"])
+            batches.append(batch.filter(pa.array(holds)).select(["image_id", "vector"]))
+        return pa.Table.from_batches(batches, schema=embedding_schema(self.dim).remove(1))
+
+
+def find_live_embeddings(
+    connection: Connection, store: EmbeddingStore, model_id: int, dim: int
+) -> LiveEmbeddings:
+    """The present embeddings of a model. Raises StorageError for a committed file that is gone."""
+    facts = arrow_table(connection, _facts(), FACTS_SCHEMA)
+    files = committed_files(connection, FileKind.EMBEDDING, model_id=model_id)
+    rows = query(_NEWEST_OF_PRESENT_CONTENT, facts=facts, contents=_contents(store, files)).cast(
+        live_schema()
+    )
+    return LiveEmbeddings(rows, len(facts) - len(rows), dim, files, store)
+
+
+def _facts() -> Select[int, str | None, str, object, float | None, float | None, int | None]:
+    return (
+        select(
+            Image.id,
+            Image.content_hash,
+            Source.key,
+            Image.taken_at,
+            Image.latitude,
+            Image.longitude,
+            Image.duplicate_of_id,
+        )
+        .join(Source, Source.id == Image.source_id)
+        .where(IS_EMBEDDABLE)
+    )
+
+
+def _contents(store: EmbeddingStore, files: Sequence[CommittedFile]) -> pa.Table:
+    schema = pa.schema(
+        [("image_id", pa.int64()), ("content_hash", pa.string()), ("shard_file_id", pa.int64())]
+    )
+    tables = [
+        store.read_identities(file.path)
+        .append_column("shard_file_id", pa.array([file.id] * file.row_count, pa.int64()))
+        .cast(schema)
+        for file in files
+    ]
+    return pa.concat_tables(tables) if tables else schema.empty_table()

@@ -1,0 +1,165 @@
+"""Pictures for the eye: previews by image, and contact sheets of them."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from PIL import Image as PillowImage
+from PIL import ImageDraw, ImageFont, ImageOps
+from sqlalchemy import Engine, select
+
+from photolineage.catalog.orm import FileKind, Image, Shard, Source
+from photolineage.catalog.queries import committed_files
+from photolineage.stores.files import StorageError
+from photolineage.stores.previews import PreviewStore
+
+CELL_PIXELS = (232, 174)
+CAPTION_PIXELS = 22
+MARGIN_PIXELS = 6
+COLUMNS = 5
+CHARACTERS_PER_CAPTION = 36
+SHEET_BYTES = 225_000
+"""300 kB as base64."""
+SHEET_QUALITIES = (70, 50, 30, 10)
+BACKGROUND, INK = (250, 250, 248), (40, 40, 44)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A preview with what is written below it."""
+
+    jpeg: bytes
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLocation:
+    """Where an image's original is, and when (aware, UTC) and where (degrees) it was taken."""
+
+    image_id: int
+    source_key: str
+    path: Path
+    taken_at: datetime | None
+    latitude: float | None
+    longitude: float | None
+
+
+def locate_images(engine: Engine, image_ids: Sequence[int]) -> dict[int, ImageLocation]:
+    """The originals of images, by id; unknown ids are left out."""
+    with engine.connect() as connection:
+        rows = connection.execute(
+            select(
+                Image.id, Source.key, Source.root, Image.path, Image.taken_at, Image.latitude, Image.longitude
+            )
+            .join(Source, Source.id == Image.source_id)
+            .where(Image.id.in_(image_ids))
+        ).all()
+    return {
+        image_id: ImageLocation(image_id, key, Path(root, path), taken_at, latitude, longitude)
+        for image_id, key, root, path, taken_at, latitude, longitude in rows
+    }
+
+
+def locate_copies(engine: Engine, image_ids: Sequence[int]) -> dict[int, tuple[Path, ...]]:
+    """The copies of images, by the id of the first of their content, in path order; images without any are left out."""
+    with engine.connect() as connection:
+        rows = connection.execute(
+            select(Image.duplicate_of_id, Source.root, Image.path)
+            .join(Source, Source.id == Image.source_id)
+            .where(Image.duplicate_of_id.in_(image_ids))
+            .order_by(Image.path)
+        ).all()
+    copies: dict[int, tuple[Path, ...]] = {}
+    for image_id, root, path in rows:
+        assert image_id is not None
+        copies[image_id] = (*copies.get(image_id, ()), Path(root, path))
+    return copies
+
+
+def read_previews(engine: Engine, previews: PreviewStore, image_ids: Sequence[int]) -> dict[int, bytes]:
+    """The previews of images, by id, as JPEG; images without a sound one are left out."""
+    with engine.connect() as connection:
+        rows = connection.execute(
+            select(Image.id, Image.content_hash, Image.shard_id, Shard.key)
+            .join(Shard, Shard.id == Image.shard_id)
+            .where(Image.id.in_(image_ids))
+        ).all()
+        files = {
+            shard_id: [
+                file.path
+                for file in committed_files(connection, FileKind.PREVIEW, shard_id=shard_id)
+                if previews.is_sound(file.path, file.size_bytes)
+            ]
+            for shard_id in {row.shard_id for row in rows}
+        }
+    readers = {shard_id: previews.open(paths) for shard_id, paths in files.items()}
+    found = {row.id: readers[row.shard_id].jpeg(row.id, row.content_hash) for row in rows}
+    return {image_id: jpeg for image_id, jpeg in found.items() if jpeg is not None and _decodes(jpeg)}
+
+
+def _decodes(jpeg: bytes) -> bool:
+    try:
+        open_preview(jpeg)
+    except OSError:
+        return False
+    return True
+
+
+def open_preview(jpeg: bytes) -> PillowImage.Image:
+    """A preview's picture, RGB."""
+    return PillowImage.open(io.BytesIO(jpeg)).convert("RGB")
+
+
+def contact_sheet(pictures: Sequence[Picture]) -> PillowImage.Image:
+    """An RGB sheet of captioned pictures, `COLUMNS` a row, each whole within its cell."""
+    columns = max(1, min(COLUMNS, len(pictures)))
+    rows = max(1, -(-len(pictures) // columns))
+    width, height = CELL_PIXELS[0] + MARGIN_PIXELS, CELL_PIXELS[1] + CAPTION_PIXELS + MARGIN_PIXELS
+    sheet = PillowImage.new(
+        "RGB", (columns * width + MARGIN_PIXELS, rows * height + MARGIN_PIXELS), BACKGROUND
+    )
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(13)
+    for number, picture in enumerate(pictures):
+        left = MARGIN_PIXELS + number % columns * width
+        top = MARGIN_PIXELS + number // columns * height
+        cell = ImageOps.contain(open_preview(picture.jpeg), CELL_PIXELS)
+        sheet.paste(
+            cell, (left + (CELL_PIXELS[0] - cell.width) // 2, top + (CELL_PIXELS[1] - cell.height) // 2)
+        )
+        draw.text((left, top + CELL_PIXELS[1] + 3), _short(picture.caption), INK, font)
+    return sheet
+
+
+def save_picture(picture: PillowImage.Image, path: Path) -> None:
+    """Write a picture in the format that the suffix of `path` names. Raises StorageError where that cannot be."""
+    try:
+        picture.save(path)
+    except (OSError, ValueError) as error:
+        raise StorageError(
+            f"{path}: the picture cannot be written: {error}. Name a file in a folder that is there, with a suffix "
+            "such as .jpg, .png or .webp"
+        ) from error
+
+
+def as_markdown(sheet: PillowImage.Image, title: str) -> str:
+    """The sheet as a Markdown image with its bytes in it, as Dagster's UI shows it.
+
+    Every byte goes into Dagster's event log: the quality is lowered until there are no more than `SHEET_BYTES`,
+    or it is the last of `SHEET_QUALITIES`.
+    """
+    for quality in SHEET_QUALITIES:
+        buffer = io.BytesIO()
+        sheet.save(buffer, "WEBP", quality=quality)
+        if buffer.tell() <= SHEET_BYTES:
+            break
+    return f"![{title}](data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()})"
+
+
+def _short(caption: str) -> str:
+    if len(caption) <= CHARACTERS_PER_CAPTION:
+        return caption
+    return caption[: CHARACTERS_PER_CAPTION - 1] + "…"

@@ -1,0 +1,46 @@
+"""The searchable embeddings of each model: one LanceDB table a model, brought up to date by what changed."""
+
+from photolineage.stores.vector_index.errors import (
+    ImageNotIndexedError,
+    IndexDamagedError,
+    IndexNotBuiltError,
+    IndexNotReadableError,
+    IndexNotWritableError,
+    IndexSchemaError,
+    MissingVectorsError,
+    VectorIndexError,
+)
+from photolineage.stores.vector_index.filters import Box, Circle, SearchFilters
+from photolineage.stores.vector_index.maintenance import AnnAction, AnnIndexReport, CompactionReport
+from photolineage.stores.vector_index.ranking import Hit, SearchEffort, usual_effort
+from photolineage.stores.vector_index.recall import RecallReport
+from photolineage.stores.vector_index.schema import index_schema, live_schema, table_name
+from photolineage.stores.vector_index.table import IndexChange, IndexDescription, VectorIndex, VectorReader
+
+__all__ = [
+    "AnnAction",
+    "AnnIndexReport",
+    "Box",
+    "Circle",
+    "CompactionReport",
+    "Hit",
+    "ImageNotIndexedError",
+    "IndexChange",
+    "IndexDamagedError",
+    "IndexDescription",
+    "IndexNotBuiltError",
+    "IndexNotReadableError",
+    "IndexNotWritableError",
+    "IndexSchemaError",
+    "MissingVectorsError",
+    "RecallReport",
+    "SearchEffort",
+    "SearchFilters",
+    "VectorIndex",
+    "VectorIndexError",
+    "VectorReader",
+    "index_schema",
+    "live_schema",
+    "table_name",
+    "usual_effort",
+]

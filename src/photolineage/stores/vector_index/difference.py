@@ -1,0 +1,63 @@
+"""What separates the rows of a table from the rows that must be in it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from photolineage.stores.vector_index.schema import live_schema
+
+_BY_IMAGE = """
+    select
+        coalesce(live.image_id, indexed.image_id) as image_id,
+        case
+            when indexed.image_id is null then 'added'
+            when live.image_id is null then 'removed'
+            when live.shard_file_id != indexed.shard_file_id then 'replaced'
+            else 'updated'
+        end as change
+    from live full join indexed using (image_id)
+    where {differing}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TableDifference:
+    """Image ids (int64, ascending) by what must happen to their rows.
+
+    `updated` rows keep their embedding and change their facts; `replaced` rows change their embedding too.
+    """
+
+    added: NDArray[np.int64]
+    replaced: NDArray[np.int64]
+    updated: NDArray[np.int64]
+    removed: NDArray[np.int64]
+
+
+def table_difference(live: pa.Table, indexed: pa.Table) -> TableDifference:
+    """What makes `indexed` equal to `live`; both have the columns of `live_schema`.
+
+    Raises `ValueError` where `live` has two rows for one image, or another schema.
+    """
+    import duckdb
+
+    _require_live_rows(live)
+    differing = " or ".join(f"live.{name} is distinct from indexed.{name}" for name in live_schema().names)
+    with duckdb.connect() as connection:
+        connection.register("live", live)
+        connection.register("indexed", indexed)
+        changes = connection.execute(_BY_IMAGE.format(differing=differing)).fetchnumpy()
+    image_ids, kinds = np.asarray(changes["image_id"], dtype=np.int64), np.asarray(changes["change"])
+    return TableDifference(
+        **{kind: np.sort(image_ids[kinds == kind]) for kind in ("added", "replaced", "updated", "removed")}
+    )
+
+
+def _require_live_rows(live: pa.Table) -> None:
+    if not live.schema.equals(live_schema()):
+        raise ValueError(f"the live rows have the schema\n{live.schema}\nand must have\n{live_schema()}")
+    image_ids = np.sort(live["image_id"].to_numpy())
+    twice = image_ids[1:][image_ids[1:] == image_ids[:-1]]
+    if twice.size:
+        raise ValueError(f"{twice.size} images are live twice, image {twice[0]} among them")

@@ -1,0 +1,342 @@
+"""One LanceDB table for each model: one row for each image, also after a kill between any two steps."""
+
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pyarrow as pa
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from photolineage.stores.vector_index import maintenance, ranking, recall
+from photolineage.stores.vector_index.difference import table_difference
+from photolineage.stores.vector_index.errors import (
+    ImageNotIndexedError,
+    IndexDamagedError,
+    IndexNotBuiltError,
+    IndexSchemaError,
+    MissingVectorsError,
+)
+from photolineage.stores.vector_index.failures import reading, writing
+from photolineage.stores.vector_index.filters import Box, SearchFilters
+from photolineage.stores.vector_index.light_import import lighten_import
+from photolineage.stores.vector_index.maintenance import AnnIndexReport, CompactionReport
+from photolineage.stores.vector_index.ranking import Hit, SearchEffort, usual_effort
+from photolineage.stores.vector_index.recall import RecallReport
+from photolineage.stores.vector_index.rows import WantedRows
+from photolineage.stores.vector_index.schema import index_schema, live_schema, table_name
+from photolineage.stores.vector_index.writing import remove_rows, update_facts, write_rows
+
+if TYPE_CHECKING:
+    from lancedb.db import DBConnection
+    from lancedb.table import AsyncTable, Table
+
+_AT_EACH_READ = timedelta(0)
+"""Look for a newer version: a table stays open, and its index in memory."""
+
+_logger = logging.getLogger(__name__)
+
+VectorReader = Callable[[Sequence[int]], Iterator[pa.RecordBatch]]
+"""From shard file ids to the rows of those files: `image_id`, `shard_file_id`, `vector` (float16)."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexChange:
+    """What a synchronization did, in rows; `rows`, `fragments`: what the table has after it."""
+
+    added: int
+    replaced: int
+    updated: int
+    removed: int
+    files_read: int
+    rows: int
+    fragments: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexDescription:
+    """What a table is. `ann_kind` is null where search is exact; `bytes` counts old versions too."""
+
+    schema: pa.Schema
+    rows: int
+    bytes: int
+    fragments: int
+    ann_kind: str | None
+    ann_rows: int
+
+
+class VectorIndex:
+    """The searchable embeddings of one model, in a LanceDB table named after it under `directory`.
+
+    Every step is one atomic commit that may be repeated, and the steps follow from what the table holds,
+    never from a record of what was done: a synchronization that is killed anywhere is completed by the next.
+    One process at a time writes (a file lock, which the system releases when its holder dies); readers never
+    wait, and see each commit as soon as it is made. Versions younger than `keep_versions_for` are kept.
+
+    All that reads an existing table raises `IndexDamagedError` where its files are lost or damaged, and
+    `IndexNotReadableError` where the system refuses them; all that writes, `IndexNotWritableError` where it does.
+    """
+
+    def __init__(
+        self, directory: Path, model_key: str, dim: int, *, keep_versions_for: timedelta = timedelta(hours=1)
+    ) -> None:
+        self.directory = directory
+        self.model_key = model_key
+        self.dim = dim
+        self._name = table_name(model_key)
+        self._folder = directory / f"{self._name}.lance"
+        self._keep_versions_for = keep_versions_for
+        self._table: Table | None = None
+        self._searched: AsyncTable | None = None
+
+    def exists(self) -> bool:
+        """Whether the model has a table, be it empty."""
+        return self._find() is not None
+
+    def synchronize(
+        self,
+        live: pa.Table,
+        read_vectors: VectorReader,
+        *,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> IndexChange:
+        """Make the table's rows those of `live`, in the schema `live_schema()`, one row an image.
+
+        `read_vectors` is asked once, for the files of rows that are not in the table yet, and for no others;
+        what they hold and `live` does not name is left out. `on_progress` is told the rows written and the
+        rows to write after each commit. A table that is damaged is removed and made anew.
+
+        Raises `IndexSchemaError` before anything is written, and `MissingVectorsError` where a file lacks a row.
+        """
+        with self._exclusive():
+            table, stored = self._open_whole()
+            difference = table_difference(live, stored)
+            wanted = WantedRows(live, np.union1d(difference.added, difference.replaced), self.dim)
+            remove_rows(table, difference.removed)
+            update_facts(table, live, difference.updated)
+            if len(wanted):
+                write_rows(table, wanted, read_vectors(wanted.files), on_progress)
+                self._require_all(wanted)
+            return IndexChange(
+                added=len(difference.added),
+                replaced=len(difference.replaced),
+                updated=len(difference.updated),
+                removed=len(difference.removed),
+                files_read=len(wanted.files),
+                rows=table.count_rows(),
+                fragments=maintenance.fragment_count(table),
+            )
+
+    def build_ann_if_outgrown(self) -> AnnIndexReport:
+        """Build the approximate index, where the table is large enough for one and has outgrown the last."""
+        with self._exclusive():
+            return maintenance.build_ann_if_outgrown(self._open())
+
+    def compact(self) -> CompactionReport:
+        """Merge small fragments, bring the indices up to date, and delete what no reader needs any more."""
+        with self._exclusive():
+            table = self._open()
+            before = maintenance.fragment_count(table), self._bytes()
+            maintenance.optimize(table, self._keep_versions_for)
+            return CompactionReport(*before, maintenance.fragment_count(table), self._bytes())
+
+    def row_count(self) -> int:
+        """The number of rows; 0 where there is no table."""
+        with self._reading():
+            table = self._find()
+            return 0 if table is None else table.count_rows()
+
+    def live_rows(self) -> pa.Table:
+        """Every row without its vector, in the schema `live_schema()`, in no particular order."""
+        columns = live_schema().names
+        with self._reading():
+            return self._open().search().select(columns).to_arrow().select(columns).cast(live_schema())
+
+    def search(
+        self,
+        vector: NDArray[np.float32],
+        k: int,
+        *,
+        filters: SearchFilters | None = None,
+        offset: int = 0,
+        effort: SearchEffort | Literal["exact"] | None = None,
+    ) -> list[Hit]:
+        """The `k` nearest images to `vector` (`dim` numbers) after the `offset` nearest, best first.
+
+        The score is the cosine. The effort is that of `usual_effort` unless given; `exact` compares every row.
+        """
+        with self._reading():
+            return ranking.nearest(
+                self._open_for_search(),
+                self._checked(vector),
+                k,
+                filters or SearchFilters(),
+                offset,
+                effort=effort or usual_effort(self.dim),
+            )
+
+    def vectors_of(self, image_ids: Sequence[int]) -> NDArray[np.float32]:
+        """The embeddings of the images, float32 (n, `dim`), in the order asked for.
+
+        Raises `ImageNotIndexedError` where one is not in the table.
+        """
+        from lancedb.expr import col
+
+        if not image_ids:
+            return np.empty((0, self.dim), dtype=np.float32)
+        with self._reading():
+            rows = (
+                self._open()
+                .search()
+                .where(col("image_id").isin(image_ids))
+                .select(["image_id", "vector"])
+                .to_arrow()
+            )
+        position = {image_id: row for row, image_id in enumerate(rows["image_id"].to_pylist())}
+        unknown = [image_id for image_id in image_ids if image_id not in position]
+        if unknown:
+            raise ImageNotIndexedError(self.model_key, unknown)
+        return recall.matrix(rows["vector"])[[position[image_id] for image_id in image_ids]]
+
+    def recall_at_k(
+        self, *, k: int = 10, sample: int = 200, seed: int = 0, effort: SearchEffort | None = None
+    ) -> RecallReport:
+        """How many true nearest neighbours of a seeded sample of images the search finds, and how fast."""
+        with self._reading():
+            return recall.recall_at_k(
+                self._open(),
+                self._open_for_search(),
+                k=k,
+                sample=sample,
+                seed=seed,
+                effort=effort or usual_effort(self.dim),
+            )
+
+    def describe(self) -> IndexDescription:
+        """What the table is. Raises `IndexNotBuiltError`."""
+        with self._reading():
+            table = self._open()
+            ann = maintenance.ann_index(table)
+            return IndexDescription(
+                schema=table.schema,
+                rows=table.count_rows(),
+                bytes=self._bytes(),
+                fragments=maintenance.fragment_count(table),
+                ann_kind=ann.index_type if ann else None,
+                ann_rows=ann.num_indexed_rows or 0 if ann else 0,
+            )
+
+    @cached_property
+    def _connection(self) -> "DBConnection":
+        # By default LanceDB keeps two cores free of computing, and of two it builds the index on one.
+        os.environ.setdefault("LANCE_IO_CORE_RESERVATION", "0")
+        lighten_import()
+        import lancedb
+
+        return lancedb.connect(self.directory, read_consistency_interval=_AT_EACH_READ)
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        with writing(self.model_key, self._folder):
+            self.directory.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.directory / f"{self._name}.lock"):
+                yield
+
+    def _reading(self) -> AbstractContextManager[None]:
+        return reading(self.model_key, self._folder)
+
+    def _find(self) -> "Table | None":
+        """The open table; None where the model has none, or where its making was killed half-way."""
+        if self._table is None and self.directory.is_dir():
+            try:
+                with self._reading():
+                    self._table = self._connection.open_table(self._name)
+            except ValueError as error:
+                if "was not found" not in str(error):
+                    raise
+        return self._table
+
+    def _open(self) -> "Table":
+        table = self._find()
+        if table is None:
+            raise IndexNotBuiltError(self.model_key, self.directory)
+        return table
+
+    def _open_for_search(self) -> "AsyncTable":
+        """The table once more, in a millisecond, by the interface that waits once for a search."""
+        self._open()
+        if self._searched is None:
+            import lancedb
+            from lancedb.background_loop import LOOP
+
+            async def open_table() -> "AsyncTable":
+                connection = await lancedb.connect_async(
+                    self.directory, read_consistency_interval=_AT_EACH_READ
+                )
+                return await connection.open_table(self._name)
+
+            self._searched = LOOP.run(open_table())  # type: ignore[no-untyped-call]
+        return self._searched
+
+    def _open_or_create(self) -> "Table":
+        """The table, empty where there was none. Raises `IndexSchemaError` where it has other columns."""
+        expected = index_schema(self.dim)
+        table = self._find()
+        if table is None:
+            self._table = table = self._connection.create_table(self._name, schema=expected)
+        if not table.schema.equals(expected):
+            raise IndexSchemaError(self.model_key, expected, table.schema)
+        return table
+
+    def _open_whole(self) -> "tuple[Table, pa.Table]":
+        """The table and its rows without their vectors; empty where there was none, or a damaged one."""
+        try:
+            return self._open_or_create(), self._read_everywhere()
+        except IndexDamagedError as error:
+            _logger.warning("%s: removed, and made anew: %s", self._folder, error.__cause__)
+        shutil.rmtree(self._folder)
+        self._table = self._searched = None
+        del self._connection  # and what it remembers of the files
+        return self._open_or_create(), self.live_rows()
+
+    def _read_everywhere(self) -> pa.Table:
+        """The rows without their vectors, read after something of each file that a search or a write opens."""
+        rows = self.live_rows()
+        with self._reading():
+            self._open().list_versions()
+        if rows.num_rows:
+            anything = np.ones(self.dim, np.float32)
+            everywhere = SearchFilters(
+                sources=(rows["source"][0].as_py(),),
+                taken_from=datetime.min.replace(tzinfo=UTC),
+                place=Box(-90, -180, 90, 180),
+            )
+            self.vectors_of([rows["image_id"][0].as_py()])
+            for filters in (SearchFilters(), everywhere):
+                self.search(anything, 1, filters=filters)
+        return rows
+
+    def _require_all(self, wanted: WantedRows) -> None:
+        image_ids, files = wanted.missing
+        if image_ids:
+            raise MissingVectorsError(self.model_key, image_ids, files)
+
+    def _checked(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+        if vector.shape != (self.dim,):
+            raise ValueError(
+                f"vector of shape {vector.shape}: model {self.model_key!r} has {self.dim} dimensions"
+            )
+        if not np.isfinite(vector).all() or not vector.any():
+            raise ValueError("vector: must be finite and not zero, or it has no direction")
+        return vector.astype(np.float32, copy=False)
+
+    def _bytes(self) -> int:
+        return sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())

@@ -1,0 +1,1 @@
+"""A model upgrade: the candidate is compared with the serving model, promoted, and the old one retired."""

@@ -1,0 +1,178 @@
+"""The comparison of a candidate with the serving model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Engine, Row
+
+from photolineage.catalog.coverage import tally_images
+from photolineage.catalog.orm import FileKind
+from photolineage.catalog.queries import committed_files, serving_model_key
+from photolineage.errors import PhotolineageError
+from photolineage.models.registry import load_recorded, require_model
+from photolineage.settings import ComparisonSettings, ModelSettings
+from photolineage.steps.embed import Stores
+from photolineage.stores.pictures import read_previews
+from photolineage.stores.vector_index import Hit, VectorIndex
+from photolineage.stores.vector_index.home import VectorIndexes
+from photolineage.upgrade.comparing.figures import Answers, ModelFigures, answers, search_near_duplicates
+
+SEED = 0
+
+
+class NothingToCompareError(PhotolineageError):
+    """A comparison that would say nothing; the message names what is to be done instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedQuery:
+    """A text, and the hits of each model, the best first."""
+
+    text: str
+    serving: tuple[Hit, ...]
+    candidate: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two models on `sample` images of both indexes, of `embeddable` images in all, and on the same texts.
+
+    `neighbours_in_common` and `hits_in_common` are mean shares of the ten nearest images, of an image and of a
+    text; `labels_in_common` is the share of images for which both choose the same text.
+    """
+
+    serving: ModelFigures
+    candidate: ModelFigures
+    embeddable: int
+    sample: int
+    neighbours_in_common: float
+    hits_in_common: float
+    labels_in_common: float
+    queries: tuple[ComparedQuery, ...]
+
+
+def compare_models(
+    engine: Engine,
+    stores: Stores,
+    indexes: VectorIndexes,
+    models: Mapping[str, ModelSettings],
+    candidate_key: str,
+    settings: ComparisonSettings,
+) -> Comparison:
+    """Compare a model with the one that serves, each by its own index, one loaded after the other.
+
+    Raises NothingToCompareError, ModelNotLoadedError, VectorIndexError, ModelUnavailableError, ModelChangedError.
+    """
+    serving_key = _require_serving(engine, models, candidate_key)
+    with engine.connect() as connection:
+        rows = {key: require_model(connection, key) for key in (serving_key, candidate_key)}
+        embeddable = sum(tally.embeddable for tally in tally_images(connection))
+    opened = {key: indexes.open(key, row.embedding_dim) for key, row in rows.items()}
+    sample = _sample(opened[serving_key], opened[candidate_key], settings.sample)
+    previews = read_previews(engine, stores.previews, sample)
+    figures, said = {}, {}
+    for key, index in opened.items():
+        figures[key] = _measure(engine, rows[key], models[key], index, previews)
+        said[key] = answers(
+            index, load_recorded(rows[key], models[key], rows[key].precision), sample, settings.queries
+        )
+    return _compared(
+        figures[serving_key],
+        figures[candidate_key],
+        said[serving_key],
+        said[candidate_key],
+        embeddable,
+        settings.queries,
+    )
+
+
+def _require_serving(engine: Engine, models: Mapping[str, ModelSettings], candidate_key: str) -> str:
+    with engine.connect() as connection:
+        serving_key = serving_model_key(connection)
+    if serving_key is None:
+        raise NothingToCompareError("no model serves yet: materialize serving_model first.")
+    if serving_key == candidate_key:
+        others = ", ".join(key for key in models if key != serving_key) or "none is configured"
+        raise NothingToCompareError(
+            f"{candidate_key} is the serving model: it would be compared with itself. Compare another one: {others}."
+        )
+    if serving_key not in models:
+        raise NothingToCompareError(
+            f"{serving_key} serves and is not configured, so it cannot be loaded: put [models.{serving_key}] back."
+        )
+    return serving_key
+
+
+def _sample(first: VectorIndex, second: VectorIndex, size: int) -> list[int]:
+    common = np.intersect1d(*(index.live_rows()["image_id"].to_numpy() for index in (first, second)))
+    if not len(common):
+        raise NothingToCompareError(
+            f"no image is in the indexes of both {first.model_key} and {second.model_key}: "
+            "materialize image_embeddings and vector_index for both."
+        )
+    chosen = np.random.default_rng(SEED).choice(common, size=min(size, len(common)), replace=False)
+    return [int(image_id) for image_id in np.sort(chosen)]
+
+
+def _measure(
+    engine: Engine,
+    model: Row[*tuple[Any, ...]],
+    settings: ModelSettings,
+    index: VectorIndex,
+    previews: Mapping[int, bytes],
+) -> ModelFigures:
+    embedder = load_recorded(model, settings, model.precision)
+    search = search_near_duplicates(index, embedder, previews)
+    with engine.connect() as connection:
+        files = committed_files(connection, FileKind.EMBEDDING, model_id=model.id)
+    description = index.describe()
+    return ModelFigures(
+        model_key=model.key,
+        architecture=" ".join(filter(None, (model.architecture, model.pretrained))),
+        embedding_dim=model.embedding_dim,
+        image_size=model.image_size,
+        parameters=embedder.parameters,
+        images=description.rows,
+        index_bytes=description.bytes,
+        embedding_bytes=sum(file.size_bytes for file in files),
+        varied=search.varied,
+        found_first=search.found_first,
+        found=search.found,
+        images_per_second=search.images_per_second,
+    )
+
+
+def _compared(
+    serving: ModelFigures,
+    candidate: ModelFigures,
+    old: Answers,
+    new: Answers,
+    embeddable: int,
+    texts: Sequence[str],
+) -> Comparison:
+    queries = tuple(
+        ComparedQuery(text, before, after)
+        for text, before, after in zip(texts, old.hits, new.hits, strict=True)
+    )
+    return Comparison(
+        serving=serving,
+        candidate=candidate,
+        embeddable=embeddable,
+        sample=len(old.neighbours),
+        neighbours_in_common=float(np.mean([*map(share_in_common, old.neighbours, new.neighbours)])),
+        hits_in_common=float(np.mean([share_in_common(ids(q.serving), ids(q.candidate)) for q in queries])),
+        labels_in_common=float(np.mean(old.labels == new.labels)),
+        queries=queries,
+    )
+
+
+def ids(hits: Sequence[Hit]) -> frozenset[int]:
+    """The images that were hit."""
+    return frozenset(hit.image_id for hit in hits)
+
+
+def share_in_common(first: frozenset[int], second: frozenset[int]) -> float:
+    """The size of the intersection over that of the larger set; 1 where both are empty."""
+    return len(first & second) / max(len(first), len(second)) if first or second else 1.0

@@ -1,0 +1,69 @@
+"""The contact sheet of a comparison: each query, the serving model's hits at the left, the candidate's at the right."""
+
+import io
+from collections.abc import Mapping, Sequence
+
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from photolineage.stores.pictures import BACKGROUND, INK
+from photolineage.stores.vector_index import Hit
+from photolineage.upgrade.comparing.comparison import ComparedQuery, Comparison, ids
+
+SHOWN_QUERIES = 12
+SHOWN_HITS = 5
+CELL = (96, 72)
+LINE = 20
+GAP = 4
+MIDDLE = 28
+FRAME = (214, 96, 32)
+"""Around a hit that is not among the other model's ten."""
+
+
+def shown_images(comparison: Comparison) -> list[int]:
+    """The images that are on the sheet."""
+    shown = comparison.queries[:SHOWN_QUERIES]
+    both = (hits for query in shown for hits in (query.serving, query.candidate))
+    return sorted({hit.image_id for hits in both for hit in hits[:SHOWN_HITS]})
+
+
+def comparison_sheet(comparison: Comparison, jpegs: Mapping[int, bytes]) -> Image.Image:
+    """An RGB sheet of at most `SHOWN_QUERIES` rows; `jpegs` are previews by image id."""
+    queries = comparison.queries[:SHOWN_QUERIES]
+    half = SHOWN_HITS * (CELL[0] + GAP)
+    row = LINE + CELL[1] + GAP
+    sheet = Image.new("RGB", (2 * half + MIDDLE + GAP, 2 * LINE + len(queries) * row), BACKGROUND)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
+    draw.text((GAP, 2), f"{comparison.serving.model_key} (serves)", INK, font)
+    draw.text((GAP + half + MIDDLE, 2), comparison.candidate.model_key, INK, font)
+    draw.text((GAP, 2 + LINE), "framed: not among the ten hits of the other model", FRAME, font)
+    for number, query in enumerate(queries):
+        top = 2 * LINE + number * row
+        draw.text((GAP, top + 2), _title(query), INK, font)
+        for left, hits, others in (
+            (GAP, query.serving, query.candidate),
+            (GAP + half + MIDDLE, query.candidate, query.serving),
+        ):
+            _draw_hits(sheet, (left, top + LINE), hits, ids(others), jpegs)
+    return sheet
+
+
+def _title(query: ComparedQuery) -> str:
+    common = len(ids(query.serving) & ids(query.candidate))
+    return f"“{query.text}”: {common} of {max(len(query.serving), len(query.candidate))} hits in common"
+
+
+def _draw_hits(
+    sheet: Image.Image,
+    place: tuple[int, int],
+    hits: Sequence[Hit],
+    others: frozenset[int],
+    jpegs: Mapping[int, bytes],
+) -> None:
+    draw = ImageDraw.Draw(sheet)
+    for column, hit in enumerate(hits[:SHOWN_HITS]):
+        left, top = place[0] + column * (CELL[0] + GAP), place[1]
+        if hit.image_id in jpegs:
+            picture = Image.open(io.BytesIO(jpegs[hit.image_id])).convert("RGB")
+            sheet.paste(ImageOps.pad(picture, CELL, color=BACKGROUND), (left, top))
+        if hit.image_id not in others:
+            draw.rectangle((left, top, left + CELL[0] - 1, top + CELL[1] - 1), outline=FRAME, width=3)

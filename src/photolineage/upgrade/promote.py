@@ -1,0 +1,138 @@
+"""Which model serves: first when it covers every image and its index answers as it should, and again at any time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, select
+
+from photolineage.catalog.coverage import tally_images
+from photolineage.catalog.engine import run_in_transaction
+from photolineage.catalog.orm import JobKind, MlModel
+from photolineage.catalog.queries import serving_model_key
+from photolineage.errors import PhotolineageError
+from photolineage.models.registry import promote, require_model
+from photolineage.steps.freshness import find_stale_models
+from photolineage.stores.embeddings import EmbeddingStore
+from photolineage.stores.live_embeddings import find_live_embeddings
+from photolineage.stores.vector_index import RecallReport
+from photolineage.stores.vector_index.home import VectorIndexes
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What speaks for and against letting a model serve. `embeddable` counts images, without duplicates.
+
+    `recall` is null where it was not measured. `warnings` do not keep a model from serving.
+    """
+
+    model_key: str
+    embeddable: int
+    embedded: int
+    indexed: int
+    recall: RecallReport | None
+    refusals: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+
+class NotReadyToServeError(PhotolineageError):
+    """A model may not serve; the message gives every reason with its figures."""
+
+
+def assess_readiness(
+    engine: Engine, embeddings: EmbeddingStore, indexes: VectorIndexes, model_key: str, recall_bar: float
+) -> Readiness:
+    """Coverage and recall of a model. Raises ModelNotLoadedError where nothing is embedded yet."""
+    with engine.connect() as connection:
+        model = require_model(connection, model_key)
+        live = find_live_embeddings(connection, embeddings, model.id, model.embedding_dim)
+    index = indexes.open(model_key, model.embedding_dim)
+    indexed = index.row_count()
+    outdated = live.count_outdated(index.live_rows()) if indexed else len(live.rows)
+    recall = index.recall_at_k() if indexed else None
+    embeddable = len(live.rows) + live.missing
+    refusals = []
+    if live.missing:
+        refusals.append(_not_embedded(model_key, live.missing, embeddable))
+    if outdated:
+        refusals.append(
+            f"its index has {indexed} rows for {len(live.rows)} embeddings, and is out of date for {outdated} "
+            f"images: materialize vector_index for {model_key}"
+        )
+    if recall is not None and recall.recall < recall_bar:
+        refusals.append(
+            f"its recall@{recall.k} is {recall.recall:.3f}, below the bar of {recall_bar} (recall_bar)"
+        )
+    return Readiness(model_key, embeddable, len(live.rows), indexed, recall, tuple(refusals))
+
+
+def has_served(engine: Engine, model_key: str) -> bool:
+    """Whether the model served before the one that does now: it was assessed then."""
+    with engine.connect() as connection:
+        model = require_model(connection, model_key)
+    return model.serving_since is not None and not model.serving
+
+
+def assess_former(engine: Engine, indexes: VectorIndexes, model_key: str) -> Readiness:
+    """What is missing of a model that has served, by the catalog alone: neither embeddings nor vectors are read.
+
+    That does not keep it from serving again, as long as its index opens. Raises ModelNotLoadedError, VectorIndexError.
+    """
+    with engine.connect() as connection:
+        model = require_model(connection, model_key)
+        tallies = tally_images(connection)
+        is_outdated = bool(find_stale_models(connection, [model_key], JobKind.INDEX))
+    embeddable = sum(tally.embeddable for tally in tallies)
+    embedded = sum(tally.embedded(model.id) for tally in tallies)
+    index = indexes.open(model_key, model.embedding_dim)
+    rebuild = f"materialize vector_index for {model_key}"
+    refusals = [f"it has no index: {rebuild}"] if embedded and not index.exists() else []
+    warnings = []
+    if embedded < embeddable:
+        warnings.append(_not_embedded(model_key, embeddable - embedded, embeddable))
+    if is_outdated:
+        warnings.append(f"its index is out of date: {rebuild}")
+    return Readiness(
+        model_key, embeddable, embedded, index.row_count(), None, tuple(refusals), tuple(warnings)
+    )
+
+
+def _not_embedded(model_key: str, missing: int, embeddable: int) -> str:
+    return (
+        f"{missing} of {embeddable} images have no embedding of it: materialize the missing partitions "
+        f"of image_embeddings for {model_key}"
+    )
+
+
+def serve(engine: Engine, readiness: Readiness) -> str | None:
+    """Promote the model; the key of the one that served before is returned.
+
+    Raises NotReadyToServeError, and changes nothing, where anything speaks against it.
+    """
+    if readiness.refusals:
+        raise refusal(readiness.model_key, readiness.refusals)
+    return run_in_transaction(engine, lambda connection: promote(connection, readiness.model_key))
+
+
+def refusal(model_key: str, reasons: Sequence[str]) -> NotReadyToServeError:
+    """Why a model may not serve, every reason with its figures."""
+    return NotReadyToServeError(f"{model_key} cannot serve: {'; '.join(reasons)}. The serving model stays.")
+
+
+def choose_candidate(engine: Engine, model_keys: list[str], wanted: str | None) -> str:
+    """The wanted model, else the one that serves, else the first that was ever loaded.
+
+    Raises NotReadyToServeError for a key that is not configured, or where no model was loaded yet.
+    """
+    if wanted is not None:
+        if wanted not in model_keys:
+            raise NotReadyToServeError(
+                f"model {wanted!r} is not configured. Valid: {', '.join(model_keys) or 'none'}"
+            )
+        return wanted
+    with engine.connect() as connection:
+        serving = serving_model_key(connection)
+        loaded = set(connection.execute(select(MlModel.key)).scalars())
+    candidates = [key for key in (serving, *model_keys) if key is not None and key in loaded]
+    if not candidates:
+        raise NotReadyToServeError("no model has embeddings yet: materialize image_embeddings first.")
+    return candidates[0]

@@ -1,0 +1,179 @@
+"""Retiring a model: what was made with it goes, the catalog's rows first, and then the files."""
+
+import shutil
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, update
+
+from photolineage.catalog.engine import advisory_lock, run_in_transaction
+from photolineage.catalog.leases import acquire_lease
+from photolineage.catalog.orm import Event, EventImage, FileKind, JobKind, JobState, MlJob, MlModel, ShardFile
+from photolineage.catalog.queries import committed_files, find_model
+from photolineage.errors import PhotolineageError
+from photolineage.lineage import partition_subject
+from photolineage.models.registry import MODELS_LOCK, ModelNotLoadedError
+from photolineage.models.text_encoder import text_encoder_paths
+from photolineage.settings.sections import KEY_PATTERN
+from photolineage.steps.freshness import RETIRED
+from photolineage.steps.jobs import JobContext
+from photolineage.stores.embeddings import EmbeddingStore
+from photolineage.stores.event_segments import SegmentStore
+from photolineage.stores.vector_index.home import VectorIndexes
+
+
+class ModelInUseError(PhotolineageError):
+    """A model cannot be retired; the message says what uses it, and what to do first. Nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStores:
+    """Where files of a model are: the stores under one home directory."""
+
+    home: Path
+
+    def paths(self, model_key: str) -> list[Path]:
+        """What there is of a model: folders and files."""
+        own = [
+            EmbeddingStore(self.home).model_directory(model_key),
+            SegmentStore(self.home).path(model_key),
+            *text_encoder_paths(self.home, model_key),
+            *VectorIndexes(self.home).paths(model_key),
+        ]
+        return [path for path in own if path.exists()]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFiles:
+    """Files under one path, with what they take on the disk."""
+
+    path: Path
+    files: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retirement:
+    """What there is of a model: rows of the catalog, and files, of which some may have no row any more."""
+
+    model_key: str
+    committed_files: int
+    events: int
+    stored: tuple[StoredFiles, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """What retiring the model frees."""
+        return sum(stored.size_bytes for stored in self.stored)
+
+
+def plan_retirement(connection: Connection, stores: ModelStores, model_key: str) -> Retirement:
+    """What retiring a model would remove.
+
+    Raises ModelInUseError for the serving model, ModelNotLoadedError where there is nothing of the model.
+    """
+    if not KEY_PATTERN.fullmatch(model_key):
+        raise ModelNotLoadedError(f"model {model_key!r}: no model has such a key.")
+    model = find_model(connection, model_key)
+    if model is not None and model.serving:
+        raise _serves(model_key)
+    paths = stores.paths(model_key)
+    if model is None and not paths:
+        raise ModelNotLoadedError(f"model {model_key!r}: there is nothing of it to retire.")
+    model_id = -1 if model is None else model.id
+    return Retirement(
+        model_key,
+        committed_files=len(committed_files(connection, FileKind.EMBEDDING, model_id=model_id)),
+        events=connection.execute(
+            select(func.count()).select_from(Event).where(Event.model_id == model_id)
+        ).scalar_one(),
+        stored=tuple(map(_stored, paths)),
+    )
+
+
+def retire_model(
+    context: JobContext, stores: ModelStores, model_key: str, *, configured: Collection[str]
+) -> Retirement:
+    """Remove a model's events, commit records and row, then its embeddings and its index.
+
+    A kill in between leaves files that no row names; retiring the model again removes them. What was computed for
+    the model counts as not computed from then on. Raises ModelInUseError for a model that serves or is configured,
+    LeaseHeldError for one that a run works on, and ModelNotLoadedError.
+    """
+    if model_key in configured:
+        raise ModelInUseError(
+            f"{model_key} is configured: the next run would embed everything by it again. Remove [models.{model_key}] "
+            "from the configuration, reload the code location, and retire it then."
+        )
+    with context.engine.connect() as connection:
+        plan = plan_retirement(connection, stores, model_key)
+    _end_dead_jobs(context, model_key)
+    run_in_transaction(context.engine, lambda connection: _forget(connection, model_key))
+    for stored in plan.stored:
+        if stored.path.is_dir():
+            shutil.rmtree(stored.path)
+        else:
+            stored.path.unlink(missing_ok=True)
+    return plan
+
+
+def _stored(path: Path) -> StoredFiles:
+    files = [file for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
+    return StoredFiles(path, len(files), sum(file.stat().st_size for file in files))
+
+
+def _of_model(model_key: str) -> ColumnElement[bool]:
+    """The jobs of a model, and of each of its partitions."""
+    return or_(
+        MlJob.subject == model_key,
+        MlJob.subject.startswith(partition_subject(model_key, ""), autoescape=True),
+    ) & MlJob.kind.in_((JobKind.EMBED, JobKind.INDEX, JobKind.CLUSTER))
+
+
+def _running_jobs(connection: Connection, model_key: str) -> Sequence[tuple[JobKind, str]]:
+    rows = connection.execute(
+        select(MlJob.kind, MlJob.subject).where(_of_model(model_key), MlJob.state == JobState.RUNNING)
+    )
+    return [(kind, subject) for kind, subject in rows]
+
+
+def _end_dead_jobs(context: JobContext, model_key: str) -> None:
+    """Raises LeaseHeldError where one of them is alive."""
+    with context.engine.connect() as connection:
+        running = _running_jobs(connection, model_key)
+    for kind, subject in running:
+        lease = acquire_lease(
+            context.engine,
+            kind,
+            subject,
+            run_id=context.run_id,
+            input_version=RETIRED,
+            timeout=context.lease_timeout,
+        )
+        lease.finish(JobState.INTERRUPTED, "its model is retired")
+
+
+def _forget(connection: Connection, model_key: str) -> None:
+    advisory_lock(connection, MODELS_LOCK)
+    model = find_model(connection, model_key)
+    if model is None:
+        return
+    if running := _running_jobs(connection, model_key):
+        raise ModelInUseError(f"{model_key}: a run has just begun to work on {running[0][1]}. End it first.")
+    for table in (EventImage, Event, ShardFile):
+        connection.execute(delete(table).where(table.model_id == model.id))
+    # Each retirement is told from the one before it, and what is computed after it from what was before.
+    version = f"{RETIRED}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+    connection.execute(update(MlJob).where(_of_model(model_key)).values(input_version=version))
+    removed = connection.execute(delete(MlModel).where(MlModel.id == model.id, ~MlModel.serving))
+    if removed.rowcount != 1:
+        raise _serves(model_key)
+
+
+def _serves(model_key: str) -> ModelInUseError:
+    return ModelInUseError(
+        f"{model_key} serves: search uses its files. Promote another model first (materialize serving_model with "
+        "`model: <key>`)."
+    )

@@ -1,0 +1,337 @@
+"""The album in a folder: whole, kept up to date, never mistaken for whole, and never anybody else's folder."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from filelock import FileLock
+
+from photolineage.album.folder import MARKER, Changes
+from photolineage.album.write import AlbumReport, write_album
+from photolineage.steps.cluster import cluster_model
+from photolineage.stores.event_segments import SegmentStore
+from photolineage.stores.files import StorageError
+from tests.library import draw_photo
+from tests.lineage import Lineage
+
+
+class Html(HTMLParser):
+    """The elements, the attributes and the text of a page."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str]]] = []
+        self.text = ""
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def values(self, tag: str, attribute: str) -> list[str]:
+        return [
+            attributes[attribute]
+            for name, attributes in self.elements
+            if name == tag and attribute in attributes
+        ]
+
+
+def nothing(_done: int, _total: int) -> None:
+    """Nobody watches."""
+
+
+def write(lineage: Lineage, folder: Path, on_pages: Callable[[int, int], None] = nothing) -> AlbumReport:
+    library = lineage.library
+    return write_album(
+        library.engine,
+        library.previews,
+        library.indexes,
+        "tiny-a",
+        folder,
+        on_pictures=nothing,
+        on_pages=on_pages,
+    )
+
+
+def files(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """When each file was last written, and what it holds."""
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    return {name: (path.stat().st_mtime_ns, path.read_bytes()) for name, path in found.items()}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {name: content for name, (_, content) in files(folder).items()}
+
+
+def changed(before: dict[str, tuple[int, bytes]], after: dict[str, tuple[int, bytes]]) -> set[str]:
+    """The names of files that were written, appeared or went."""
+    return {name for name in before | after if before.get(name) != after.get(name)}
+
+
+def event_ids(lineage: Lineage) -> list[int]:
+    with lineage.library.engine.connect() as connection:
+        return list(connection.exec_driver_sql("SELECT id FROM event ORDER BY starts_at").scalars())
+
+
+def bring_up_to_date(lineage: Lineage) -> None:
+    library = lineage.library
+    library.build("tiny-a")
+    embedder, _ = library.embedder()
+    segments = SegmentStore(lineage.home)
+    cluster_model(
+        library.context(),
+        library.embeddings,
+        segments,
+        "tiny-a",
+        embedder.encode_text,
+        library.settings.events,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "album"
+
+
+def test_every_event_has_a_page_with_its_pictures(lineage: Lineage, folder: Path) -> None:
+    report = write(lineage, folder)
+
+    first, second = event_ids(lineage)
+    pages = {
+        "index.html",
+        "style.css",
+        "months/2023-06.html",
+        "months/2024-06.html",
+        f"events/{first}.html",
+        f"events/{second}.html",
+    }
+    found = contents(folder)
+    pictures = {name for name in found if name.startswith("pictures/")}
+    assert set(found) - pictures == pages | {MARKER}
+    assert (report.events, report.images) == (2, 27)
+    assert report.pages == Changes(len(pages), 0, 0)
+    assert report.pictures == Changes(len(pictures), 0, 0) == Changes(26, 0, 0)
+    for event_id, summary in ((first, "14, 1 is a copy of another"), (second, "13")):
+        page = Html(folder / f"events/{event_id}.html")
+        shown = [attributes for tag, attributes in page.elements if tag == "img" and attributes["alt"]]
+        assert len(shown) == 13
+        assert f"<dd>{summary}</dd>" in (folder / f"events/{event_id}.html").read_text()
+        assert {attributes["loading"] for attributes in shown} == {"lazy"}
+        assert all(attributes["alt"].endswith(".jpg") for attributes in shown)
+
+
+def test_every_link_leads_to_something_in_the_folder(lineage: Lineage, folder: Path) -> None:
+    write(lineage, folder)
+    links = 0
+    for path in folder.rglob("*.html"):
+        page = Html(path)
+        targets = page.values("a", "href") + page.values("img", "src") + page.values("link", "href")
+        for target in targets:
+            address = urlsplit(target)
+            assert (address.scheme, address.netloc) == ("", "")
+            aim = (path.parent / unquote(address.path)).resolve() if address.path else path
+            assert aim.is_relative_to(folder.resolve())
+            assert aim.is_file(), target
+            if address.fragment:
+                assert f'id="{address.fragment}"' in aim.read_text(), target
+        links += len(targets)
+    assert links > 40
+
+
+def test_an_event_shows_what_looks_like_it_elsewhere(lineage: Lineage, folder: Path) -> None:
+    write(lineage, folder)
+    first, second = event_ids(lineage)
+    for event_id, other in ((first, second), (second, first)):
+        page = Html(folder / f"events/{event_id}.html")
+        assert "Similar pictures of other events" in page.text
+        assert [link for link in page.values("a", "href") if link.startswith(f"{other}.html#p")]
+
+
+def test_a_cover_that_is_not_in_the_index_has_nothing_like_it(lineage: Lineage, folder: Path) -> None:
+    """The first event's cover is the copy of a file: only the file that it repeats is in the index."""
+    first, second = event_ids(lineage)
+    lineage.execute(
+        "UPDATE event SET cover_image_id = (SELECT id FROM image WHERE duplicate_of_id IS NOT NULL) "
+        f"WHERE id = {first}"
+    )
+    write(lineage, folder)
+    assert "Similar pictures" not in (folder / f"events/{first}.html").read_text()
+    assert "Similar pictures" in (folder / f"events/{second}.html").read_text()
+
+
+def test_a_second_run_writes_nothing(lineage: Lineage, folder: Path) -> None:
+    write(lineage, folder)
+    before = files(folder)
+    report = write(lineage, folder)
+    assert (report.pages, report.pictures) == (Changes(0, 6, 0), Changes(0, 26, 0))
+    assert files(folder) == before
+
+
+def test_a_new_photo_changes_the_pages_that_show_it(lineage: Lineage, folder: Path) -> None:
+    write(lineage, folder)
+    before = files(folder)
+    _, second = event_ids(lineage)
+    draw_photo(lineage.library.root / "2024/late.jpg", 900, taken_at=datetime(2024, 6, 1, 12, 55, tzinfo=UTC))
+    bring_up_to_date(lineage)
+
+    report = write(lineage, folder)
+
+    written = {name for name in changed(before, files(folder)) if not name.startswith("pictures/")}
+    assert {"index.html", "months/2024-06.html", f"events/{second}.html"} <= written
+    assert not written & {"style.css", "months/2023-06.html"}
+    assert report.pages.written == len(written)
+    assert report.pictures == Changes(1, 26, 0)
+    assert "late.jpg" in (folder / f"events/{second}.html").read_text()
+
+
+def test_the_pages_and_pictures_of_an_event_that_is_gone_go(lineage: Lineage, folder: Path) -> None:
+    write(lineage, folder)
+    first, second = event_ids(lineage)
+    for photo in (lineage.library.root / "2023").iterdir():
+        photo.unlink()
+    bring_up_to_date(lineage)
+
+    report = write(lineage, folder)
+
+    assert (report.pages.removed, report.pictures) == (2, Changes(0, 13, 13))
+    left = contents(folder)
+    assert f"events/{first}.html" not in left
+    assert f"events/{second}.html" in left
+    assert "months/2023-06.html" not in left
+    fresh = folder.with_name("fresh")
+    write(lineage, fresh)
+    assert contents(fresh) == left
+
+
+class PowerCutError(Exception):
+    """What ends the run in the middle."""
+
+
+def after_the_first_page(done: int, _total: int) -> None:
+    if done:
+        raise PowerCutError
+
+
+def test_an_interrupted_album_is_not_taken_for_a_whole_one(lineage: Lineage, folder: Path) -> None:
+    with pytest.raises(PowerCutError):
+        write(lineage, folder, after_the_first_page)
+    assert "This album is not complete" in (folder / "index.html").read_text()
+
+    write(lineage, folder)
+
+    fresh = folder.with_name("fresh")
+    write(lineage, fresh)
+    assert contents(folder) == contents(fresh)
+    assert "not complete" not in (folder / "index.html").read_text()
+
+
+def test_an_interrupted_update_is_not_taken_for_a_whole_album(lineage: Lineage, folder: Path) -> None:
+    write(lineage, folder)
+    lineage.execute("UPDATE event SET title = 'Another title'")
+    with pytest.raises(PowerCutError):
+        write(lineage, folder, after_the_first_page)
+    assert "This album is not complete" in (folder / "index.html").read_text()
+
+    write(lineage, folder)
+
+    assert "Another title" in (folder / "index.html").read_text()
+
+
+def test_an_interrupted_run_that_had_nothing_to_change_leaves_a_whole_album(
+    lineage: Lineage, folder: Path
+) -> None:
+    write(lineage, folder)
+    before = files(folder)
+    with pytest.raises(PowerCutError):
+        write(lineage, folder, after_the_first_page)
+    assert files(folder) == before
+
+
+def test_what_is_left_of_a_picture_is_written_again(lineage: Lineage, folder: Path) -> None:
+    """A power cut leaves an empty file, and a kill one with a name of its own."""
+    write(lineage, folder)
+    picture = next(folder.glob("pictures/*/*.jpg"))
+    whole = picture.read_bytes()
+    picture.write_bytes(b"")
+    partial = picture.with_name(".partial-0000.jpg")
+    partial.write_bytes(whole[:100])
+
+    report = write(lineage, folder)
+
+    assert picture.read_bytes() == whole
+    assert not partial.exists()
+    assert report.pictures == Changes(1, 25, 1)
+
+
+HOSTILE = "<script>alert(1)</script>"
+HOSTILE_NAMES = [
+    '"><img src=x onerror=alert(1)>.jpg',
+    "' onload='alert(1).jpg",
+    "{{ 7 * 7 }}.jpg",
+    "a&amp;b.jpg",
+]
+
+
+def test_what_people_wrote_is_shown_and_never_obeyed(lineage: Lineage, folder: Path) -> None:
+    for number, name in enumerate([*HOSTILE_NAMES, "\udcff.jpg"]):
+        taken_at = datetime(2024, 6, 1, 12, 50 + number, tzinfo=UTC)
+        draw_photo(lineage.library.root / "2024" / name, 900 + number, taken_at=taken_at)
+    bring_up_to_date(lineage)
+    lineage.execute(f"UPDATE event SET title = '{HOSTILE}'")
+
+    write(lineage, folder)
+
+    pages = {path: Html(path) for path in folder.rglob("*.html")}
+    assert len(pages) == 5
+    for page in pages.values():
+        assert "script" not in {tag for tag, _ in page.elements}
+        assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
+        assert HOSTILE in page.text
+    _, second = event_ids(lineage)
+    page = pages[folder / f"events/{second}.html"]
+    for name in [*HOSTILE_NAMES, "\\udcff.jpg"]:
+        assert name in page.text
+        assert [alt for alt in page.values("img", "alt") if alt.endswith(name)]
+
+
+def test_a_folder_of_other_things_is_left_alone(lineage: Lineage, folder: Path) -> None:
+    (folder / "events").mkdir(parents=True)
+    (folder / "events/mine.html").write_text("mine")
+    with pytest.raises(StorageError, match="is not empty and holds no album"):
+        write(lineage, folder)
+    assert contents(folder) == {"events/mine.html": b"mine"}
+
+
+def test_an_album_is_written_by_one_process_at_a_time(lineage: Lineage, folder: Path) -> None:
+    write(lineage, folder)
+    with FileLock(folder / MARKER), pytest.raises(StorageError, match="another process writes this album"):
+        write(lineage, folder)
+
+
+def test_a_folder_that_cannot_be_made_is_named(lineage: Lineage, folder: Path) -> None:
+    folder.write_text("a file")
+    with pytest.raises(StorageError, match="Name a folder that can be written to"):
+        write(lineage, folder)
+
+
+def test_progress_counts_images(lineage: Lineage, folder: Path) -> None:
+    library = lineage.library
+    pictures: list[tuple[int, int]] = []
+    pages: list[tuple[int, int]] = []
+    write_album(
+        library.engine,
+        library.previews,
+        library.indexes,
+        "tiny-a",
+        folder,
+        on_pictures=lambda *counts: pictures.append(counts),
+        on_pages=lambda *counts: pages.append(counts),
+    )
+    assert pictures[0] == pages[0] == (0, 27)
+    assert pictures[-1] == pages[-1] == (27, 27)
+    assert sorted(pictures) == pictures

@@ -1,0 +1,62 @@
+"""A table shows every drift, what differs and what mends it."""
+
+from photolineage.checks.catalog_contract import ContractReport
+from photolineage.contract.drift import Drift, DriftKind, Fix, Severity
+from photolineage.contract.table import COLUMNS, difference_rows
+from schema_checks.check_metadata import contract_metadata, difference_table
+
+
+def _drift(**changes: object) -> Drift:
+    values: dict[str, object] = {
+        "kind": DriftKind.MISSING_COLUMN,
+        "table": "image",
+        "name": "path",
+        "columns": ("path",),
+        "expected": "text",
+        "actual": None,
+        "severity": Severity.ERROR,
+    }
+    return Drift(**(values | changes))  # type: ignore[arg-type]
+
+
+def test_a_row_says_what_where_both_sides_severity_and_fix() -> None:
+    fix = Fix(safe=("ADD COLUMN path",), note="Old rows stay empty.")
+    assert difference_rows([_drift(fix=fix)]) == [
+        {
+            "what": "error: missing column",
+            "where": "image.path",
+            "model → database": "text → –",
+            "fix": "ADD COLUMN path;\nOld rows stay empty.",
+        }
+    ]
+
+
+def test_destructive_statements_come_last_and_are_called_so() -> None:
+    fix = Fix(safe=("ALTER a",), destructive=("DROP b",))
+    (row,) = difference_rows([_drift(fix=fix)])
+    assert row["fix"] == "ALTER a;\ndestructive, only if you mean it:\nDROP b;"
+
+
+def test_texts_of_the_database_are_shown_as_they_are() -> None:
+    hostile = "`x` || 'a | b' <script>"
+    (row,) = difference_rows([_drift(expected=hostile, name="a|b")])
+    assert (row["model → database"], row["where"]) == (f"{hostile} → –", "image.a|b")
+
+
+def test_a_table_is_named_once() -> None:
+    (row,) = difference_rows([_drift(kind=DriftKind.MISSING_TABLE, name="image")])
+    assert row["where"] == "image"
+
+
+def test_a_table_without_a_difference_has_its_columns_all_the_same() -> None:
+    table = difference_table([])
+    assert table.records == []
+    assert tuple(column.name for column in table.schema.columns) == COLUMNS
+
+
+def test_a_catalog_that_is_not_migrated_names_the_revisions_to_come() -> None:
+    metadata = contract_metadata(ContractReport((), None, "0004", "…", ("0001 (first)", "0002 (second)")))
+    assert metadata["revisions_to_come"].value == "0001 (first), 0002 (second)"
+    assert metadata["revision_found"].value == "none"
+    holds = contract_metadata(ContractReport((), "0004", "0004", "…"))
+    assert "revisions_to_come" not in holds

@@ -1,0 +1,318 @@
+"""A model loaded by open_clip: unit vectors, and the facts that its embeddings depend on."""
+
+import gc
+import json
+import re
+import shutil
+import subprocess
+import sys
+import weakref
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from PIL import Image
+
+from photolineage.catalog.vocabulary import Precision
+from photolineage.models.embedder import (
+    Embedder,
+    ModelUnavailableError,
+    encoding_threads,
+    load_embedder,
+    measure_agreement,
+    unload,
+)
+from photolineage.settings import ModelSettings
+from tests.library import TINY_MODELS, write_tiny_model
+from workloads import REPOSITORY_ROOT
+
+
+def settings_of(folder: Path) -> ModelSettings:
+    return ModelSettings(architecture=f"local-dir:{folder}")
+
+
+@pytest.fixture
+def pictures() -> list[Image.Image]:
+    draw = np.random.default_rng(3)
+    return [Image.fromarray(draw.integers(0, 256, (40, 60, 3), np.uint8)) for _ in range(5)]
+
+
+@pytest.mark.parametrize("key", TINY_MODELS)
+def test_the_facts_are_measured(tiny_models: Mapping[str, Path], key: str) -> None:
+    facts = load_embedder(key, settings_of(tiny_models[key])).facts
+    assert (facts.embedding_dim, facts.image_size) == (TINY_MODELS[key], 64)
+    assert len(facts.weights_digest) == 64
+
+
+def test_embeddings_are_unit_vectors_that_do_not_depend_on_the_batch(
+    tiny_models: Mapping[str, Path], pictures: list[Image.Image]
+) -> None:
+    embedder = load_embedder("tiny-a", settings_of(tiny_models["tiny-a"]))
+    together = embedder.encode_images(pictures)
+    assert together.shape == (5, 16)
+    assert together.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-6)
+    alone = np.concatenate([embedder.encode_images([picture]) for picture in pictures])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    assert np.unique(together.round(4), axis=0).shape == (5, 16)
+
+
+def test_texts_are_embedded_in_the_same_space(tiny_models: Mapping[str, Path]) -> None:
+    embedder = load_embedder("tiny-a", settings_of(tiny_models["tiny-a"]))
+    vectors = embedder.encode_text(["a beach", "a mountain"])
+    assert vectors.shape == (2, 16)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    assert embedder.encode_text([]).shape == embedder.encode_images([]).shape == (0, 16)
+    assert not embedder.truncates("a beach")
+    assert embedder.truncates("beach " * 76)
+
+
+def test_the_digest_is_of_the_weights(tmp_path: Path, tiny_models: Mapping[str, Path]) -> None:
+    first = load_embedder("tiny-a", settings_of(tiny_models["tiny-a"])).facts
+    same = shutil.copytree(tiny_models["tiny-a"], tmp_path / "same")
+    other = write_tiny_model(tmp_path / "other", dim=16, seed=99)
+    assert load_embedder("same", settings_of(same)).facts == first
+    assert load_embedder("other", settings_of(other)).facts.weights_digest != first.weights_digest
+
+
+def test_a_model_that_is_asked_for_again_is_not_loaded_again(tiny_models: Mapping[str, Path]) -> None:
+    settings = settings_of(tiny_models["tiny-b"])
+    assert load_embedder("tiny-b", settings) is load_embedder("tiny-b", settings)
+
+
+def test_a_model_is_let_go_before_the_next_is_loaded(
+    tiny_models: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import open_clip
+
+    former = weakref.ref(load_embedder("tiny-a", settings_of(tiny_models["tiny-a"])))
+    create = open_clip.create_model_from_pretrained
+    alive_at_load: list[bool] = []
+
+    def record(*arguments: object, **named: object) -> object:
+        gc.collect()
+        alive_at_load.append(former() is not None)
+        return create(*arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(open_clip, "create_model_from_pretrained", record)
+    load_embedder("tiny-b", settings_of(tiny_models["tiny-b"]))
+    assert alive_at_load == [False]
+
+
+LOAD_IN_LITTLE_MEMORY = """
+import resource, sys
+import open_clip, psutil
+from photolineage.models.embedder import ModelUnavailableError, load_embedder
+from photolineage.settings import ModelSettings
+limit = psutil.Process().memory_info().vms + 200 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+try:
+    load_embedder("large", ModelSettings(architecture=f"local-dir:{sys.argv[1]}"))
+except ModelUnavailableError as error:
+    print(error)
+"""
+
+
+def test_a_model_that_is_too_large_for_the_memory_says_so(
+    tmp_path: Path, tiny_models: Mapping[str, Path]
+) -> None:
+    folder = shutil.copytree(tiny_models["tiny-a"], tmp_path / "large")
+    config = json.loads((folder / "open_clip_config.json").read_text())
+    config["model_cfg"]["text_cfg"] |= {"width": 8192}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", LOAD_IN_LITTLE_MEMORY, str(folder)],
+        cwd=REPOSITORY_ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert loaded.stdout.startswith(f"models.large: local-dir:{folder} cannot be loaded: ")
+    assert re.search(r"There is too little memory \(\d+\.\d GB are free\): end other programs", loaded.stdout)
+
+
+def test_weights_that_do_not_fit_their_configuration_are_refused(
+    tmp_path: Path, tiny_models: Mapping[str, Path]
+) -> None:
+    folder = shutil.copytree(tiny_models["tiny-a"], tmp_path / "torn")
+    config = json.loads((folder / "open_clip_config.json").read_text())
+    config["model_cfg"]["embed_dim"] = 99
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    with pytest.raises(
+        ModelUnavailableError,
+        match=r"models\.torn: local-dir:.* cannot be loaded: .* must hold open_clip_config",
+    ):
+        load_embedder("torn", settings_of(folder))
+
+
+def test_a_model_without_weights_is_refused(tmp_path: Path, tiny_models: Mapping[str, Path]) -> None:
+    folder = shutil.copytree(tiny_models["tiny-a"], tmp_path / "bare")
+    (folder / "open_clip_model.safetensors").unlink()
+    with pytest.raises(ModelUnavailableError, match=r"models\.bare: .* cannot be loaded: "):
+        load_embedder("bare", settings_of(folder))
+
+
+class SmallMemory(torch.nn.Module):
+    """A model on a device whose memory holds a few images."""
+
+    refusal: Exception = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    def __init__(self, model: torch.nn.Module, images: int) -> None:
+        super().__init__()
+        self.model, self.images = model, images
+        self.visual = model.visual
+        self.encoded: list[int] = []
+
+    def encode_text(self, text: torch.Tensor) -> torch.Tensor:
+        return self.model.encode_text(text)
+
+    def encode_image(self, pixels: torch.Tensor) -> torch.Tensor:
+        if len(pixels) > self.images:
+            raise self.refusal
+        self.encoded.append(len(pixels))
+        return self.model.encode_image(pixels)
+
+
+@pytest.fixture
+def small_memory(tiny_models: Mapping[str, Path]) -> Callable[[int], tuple[Embedder, SmallMemory]]:
+    """The model tiny-a on a device whose memory holds so many images."""
+
+    def make(images: int) -> tuple[Embedder, SmallMemory]:
+        name = f"local-dir:{tiny_models['tiny-a']}"
+        whole, transform = open_clip.create_model_from_pretrained(name)
+        model = SmallMemory(whole.eval(), images)
+        return Embedder("tiny-a", model, transform, open_clip.get_tokenizer(name), "cpu"), model
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        SmallMemory.refusal,
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+        MemoryError(),
+    ],
+)
+def test_a_batch_that_does_not_fit_into_memory_is_halved_and_stays_so(
+    small_memory: Callable[[int], tuple[Embedder, SmallMemory]],
+    tiny_models: Mapping[str, Path],
+    refusal: Exception,
+) -> None:
+    draw = np.random.default_rng(4)
+    pictures = [Image.fromarray(draw.integers(0, 256, (64, 64, 3), np.uint8)) for _ in range(20)]
+    embedder, model = small_memory(5)
+    model.refusal = refusal
+    vectors = embedder.encode_images(pictures)
+    assert model.encoded == [4, 4, 4, 4, 4]
+    assert embedder.batch_images == 4
+    whole = load_embedder("tiny-a", settings_of(tiny_models["tiny-a"])).encode_images(pictures)
+    np.testing.assert_allclose(vectors, whole, atol=1e-5)
+    embedder.encode_images(pictures[:6])
+    assert model.encoded[5:] == [4, 2]
+
+
+def test_memory_that_does_not_hold_one_image_is_an_error(
+    small_memory: Callable[[int], tuple[Embedder, SmallMemory]], pictures: list[Image.Image]
+) -> None:
+    embedder, model = small_memory(0)
+    with pytest.raises(torch.OutOfMemoryError, match="CUDA out of memory"):
+        embedder.encode_images(pictures)
+    assert (embedder.batch_images, model.encoded) == (1, [])
+
+
+def test_another_error_of_the_device_is_raised_at_once(
+    small_memory: Callable[[int], tuple[Embedder, SmallMemory]], pictures: list[Image.Image]
+) -> None:
+    embedder, model = small_memory(0)
+    model.refusal = RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED")
+    batch_images = embedder.batch_images
+    with pytest.raises(RuntimeError, match="EXECUTION_FAILED"):
+        embedder.encode_images(pictures)
+    assert embedder.batch_images == batch_images
+
+
+FASTER = pytest.mark.parametrize("faster", [Precision.BFLOAT16, Precision.INT8])
+
+
+@FASTER
+def test_a_precision_without_instructions_is_replaced_by_float32(
+    tiny_models: Mapping[str, Path],
+    pictures: list[Image.Image],
+    monkeypatch: pytest.MonkeyPatch,
+    faster: Precision,
+) -> None:
+    settings = settings_of(tiny_models["tiny-a"])
+    found = {}
+    for native in Precision:
+        monkeypatch.setattr(
+            "photolineage.models.embedder.native_precisions", lambda _device, native=native: (native,)
+        )
+        unload()
+        found[native] = load_embedder("tiny-a", settings, faster)
+    unload()
+    emulating, native = found[Precision.FLOAT32], found[faster]
+    assert (emulating.computes_in, native.computes_in) == (Precision.FLOAT32, faster)
+    assert emulating.facts == native.facts
+    assert native.facts.precision == faster
+    vectors, reference = native.encode_images(pictures), emulating.encode_images(pictures)
+    assert not np.array_equal(vectors, reference)
+    assert float(np.min(np.sum(vectors * reference, axis=1))) > 0.99
+    np.testing.assert_array_equal(native.encode_text(["a beach"]), emulating.encode_text(["a beach"]))
+
+
+@FASTER
+def test_the_agreement_is_measured_on_the_images_that_are_given(
+    tiny_models: Mapping[str, Path], pictures: list[Image.Image], faster: Precision
+) -> None:
+    settings = settings_of(tiny_models["tiny-a"])
+    measured = measure_agreement("tiny-a", settings, faster, pictures)
+    assert 0.99 < measured.cosine < 1
+    assert measured.neighbors is None
+    whole = measure_agreement("tiny-a", settings, Precision.FLOAT32, pictures)
+    assert whole.cosine == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("step", ["encode_images", "compute_in"])
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_too_little_memory_for_the_agreement_names_the_model_and_the_remedy(
+    tiny_models: Mapping[str, Path],
+    pictures: list[Image.Image],
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    error: Exception,
+) -> None:
+    def refuse(_embedder: Embedder, _given: object) -> None:
+        raise error
+
+    settings = settings_of(tiny_models["tiny-a"])
+    monkeypatch.setattr(
+        "photolineage.models.embedder.native_precisions", lambda _device: (Precision.FLOAT32,)
+    )
+    load = Embedder.__init__
+
+    def load_and_then_run_out(self: Embedder, *arguments: object) -> None:
+        load(self, *arguments)  # type: ignore[arg-type]
+        monkeypatch.setattr(Embedder, step, refuse)
+
+    monkeypatch.setattr(Embedder, "__init__", load_and_then_run_out)
+    with pytest.raises(ModelUnavailableError, match=r"models\.tiny-a: .* There is too little memory \("):
+        measure_agreement("tiny-a", settings, Precision.BFLOAT16, pictures)
+
+
+def test_on_a_processor_each_encoding_thread_has_one_core() -> None:
+    before = torch.get_num_threads()
+    with encoding_threads("cpu") as threads, ThreadPoolExecutor(1) as pool:
+        assert threads == before
+        assert pool.submit(torch.get_num_threads).result() == 1
+    assert torch.get_num_threads() == before
+    with encoding_threads("cuda") as threads:
+        assert (threads, torch.get_num_threads()) == (1, before)

@@ -1,0 +1,63 @@
+"""The schedules: what each asks for, and that none asks before there is a catalog."""
+
+import shutil
+from datetime import UTC, datetime
+
+import pytest
+from dagster import RunRequest, build_schedule_context
+
+from resources.home import catalog_resource
+from tests.lineage import Lineage
+
+AT = datetime(2026, 3, 1, 3, tzinfo=UTC)
+JOBS = {
+    "daily_contract_check": "check_contract",
+    "hourly_freshness_check": "check_freshness",
+    "nightly_index_maintenance": "maintain_indexes",
+    "nightly_sweep": "sweep_files",
+    "nightly_rescan": "materialize_source_files",
+}
+
+
+def ask(lineage: Lineage, schedule: str) -> tuple[list[RunRequest], str | None]:
+    """The runs that a tick asks for, and the reason where it asks for none."""
+    settings = lineage.library.settings
+    resources = {"settings": settings, "catalog": catalog_resource(settings)}
+    definition = lineage.definitions.resolve_schedule_def(schedule)
+    needed = {name: resources[name] for name in definition.required_resource_keys}
+    with build_schedule_context(
+        instance=lineage.instance,
+        resources=needed,
+        scheduled_execution_time=AT,
+        repository_def=lineage.definitions.get_repository_def(),
+    ) as context:
+        tick = definition.evaluate_tick(context)
+    return list(tick.run_requests or []), tick.skip_message
+
+
+def test_each_schedule_has_its_job_and_only_the_scan_is_off(lineage: Lineage) -> None:
+    schedules = {name: lineage.definitions.resolve_schedule_def(name) for name in JOBS}
+    assert {name: schedule.job_name for name, schedule in schedules.items()} == JOBS
+    off = [name for name, schedule in schedules.items() if schedule.default_status.value == "STOPPED"]
+    assert off == ["nightly_rescan"]
+
+
+@pytest.mark.parametrize("schedule", sorted(JOBS.keys() - {"nightly_rescan"}))
+def test_a_schedule_asks_for_one_run_once_there_is_a_catalog(new_lineage: Lineage, schedule: str) -> None:
+    requests, reason = ask(new_lineage, schedule)
+    assert requests == []
+    assert reason is not None
+    assert "materialize catalog_schema for a new catalog" in reason
+    new_lineage.must_materialize("catalog_schema")
+    requests, _ = ask(new_lineage, schedule)
+    assert len(requests) == 1
+
+
+def test_the_rescan_asks_for_each_source_that_is_there(lineage: Lineage) -> None:
+    requests, _ = ask(lineage, "nightly_rescan")
+    assert [(run.partition_key, run.run_key) for run in requests] == [("photos", "photos:2026-03-01T03:00")]
+    shutil.move(lineage.library.root, lineage.library.root.with_name("unplugged"))
+    assert ask(lineage, "nightly_rescan") == (
+        [],
+        "No source is there: add one to photolineage.toml, or plug in its disk.",
+    )

@@ -1,0 +1,78 @@
+"""docs/settings.md, from the settings themselves: `python -m tests.settings.settings_document > docs/settings.md`."""
+
+import sys
+from pathlib import Path
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from photolineage.settings import (
+    AlertSettings,
+    CatalogSettings,
+    ComparisonSettings,
+    ModelSettings,
+    Settings,
+    SourceSettings,
+)
+from photolineage.settings.events import EventSettings
+
+HEAD = """# Settings
+
+All settings go into `photolineage.toml`. `photolineage init` writes a commented one into the current folder. These
+places are looked at in this order, and every command says which configuration it uses:
+
+1. the file that `photolineage --config <file>` or the variable `PHOTOLINEAGE_CONFIG` names;
+2. `photolineage.toml` in the current folder. It is refused if it lies among photos or belongs to another user: it may
+   have come with them, and a configuration can name programs to run;
+3. `photolineage.toml` in your configuration directory (`~/.config/photolineage` on Linux);
+4. the demo's, as long as you have no library of your own. `photolineage run` never uses it;
+5. the built-in configuration: one model, no sources, and a home in your data directory.
+
+An environment variable overrides each setting: `PHOTOLINEAGE_HOME`, `PHOTOLINEAGE_CATALOG__URL`, … Relative paths are
+relative to the file. `photolineage run --photos` keeps the sources that it adds in `<home>/sources.toml`. The Dagster
+UI reads the configuration when it starts, and when you choose **Deployment → Reload**.
+"""
+SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("At the top of the file", Settings),
+    ("`[catalog]`", CatalogSettings),
+    ("`[sources.<key>]`", SourceSettings),
+    ("`[models.<key>]`", ModelSettings),
+    ("`[comparison]`", ComparisonSettings),
+    ("`[alerts]`", AlertSettings),
+    ("`[events]`", EventSettings),
+)
+SHOWN_ITEMS = 5
+
+
+def settings_document() -> str:
+    """The whole document."""
+    parts = [HEAD]
+    for title, model in SECTIONS:
+        rows = [_row(name, field) for name, field in model.model_fields.items() if field.description]
+        parts.append(
+            f"## {title}\n\n| Setting | If left out | What it is |\n| --- | --- | --- |\n" + "\n".join(rows)
+        )
+    return "\n".join(f"{part.strip()}\n" for part in parts)
+
+
+def _row(name: str, field: FieldInfo) -> str:
+    assert field.description is not None
+    return f"| `{name}` | {_default(field)} | {field.description.replace('|', chr(92) + '|')} |"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "needed"
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if value is PydanticUndefined or value is None or isinstance(value, Path) or value in ([], ()):
+        return "–"
+    if isinstance(value, list | tuple):
+        return (
+            f"{len(value)} of them" if len(value) > SHOWN_ITEMS else ", ".join(f"`{item}`" for item in value)
+        )
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(settings_document())

@@ -1,0 +1,67 @@
+"""Every parameter of event clustering is a setting that says what it is for, and can be set in the configuration."""
+
+from pathlib import Path
+
+import pytest
+
+from photolineage.settings import ConfigurationError, load_settings
+from photolineage.settings.events import EventSettings
+from photolineage.settings.title_words import DEFAULT_TITLE_WORDS
+
+UNITS = {
+    "hours": "hour",
+    "days": "day",
+    "seconds": "second",
+    "minutes": "minute",
+    "km": "kilometre",
+    "degrees": "degree",
+    "weight": "nats",
+    "nats": "nats",
+    "share": "",
+    "likeness": "",
+}
+
+
+@pytest.mark.parametrize("name", EventSettings.model_fields)
+def test_a_parameter_says_what_it_is(name: str) -> None:
+    description = EventSettings.model_fields[name].description or ""
+    assert len(description) > 30
+    assert description.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        (name, unit)
+        for name in EventSettings.model_fields
+        if (unit := UNITS.get(name.rsplit("_", maxsplit=1)[-1]))
+    ],
+)
+def test_a_parameter_with_a_unit_names_it(name: str, unit: str) -> None:
+    assert unit in (EventSettings.model_fields[name].description or "").lower()
+
+
+def configured(folder: Path, events: str) -> EventSettings:
+    config = folder / "photolineage.toml"
+    config.write_text(f"home = 'home'\n[events]\n{events}\n")
+    return load_settings(config).events
+
+
+def test_parameters_and_title_words_are_set_in_the_configuration(tmp_path: Path) -> None:
+    found = configured(tmp_path, "session_gap_minutes = 30\ntitle_words = ['lighthouse', 'ferry']")
+    assert found.session_gap_minutes == 30.0
+    assert found.title_words == ("lighthouse", "ferry")
+    assert configured(tmp_path, "").title_words == DEFAULT_TITLE_WORDS
+
+
+@pytest.mark.parametrize(
+    ("events", "message"),
+    [
+        ("title_words = ['lighthouse', ' ']", "one of the words is blank"),
+        ("session_gap_minutes = 0", "events.session_gap_minutes = 0"),
+        ("gap_hours = 3", "events.gap_hours"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_by_its_name(tmp_path: Path, events: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        configured(tmp_path, events)

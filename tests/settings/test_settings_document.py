@@ -1,0 +1,21 @@
+"""The document of the settings is what the settings say."""
+
+from pathlib import Path
+
+from tests.settings.settings_document import SECTIONS, settings_document
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
+
+
+def test_the_document_is_up_to_date() -> None:
+    assert DOCUMENT.read_text() == settings_document(), (
+        "run `python -m tests.settings.settings_document > docs/settings.md`"
+    )
+
+
+def test_every_setting_that_is_no_section_says_what_it_is() -> None:
+    sections = {"sources", "models", "catalog", "comparison", "alerts", "events", "config_file"}
+    silent = {
+        name for _, model in SECTIONS for name, field in model.model_fields.items() if not field.description
+    }
+    assert silent <= sections

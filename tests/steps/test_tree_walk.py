@@ -1,0 +1,193 @@
+"""The walk of a source: every image once, in the order of the paths' bytes."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from photolineage.steps import tree_walk
+from photolineage.steps.tree_walk import FoundFile, SourceUnavailableError, TreeWalk
+
+SUFFIXES = frozenset({".jpg", ".png"})
+
+
+def make(root: Path, *paths: str) -> None:
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(b"x")
+
+
+def walked(root: Path) -> list[str]:
+    return [file.path for file in TreeWalk(root, SUFFIXES).files()]
+
+
+def test_files_come_in_the_order_of_their_paths_bytes(tmp_path: Path) -> None:
+    paths = [
+        "b.jpg",
+        "a/z.jpg",
+        "a-b.jpg",
+        "a.jpg",
+        "a/b/c.jpg",
+        "a0/x.jpg",
+        "é.jpg",
+        "Z.jpg",
+        "a/\udcff.jpg",
+        "a/\U0001f600.jpg",
+    ]
+    make(tmp_path, *paths)
+    assert walked(tmp_path) == sorted(paths, key=os.fsencode)
+
+
+def test_size_and_time_are_those_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"four")
+    os.utime(tmp_path / "a.jpg", ns=(1, 1_700_000_000_123_456_789))
+    assert list(TreeWalk(tmp_path, SUFFIXES).files()) == [FoundFile("a.jpg", 4, 1_700_000_000_123_456_789)]
+
+
+def test_only_images_that_are_not_hidden_are_found(tmp_path: Path) -> None:
+    make(tmp_path, "a.JPG", "b.txt", ".c.jpg", ".hidden/d.jpg", "e.jpg/f.png", "g", "h.jpg.part")
+    assert walked(tmp_path) == ["a.JPG", "e.jpg/f.png"]
+
+
+def test_hidden_files_and_folders_are_found_where_that_is_set(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", ".c.jpg", ".hidden/d.jpg", ".hidden/.e/f.png", ".note.txt")
+    found = [file.path for file in TreeWalk(tmp_path, SUFFIXES, hidden=True).files()]
+    assert found == [".c.jpg", ".hidden/.e/f.png", ".hidden/d.jpg", "a.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("exclude", "left"),
+    [
+        (["@eaDir/"], ["a.tmp.jpg", "b/a.jpg", "b/c/\udcff\n.jpg", "drafts/a.jpg"]),
+        (["*.tmp.jpg", "/drafts"], ["@eaDir/1.jpg", "b/@eaDir/2.jpg", "b/a.jpg", "b/c/\udcff\n.jpg"]),
+        (["b/*", "!b/a.jpg"], ["@eaDir/1.jpg", "a.tmp.jpg", "b/a.jpg", "drafts/a.jpg"]),
+        (["b/c/*.jpg", "drafts/", "@eaDir"], ["a.tmp.jpg", "b/a.jpg"]),
+        (["a.jpg/"], None),
+    ],
+)
+def test_patterns_leave_out_files_and_folders(
+    tmp_path: Path, exclude: list[str], left: list[str] | None
+) -> None:
+    paths = ["@eaDir/1.jpg", "a.tmp.jpg", "b/@eaDir/2.jpg", "b/a.jpg", "b/c/\udcff\n.jpg", "drafts/a.jpg"]
+    make(tmp_path, *paths)
+    found = [file.path for file in TreeWalk(tmp_path, SUFFIXES, exclude).files()]
+    assert found == (paths if left is None else left)
+
+
+def test_a_folder_that_is_left_out_is_not_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path, "a/1.jpg", "b/2.jpg")
+    listed: list[str] = []
+    opened = os.open
+
+    def note(path: Path, flags: int) -> int:
+        listed.append(Path(path).name)
+        return opened(path, flags)
+
+    monkeypatch.setattr(os, "open", note)
+    assert [file.path for file in TreeWalk(tmp_path, SUFFIXES, ["a/"]).files()] == ["b/2.jpg"]
+    assert listed == [tmp_path.name, "b"]
+
+
+def test_a_link_is_followed_once_and_a_loop_ends(tmp_path: Path) -> None:
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    make(root, "a/b/1.jpg")
+    make(elsewhere, "2.jpg")
+    (root / "a/b/loop").symlink_to(root)
+    (root / "a/b/parent").symlink_to("..")
+    (root / "c").symlink_to(elsewhere)
+    (root / "d").symlink_to(elsewhere)
+    (root / "file.jpg").symlink_to(elsewhere / "2.jpg")
+    assert walked(root) == ["a/b/1.jpg", "c/2.jpg", "file.jpg"]
+
+
+def test_links_that_lead_nowhere_are_left_out(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "z/b.jpg")
+    (tmp_path / "itself.jpg").symlink_to("itself.jpg")
+    (tmp_path / "ping").symlink_to("pong")
+    (tmp_path / "pong").symlink_to("ping")
+    (tmp_path / "broken.jpg").symlink_to("gone.jpg")
+    assert walked(tmp_path) == ["a.jpg", "z/b.jpg"]
+
+
+def test_a_folder_that_goes_away_while_it_is_walked_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree_walk, "RUN_FILES", 1)
+    make(tmp_path, "a/1.jpg", "b/2.jpg", "c/3.jpg")
+    files = TreeWalk(tmp_path, SUFFIXES).files()
+    assert next(files).path == "a/1.jpg"
+    (tmp_path / "b/2.jpg").unlink()
+    (tmp_path / "b").rmdir()
+    assert [file.path for file in files] == ["c/3.jpg"]
+
+
+@pytest.mark.parametrize("root", ["gone", "file"])
+def test_a_root_that_cannot_be_listed_is_an_error(tmp_path: Path, root: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SourceUnavailableError, match=rf"/{root}: cannot be read: .* no image was marked"):
+        walked(tmp_path / root)
+
+
+def test_a_root_that_goes_away_at_the_end_is_an_error(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    make(root, "a.jpg", "b.jpg")
+    files = TreeWalk(root, SUFFIXES).files()
+    next(files)
+    root.rename(tmp_path / "unplugged")
+    with pytest.raises(SourceUnavailableError, match="cannot be read"):
+        list(files)
+
+
+def test_the_mount_point_of_a_disk_that_was_unplugged_is_not_taken_for_the_disk(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    make(root, "a/1.jpg", "b/2.jpg", "c/3.jpg")
+    files = TreeWalk(root, SUFFIXES).files()
+    next(files)
+    root.rename(tmp_path / "unplugged")
+    root.mkdir()
+    with pytest.raises(SourceUnavailableError, match="another folder took its place"):
+        list(files)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read every folder")
+def test_folders_that_may_not_be_read_are_reported(tmp_path: Path) -> None:
+    make(tmp_path, "a/1.jpg", "b/2.jpg")
+    (tmp_path / "a").chmod(0)
+    walk = TreeWalk(tmp_path, SUFFIXES)
+    assert [file.path for file in walk.files()] == ["b/2.jpg"]
+    assert walk.unreadable_folders == ["a/"]
+    (tmp_path / "a").chmod(0o700)
+
+
+def test_an_unreadable_folder_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As above, also for the superuser: the system call refuses."""
+    make(tmp_path, "a/1.jpg", "b/2.jpg")
+    opened = os.open
+
+    def refuse(path: Path, flags: int) -> int:
+        if Path(path) == tmp_path / "a":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, flags)
+
+    monkeypatch.setattr(os, "open", refuse)
+    walk = TreeWalk(tmp_path, SUFFIXES)
+    assert [file.path for file in walk.files()] == ["b/2.jpg"]
+    assert walk.unreadable_folders == ["a/"]
+
+
+def test_a_link_that_leads_through_a_file_hides_no_other(tmp_path: Path) -> None:
+    make(tmp_path, "a/x.jpg", "a/y.jpg", "plain")
+    (tmp_path / "a/bad.jpg").symlink_to("../plain/q.jpg")
+    (tmp_path / "a/bad").symlink_to("../plain/q")
+    assert walked(tmp_path) == ["a/x.jpg", "a/y.jpg"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read every folder")
+def test_a_link_into_a_forbidden_folder_hides_no_other(tmp_path: Path) -> None:
+    make(tmp_path, "a/x.jpg", "forbidden/y.jpg")
+    (tmp_path / "a/bad.jpg").symlink_to("../forbidden/y.jpg")
+    (tmp_path / "forbidden").chmod(0)
+    walk = TreeWalk(tmp_path / "a", SUFFIXES)
+    assert [file.path for file in walk.files()] == ["x.jpg"]
+    assert walk.unreadable_folders == []
+    (tmp_path / "forbidden").chmod(0o700)

@@ -1,0 +1,37 @@
+"""A catalog of ordinary size: what a comparison costs before a run's first write."""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+from photolineage.catalog.orm import Base
+
+_TYPES = (String(20), Integer(), DateTime(timezone=True), Double())
+
+
+def fifteen_tables() -> MetaData:
+    """Fifteen tables of 13 columns, each with a CHECK, a UNIQUE, a foreign key and two indexes."""
+    metadata = MetaData(naming_convention=Base.metadata.naming_convention)
+    for number in range(15):
+        Table(
+            f"table_{number:02}",
+            metadata,
+            Column("id", BigInteger(), primary_key=True),
+            *(Column(f"c{place}", _TYPES[place % 4], nullable=place % 2 == 0) for place in range(11)),
+            Column("parent_id", ForeignKey(f"table_{max(number - 1, 0):02}.id"), index=True),
+            CheckConstraint("c1 > 0", name="positive"),
+            UniqueConstraint("c0"),
+            Index(f"ix_table_{number:02}_c2", "c2"),
+        )
+    return metadata

@@ -1,0 +1,233 @@
+"""A real `photolineage ui` (web server, daemon and code server), and its GraphQL."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+
+from photolineage.settings import CONFIG_VARIABLE
+
+Answer = TypeVar("Answer")
+
+PHOTOLINEAGE = Path(sys.executable).with_name("photolineage")
+REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "photolineage"}
+
+LAUNCH_RUN = """
+mutation($selector: JobOrPipelineSelector!, $tags: [ExecutionTag!], $config: RunConfigData) {
+  launchPipelineExecution(executionParams: {
+    selector: $selector, mode: "default", runConfigData: $config, executionMetadata: {tags: $tags}
+  }) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message }
+    ... on RunConfigValidationInvalid { errors { message } }
+  }
+}"""
+RUN_STATUS = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+
+
+def partition_tags(partition_key: str) -> dict[str, str]:
+    """The tags of a run of one partition: a check alone has no assets whose partitions a job could share."""
+    model, _, shard = partition_key.partition("|")
+    tags = {"dagster/partition": partition_key}
+    if shard:
+        tags |= {"dagster/partition/model": model, "dagster/partition/shard": shard}
+    return tags
+
+
+LAUNCH = """
+mutation($asset: String!, $keys: [String!]!) {
+  launchPartitionBackfill(backfillParams: {assetSelection: [{path: [$asset]}], partitionNames: $keys}) {
+    __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message }
+  }
+}"""
+BACKFILL = """
+query($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }"""
+RUNS = """{runsOrError(limit: 500) {... on Runs {results {
+  runId status jobName assetSelection {path} tags {key value} creationTime
+}}}}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as the web server tells it."""
+
+    run_id: str
+    status: str
+    job: str
+    assets: tuple[str, ...]
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class DagsterUi:
+    """The address of a running web server, and the process that it was started as."""
+
+    url: str
+    process: psutil.Process
+
+    def query(self, query: str, **variables: Any) -> Any:
+        """The data of a GraphQL answer. Raises AssertionError where there are errors."""
+        request = urllib.request.Request(
+            f"{self.url}/graphql",
+            data=json.dumps({"query": query, "variables": variables}).encode(),
+            headers={"content-type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as response:
+            answer = json.load(response)
+        if answer.get("errors"):
+            raise AssertionError(answer["errors"])
+        return answer["data"]
+
+    def runs(self) -> list[Run]:
+        """Every run, the newest first."""
+        return [
+            Run(
+                run["runId"],
+                run["status"],
+                run["jobName"],
+                tuple("/".join(key["path"]) for key in run["assetSelection"] or ()),
+                {tag["key"]: tag["value"] for tag in run["tags"]},
+            )
+            for run in self.query(RUNS)["runsOrError"]["results"]
+        ]
+
+    def is_idle(self) -> bool:
+        """Whether every run has ended."""
+        return all(run.status in {"SUCCESS", "FAILURE", "CANCELED"} for run in self.runs())
+
+    def wait_for_run(self, wanted: Callable[[Run], bool], *, seconds: float, what: str) -> Run:
+        """The newest run that is wanted. Raises AssertionError after some seconds."""
+        return self.wait_for(
+            lambda: next((run for run in self.runs() if wanted(run)), None), seconds=seconds, what=what
+        )
+
+    def launch_backfill(self, asset: str, partition_keys: Sequence[str]) -> str:
+        """The id of a backfill of these partitions, as the UI launches it."""
+        launched = self.query(LAUNCH, asset=asset, keys=partition_keys)["launchPartitionBackfill"]
+        assert launched["__typename"] == "LaunchBackfillSuccess", launched
+        return str(launched["backfillId"])
+
+    def end_of_backfill(self, backfill_id: str) -> str | None:
+        """The status of a backfill that has ended; None before that."""
+        status = self.query(BACKFILL, id=backfill_id)["partitionBackfillOrError"]["status"]
+        return None if status in {"REQUESTED", "COMPLETING"} else str(status)
+
+    def freeze(self) -> list[psutil.Process]:
+        """Stop every process of the tree where it is; they are returned."""
+        stopped: list[psutil.Process] = []
+        while running := [
+            process
+            for process in (self.process, *self.process.children(recursive=True))
+            if process not in stopped
+        ]:
+            for process in running:
+                with suppress(psutil.NoSuchProcess):
+                    process.suspend()
+            stopped += running
+        return stopped
+
+    def thaw(self, frozen: Sequence[psutil.Process]) -> None:
+        """Let stopped processes go on."""
+        for process in frozen:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+    def cut_power(self, frozen: Sequence[psutil.Process]) -> None:
+        """End processes that are stopped by SIGKILL: none of them sees another die."""
+        for process in frozen:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(frozen, timeout=30)
+
+    def run_job(
+        self, job: str, partition_key: str | None, run_config: Mapping[str, Any], *, seconds: float
+    ) -> str:
+        """Launch a job, for one of its partitions if it has any, and wait for its end: the status of the run."""
+        tags = partition_tags(partition_key) if partition_key is not None else {}
+        launched = self.query(
+            LAUNCH_RUN,
+            selector=REPOSITORY | {"pipelineName": job},
+            tags=[{"key": key, "value": value} for key, value in tags.items()],
+            config=run_config,
+        )["launchPipelineExecution"]
+        if launched["__typename"] != "LaunchRunSuccess":
+            raise AssertionError(launched)
+
+        def ended() -> str | None:
+            status = self.query(RUN_STATUS, id=launched["run"]["runId"])["runOrError"]["status"]
+            return str(status) if status in ("SUCCESS", "FAILURE", "CANCELED") else None
+
+        return self.wait_for(ended, seconds=seconds, what=f"{job} {partition_key or ''}")
+
+    def wait_for(
+        self, ask: Callable[[], Answer | None], *, seconds: float, what: str, every: float = 0.5
+    ) -> Answer:
+        """The first answer that is not None. Raises AssertionError after some seconds."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            answer = ask()
+            if answer is not None:
+                return answer
+            time.sleep(every)
+        raise AssertionError(f"{what}: not within {seconds:g} s")
+
+
+@contextmanager
+def running_ui(config_file: Path, log: Path) -> Iterator[DagsterUi]:
+    """`photolineage ui` on a free port until the block ends; all its processes end with it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {CONFIG_VARIABLE: str(config_file)}
+    environment.pop("DAGSTER_HOME", None)
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [PHOTOLINEAGE, "ui", "--port", str(port)],
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    ui = DagsterUi(f"http://127.0.0.1:{port}", psutil.Process(process.pid))
+
+    def location() -> bool | None:
+        if process.poll() is not None:
+            raise AssertionError(f"photolineage ui ended: {log.read_text()[-3000:]}")
+        with suppress(urllib.error.URLError, ConnectionError):
+            nodes = ui.query("{repositoriesOrError{... on RepositoryConnection{nodes{name}}}}")
+            return True if nodes["repositoriesOrError"].get("nodes") else None
+        return None
+
+    try:
+        ui.wait_for(location, seconds=120, what="the code location")
+        yield ui
+    finally:
+        _end_group(process)
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """Ask the whole process group to end, then make it, and the runs that would go on without it."""
+    runs = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(3)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for run in runs:
+        with suppress(psutil.NoSuchProcess):
+            run.kill()
+    process.wait(10)

@@ -1,0 +1,162 @@
+"""One worker's life after the other: what each was killed at, what that cost, and what is there in the end."""
+
+import random
+import signal
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image as PillowImage
+from sqlalchemy import select
+
+from photolineage.catalog.orm import Image, ImageState
+from photolineage.media import content_hash
+from photolineage.models.registry import require_model
+from photolineage.settings import Settings
+from photolineage.stores.embeddings import EmbeddingStore
+from photolineage.stores.live_embeddings import find_live_embeddings
+from photolineage.stores.vector_index.home import VectorIndexes
+from workloads.killing.steps import STEPS, Death
+from workloads.killing.workers import StandstillError, Workers
+
+MOST_STEPS = 12
+"""How often a step is passed before a death at it, at most."""
+
+MOST_LINES = 120
+LONGEST_WAIT_SECONDS = 0.04
+CHANGED_EACH_TIME = 30
+
+
+@dataclass(slots=True)
+class KillReport:
+    """What kills did, in images.
+
+    `lost`: committed before a kill and not after it, or without a live embedding or an index row in the end.
+    `duplicates`: embeddings of one content of one image beyond the first, and index rows beyond the first.
+    `recomputed_max`, `reread_max`: the most that one kill cost, of embeddings and of originals. `died_at` counts
+    the kills by step; `any moment` is a signal from outside. `unreadable`: images that failed in the end.
+    """
+
+    kills: int = 0
+    completed: int = 0
+    lost: int = 0
+    duplicates: int = 0
+    recomputed_max: int = 0
+    reread_max: int = 0
+    unreadable: int = 0
+    died_at: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class KilledLibrary:
+    """A library whose workers are killed at random moments, until a number of them has died."""
+
+    workers: Workers
+    rng: random.Random
+    report: KillReport = field(default_factory=KillReport)
+
+    def kill(self, kills: int) -> KillReport:
+        """Kill so many workers; whenever one comes to its end before that, some photos change. Then let one finish.
+
+        Raises StandstillError for a worker that fails or stands still.
+        """
+        while self.report.kills < kills:
+            if self._live():
+                self._examine()
+                change_photos(self.workers.settings, self.rng)
+        self.workers.start()
+        self._require(self.workers.wait(), 0)
+        self._examine()
+        return self.report
+
+    def _live(self) -> bool:
+        """One worker that is to be killed; whether it came to its end before that."""
+        before, registered = Counter(self.workers.committed()), self.workers.registered()
+        since = self.workers.written()
+        place, status = self._start_and_kill(since)
+        self._require(status, 0, -signal.SIGKILL)
+        after, registered_after = Counter(self.workers.committed()), self.workers.registered()
+        self.report.lost += len((before - after).keys() & registered_after)
+        encoded = sum(map(int, self.workers.of("encoded", since=since)))
+        read = len(self.workers.of("read", since=since))
+        self.report.recomputed_max = max(self.report.recomputed_max, encoded - (after - before).total())
+        self.report.reread_max = max(self.report.reread_max, read - len(registered_after - registered))
+        if status == 0:
+            self.report.completed += 1
+            return True
+        self.report.kills += 1
+        self.report.died_at[place] += 1
+        return False
+
+    def _start_and_kill(self, since: int) -> tuple[str, int]:
+        """Where the worker was to die, and its exit status."""
+        if self.rng.random() < 0.5:
+            death = Death(self.rng.choice(STEPS), self.rng.randint(1, MOST_STEPS))
+            self.workers.start(death)
+            return death.step, self.workers.wait()
+        pid = self.workers.start()
+        until = self.rng.choice([0, self.rng.randint(1, MOST_LINES)])
+        reached = self.workers.wait_until(pid, lambda: len(self.workers.lines(since)) >= until)
+        time.sleep(self.rng.uniform(0, LONGEST_WAIT_SECONDS))
+        status = self.workers.end(pid, signal.SIGKILL) if reached else self.workers.wait()
+        return "any moment", status
+
+    def _require(self, status: int, *allowed: int) -> None:
+        if status not in allowed:
+            raise StandstillError(f"a worker ended with exit status {status}, and not by a kill")
+
+    def _examine(self) -> None:
+        """Hold what is there against the photos, after a worker that came to its end."""
+        expected, self.report.unreadable = expected_images(self.workers)
+        rows = Counter(self.workers.committed())
+        live = _live_images(self.workers)
+        indexed = Counter(_indexed_images(self.workers))
+        self.report.lost += len(expected - live) + len(expected - indexed.keys())
+        self.report.duplicates += (rows - Counter(set(rows))).total()
+        self.report.duplicates += (indexed - Counter(expected)).total()
+
+
+def expected_images(workers: Workers) -> tuple[set[int], int]:
+    """The images that must have one embedding and one index row, and how many cannot be read.
+
+    Those are the first of each content that is on the disk now.
+    """
+    first: dict[str, int] = {}
+    roots = [source.root for source in workers.settings.sources.values()]
+    with workers.engine.connect() as connection:
+        rows = connection.execute(select(Image.id, Image.path, Image.state).order_by(Image.id)).all()
+    for row in rows:
+        (path,) = [root / row.path for root in roots if (root / row.path).exists()]
+        content = content_hash(path.read_bytes())
+        if row.state != ImageState.FAILED:
+            first.setdefault(content, row.id)
+    return set(first.values()), sum(row.state == ImageState.FAILED for row in rows)
+
+
+def change_photos(settings: Settings, rng: random.Random) -> None:
+    """Draw some photos anew."""
+    photos = sorted(
+        path for source in settings.sources.values() for path in source.root.rglob("changing/*.jpg")
+    )
+    for path in rng.sample(photos, min(CHANGED_EACH_TIME, len(photos))):
+        blocks = np.random.default_rng(rng.randrange(10**12)).integers(0, 256, (6, 8, 3), np.uint8)
+        PillowImage.fromarray(blocks).resize((96, 72), PillowImage.Resampling.NEAREST).save(path, "JPEG")
+
+
+def _live_images(workers: Workers) -> set[int]:
+    model_key = next(iter(workers.settings.models))
+    with workers.engine.connect() as connection:
+        model = require_model(connection, model_key)
+        store = EmbeddingStore(workers.settings.home)
+        live = find_live_embeddings(connection, store, model.id, model.embedding_dim)
+    return set(live.rows["image_id"].to_pylist())
+
+
+def _indexed_images(workers: Workers) -> list[int]:
+    model_key = next(iter(workers.settings.models))
+    with workers.engine.connect() as connection:
+        dim = require_model(connection, model_key).embedding_dim
+    index = VectorIndexes(workers.settings.home).open(model_key, dim)
+    images: list[int] = index.live_rows()["image_id"].to_pylist()
+    return images
