@@ -106,7 +106,8 @@ def test_a_model_is_let_go_before_the_next_is_loaded(
 LOAD_IN_LITTLE_MEMORY = """
 import resource, sys
 import open_clip, psutil
-from photolineage.models.embedder import ModelUnavailableError, load_embedder
+from photolineage.models.embedder import load_embedder
+from photolineage.models.unavailable import ModelUnavailableError
 from photolineage.settings import ModelSettings
 limit = psutil.Process().memory_info().vms + 200 * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -27,7 +27,8 @@ save_file({name: tensor.half().contiguous() for name, tensor in model.state_dict
 
 LOAD = """
 import json, sys
-from photolineage.models.embedder import ModelUnavailableError, load_embedder
+from photolineage.models.embedder import load_embedder
+from photolineage.models.unavailable import ModelUnavailableError
 from photolineage.settings import ModelSettings
 try:
     embedder = load_embedder("hub", ModelSettings(**json.loads(sys.argv[1])))
@@ -94,12 +95,12 @@ def test_a_hub_model_loads_from_a_filled_cache(tmp_path: Path, tiny_models: Mapp
         (
             "ViT-B-16-SigLIP-256",
             "webli",
-            f"timm/ViT-B-16-SigLIP-256 and {TOKENIZER} and config.json of timm/ViT-B-16-SigLIP",
+            f"timm/ViT-B-16-SigLIP-256 and {TOKENIZER} of timm/ViT-B-16-SigLIP",
         ),
         (
             "hf-hub:somebody/tiny-clip",
             None,
-            f"somebody/tiny-clip and, where it has them, its {TOKENIZER}",
+            f"somebody/tiny-clip and, if there are any, {TOKENIZER}",
         ),
     ],
 )
@@ -108,13 +109,12 @@ def test_an_empty_cache_without_network_says_what_to_do(
 ) -> None:
     message = str(load(tmp_path, architecture, pretrained)["error"])
     assert message.startswith(f"models.hub: {architecture}")
-    assert f"kept in {tmp_path}" in message
-    assert "connect to the network once" in message
-    assert f"or put open_clip_config.json and {WEIGHTS} of {files} into a folder" in message
-    assert "models.hub.architecture = 'local-dir:<folder>'" in message
+    assert f"connect it once. The files stay in {tmp_path}" in message
+    assert f"download open_clip_config.json and {WEIGHTS} of {files}. Copy them into a folder here" in message
+    assert '[models.hub]\n  architecture = "local-dir:/models/hub"' in message
 
 
 def test_a_model_whose_text_half_is_described_elsewhere_needs_the_cache(tmp_path: Path) -> None:
     message = str(load(tmp_path, "roberta-ViT-B-32", "laion2b_s12b_b32k")["error"])
     assert message.startswith("models.hub: roberta-ViT-B-32")
-    assert message.endswith("or copy that folder from a machine that has them.")
+    assert message.endswith(f"load the model once on another machine, and copy {tmp_path} from there.")

@@ -10,10 +10,11 @@ from sqlalchemy import Row
 from photolineage.catalog.queries import find_model
 from photolineage.catalog.vocabulary import Precision
 from photolineage.models import loading as model_loading
-from photolineage.models.embedder import ModelUnavailableError, unload
+from photolineage.models.embedder import unload
 from photolineage.models.loading import LibraryModel, load_model
 from photolineage.models.precision import Agreement
 from photolineage.models.registry import ModelChangedError
+from photolineage.models.unavailable import ModelUnavailableError
 from photolineage.settings import ModelSettings
 from tests.library import Library
 

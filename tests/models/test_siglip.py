@@ -15,8 +15,9 @@ from PIL import Image
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from photolineage.models.embedder import Embedder, ModelUnavailableError, load_embedder, unload
+from photolineage.models.embedder import Embedder, load_embedder, unload
 from photolineage.models.text_encoder import TextExportError
+from photolineage.models.unavailable import ModelUnavailableError
 from photolineage.settings import ModelSettings
 
 CONTEXT_LENGTH = 16
@@ -112,6 +113,6 @@ def test_a_tokenizer_that_is_missing_is_named_and_no_text_is_read_without_it(
     with pytest.raises(
         ModelUnavailableError,
         match=rf"models\.siglip: local-dir:{re.escape(str(folder))} cannot be loaded: .* The folder must hold .* and, "
-        r"where the former names an hf_tokenizer_name, tokenizer\.json and tokenizer_config\.json of that\.",
+        r"if the configuration names an hf_tokenizer_name, tokenizer\.json and tokenizer_config\.json\.",
     ):
         load(folder)

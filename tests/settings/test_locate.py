@@ -38,7 +38,7 @@ def test_without_a_configuration_the_built_in_one_is_used(person: Path) -> None:
     assert find_config_file() == BUILT_IN
     settings = load_settings()
     assert settings.home == person / "data" / "photolineage" / "library"
-    assert list(settings.models) == ["vit-b-32"]
+    assert list(settings.models) == ["vit-b-32-256"]
     assert settings.sources == {}
     assert "photolineage init" in settings.config_name
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,19 +10,17 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 from PIL import Image
 
 from photolineage.catalog.vocabulary import Precision
-from photolineage.errors import PhotolineageError
 from photolineage.models.image_transform import ImageTransform
 from photolineage.models.int8_encoder import Int8ExportError, Int8ImageEncoder
 from photolineage.models.out_of_memory import is_out_of_memory
 from photolineage.models.precision import Agreement, agreement, available_device, native_precisions
 from photolineage.models.text_encoder import export_text_encoder
+from photolineage.models.unavailable import ModelUnavailableError, why_unavailable
 from photolineage.settings import ModelSettings
-from photolineage.settings.sections import HUB, LOCAL_DIRECTORY
 
 if TYPE_CHECKING:
     import torch
@@ -33,10 +30,6 @@ BATCH_IMAGES = {"cpu": 16, "cuda": 256}
 
 
 _logger = logging.getLogger(__name__)
-
-
-class ModelUnavailableError(PhotolineageError):
-    """A model cannot be loaded; the message names it, the reason and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,13 +238,16 @@ def measure_agreement(
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        raise ModelUnavailableError(_unavailable(key, settings, error)) from error
+        raise ModelUnavailableError(why_unavailable(key, settings, error)) from error
 
 
 def _load(key: str, settings: ModelSettings, precision: Precision) -> Embedder:
     import open_clip
 
     device = available_device()
+    logging.getLogger("huggingface_hub").setLevel(
+        logging.ERROR
+    )  # what it cannot fetch, the error below explains
     try:
         model, preprocess = open_clip.create_model_from_pretrained(
             settings.architecture, pretrained=settings.pretrained, device=device, weights_only=True
@@ -267,7 +263,7 @@ def _load(key: str, settings: ModelSettings, precision: Precision) -> Embedder:
             "precision = 'float32'."
         ) from error
     except Exception as error:
-        raise ModelUnavailableError(_unavailable(key, settings, error)) from error
+        raise ModelUnavailableError(why_unavailable(key, settings, error)) from error
 
 
 def _require_words(tokenizer: Any) -> None:
@@ -281,51 +277,6 @@ def _dtype(precision: Precision) -> "torch.dtype":
 
     dtype: torch.dtype = getattr(torch, precision)
     return dtype
-
-
-def _unavailable(key: str, settings: ModelSettings, error: Exception) -> str:
-    named = f"models.{key}: {settings.architecture}" + (
-        f" ({settings.pretrained})" if settings.pretrained else ""
-    )
-    reason = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(" .")
-    if is_out_of_memory(error):
-        free = psutil.virtual_memory().available / 1e9
-        remedy = f"There is too little memory ({free:.1f} GB are free): end other programs, or take a smaller model."
-    elif settings.architecture.startswith(LOCAL_DIRECTORY):
-        remedy = (
-            "The folder must hold open_clip_config.json and open_clip_model.safetensors that fit each other and, where "
-            "the former names an hf_tokenizer_name, tokenizer.json and tokenizer_config.json of that."
-        )
-    else:
-        cache = os.environ.get("HF_HUB_CACHE") or os.path.join(
-            os.environ.get("HF_HOME", "~/.cache/huggingface"), "hub"
-        )
-        remedy = (
-            f"Its files are downloaded at the first use and kept in {cache}: connect to the network once, or copy that "
-            f"folder from a machine that has them{_or_own_folder(key, settings)}."
-        )
-    return f"{named} cannot be loaded: {reason}. {remedy}"
-
-
-def _or_own_folder(key: str, settings: ModelSettings) -> str:
-    """Which files hold the published model, and where they are published; where a folder of them is enough."""
-    import open_clip
-
-    if settings.architecture.startswith(HUB):
-        where = settings.architecture.removeprefix(HUB)
-        tokenizer = " and, where it has them, its tokenizer.json and tokenizer_config.json"
-    else:
-        published = open_clip.get_pretrained_cfg(settings.architecture, settings.pretrained)
-        where = published.get("hf_hub", "").rpartition("/")[0] or published.get("url", "")
-        texts = open_clip.get_model_config(settings.architecture)["text_cfg"]
-        if "hf_model_name" in texts:
-            return ""  # its text half is described in another repository, which open_clip asks for each time
-        name = texts.get("hf_tokenizer_name")
-        tokenizer = f" and tokenizer.json and tokenizer_config.json and config.json of {name}" if name else ""
-    return (
-        f", or put open_clip_config.json and open_clip_model.safetensors (or open_clip_pytorch_model.bin) of {where}"
-        f"{tokenizer} into a folder and set models.{key}.architecture = '{LOCAL_DIRECTORY}<folder>'"
-    )
 
 
 def _height_and_width(model: Any) -> tuple[int, int]:

@@ -10,10 +10,11 @@ from sqlalchemy import Engine, Row, select
 from photolineage.catalog.orm import Image
 from photolineage.catalog.queries import IS_EMBEDDABLE, find_model
 from photolineage.catalog.vocabulary import Precision
-from photolineage.models.embedder import Embedder, ModelUnavailableError, load_embedder, measure_agreement
+from photolineage.models.embedder import Embedder, load_embedder, measure_agreement
 from photolineage.models.int8_encoder import Int8ExportError
 from photolineage.models.precision import LEAST_COSINE, Agreement, available_device, native_precisions
 from photolineage.models.registry import ModelChangedError, is_unsettled, record_model
+from photolineage.models.unavailable import ModelUnavailableError
 from photolineage.settings import ModelSettings
 from photolineage.stores.pictures import open_preview, read_previews
 from photolineage.stores.previews import PreviewStore

@@ -68,7 +68,7 @@ def _require_own(file: Path) -> None:
     """A configuration names models to load and commands to run, so one that came with photos is not used by itself."""
     if file.stat().st_uid not in {os.geteuid(), 0}:
         reason = "it belongs to another user"
-    elif photo := _photo_beside(file):
+    elif photo := photo_in(file.parent):
         reason = f"it lies among photos ({photo})"
     else:
         return
@@ -78,12 +78,12 @@ def _require_own(file: Path) -> None:
     )
 
 
-def _photo_beside(file: Path) -> str | None:
-    """The name of a photo in the file's folder or in one of its sub-folders, of the first entries of each."""
-    for folder in (file.parent, *(entry for entry in _entries(file.parent) if entry.is_dir())):
-        for entry in _entries(folder):
+def photo_in(folder: Path) -> str | None:
+    """A photo in the folder or in one of its sub-folders, looked for among the first entries of each; else None."""
+    for place in (folder, *(entry for entry in _entries(folder) if entry.is_dir())):
+        for entry in _entries(place):
             if PHOTO_NAME.fullmatch(entry.name) and entry.is_file():
-                return str(entry.relative_to(file.parent))
+                return str(entry.relative_to(folder))
     return None
 
 
