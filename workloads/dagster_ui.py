@@ -187,15 +187,25 @@ class DagsterUi:
 
 @contextmanager
 def running_ui(config_file: Path, log: Path) -> Iterator[DagsterUi]:
-    """`photolineage ui` on a free port until the block ends; all its processes end with it."""
+    """`photolineage ui` over a configuration, on a free port until the block ends; all its processes end with it."""
+    environment = os.environ | {CONFIG_VARIABLE: str(config_file)}
+    environment.pop("DAGSTER_HOME", None)
+    with serving_ui(PHOTOLINEAGE, environment, log) as ui:
+        yield ui
+
+
+@contextmanager
+def serving_ui(
+    program: Path, environment: Mapping[str, str], log: Path, folder: Path | None = None
+) -> Iterator[DagsterUi]:
+    """`program ui` in a working directory, on a free port until the block ends; all its processes end with it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = os.environ | {CONFIG_VARIABLE: str(config_file)}
-    environment.pop("DAGSTER_HOME", None)
     with log.open("w") as output:
         process = subprocess.Popen(
-            [PHOTOLINEAGE, "ui", "--port", str(port)],
+            [program, "ui", "--port", str(port)],
+            cwd=folder,
             env=environment,
             stdout=output,
             stderr=subprocess.STDOUT,

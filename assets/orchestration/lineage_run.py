@@ -22,6 +22,7 @@ from photolineage.catalog.migrate import catalog_revision
 from photolineage.catalog.orm import JobKind
 from photolineage.catalog.queries import serving_model_key, shard_keys, shard_sizes
 from photolineage.errors import PhotolineageError, RunInterruptedError
+from photolineage.plain_text import printable
 from photolineage.settings import Settings
 from photolineage.steps.freshness import (
     LostFiles,
@@ -152,6 +153,8 @@ class _LineageRun:
             sizes = shard_sizes(connection)
             everything = shard_keys(connection)
             again = find_shards_with_failures(connection, source_keys) if retry_failed else []
+        if not mine:
+            raise StepFailedError(self._no_images(source_keys))
         self.instance.add_dynamic_partitions(str(SHARDS.name), everything)
         images = sum(sizes[shard] for shard in again)
         self._step("Reading unreadable again", "registered_images", again, images, {"retry_failed": True})
@@ -171,6 +174,15 @@ class _LineageRun:
             self._materialize("serving_model", None, {"model": model_keys[0]})
         self._raise_failures()
         return self.report
+
+    def _no_images(self, source_keys: Sequence[str]) -> str:
+        from photolineage.media import SUPPORTED_SUFFIXES
+
+        roots = ", ".join(printable(self.settings.sources[key].root) for key in source_keys)
+        return (
+            f"no images were found in {roots}. Name the folder that holds the photos, or change the source's `exclude` "
+            f"and `hidden` settings. An image's name ends in one of {' '.join(sorted(SUPPORTED_SUFFIXES))}"
+        )
 
     def _raise_failures(self) -> None:
         if len(self.failures) == 1:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from workloads import REPOSITORY_ROOT
+from workloads.dagster_ui import serving_ui
 
 pytestmark = pytest.mark.heavy
 
@@ -50,7 +51,7 @@ class Command:
     """The installed command, called from an empty folder by a person without any configuration."""
 
     def __init__(self, installed: Path, person: Path) -> None:
-        self._program = installed / "bin" / "photolineage"
+        self.program = installed / "bin" / "photolineage"
         self.folder = person / "empty"
         inherited = {
             name: value
@@ -68,7 +69,7 @@ class Command:
         self, *arguments: str | Path, folder: Path | None = None
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [self._program, *arguments],
+            [self.program, *arguments],
             cwd=folder or self.folder,
             env=self.environment,
             capture_output=True,
@@ -114,3 +115,6 @@ def test_the_demo_runs_and_answers_from_an_empty_folder(photolineage: Command, t
     assert "no images" in done.stderr
     own = json.loads(photolineage.succeed("status", "--json"))
     assert [source["key"] for source in own["sources"]] == ["photos"]
+    with serving_ui(photolineage.program, photolineage.environment, tmp_path / "ui.log", folder=photos) as ui:
+        assert ui.run_job("check_contract", None, {}, seconds=120) == "SUCCESS"
+        assert ui.run_job("materialize_source_files", "photos", {}, seconds=120) == "SUCCESS"
