@@ -1,4 +1,4 @@
-"""A catalog of millions of images in all states of work, for timing: rows, and embedding files without content."""
+"""A catalog of millions of images in all states of work, for timing: rows, and files without content."""
 
 import hashlib
 import sqlite3
@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Engine, Insert, case, cast, func, insert, literal, select
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.types import BigInteger, LargeBinary, String
 
-from photolineage.catalog.coverage import RemainingWork, model_bit
+from photolineage.catalog.coverage import model_bit
 from photolineage.catalog.engine import write_transaction
 from photolineage.catalog.migrate import upgrade
 from photolineage.catalog.orm import (
@@ -39,6 +39,13 @@ FILE_BYTES = 550_000
 IMAGES_PER_EVENT = 150
 REVISION = 2
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class LeftToEmbed(NamedTuple):
+    """Images without an embedding of a model, and how many shards hold them."""
+
+    images: int
+    shards: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,26 +77,33 @@ class LargeCatalog:
         middle = self.shard_count // 2
         return self.size(shard) if shard < middle else self.size(shard) // 2 if shard == middle else 0
 
-    def remaining(self) -> RemainingWork:
-        """What remains to be done in it, counted image by image."""
-        to_embed: dict[tuple[str, str], int] = {}
-        to_register: dict[str, int] = {}
-        for shard in range(self.shard_count):
-            key, changed = self.shard_key(shard), self.is_rescanned(shard)
-            unread = {1, 2, 4} if changed else {1, 2}
-            first = [i for i in range(self.size(shard)) if i % 100 not in unread and i % 40 != 7]
-            to_register[key] = sum(changed and i % 100 == 4 for i in range(self.size(shard)))
-            to_embed["outdated", key] = sum(i % 20 == 3 for i in first)
-            to_embed["half", key] = sum(i >= self.embedded_by_half(shard) for i in first)
-        return RemainingWork(
-            {key: count for key, count in to_register.items() if count},
-            {key: count for key, count in to_embed.items() if count},
+    def embeddable(self, shard: int) -> list[int]:
+        """The positions of a shard's images that must have an embedding."""
+        unread = {1, 2, 4} if self.is_rescanned(shard) else {1, 2}
+        return [i for i in range(self.size(shard)) if i % 100 not in unread and i % 40 != 7]
+
+    def to_register(self) -> int:
+        """How many images are to be read, counted image by image."""
+        return sum(
+            i % 100 == 4
+            for shard in range(self.shard_count)
+            if self.is_rescanned(shard)
+            for i in range(self.size(shard))
         )
+
+    def to_embed(self) -> dict[str, LeftToEmbed]:
+        """What each model has still to embed, counted image by image."""
+        left: dict[str, list[int]] = {model: [] for model in MODELS}
+        for shard in range(self.shard_count):
+            images = self.embeddable(shard)
+            left["outdated"].append(sum(i % 20 == 3 for i in images))
+            left["half"].append(sum(i >= self.embedded_by_half(shard) for i in images))
+        return {model: LeftToEmbed(sum(counts), sum(map(bool, counts))) for model, counts in left.items()}
 
     def build(self, engine: Engine, home: Path) -> Iterator[int]:
         """Make it in an empty database; yields the number of images of each shard once they are there.
 
-        Each embedding file is there and of the recorded size, and takes no room on the disk.
+        Each preview and embedding file exists with its recorded size, and takes no room on the disk.
         """
         upgrade(engine)
         with write_transaction(engine) as connection:
@@ -121,7 +135,10 @@ class LargeCatalog:
             _insert_images(shard_id, self.is_rescanned(shard), size, self.embedded_by_half(shard))
         )
         register = _insert_job(connection, JobKind.REGISTER, key, REVISION, size)
-        _insert_files(connection, FileKind.PREVIEW, shard_id, None, register, size, f"previews/{key}")
+        previews = f"previews/{key}"
+        _make_files(
+            home, _insert_files(connection, FileKind.PREVIEW, shard_id, None, register, size, previews)
+        )
         for model_id, model in enumerate(MODELS, 1):
             done = self.embedded_by_half(shard) if model == "half" else size
             if done:

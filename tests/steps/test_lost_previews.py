@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from photolineage.catalog.coverage import remaining_work
 from photolineage.catalog.leases import LeaseHeldError
+from photolineage.catalog.listing import library_status
 from photolineage.catalog.orm import FileKind, Image, JobKind
 from photolineage.catalog.queries import committed_files, find_shard
 from photolineage.media import open_original, read_original
@@ -102,7 +102,9 @@ def test_their_embeddings_hold(embedded: Library) -> None:
     preview_files(embedded)[0].unlink()
     embedded.register(FIRST)
     with embedded.engine.connect() as connection:
-        assert remaining_work(connection, ["tiny-a"]).to_embed == {}
+        (model,) = library_status(connection).models
+    assert (model.key, model.shards_left) == ("tiny-a", 0)
+    assert model.committed_embeddings == model.embeddable > 0
     assert embedded.embed(FIRST).embedded == 0
 
 

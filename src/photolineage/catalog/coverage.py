@@ -5,17 +5,15 @@ commits the embedding's file, and all are cleared in the one that registers a co
 counts, a run that embeds a shard first settles the bits by them (`settle_embedded`).
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from photolineage.catalog.orm import Image, ImageState, MlModel, Shard, Source
+from photolineage.catalog.orm import Image, ImageState, Shard, Source
 from photolineage.catalog.queries import EmbeddableImage
 from photolineage.errors import PhotolineageError
-
-Key = TypeVar("Key")
 
 MAX_MODEL_ID: Final = 62
 """A signed integer of 64 bits has no more bits that are not its sign."""
@@ -44,17 +42,6 @@ class ImageTally:
     def embedded(self, model_id: int) -> int:
         """How many of them must have an embedding by a model, and have one."""
         return self.embeddable if self.embedded_models & model_bit(model_id) else 0
-
-
-@dataclass(frozen=True, slots=True)
-class RemainingWork:
-    """What remains to be done, in images: to be registered by shard, to be embedded by model and shard.
-
-    Only what has something left is listed.
-    """
-
-    to_register: Mapping[str, int]
-    to_embed: Mapping[tuple[str, str], int]
 
 
 def model_bit(model_id: int) -> int:
@@ -88,26 +75,6 @@ def tally_images(connection: Connection) -> list[ImageTally]:
         .order_by(Shard.key)
     )
     return [ImageTally(*row) for row in rows]
-
-
-def remaining_work(connection: Connection, model_keys: Sequence[str]) -> RemainingWork:
-    """What remains to be done by these models; one that was never loaded has everything left."""
-    statement = select(MlModel.key, MlModel.id).where(MlModel.key.in_(model_keys))
-    ids = {key: model_id for key, model_id in connection.execute(statement)}  # noqa: C416
-    to_register: dict[str, int] = {}
-    to_embed: dict[tuple[str, str], int] = {}
-    for tally in tally_images(connection):
-        if tally.state == ImageState.DISCOVERED:
-            _add(to_register, tally.shard, tally.images)
-        for key in model_keys:
-            embedded = tally.embedded(ids[key]) if key in ids else 0
-            _add(to_embed, (key, tally.shard), tally.embeddable - embedded)
-    return RemainingWork(to_register, to_embed)
-
-
-def _add(counts: dict[Key, int], key: Key, count: int) -> None:
-    if count:
-        counts[key] = counts.get(key, 0) + count
 
 
 def mark_embedded(connection: Connection, model_id: int, images: Iterable[EmbeddableImage]) -> None:

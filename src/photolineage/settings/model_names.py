@@ -1,11 +1,13 @@
 """The names that open_clip knows, without importing it: importing open_clip imports torch (seconds)."""
 
 import ast
+import copy
 import difflib
 import importlib.util
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 
 @cache
@@ -24,40 +26,22 @@ def architectures() -> frozenset[str]:
 
 @cache
 def pretrained_tags() -> Mapping[str, frozenset[str]]:
-    """The pretrained tags of each architecture, as open_clip's own table names them."""
-    module = ast.parse((_open_clip_folder() / "pretrained.py").read_text())
-    assigned = {
-        target.id: node.value
-        for node in module.body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-    table = _entries(assigned["_PRETRAINED"], assigned)
-    tags = {name: _entries(value, assigned) for name, value in table.items()}
-    quick_gelu = {
-        f"{name}-quickgelu": {tag: value for tag, value in entries.items() if _is_quick_gelu(value)}
-        for name, entries in tags.items()
-    }
-    derived = {name: entries for name, entries in quick_gelu.items() if entries}
-    return {name: frozenset(entries) for name, entries in (tags | derived).items()}
+    """The pretrained tags of each architecture: runs the tables of open_clip's `pretrained.py` without its imports."""
+    path = _open_clip_folder() / "pretrained.py"
+    module = ast.parse(path.read_text())
+    module.body = [
+        statement for statement in module.body if isinstance(statement, ast.Assign | ast.For | ast.Expr)
+    ]
+    tables = _Tables(copy=copy)
+    exec(compile(module, path, "exec"), {}, tables)  # noqa: S102 (open_clip runs it too, when a model is loaded)
+    return {name: frozenset(tags) for name, tags in tables["_PRETRAINED"].items()}
 
 
-def _entries(node: ast.expr, assigned: Mapping[str, ast.expr]) -> dict[str, ast.expr]:
-    if isinstance(node, ast.Name):
-        return _entries(assigned[node.id], assigned)
-    if isinstance(node, ast.Call):
-        return {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
-    assert isinstance(node, ast.Dict)
-    return {
-        str(ast.literal_eval(key)): value for key, value in zip(node.keys, node.values, strict=True) if key
-    }
+class _Tables(dict[str, Any]):
+    """The names of `pretrained.py`. Every function that makes an entry, such as `_pcfg`, returns its keywords."""
 
-
-def _is_quick_gelu(node: ast.expr) -> bool:
-    """open_clip lists the weights trained with QuickGELU once more, under `<architecture>-quickgelu`."""
-    flags = {keyword.arg: keyword.value for keyword in getattr(node, "keywords", ())}
-    return "quick_gelu" in flags and bool(ast.literal_eval(flags["quick_gelu"]))
+    def __missing__(self, name: str) -> Callable[..., dict[str, Any]]:
+        return lambda **keywords: keywords
 
 
 def closest(name: str, valid: Iterable[str]) -> str:

@@ -27,7 +27,6 @@ from photolineage.stores.vector_index.errors import (
 )
 from photolineage.stores.vector_index.failures import reading, writing
 from photolineage.stores.vector_index.filters import Box, SearchFilters
-from photolineage.stores.vector_index.light_import import lighten_import
 from photolineage.stores.vector_index.maintenance import AnnIndexReport, CompactionReport
 from photolineage.stores.vector_index.ranking import Hit, SearchEffort, usual_effort
 from photolineage.stores.vector_index.recall import RecallReport
@@ -238,7 +237,6 @@ class VectorIndex:
     def _connection(self) -> "DBConnection":
         # By default LanceDB keeps two cores free of computing, and of two it builds the index on one.
         os.environ.setdefault("LANCE_IO_CORE_RESERVATION", "0")
-        lighten_import()
         import lancedb
 
         return lancedb.connect(self.directory, read_consistency_interval=_AT_EACH_READ)

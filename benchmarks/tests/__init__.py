@@ -1,1 +1,0 @@
-"""Tests of the benchmarks: their metrics, and the libraries that they generate."""
