@@ -19,7 +19,8 @@ from photolineage.settings.events import EventSettings
 from workloads.collections import Collection
 from workloads.habits import HABITS
 
-# The defaults of `EventSettings` and of the baselines were chosen on other seeds, all of them below 400.
+# The constants of `photolineage.events`, the defaults of `EventSettings` and the baselines were chosen on other seeds,
+# all of them below 400.
 SEEDS = (401, 402, 403, 404, 405)
 
 Figures = dict[str, Any]

@@ -52,17 +52,16 @@ def test_looks_separate_what_a_pause_leaves_open(photos: Photos, members: Member
 def test_place_jump_separates_what_a_pause_leaves_open(photos: Photos, members: Members) -> None:
     home, away = photos.outing(0, 6, **at(HOME)), photos.outing(1.0, 6, **at(LIVORNO))
     stayed = photos.outing(100, 6, **at(HOME)) + photos.outing(101.0, 6, **at(HOME))
-    assert members(photos.cluster(place_weight=1.0)) == [home, away, stayed]
+    assert members(photos.cluster()) == [home, away, stayed]
 
 
 def test_local_time_decides_what_a_night_is(photos: Photos) -> None:
     """The pause from 14:10 to 16:18 UTC is over four o'clock at night in Auckland, and in the afternoon in Rome."""
-    settings = {"night_weight": 10.0, "gap_neutral_hours": 3.0}
     for offset in (120, 720):
         photos.rows.clear()
         photos.outing(2, 3, minutes=5, utc_offset_minutes=offset)
         photos.outing(4.3, 3, minutes=5, utc_offset_minutes=offset)
-        assert len(photos.cluster(**settings).events) == (1 if offset == 120 else 2)
+        assert len(photos.cluster(event_gap_hours=2.2).events) == (1 if offset == 120 else 2)
 
 
 @pytest.mark.parametrize(("cameras", "events"), [(1, 2), (2, 2), (5, 1)])
@@ -70,7 +69,7 @@ def test_a_company_of_cameras_meets_for_one_occasion(photos: Photos, cameras: in
     for start in (0.0, 2.5):
         for number in range(15):
             photos.add(start + number / 20, camera=f"camera {number % cameras}")
-    assert len(photos.cluster(company_weight=3.0).events) == events
+    assert len(photos.cluster().events) == events
 
 
 def _at_home_for_weeks(photos: Photos) -> None:
@@ -211,7 +210,7 @@ def test_confidence_is_lower_where_a_boundary_is_in_doubt(photos: Photos) -> Non
     photos.outing(0, 6)
     photos.outing(1.15, 6)
     photos.outing(200, 6)
-    events = photos.cluster(gap_neutral_hours=0.8).events
+    events = photos.cluster(event_gap_hours=0.8).events
     assert events[-1].confidence == 1.0
     assert 0.5 <= events[0].confidence < 0.9
 
@@ -252,6 +251,48 @@ def test_an_image_listed_twice_is_refused(photos: Photos) -> None:
         cluster_events(twice, photos.embeddings(), EventSettings())
 
 
-def test_a_trip_gap_that_reaches_across_quiet_gaps_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"trip_gap_hours = 80.0 is not below quiet_gap_hours = 72.0"):
-        EventSettings(trip_gap_hours=80.0)
+@pytest.mark.parametrize(("trip_gap_hours", "events"), [(60, 2), (100, 1)])
+def test_a_trip_survives_the_pauses_that_the_settings_name(
+    photos: Photos, trip_gap_hours: float, events: int
+) -> None:
+    """Also one that is longer than what nothing reaches across otherwise."""
+    _at_home_for_weeks(photos)
+    photos.outing(0, 5, **at(LIVORNO))
+    photos.outing(90, 5, **at(LIVORNO))
+    assert len(photos.cluster(trip_gap_hours=trip_gap_hours).events[12:]) == events
+
+
+@pytest.mark.parametrize(("event_gap_hours", "events"), [(1.1, 3), (3, 2), (100, 1)])
+def test_a_pause_below_the_one_that_the_settings_name_ends_no_event(
+    photos: Photos, event_gap_hours: float, events: int
+) -> None:
+    for start in (0, 2.5, 80):
+        photos.outing(start, 6)
+    assert len(photos.cluster(event_gap_hours=event_gap_hours).events) == events
+
+
+@pytest.mark.parametrize(("away_km", "events"), [(40, 1), (150, 2)])
+def test_a_trip_begins_as_far_from_home_as_the_settings_name(
+    photos: Photos, away_km: float, events: int
+) -> None:
+    """Livorno is 127 km from home."""
+    _at_home_for_weeks(photos)
+    photos.outing(0, 5, **at(LIVORNO))
+    photos.outing(24, 5, **at(LIVORNO))
+    assert len(photos.cluster(away_km=away_km).events[12:]) == events
+
+
+@pytest.mark.parametrize(("min_confidence", "joined"), [(0.6, True), (1.0, False)])
+def test_an_undated_image_joins_where_it_is_as_sure_as_the_settings_ask(
+    photos: Photos, min_confidence: float, joined: bool
+) -> None:
+    _look_for(photos, ["town", "lake", "forest", "party", "castle", "snow"])
+    photos.outing(0, 8, look="beach", folder="2023/Sea")
+    scan = photos.add(None, look="beach", folder="2023/Sea")
+    clustering = photos.cluster(undated_min_confidence=min_confidence)
+    assert (scan in clustering.events[0].joined) is joined
+
+
+def test_file_times_are_trusted_where_the_settings_say_so(photos: Photos, members: Members) -> None:
+    dated, copied = photos.outing(0, 4), photos.add(0.5, taken_at_source="file_time")
+    assert members(photos.cluster(trusted_time_sources=["exif", "file_time"])) == [[*dated, copied]]

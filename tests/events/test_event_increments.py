@@ -1,5 +1,7 @@
 """New photos cause work on the touched time ranges only, and the result equals clustering everything again."""
 
+import re
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from photolineage.events import segments
 from photolineage.events.cluster import cluster_events
 from photolineage.events.records import EventClustering
 from photolineage.settings.events import EventSettings
@@ -120,9 +123,31 @@ def test_a_changed_vector_touches_its_range(photos: Photos) -> None:
 def test_another_setting_touches_everything(photos: Photos) -> None:
     weekly_outings(photos)
     before = photos.cluster()
-    other = EventSettings(gap_neutral_hours=5.0)
+    other = EventSettings(event_gap_hours=5.0)
     again = cluster_events(photos.images(), photos.embeddings(), other, previous=before.segments)
     assert again.clustered_images == 300
+
+
+def test_a_setting_of_undated_images_and_titles_touches_nothing(photos: Photos) -> None:
+    weekly_outings(photos)
+    before = photos.cluster()
+    other = EventSettings(undated_min_confidence=0.9, title_words=("lighthouse",))
+    again = cluster_events(photos.images(), photos.embeddings(), other, previous=before.segments)
+    assert again.clustered_images == 0
+
+
+@pytest.mark.parametrize("module", ["boundaries", "clocks", "gaps", "places", "segments", "undated"])
+def test_another_constant_makes_other_fingerprints(
+    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The constants of clustering are code: the digest of the code is part of each fingerprint."""
+    package = Path(shutil.copytree(Path(segments.__file__).parent, tmp_path / "events"))
+    digest = segments.code_digest()
+    monkeypatch.setattr(segments, "__file__", str(package / "segments.py"))
+    assert segments.code_digest.__wrapped__() == digest
+    source = package / f"{module}.py"
+    source.write_text(re.sub(r"(?m)^([A-Z_]+ = \d)", r"\g<1>1", source.read_text(), count=1))
+    assert segments.code_digest.__wrapped__() != digest
 
 
 def test_another_table_is_refused(photos: Photos) -> None:

@@ -5,10 +5,7 @@ import pytest
 
 from photolineage.events.places import distance_km, is_away, place_names, usual_places, whereabouts
 from photolineage.events.timeline import read_library
-from photolineage.settings.events import EventSettings
 from tests.events.conftest import Photos
-
-SETTINGS = EventSettings()
 
 
 @pytest.mark.parametrize(
@@ -46,7 +43,7 @@ def test_home_is_usual_and_a_long_stay_is_not(photos: Photos) -> None:
     for day in range(20):
         photos.outing(168 * 30 + 24 * day, 5, latitude=-33.9, longitude=151.2)
     timeline = read_library(photos.images(), np.empty(0, np.int64), ("exif",)).dated
-    usual = usual_places(timeline, SETTINGS)
+    usual = usual_places(timeline)
     assert usual == pytest.approx(np.array([[43.45, 11.85]]))
     assert is_away(timeline, usual, 40.0).tolist() == [False] * 40 + [True] * 100
 
@@ -54,7 +51,7 @@ def test_home_is_usual_and_a_long_stay_is_not(photos: Photos) -> None:
 def test_without_a_usual_place_nothing_is_away(photos: Photos) -> None:
     photos.outing(0, 5, latitude=43.47, longitude=11.88)
     timeline = read_library(photos.images(), np.empty(0, np.int64), ("exif",)).dated
-    usual = usual_places(timeline, SETTINGS)
+    usual = usual_places(timeline)
     assert usual.shape == (0, 2)
     assert not is_away(timeline, usual, 40.0).any()
 

@@ -1,4 +1,4 @@
-"""Every parameter of event clustering is a setting that says what it is for, and can be set in the configuration."""
+"""The settings of events say what they are for, and are set in the configuration; the weights of evidence are not."""
 
 from pathlib import Path
 
@@ -11,14 +11,7 @@ from photolineage.settings.title_words import DEFAULT_TITLE_WORDS
 UNITS = {
     "hours": "hour",
     "days": "day",
-    "seconds": "second",
-    "minutes": "minute",
     "km": "kilometre",
-    "degrees": "degree",
-    "weight": "nats",
-    "nats": "nats",
-    "share": "",
-    "likeness": "",
 }
 
 
@@ -48,8 +41,8 @@ def configured(folder: Path, events: str) -> EventSettings:
 
 
 def test_parameters_and_title_words_are_set_in_the_configuration(tmp_path: Path) -> None:
-    found = configured(tmp_path, "session_gap_minutes = 30\ntitle_words = ['lighthouse', 'ferry']")
-    assert found.session_gap_minutes == 30.0
+    found = configured(tmp_path, "trip_gap_hours = 80\ntitle_words = ['lighthouse', 'ferry']")
+    assert found.trip_gap_hours == 80.0
     assert found.title_words == ("lighthouse", "ferry")
     assert configured(tmp_path, "").title_words == DEFAULT_TITLE_WORDS
 
@@ -58,8 +51,9 @@ def test_parameters_and_title_words_are_set_in_the_configuration(tmp_path: Path)
     ("events", "message"),
     [
         ("title_words = ['lighthouse', ' ']", "one of the words is blank"),
-        ("session_gap_minutes = 0", "events.session_gap_minutes = 0"),
-        ("gap_hours = 3", "events.gap_hours"),
+        ("event_gap_hours = 0", "events.event_gap_hours = 0"),
+        ("trusted_time_sources = ['exiff']", "events.trusted_time_sources.0 = 'exiff'"),
+        ("looks_weight = 3", "events.looks_weight"),
     ],
 )
 def test_a_wrong_parameter_is_refused_by_its_name(tmp_path: Path, events: str, message: str) -> None:

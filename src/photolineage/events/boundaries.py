@@ -1,15 +1,19 @@
-"""Where one event ends and the next begins: evidence from pause, night, place and looks, in nats of log-odds."""
+"""Where one event ends and the next begins: evidence from pause, night, place and looks, in nats of log-odds.
+
+Each kind of evidence is zero at its neutral point, so that a kind which is not known (no GPS, no embedding) counts for
+nothing. A boundary is drawn where the sum exceeds 0. The values of the constants are those that `benchmarks.events`
+favours on its tuning seeds, unless they name another source.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from photolineage.events.gaps import MICRONATS, local_mean, log_seconds
+from photolineage.events.gaps import LOCAL_RATIO, MICRONATS, local_mean, log_seconds
 from photolineage.events.looks import Contrast, Embeddings, LooksScale, looks_of_runs
 from photolineage.events.places import distance_km
 from photolineage.events.timeline import NO_OFFSET, Timeline
-from photolineage.settings.events import EventSettings
 
 Rows = NDArray[np.int64]
 Nats = NDArray[np.float64]
@@ -17,7 +21,42 @@ Nats = NDArray[np.float64]
 _HOUR_US = 3_600_000_000
 _DAY_US = 24 * _HOUR_US
 _NIGHT_ENDS_US = 4 * _HOUR_US
-_MOST_NATS_OF_PLACE = 3.0
+
+BURST_SECONDS = 4.0
+"""Two photos within this time are one burst; a burst counts once in all statistics."""
+NEAR_DUPLICATE_SECONDS = 90.0
+"""Two near-duplicates within this time are repeated takes of one picture, and count once."""
+NEAR_DUPLICATE_LIKENESS = 0.5
+"""Two photos are near-duplicates from this share of the way from a usual neighbour's cosine to 1."""
+SESSION_GAP_MINUTES = 20.0
+"""No boundary is looked for at a shorter pause."""
+
+PAUSE_WEIGHT = 5.0
+"""Nats for each e-fold of the pause over `event_gap_hours`."""
+LOCAL_WEIGHT = 0.15
+"""Nats for each e-fold of the pause over `LOCAL_RATIO` times the local mean."""
+MOST_NATS_OF_PAUSE = 4.0
+"""A pause counts for no more than this in either direction: beyond some hours, place and looks have to decide."""
+NIGHT_WEIGHT = 0.3
+"""Nats for a pause that contains four o'clock at night, local time: most outings end before."""
+PLACE_NEUTRAL_KM = 0.15
+"""A distance between both sides that speaks neither for nor against a boundary."""
+PLACE_WEIGHT = 0.3
+"""Nats for each e-fold of the distance over the neutral one."""
+MOST_NATS_OF_PLACE = 3.0
+"""A distance counts for no more than this in either direction."""
+COMPANY_WEIGHT = 1.0
+"""Nats against a boundary for each camera beyond two on both sides of a pause."""
+LOOKS_WEIGHT = 15.0
+"""Nats for each unit of likeness (0: as of strangers, 1: as of neighbours) below the neutral likeness."""
+LOOKS_NEUTRAL = 0.0
+"""The likeness across a pause that speaks neither way, where each side is as alike as neighbours are."""
+LOOKS_VARIETY_SHARE = 0.4
+"""The neutral likeness is lower by this for each unit of likeness by which the sides vary more than neighbours do."""
+LOOKS_FAMILIAR_SHARE = 0.5
+"""The neutral likeness is higher by this for each unit of likeness that scenes of the library share by chance."""
+LOOKS_SAMPLE = 64
+"""The most shots of a session, spread evenly, whose looks are compared: enough for a steady mean."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,20 +96,19 @@ def find_sessions(
     segment_starts: Rows,
     embeddings: Embeddings,
     scale: LooksScale,
-    settings: EventSettings,
 ) -> Sessions:
     """Count bursts and repeated takes once, and cut where the pause is longer than a session allows."""
     gaps = np.diff(timeline.at)
     forced = np.zeros(len(gaps), dtype=np.bool_)
     forced[segment_starts[segment_starts > 0] - 1] = True
-    repeats = gaps <= settings.burst_seconds * 1e6
-    doubtful = np.flatnonzero(~repeats & (gaps <= settings.near_duplicate_seconds * 1e6) & ~forced)
+    repeats = gaps <= BURST_SECONDS * 1e6
+    doubtful = np.flatnonzero(~repeats & (gaps <= NEAR_DUPLICATE_SECONDS * 1e6) & ~forced)
     cosines = embeddings.cosines(timeline.vector[doubtful], timeline.vector[doubtful + 1])
-    repeats[doubtful] = cosines >= scale.near_duplicate_cosine(settings.near_duplicate_likeness)
+    repeats[doubtful] = cosines >= scale.near_duplicate_cosine(NEAR_DUPLICATE_LIKENESS)
     new_shot = np.flatnonzero(~repeats | forced)
     shot_gaps, shot_forced = gaps[new_shot], forced[new_shot]
     log_gaps = log_seconds(shot_gaps)
-    ends = np.flatnonzero(shot_forced | (shot_gaps >= settings.session_gap_minutes * 60e6))
+    ends = np.flatnonzero(shot_forced | (shot_gaps >= SESSION_GAP_MINUTES * 60e6))
     shot_starts = np.concatenate(([0], new_shot + 1))
     return Sessions(
         shots=timeline.take(shot_starts),
@@ -78,7 +116,7 @@ def find_sessions(
         starts=np.concatenate(([0], ends + 1)),
         forced=shot_forced[ends],
         gap_us=shot_gaps[ends],
-        local_log_gap=local_mean(log_gaps, ~shot_forced, settings.local_window)[ends],
+        local_log_gap=local_mean(log_gaps, ~shot_forced)[ends],
     )
 
 
@@ -91,26 +129,26 @@ class Decision:
 
 
 def decide_boundaries(
-    sessions: Sessions, embeddings: Embeddings, scale: LooksScale, settings: EventSettings
+    sessions: Sessions, embeddings: Embeddings, scale: LooksScale, event_gap_hours: float
 ) -> Decision:
     """Join neighbouring sessions that no evidence separates, and again what has been joined, until nothing changes.
 
     The looks about a boundary are compared as far as its pause is long (the afternoon after a lunch, whole days after a
     night), and as far as what has been joined to either side: two days at the sea may begin and end differently.
     """
-    looks = looks_of_runs(embeddings, sessions.shots.vector, sessions.starts, settings.looks_sample)
+    looks = looks_of_runs(embeddings, sessions.shots.vector, sessions.starts, LOOKS_SAMPLE)
     nats = (
-        time_evidence(sessions, settings)
-        + night_evidence(sessions, settings)
-        + place_evidence(sessions, settings)
-        + company_evidence(sessions, settings)
+        pause_evidence(sessions, event_gap_hours)
+        + night_evidence(sessions)
+        + place_evidence(sessions)
+        + company_evidence(sessions)
     )
     total = np.where(sessions.forced, np.inf, nats)
     first, last = sessions.within_reach()
     drawn, undecided = np.ones(len(nats), dtype=np.bool_), np.arange(len(nats))
     while len(undecided):
         contrast = looks.contrast(first[undecided], undecided, last[undecided])
-        total[undecided] = np.round(nats[undecided] + looks_evidence(contrast, scale, settings), 4)
+        total[undecided] = np.round(nats[undecided] + looks_evidence(contrast, scale), 4)
         total[sessions.forced] = np.inf
         joined = undecided[total[undecided] <= 0]
         drawn[joined] = False
@@ -131,24 +169,24 @@ def _extent(drawn: NDArray[np.bool_]) -> tuple[Rows, Rows]:
     return before + 1, after
 
 
-def time_evidence(sessions: Sessions, settings: EventSettings) -> Nats:
+def pause_evidence(sessions: Sessions, event_gap_hours: float) -> Nats:
     """A long pause speaks for a boundary, and more so where pauses are otherwise short."""
     log_gap = log_seconds(sessions.gap_us)
-    pause = log_gap / MICRONATS - np.log(settings.gap_neutral_hours * 3600)
-    excess = (log_gap - sessions.local_log_gap) / MICRONATS - np.log(settings.local_ratio)
-    nats = settings.gap_weight * pause + settings.local_weight * excess
-    return np.asarray(np.clip(nats, -settings.gap_most_nats, settings.gap_most_nats))
+    pause = log_gap / MICRONATS - np.log(event_gap_hours * 3600)
+    excess = (log_gap - sessions.local_log_gap) / MICRONATS - np.log(LOCAL_RATIO)
+    nats = PAUSE_WEIGHT * pause + LOCAL_WEIGHT * excess
+    return np.asarray(np.clip(nats, -MOST_NATS_OF_PAUSE, MOST_NATS_OF_PAUSE))
 
 
-def night_evidence(sessions: Sessions, settings: EventSettings) -> Nats:
+def night_evidence(sessions: Sessions) -> Nats:
     """A pause over four o'clock at night, local time, speaks for a boundary."""
     right = sessions.starts[1:]
     local_at = sessions.shots.at[right - 1] + _local_shift_us(sessions.shots)[right - 1]
     night = (local_at - _NIGHT_ENDS_US) // _DAY_US != (local_at + sessions.gap_us - _NIGHT_ENDS_US) // _DAY_US
-    return np.where(night, settings.night_weight, 0.0)
+    return np.where(night, NIGHT_WEIGHT, 0.0)
 
 
-def place_evidence(sessions: Sessions, settings: EventSettings) -> Nats:
+def place_evidence(sessions: Sessions) -> Nats:
     """Distance between the last place before the pause and the first after it; 0 where a side is not located."""
     shots = sessions.shots
     located = ~(np.isnan(shots.latitude) | np.isnan(shots.longitude))
@@ -163,12 +201,12 @@ def place_evidence(sessions: Sessions, settings: EventSettings) -> Nats:
         shots.latitude[before], shots.longitude[before], shots.latitude[after], shots.longitude[after]
     )
     nats = np.zeros(len(ends) - 1)
-    weighed = settings.place_weight * np.log(np.maximum(distance, 1e-3) / settings.place_neutral_km)
-    nats[known] = np.clip(weighed, -_MOST_NATS_OF_PLACE, _MOST_NATS_OF_PLACE)
+    weighed = PLACE_WEIGHT * np.log(np.maximum(distance, 1e-3) / PLACE_NEUTRAL_KM)
+    nats[known] = np.clip(weighed, -MOST_NATS_OF_PLACE, MOST_NATS_OF_PLACE)
     return nats
 
 
-def company_evidence(sessions: Sessions, settings: EventSettings) -> Nats:
+def company_evidence(sessions: Sessions) -> Nats:
     """Three or more cameras on both sides of a pause speak against a boundary: that company meets for one occasion.
 
     One camera, or a couple's two, are together on most days, and tell nothing.
@@ -179,19 +217,19 @@ def company_evidence(sessions: Sessions, settings: EventSettings) -> Nats:
     present = np.unique(session * cameras + shots.camera)
     stayed = present[np.isin(present + cameras, present)] // cameras
     common = np.bincount(stayed, minlength=len(sessions.starts))[: len(sessions.gap_us)]
-    return np.asarray(-settings.company_weight * np.maximum(common - 2, 0), dtype=np.float64)
+    return np.asarray(-COMPANY_WEIGHT * np.maximum(common - 2, 0), dtype=np.float64)
 
 
-def looks_evidence(contrast: Contrast, scale: LooksScale, settings: EventSettings) -> Nats:
+def looks_evidence(contrast: Contrast, scale: LooksScale) -> Nats:
     """Unlikeness across the pause, against the variety within its sides; 0 where a side has no embedding.
 
     The fewer shots tell of it, the less it counts. Single shots are taken to vary as neighbours do.
     """
     variety = 1 - np.nan_to_num(scale.likeness(contrast.within), nan=1.0)
-    neutral = settings.looks_neutral + settings.looks_familiar_share * scale.familiar
-    unlike = neutral - settings.looks_variety_share * variety - scale.likeness(contrast.across)
+    neutral = LOOKS_NEUTRAL + LOOKS_FAMILIAR_SHARE * scale.familiar
+    unlike = neutral - LOOKS_VARIETY_SHARE * variety - scale.likeness(contrast.across)
     trust = contrast.support / (contrast.support + 1)
-    return np.nan_to_num(settings.looks_weight * unlike * trust, nan=0.0)
+    return np.nan_to_num(LOOKS_WEIGHT * unlike * trust, nan=0.0)
 
 
 def _local_shift_us(shots: Timeline) -> NDArray[np.int64]:

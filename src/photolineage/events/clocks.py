@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from photolineage.events.looks import Embeddings, LooksScale
 from photolineage.events.records import ClockOffset
 from photolineage.events.timeline import Timeline
-from photolineage.settings.events import EventSettings
 
 Rows = NDArray[np.int64]
 
@@ -18,6 +17,15 @@ _MOST_ANCHORS = 3
 _BLOCKS, _BLOCK_ROWS, _ANCHOR_ROWS = 24, 96, 4_096
 _SCENE_US = 15 * 60_000_000
 _BIN_US = 3 * 60_000_000
+
+SEARCH_US = 36 * 3_600_000_000
+"""A clock that is wrong by up to this (36 hours) is noticed: by a wrong zone, half a day or a whole day."""
+LEAST_OFFSET_US = 5 * 60_000_000
+"""A clock that is wrong by less (5 minutes) is left alone: no event changes by it."""
+FEWEST_SCENES = 5
+"""Common scenes, at different times, that must agree on one clock error."""
+LEAST_STRENGTH = 5.0
+"""Standard errors by which the likeness at the clock error must exceed chance."""
 _LEAD_OVER_NO_OFFSET = 1.5
 
 
@@ -43,7 +51,6 @@ def notice_offsets(
     cameras: tuple[str | None, ...],
     embeddings: Embeddings,
     scale: LooksScale,
-    settings: EventSettings,
 ) -> tuple[ClockOffset, ...]:
     """The clock offsets that common scenes tell of, by camera; at most the library's 32 busiest cameras are compared.
 
@@ -56,10 +63,8 @@ def notice_offsets(
     ranked = sorted(named, key=lambda camera: _rank(timeline, rows_of[camera]))[:_MOST_CAMERAS]
     at, clocks = timeline.at.copy(), {camera: _Clock(camera, 0, 0, np.inf) for camera in ranked}
     for position, camera in enumerate(ranked):
-        for anchor in _companions(timeline, camera, ranked[:position], rows_of, settings):
-            offset = _offset_between(
-                timeline, at, rows_of[camera], rows_of[anchor], embeddings, scale, settings
-            )
+        for anchor in _companions(timeline, camera, ranked[:position], rows_of):
+            offset = _offset_between(timeline, at, rows_of[camera], rows_of[anchor], embeddings, scale)
             if offset is not None:
                 at[rows_of[camera]] += offset.correction_us
                 reference = clocks[anchor].reference
@@ -75,20 +80,18 @@ def notice_offsets(
             clock.scenes,
             clock.strength,
         )
-        for camera, clock in _by_most_shown_time(
-            clocks, int(settings.clock_min_offset_minutes * 60e6)
-        ).items()
+        for camera, clock in _by_most_shown_time(clocks).items()
         if clock.correction_us
     )
 
 
-def _by_most_shown_time(clocks: dict[int, _Clock], tolerance_us: int) -> dict[int, _Clock]:
+def _by_most_shown_time(clocks: dict[int, _Clock]) -> dict[int, _Clock]:
     """The same clocks, corrected to the time that most of those with one reference show; the first of equals."""
     corrected = {}
     for reference in dict.fromkeys(clock.reference for clock in clocks.values()):
         group = {camera: clock for camera, clock in clocks.items() if clock.reference == reference}
         corrections = np.array([clock.correction_us for clock in group.values()])
-        alike = np.abs(corrections[:, None] - corrections[None, :]) < tolerance_us
+        alike = np.abs(corrections[:, None] - corrections[None, :]) < LEAST_OFFSET_US
         right = int(np.argmax(alike.sum(axis=1)))
         told = list(group.values())[1:]
         for (camera, clock), same in zip(group.items(), alike[right], strict=True):
@@ -113,11 +116,8 @@ def _rank(timeline: Timeline, rows: Rows) -> tuple[bool, int, int]:
     return not mostly_located, -len(rows), int(timeline.camera[rows[0]])
 
 
-def _companions(
-    timeline: Timeline, camera: int, others: list[int], rows_of: dict[int, Rows], settings: EventSettings
-) -> list[int]:
-    window = int(settings.clock_search_hours * 3_600e6)
-    outings = {other: np.unique(timeline.at[rows_of[other]] // window) for other in (camera, *others)}
+def _companions(timeline: Timeline, camera: int, others: list[int], rows_of: dict[int, Rows]) -> list[int]:
+    outings = {other: np.unique(timeline.at[rows_of[other]] // SEARCH_US) for other in (camera, *others)}
     common = {
         other: sum(len(np.intersect1d(outings[camera] + step, outings[other])) for step in (-1, 0, 1))
         for other in others
@@ -132,25 +132,23 @@ def _offset_between(
     anchor: Rows,
     embeddings: Embeddings,
     scale: LooksScale,
-    settings: EventSettings,
 ) -> _Offset | None:
-    window = int(settings.clock_search_hours * 3_600e6)
-    moving, anchor = _sample(at, moving, anchor, window)
+    moving, anchor = _sample(at, moving, anchor)
     if len(moving) < _FEWEST_IMAGES or len(anchor) < _FEWEST_IMAGES:
         return None
     cosines = embeddings.vectors(timeline.vector[moving]) @ embeddings.vectors(timeline.vector[anchor]).T
     apart = at[anchor][None, :] - at[moving][:, None]
-    left, right = np.nonzero(np.abs(apart) <= window)
+    left, right = np.nonzero(np.abs(apart) <= SEARCH_US)
     likeness, lag = scale.likeness(cosines[left, right]), apart[left, right]
-    strength, scenes = _strength_by_lag(at[moving][left] // _SCENE_US, lag, likeness, window)
-    strength[scenes < settings.clock_min_scenes] = 0.0
+    strength, scenes = _strength_by_lag(at[moving][left] // _SCENE_US, lag, likeness)
+    strength[scenes < FEWEST_SCENES] = 0.0
     centre = len(strength) // 2
-    reach = int(settings.clock_min_offset_minutes * 60e6 // _BIN_US)
+    reach = LEAST_OFFSET_US // _BIN_US
     unmoved = centre - reach + int(np.argmax(strength[centre - reach : centre + reach + 1]))
     best = int(np.argmax(strength))
     if strength[best] < _LEAD_OVER_NO_OFFSET * strength[unmoved]:
         best = unmoved
-    if strength[best] < settings.clock_min_strength:
+    if strength[best] < LEAST_STRENGTH:
         return None
     correction = 0 if best == unmoved else _correction(lag, likeness, (best - centre) * _BIN_US)
     return _Offset(correction, int(scenes[best]), round(float(strength[best]), 1))
@@ -163,12 +161,12 @@ def _correction(lag: NDArray[np.int64], likeness: NDArray[np.float64], about: in
     return int(np.median(lag[alike]) // 1_000_000) * 1_000_000
 
 
-def _sample(at: NDArray[np.int64], moving: Rows, anchor: Rows, window: int) -> tuple[Rows, Rows]:
+def _sample(at: NDArray[np.int64], moving: Rows, anchor: Rows) -> tuple[Rows, Rows]:
     """Blocks of the moving camera's images that the anchor has images around, and the anchor's images around them."""
     anchor_at = np.sort(at[anchor])
     moving = moving[np.argsort(at[moving], kind="stable")]
-    accompanied = np.searchsorted(anchor_at, at[moving] + window, "right") > np.searchsorted(
-        anchor_at, at[moving] - window
+    accompanied = np.searchsorted(anchor_at, at[moving] + SEARCH_US, "right") > np.searchsorted(
+        anchor_at, at[moving] - SEARCH_US
     )
     moving = moving[accompanied]
     if len(moving) > _BLOCKS * _BLOCK_ROWS:
@@ -178,7 +176,7 @@ def _sample(at: NDArray[np.int64], moving: Rows, anchor: Rows, window: int) -> t
         return moving, anchor[:0]
     nearest = np.searchsorted(at[moving], at[anchor])
     before, after = at[moving][np.maximum(nearest - 1, 0)], at[moving][np.minimum(nearest, len(moving) - 1)]
-    anchor = anchor[np.minimum(np.abs(at[anchor] - before), np.abs(at[anchor] - after)) <= window]
+    anchor = anchor[np.minimum(np.abs(at[anchor] - before), np.abs(at[anchor] - after)) <= SEARCH_US]
     chosen = np.unique(
         np.linspace(0, max(len(anchor) - 1, 0), min(len(anchor), _ANCHOR_ROWS)).astype(np.int64)
     )
@@ -186,13 +184,13 @@ def _sample(at: NDArray[np.int64], moving: Rows, anchor: Rows, window: int) -> t
 
 
 def _strength_by_lag(
-    scene: NDArray[np.int64], lag: NDArray[np.int64], likeness: NDArray[np.float64], window: int
+    scene: NDArray[np.int64], lag: NDArray[np.int64], likeness: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """By how many standard errors the likeness of scenes at each lag exceeds the usual, and how many scenes tell so.
 
     Pictures of one scene tell the same thing; so the likeness is averaged by scene and lag first.
     """
-    reach = window // _BIN_US + 1
+    reach = SEARCH_US // _BIN_US + 1
     bins = int(2 * reach + 1)
     _, scene = np.unique(scene, return_inverse=True)
     cell = scene * bins + np.rint(lag / _BIN_US).astype(np.int64) + reach

@@ -43,15 +43,17 @@ def cluster_events(
     vectors = Embeddings(embeddings)
     library = read_library(images, vectors.image_ids, settings.trusted_time_sources)
     scale = measure_scale(library.dated, vectors)
-    offsets = notice_offsets(library.dated, library.cameras, vectors, scale, settings)
+    offsets = notice_offsets(library.dated, library.cameras, vectors, scale)
     _shift_to_reference_clock(library, offsets)
     dated = library.dated
-    away = is_away(dated, usual_places(dated, settings), settings.away_km)
+    away = is_away(dated, usual_places(dated), settings.away_km)
     table, clustered = _cluster_dated(
         dated, away, library.cameras, vectors, scale, settings, previous, on_progress
     )
     taken_over = len(dated) - clustered
-    joined = join_undated(library, dated, _event_of(table, dated), vectors, scale, settings)
+    joined = join_undated(
+        library, dated, _event_of(table, dated), vectors, scale, settings.undated_min_confidence
+    )
     library = library.without_dated()
     del dated, away
     events, undated = _assemble(table, library, joined)
@@ -77,7 +79,7 @@ def _cluster_dated(
     on_progress: Progress | None,
 ) -> tuple[pa.Table, int]:
     """The events of all segments in the order of their start, and the number of images that had to be clustered."""
-    starts = segment_starts(dated.at, settings.quiet_gap_hours)
+    starts = segment_starts(dated.at, settings)
     wanted = fingerprints(dated, away, starts, cameras, vectors, scale, settings)
     known = _known(previous, wanted)
     stale = np.flatnonzero(~np.isin(wanted, known["fingerprint"].to_numpy()))

@@ -4,6 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 MICRONATS = 1_000_000
+# Both as published: d = 10 and K = ln 17 in Platt, Czerwinski and Field, "PhotoTOC: automatic clustering for browsing
+# personal photographs", 2003.
+LOCAL_WINDOW = 10
+"""Gaps on either side of a gap that make up its local mean."""
+LOCAL_RATIO = 17.0
+"""A pause this many times the local geometric mean ends an event in PhotoTOC, and is neutral evidence here."""
 
 
 def log_seconds(gap_us: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -12,8 +18,8 @@ def log_seconds(gap_us: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.asarray(np.rint(np.log(seconds) * MICRONATS), dtype=np.int64)
 
 
-def local_mean(log_gaps: NDArray[np.int64], open_gap: NDArray[np.bool_], window: int) -> NDArray[np.int64]:
-    """The mean log gap of each gap's neighbourhood: itself and up to `window` gaps on either side.
+def local_mean(log_gaps: NDArray[np.int64], open_gap: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The mean log gap of each gap's neighbourhood: itself and up to `LOCAL_WINDOW` gaps on either side.
 
     The neighbourhood ends at the timeline's ends, and at gaps that are not `open_gap` (which get their own value):
     what lies behind those counts for nothing, as gaps beyond the collection's ends do in PhotoTOC.
@@ -24,21 +30,18 @@ def local_mean(log_gaps: NDArray[np.int64], open_gap: NDArray[np.bool_], window:
     position = np.arange(count)
     last_closed = np.maximum.accumulate(np.where(open_gap, -1, position))
     next_closed = np.minimum.accumulate(np.where(open_gap, count, position)[::-1])[::-1]
-    low = np.maximum(position - window, last_closed + 1)
-    high = np.minimum(position + window + 1, next_closed)
+    low = np.maximum(position - LOCAL_WINDOW, last_closed + 1)
+    high = np.minimum(position + LOCAL_WINDOW + 1, next_closed)
     sums = np.concatenate(([0], np.cumsum(np.where(open_gap, log_gaps, 0))))
     size = np.maximum(high - low, 1)
     return np.where(open_gap, (sums[high] - sums[low]) // size, log_gaps)
 
 
-def phototoc_boundaries(
-    gap_us: NDArray[np.int64], *, window: int = 10, ratio: float = 17.0
-) -> NDArray[np.bool_]:
+def phototoc_boundaries(gap_us: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether each gap between neighbours in time ends an event, by PhotoTOC's rule.
 
-    A gap is a boundary where its logarithm reaches the local mean log gap plus ln `ratio` (Platt, Czerwinski and
-    Field, "PhotoTOC: automatic clustering for browsing personal photographs", 2003: d = 10, K = ln 17).
+    A gap is a boundary where its logarithm reaches the local mean log gap plus ln `LOCAL_RATIO`.
     """
     logs = log_seconds(gap_us)
-    means = local_mean(logs, np.ones(len(logs), dtype=np.bool_), window)
-    return np.asarray(logs - means >= np.log(ratio) * MICRONATS, dtype=np.bool_)
+    means = local_mean(logs, np.ones(len(logs), dtype=np.bool_))
+    return np.asarray(logs - means >= np.log(LOCAL_RATIO) * MICRONATS, dtype=np.bool_)

@@ -7,12 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photolineage.events.timeline import Timeline
-from photolineage.settings.events import EventSettings
 
 Degrees = NDArray[np.float64]
 
 EARTH_RADIUS_KM = 6371.0088  # the mean radius of WGS 84
 _WEEK_US = 7 * 86_400_000_000
+
+USUAL_CELL_DEGREES = 0.1
+"""The grid on which usual places (home, work) are found: about 10 km."""
+USUAL_LEAST_SHARE = 0.15
+"""A usual place has images in at least this share of the weeks that have located images."""
+USUAL_LEAST_DAYS = 28.0
+"""Days from the first to the last image of a usual place, at least: longer than a stay."""
 
 
 def distance_km(
@@ -25,7 +31,7 @@ def distance_km(
     return np.asarray(2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.clip(haversine, 0, 1))))
 
 
-def usual_places(timeline: Timeline, settings: EventSettings) -> NDArray[np.float64]:
+def usual_places(timeline: Timeline) -> NDArray[np.float64]:
     """Centres (latitude, longitude) of the grid cells where the library is at home, shape (n, 2).
 
     A cell is usual if it has images in enough of the weeks that have located images, over longer than a stay.
@@ -36,8 +42,8 @@ def usual_places(timeline: Timeline, settings: EventSettings) -> NDArray[np.floa
     if len(located) == 0:
         return np.empty((0, 2))
     at = timeline.at[located]
-    rows = np.floor(timeline.latitude[located] / settings.usual_cell_degrees).astype(np.int64)
-    columns = np.floor(timeline.longitude[located] / settings.usual_cell_degrees).astype(np.int64)
+    rows = np.floor(timeline.latitude[located] / USUAL_CELL_DEGREES).astype(np.int64)
+    columns = np.floor(timeline.longitude[located] / USUAL_CELL_DEGREES).astype(np.int64)
     width = int(columns.max() - columns.min()) + 1
     cells, cell = np.unique(rows * width + columns - columns.min(), return_inverse=True)
     weeks, week = np.unique(at // _WEEK_US, return_inverse=True)
@@ -47,9 +53,9 @@ def usual_places(timeline: Timeline, settings: EventSettings) -> NDArray[np.floa
     np.minimum.at(first, cell, at)
     np.maximum.at(last, cell, at)
     span_days = (last - first) / 86_400e6
-    usual = cells[(share >= settings.usual_min_share) & (span_days >= settings.usual_min_span_days)]
+    usual = cells[(share >= USUAL_LEAST_SHARE) & (span_days >= USUAL_LEAST_DAYS)]
     centres = np.stack((usual // width, usual % width + columns.min()), axis=1)
-    return np.asarray((centres + 0.5) * settings.usual_cell_degrees)
+    return np.asarray((centres + 0.5) * USUAL_CELL_DEGREES)
 
 
 def is_away(timeline: Timeline, usual: NDArray[np.float64], away_km: float) -> NDArray[np.bool_]:

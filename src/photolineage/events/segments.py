@@ -23,6 +23,9 @@ from photolineage.settings.events import EventSettings
 Rows = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
 
+QUIET_GAP_HOURS = 72.0
+"""After three days without any image a new event begins, so that new images cause work in their own segment only."""
+
 _INSTANT = pa.timestamp("us", "UTC")
 SEGMENTS_SCHEMA = pa.schema(
     [
@@ -44,11 +47,15 @@ SEGMENTS_SCHEMA = pa.schema(
 )
 
 
-def segment_starts(at: NDArray[np.int64], quiet_gap_hours: float) -> Rows:
-    """The first row of each segment: the first of all, and each after a pause of `quiet_gap_hours` or more."""
+def segment_starts(at: NDArray[np.int64], settings: EventSettings) -> Rows:
+    """The first row of each segment: the first of all, and each after a pause that no event reaches across.
+
+    That is `QUIET_GAP_HOURS`, or longer where the settings let an outing or a trip go on across longer pauses.
+    """
     if len(at) == 0:
         return np.empty(0, dtype=np.int64)
-    return np.concatenate(([0], np.flatnonzero(np.diff(at) >= quiet_gap_hours * 3_600e6) + 1))
+    quiet_hours = max(QUIET_GAP_HOURS, settings.event_gap_hours, settings.trip_gap_hours)
+    return np.concatenate(([0], np.flatnonzero(np.diff(at) >= quiet_hours * 3_600e6) + 1))
 
 
 def fingerprints(
@@ -78,7 +85,7 @@ def fingerprints(
     for column in columns:
         rows = _mixed(rows + _words(column))
     rows = _mixed(rows + np.append(embeddings.hashes(), np.uint64(0))[timeline.vector])
-    parameters = settings.model_dump_json(exclude={"title_words"})
+    parameters = settings.model_dump_json(exclude={"title_words", "undated_min_confidence"})
     seed = _hash_of(f"{parameters} {scale} {embeddings.dimension} {code_digest()}")
     return (
         _mixed(np.add.reduceat(rows, starts) + np.uint64(seed))
@@ -89,7 +96,8 @@ def fingerprints(
 
 @cache
 def code_digest() -> str:
-    """Changes with any module of this package: what other code has clustered is not taken over."""
+    """Changes with any module of this package, and so with each constant in it: what other code clustered is not taken
+    over."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
     return hashlib.blake2b(b"".join(source.read_bytes() for source in sources), digest_size=8).hexdigest()
 
@@ -124,10 +132,10 @@ def cluster_segments(
     """The events (`SEGMENTS_SCHEMA`) of segments that begin at rows `starts` and have these fingerprints."""
     if len(timeline) == 0:
         return SEGMENTS_SCHEMA.empty_table()
-    sessions = find_sessions(timeline, starts, embeddings, scale, settings)
-    decision = decide_boundaries(sessions, embeddings, scale, settings)
+    sessions = find_sessions(timeline, starts, embeddings, scale)
+    decision = decide_boundaries(sessions, embeddings, scale, settings.event_gap_hours)
     part_starts = sessions.shot_starts[sessions.starts[np.concatenate(([True], decision.drawn))]]
-    event_starts = _join_trips(timeline, away, part_starts, starts, settings)
+    event_starts = _join_trips(timeline, away, part_starts, starts, settings.trip_gap_hours)
     event_starts = cut_to_length(event_starts, timeline.at, int(settings.max_event_days * 86_400e6))
     part_starts = np.union1d(part_starts, event_starts)
     doubt = confidence(sessions, decision.nats, event_starts)
@@ -137,7 +145,7 @@ def cluster_segments(
 
 
 def _join_trips(
-    timeline: Timeline, away: NDArray[np.bool_], part_starts: Rows, segments: Rows, settings: EventSettings
+    timeline: Timeline, away: NDArray[np.bool_], part_starts: Rows, segments: Rows, trip_gap_hours: float
 ) -> Rows:
     ends = np.append(part_starts[1:], len(timeline)) - 1
     located = ~np.isnan(timeline.latitude)
@@ -151,7 +159,7 @@ def _join_trips(
         forced=np.isin(part_starts[1:], segments),
         away=2 * away_count > located_count,
         located=located_count > 0,
-        settings=settings,
+        trip_gap_hours=trip_gap_hours,
     )
     return part_starts[np.concatenate(([True], ~within_trip))]
 

@@ -3,8 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from photolineage.settings.events import EventSettings
-
 Rows = NDArray[np.int64]
 
 
@@ -14,16 +12,16 @@ def joins_a_trip(
     forced: NDArray[np.bool_],
     away: NDArray[np.bool_],
     located: NDArray[np.bool_],
-    settings: EventSettings,
+    trip_gap_hours: float,
 ) -> NDArray[np.bool_]:
     """Whether each boundary between neighbouring events lies within a trip.
 
     `begins` and `ends` (microseconds), `away` and `located` tell of the events, `forced` of the boundaries. A trip
     goes from one event that is away to the next one that is, across events whose place is unknown, if no pause on
-    the way is longer than a trip survives.
+    the way is longer than `trip_gap_hours`.
     """
     count = len(begins)
-    passable = ~forced & (begins[1:] - ends[:-1] <= settings.trip_gap_hours * 3_600e6)
+    passable = ~forced & (begins[1:] - ends[:-1] <= trip_gap_hours * 3_600e6)
     position = np.arange(count)
     # the nearest located event on either side, itself included, and the nearest impassable boundary
     before = np.maximum.accumulate(np.where(located, position, -1))[:-1]

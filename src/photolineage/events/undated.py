@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from photolineage.events.looks import Embeddings, LooksScale
 from photolineage.events.timeline import Library, Timeline
-from photolineage.settings.events import EventSettings
 
 Rows = NDArray[np.int64]
 
@@ -18,6 +17,11 @@ _ROWS_COMPARED = 16_384
 _UNDATED_AT_ONCE = 1024
 """Images without a time that are compared at once, with some tens of thousands that have one: 200 MB."""
 _NEAREST = 3
+
+LIKENESS_NEUTRAL = 0.4
+"""A likeness to an event's nearest images that speaks neither for nor against it."""
+LIKENESS_WEIGHT = 12.0
+"""Nats for each unit of likeness above that."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +48,7 @@ def join_undated(
     event_of_dated: Rows,
     embeddings: Embeddings,
     scale: LooksScale,
-    settings: EventSettings,
+    min_confidence: float,
 ) -> Joined:
     """Find the event of each undated image among those that have dated images in its folder.
 
@@ -67,7 +71,7 @@ def join_undated(
             for first in range(0, len(own), _UNDATED_AT_ONCE):
                 some = own[first : first + _UNDATED_AT_ONCE]
                 likeness = scale.likeness(_nearness(embeddings.vectors(undated.vector[some]), events))
-                _choose(some, events.ids, likeness, settings, joined)
+                _choose(some, events.ids, likeness, min_confidence, joined)
     return joined
 
 
@@ -113,14 +117,14 @@ def _nearness(vectors: NDArray[np.float32], events: _ComparedEvents) -> NDArray[
 
 
 def _choose(
-    own: Rows, candidates: Rows, likeness: NDArray[np.float64], settings: EventSettings, joined: Joined
+    own: Rows, candidates: Rows, likeness: NDArray[np.float64], min_confidence: float, joined: Joined
 ) -> None:
-    nats = settings.undated_weight * (likeness - settings.undated_neutral)
+    nats = LIKENESS_WEIGHT * (likeness - LIKENESS_NEUTRAL)
     highest = np.maximum(nats.max(axis=1, keepdims=True), 0)
     odds = np.exp(nats - highest)
     probability = odds / (odds.sum(axis=1, keepdims=True) + np.exp(-highest))
     best = probability.argmax(axis=1)
     certainty = np.round(probability[np.arange(len(own)), best], 4)
-    enough = certainty >= settings.undated_min_confidence
+    enough = certainty >= min_confidence
     joined.event[own[enough]] = candidates[best[enough]]
     joined.confidence[own[enough]] = certainty[enough]
