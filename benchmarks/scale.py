@@ -29,6 +29,7 @@ from benchmarks.large_catalog import MODELS, SOURCES, LargeCatalog
 from benchmarks.postgresql_server import postgresql_server
 from photolineage.catalog.coverage import RemainingWork, remaining_work
 from photolineage.catalog.engine import create_catalog_engine
+from photolineage.lineage import partition_subject
 from photolineage.settings import load_settings
 
 Figures = dict[str, Any]
@@ -51,7 +52,7 @@ def measure_remaining(config: Path) -> Figures:
     return {
         "seconds": seconds,
         "to_register": remaining.to_register,
-        "to_embed": {"|".join(key): count for key, count in remaining.to_embed.items()},
+        "to_embed": {partition_subject(*key): count for key, count in remaining.to_embed.items()},
     }
 
 
@@ -176,7 +177,7 @@ def _in_a_process(probe: str, config: Path, images: int) -> Figures:
 def _require_right(figures: Figures, expected: RemainingWork) -> None:
     """Replaces the answer by its sums. Raises AssertionError where it is wrong."""
     found = figures.pop("to_register"), figures.pop("to_embed")
-    wanted = dict(expected.to_register), {"|".join(key): n for key, n in expected.to_embed.items()}
+    wanted = dict(expected.to_register), {partition_subject(*key): n for key, n in expected.to_embed.items()}
     if found != wanted:
         raise AssertionError("what remains is not what a count image by image says")
     figures["images_to_register"], figures["images_to_embed"] = (sum(counts.values()) for counts in wanted)
