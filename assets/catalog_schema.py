@@ -1,41 +1,37 @@
 """`catalog_schema`: the catalog's tables exist, at the revision that the code wants."""
 
-from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, MetadataValue, asset
+from dagster import AssetExecutionContext, MaterializeResult, MetadataValue
 
+from assets.orchestration.step_asset import step_asset
 from photolineage.catalog.migrate import catalog_revision, require_current, upgrade
 from photolineage.catalog.orm import Base
+from photolineage.lineage import CATALOG_SCHEMA
 from resources.failures import reported
 from resources.home import CatalogResource
 
 
-def catalog_schema_asset() -> AssetsDefinition:
-    """The asset that every other one depends on."""
-
-    @asset(
-        group_name="photolineage",
-        kinds={"sql"},
-        description="The catalog's tables. A new database is created; one of an older revision is refused, with the "
-        "migrations to apply.\n\n**Needs** nothing: materialize it first.\n\n**Next:** materialize "
-        "`source_files`. If it was refused: launch the job `migrate_catalog`.",
-    )
-    def catalog_schema(context: AssetExecutionContext, catalog: CatalogResource) -> MaterializeResult[None]:
-        engine = catalog.engine
-        with reported():
-            with engine.connect() as connection:
-                is_new = catalog_revision(connection).found is None
-            if is_new:
-                upgrade(engine)
-                context.log.info("the catalog was created")
-            require_current(engine)
+@step_asset(
+    CATALOG_SCHEMA,
+    "The catalog's tables. A new database is created; one of an older revision is refused, with the "
+    "migrations to apply.\n\n**Needs** nothing: materialize it first.\n\n**Next:** materialize "
+    "`source_files`. If it was refused: launch the job `migrate_catalog`.",
+)
+def catalog_schema(context: AssetExecutionContext, catalog: CatalogResource) -> MaterializeResult[None]:
+    engine = catalog.engine
+    with reported():
         with engine.connect() as connection:
-            revision = catalog_revision(connection)
-        return MaterializeResult(
-            metadata={
-                "revision": revision.wanted,
-                "created": is_new,
-                "database": engine.url.render_as_string(hide_password=True),
-                "tables": MetadataValue.md(" ".join(f"`{table}`" for table in Base.metadata.tables)),
-            }
-        )
-
-    return catalog_schema
+            is_new = catalog_revision(connection).found is None
+        if is_new:
+            upgrade(engine)
+            context.log.info("the catalog was created")
+        require_current(engine)
+    with engine.connect() as connection:
+        revision = catalog_revision(connection)
+    return MaterializeResult(
+        metadata={
+            "revision": revision.wanted,
+            "created": is_new,
+            "database": engine.url.render_as_string(hide_password=True),
+            "tables": MetadataValue.md(" ".join(f"`{table}`" for table in Base.metadata.tables)),
+        }
+    )

@@ -6,22 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from dagster import (
     AssetCheckResult,
-    AssetCheckSpec,
-    AssetDep,
     AssetExecutionContext,
     AssetKey,
-    AssetsDefinition,
-    AssetSpec,
-    BackfillPolicy,
     MaterializeResult,
     MetadataValue,
     MultiPartitionKey,
     ResourceParam,
-    multi_asset,
 )
 
-from assets.orchestration.partitions import model_shard_partitions
-from assets.orchestration.running import PartitionFailures, contract_check, guard, job_context, materialized
+from assets.orchestration.running import PartitionFailures, guard, job_context, materialized
+from assets.orchestration.step_asset import step_asset
+from photolineage.lineage import IMAGE_EMBEDDINGS
 from photolineage.settings import ModelSettings, Settings
 from resources.home import CatalogResource, StorageResource
 from resources.progress import ProgressSink
@@ -31,86 +26,60 @@ if TYPE_CHECKING:
     from photolineage.models.loading import LibraryModel
     from photolineage.steps.embed import EmbeddingReport
 
-TABLES = frozenset({"shard", "image", "ml_model", "ml_job", "shard_file"})
-
-
 MODEL_CHECK = "model_contract"
 
 
-def image_embeddings_asset(settings: Settings) -> AssetsDefinition:
-    """The asset over the configured models and the shards."""
+@step_asset(
+    IMAGE_EMBEDDINGS,
+    "One unit vector for each distinct image of a shard, by one model. A killed run "
+    "loses at most one checkpoint; materializing it again computes only what is missing.\n\n"
+    "**Needs** the shard in `registered_images`, and the model's weights.\n\n**Next:** when a model's "
+    "row is complete, materialize that model in `vector_index`.",
+    checks={
+        MODEL_CHECK: "The loaded weights are those that made the model's embeddings: dimension, image size, digest and "
+        "precision. Checked before the first write: if the check fails, nothing was written."
+    },
+)
+def image_embeddings(
+    context: AssetExecutionContext,
+    catalog: CatalogResource,
+    storage: StorageResource,
+    settings: ResourceParam[Settings],
+    progress: ResourceParam[ProgressSink],
+) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
+    from photolineage.models.text_encoder import ensure_text_encoder
+    from photolineage.steps.embed import Stores, embed_shard
 
-    @multi_asset(
-        name="image_embeddings",
-        specs=[
-            AssetSpec(
-                "image_embeddings",
-                deps=[AssetDep("registered_images")],
-                skippable=True,
-                group_name="photolineage",
-                kinds={"torch", "parquet"},
-                description="One unit vector for each distinct image of a shard, by one model. A killed run "
-                "loses at most one checkpoint; materializing it again computes only what is missing.\n\n"
-                "**Needs** the shard in `registered_images`, and the model's weights.\n\n**Next:** when a model's "
-                "row is complete, materialize that model in `vector_index`.",
+    yield from guard(catalog, IMAGE_EMBEDDINGS)
+    failed, drifts, opened = PartitionFailures(context), list["Drift"](), list[str]()
+    for model_key, keys in _by_model(context.partition_keys):
+        with failed.kept(keys):
+            model = _open_model(catalog, storage, model_key, settings.models[model_key], drifts)
+            opened.append(model_key)
+            no_text_encoder = ensure_text_encoder(
+                settings.home,
+                model_key,
+                model.embedder.facts.weights_digest,
+                model.embedder.export_text_encoder,
             )
-        ],
-        check_specs=[
-            contract_check("image_embeddings", model_shard_partitions(settings)),
-            AssetCheckSpec(
-                MODEL_CHECK,
-                asset="image_embeddings",
-                partitions_def=model_shard_partitions(settings),
-                blocking=True,
-                description="The loaded weights are those of the model's embeddings: dimension, image size, digest "
-                "and precision. Verified before the first write: where it fails, nothing was written.",
-            ),
-        ],
-        partitions_def=model_shard_partitions(settings),
-        backfill_policy=BackfillPolicy.multi_run(settings.partitions_per_run),
-    )
-    def image_embeddings(
-        context: AssetExecutionContext,
-        catalog: CatalogResource,
-        storage: StorageResource,
-        settings: ResourceParam[Settings],
-        progress: ResourceParam[ProgressSink],
-    ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
-        from photolineage.models.text_encoder import ensure_text_encoder
-        from photolineage.steps.embed import Stores, embed_shard
-
-        yield from guard(catalog, "image_embeddings", TABLES)
-        failed, drifts, opened = PartitionFailures(context), list["Drift"](), list[str]()
-        for model_key, keys in _by_model(context.partition_keys):
-            with failed.kept(keys):
-                model = _open_model(catalog, storage, model_key, settings.models[model_key], drifts)
-                opened.append(model_key)
-                no_text_encoder = ensure_text_encoder(
-                    settings.home,
-                    model_key,
-                    model.embedder.facts.weights_digest,
-                    model.embedder.export_text_encoder,
-                )
-                for key in keys:
-                    with failed.kept([key]):
-                        report = embed_shard(
-                            job_context(context, catalog),
-                            Stores(storage.previews, storage.embeddings),
-                            model.embedder,
-                            model.id,
-                            key.keys_by_dimension["shard"],
-                            checkpoint_images=settings.checkpoint_images,
-                            on_progress=progress.track(context, str(key)),
-                        )
-                        yield from materialized(
-                            context, "image_embeddings", key, _metadata(report, model, no_text_encoder)
-                        )
-                del model  # so that the next model does not find it in memory
-        if opened or drifts:
-            yield _model_result(drifts)
-        failed.raise_at_end()
-
-    return image_embeddings
+            for key in keys:
+                with failed.kept([key]):
+                    report = embed_shard(
+                        job_context(context, catalog),
+                        Stores(storage.previews, storage.embeddings),
+                        model.embedder,
+                        model.id,
+                        key.keys_by_dimension["shard"],
+                        checkpoint_images=settings.checkpoint_images,
+                        on_progress=progress.track(context, str(key)),
+                    )
+                    yield from materialized(
+                        context, IMAGE_EMBEDDINGS, key, _metadata(report, model, no_text_encoder)
+                    )
+            del model  # so that the next model does not find it in memory
+    if opened or drifts:
+        yield _model_result(drifts)
+    failed.raise_at_end()
 
 
 def _model_result(drifts: "Sequence[Drift]") -> AssetCheckResult:
@@ -118,7 +87,7 @@ def _model_result(drifts: "Sequence[Drift]") -> AssetCheckResult:
 
     return AssetCheckResult(
         check_name=MODEL_CHECK,
-        asset_key=AssetKey("image_embeddings"),
+        asset_key=AssetKey(IMAGE_EMBEDDINGS.name),
         passed=not drifts,
         description="; ".join(drift.fix.note for drift in drifts[:1])
         or "The loaded weights are the recorded ones.",

@@ -5,20 +5,18 @@ from typing import TYPE_CHECKING
 
 from dagster import (
     AssetCheckResult,
-    AssetDep,
     AssetExecutionContext,
-    AssetsDefinition,
     MaterializeResult,
     MetadataValue,
     ResourceParam,
     TableColumn,
     TableRecord,
     TableSchema,
-    asset,
 )
 
-from assets.orchestration.partitions import model_partitions
-from assets.orchestration.running import contract_check, guard, job_context, reported_failures
+from assets.orchestration.running import guard, job_context, reported_failures
+from assets.orchestration.step_asset import step_asset
+from photolineage.lineage import IMAGE_EVENTS
 from photolineage.settings import Settings
 from resources.home import CatalogResource, StorageResource
 from resources.progress import ProgressSink
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
 
     from photolineage.catalog.listing import ListedEvent
 
-TABLES = frozenset({"image", "ml_model", "ml_job", "event", "event_image"})
 SHOWN_EVENTS = 20
 NO_EVENTS = "No events yet."
 EVENT_COLUMNS = TableSchema(
@@ -43,88 +40,77 @@ EVENT_COLUMNS = TableSchema(
 )
 
 
-def image_events_asset(settings: Settings) -> AssetsDefinition:
-    """The asset over the configured models."""
+@step_asset(
+    IMAGE_EVENTS,
+    "Images that belong together in time, place and looks, as albums with a title and a cover. "
+    "An event that keeps most of its images keeps its id.\n\n**Needs** the model in `vector_index`.\n\n"
+    "**Next:** look at the covers in the metadata; `photolineage events` lists them all.",
+)
+def image_events(
+    context: AssetExecutionContext,
+    catalog: CatalogResource,
+    storage: StorageResource,
+    settings: ResourceParam[Settings],
+    progress: ResourceParam[ProgressSink],
+) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
+    from photolineage.catalog.listing import list_events
+    from photolineage.events.pictures import cover_sheet, timeline_plot
+    from photolineage.models.registry import load_recorded, require_model
+    from photolineage.steps.cluster import cluster_model
+    from photolineage.stores.pictures import as_markdown
 
-    @asset(
-        partitions_def=model_partitions(settings),
-        deps=[AssetDep("vector_index")],
-        check_specs=[contract_check("image_events", model_partitions(settings))],
-        group_name="photolineage",
-        kinds={"duckdb"},
-        description="Images that belong together in time, place and looks, as albums with a title and a cover. "
-        "An event that keeps most of its images keeps its id.\n\n**Needs** the model in `vector_index`.\n\n"
-        "**Next:** look at the covers in the metadata; `photolineage events` lists them all.",
-    )
-    def image_events(
-        context: AssetExecutionContext,
-        catalog: CatalogResource,
-        storage: StorageResource,
-        settings: ResourceParam[Settings],
-        progress: ResourceParam[ProgressSink],
-    ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
-        from photolineage.catalog.listing import list_events
-        from photolineage.events.pictures import cover_sheet, timeline_plot
-        from photolineage.models.registry import load_recorded, require_model
-        from photolineage.steps.cluster import cluster_model
-        from photolineage.stores.pictures import as_markdown
+    yield from guard(catalog, IMAGE_EVENTS)
+    model_key = context.partition_key
 
-        yield from guard(catalog, "image_events", TABLES)
-        model_key = context.partition_key
-
-        def encode_text(texts: list[str]) -> "NDArray[np.float32]":
-            with catalog.engine.connect() as connection:
-                model = require_model(connection, model_key)
-            return load_recorded(model, settings.models[model_key]).encode_text(texts)
-
-        with reported_failures(context):
-            report = cluster_model(
-                job_context(context, catalog),
-                storage.embeddings,
-                storage.segments,
-                model_key,
-                encode_text,
-                settings.events,
-                on_progress=progress.track(context, model_key),
-            )
+    def encode_text(texts: list[str]) -> "NDArray[np.float32]":
         with catalog.engine.connect() as connection:
-            events = list_events(connection, require_model(connection, model_key).id)
-        newest = events[:SHOWN_EVENTS]
-        covers = cover_sheet(catalog.engine, storage.previews, newest)
-        yield MaterializeResult(
-            metadata={
-                "events": report.events,
-                "images_in_events": report.images,
-                "undated_images": report.undated,
-                "undated_images_joined": report.joined,
-                "least_confidence_of_joined": report.least_confidence,
-                "images_clustered": report.clustered,
-                "images_taken_over": report.taken_over,
-                "nothing_taken_over_because": report.nothing_kept or "–",
-                "created": len(report.matching.created),
-                "grown": len(report.matching.grown),
-                "shrunk": len(report.matching.shrunk),
-                "split": len(report.matching.split),
-                "merged": len(report.matching.merged),
-                "vanished": len(report.matching.vanished),
-                "clock_offsets": [
-                    f"{offset.camera}: {offset.correction_seconds:+d} s against {offset.reference}"
-                    for offset in report.clock_offsets
-                ],
-                "seconds": round(report.seconds, 1),
-                "newest_events": MetadataValue.table(
-                    [_record(event) for event in newest], schema=EVENT_COLUMNS
-                ),
-                "timeline": MetadataValue.md(
-                    as_markdown(timeline_plot(events), "Events over time") if events else NO_EVENTS
-                ),
-                "covers": MetadataValue.md(
-                    as_markdown(covers, "Covers of the newest events") if covers else NO_EVENTS
-                ),
-            }
-        )
+            model = require_model(connection, model_key)
+        return load_recorded(model, settings.models[model_key]).encode_text(texts)
 
-    return image_events
+    with reported_failures(context):
+        report = cluster_model(
+            job_context(context, catalog),
+            storage.embeddings,
+            storage.segments,
+            model_key,
+            encode_text,
+            settings.events,
+            on_progress=progress.track(context, model_key),
+        )
+    with catalog.engine.connect() as connection:
+        events = list_events(connection, require_model(connection, model_key).id)
+    newest = events[:SHOWN_EVENTS]
+    covers = cover_sheet(catalog.engine, storage.previews, newest)
+    yield MaterializeResult(
+        metadata={
+            "events": report.events,
+            "images_in_events": report.images,
+            "undated_images": report.undated,
+            "undated_images_joined": report.joined,
+            "least_confidence_of_joined": report.least_confidence,
+            "images_clustered": report.clustered,
+            "images_taken_over": report.taken_over,
+            "nothing_taken_over_because": report.nothing_kept or "–",
+            "created": len(report.matching.created),
+            "grown": len(report.matching.grown),
+            "shrunk": len(report.matching.shrunk),
+            "split": len(report.matching.split),
+            "merged": len(report.matching.merged),
+            "vanished": len(report.matching.vanished),
+            "clock_offsets": [
+                f"{offset.camera}: {offset.correction_seconds:+d} s against {offset.reference}"
+                for offset in report.clock_offsets
+            ],
+            "seconds": round(report.seconds, 1),
+            "newest_events": MetadataValue.table([_record(event) for event in newest], schema=EVENT_COLUMNS),
+            "timeline": MetadataValue.md(
+                as_markdown(timeline_plot(events), "Events over time") if events else NO_EVENTS
+            ),
+            "covers": MetadataValue.md(
+                as_markdown(covers, "Covers of the newest events") if covers else NO_EVENTS
+            ),
+        }
+    )
 
 
 def _record(event: "ListedEvent") -> TableRecord:

@@ -5,18 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 from dagster import (
     AssetCheckResult,
-    AssetDep,
     AssetExecutionContext,
-    AssetsDefinition,
     MaterializeResult,
     MetadataValue,
     ResourceParam,
-    asset,
 )
 from sqlalchemy import Engine
 
-from assets.orchestration.partitions import model_partitions
-from assets.orchestration.running import contract_check, guard
+from assets.orchestration.running import guard
+from assets.orchestration.step_asset import step_asset
+from photolineage.lineage import MODEL_COMPARISON
 from photolineage.settings import Settings
 from resources.failures import reported
 from resources.home import CatalogResource, StorageResource
@@ -25,45 +23,34 @@ if TYPE_CHECKING:
     from photolineage.stores.previews import PreviewStore
     from photolineage.upgrade.comparing import Comparison
 
-TABLES = frozenset({"shard", "image", "ml_model", "shard_file"})
 
+@step_asset(
+    MODEL_COMPARISON,
+    "A candidate beside the serving model, on the same images and texts: what they find in common, "
+    "whether near-duplicates find their originals, speed and size, and a contact sheet of the hits of both. "
+    "It changes nothing.\n\n**Needs** the candidate in `vector_index`, and a model that serves.\n\n**Next:** read "
+    "it, and promote the candidate by `serving_model`.",
+)
+def model_comparison(
+    context: AssetExecutionContext,
+    catalog: CatalogResource,
+    storage: StorageResource,
+    settings: ResourceParam[Settings],
+) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
+    from photolineage.steps.embed import Stores
+    from photolineage.upgrade.comparing import compare_models
 
-def model_comparison_asset(settings: Settings) -> AssetsDefinition:
-    """The asset over the configured models, as candidates."""
-
-    @asset(
-        partitions_def=model_partitions(settings),
-        deps=[AssetDep("vector_index")],
-        check_specs=[contract_check("model_comparison", model_partitions(settings))],
-        group_name="photolineage",
-        kinds={"torch", "lancedb"},
-        description="A candidate beside the serving model, on the same images and texts: what they find in common, "
-        "whether near-duplicates find their originals, speed and size, and a contact sheet of the hits of both. "
-        "It changes nothing.\n\n**Needs** the candidate in `vector_index`, and a model that serves.\n\n**Next:** read "
-        "it, and promote the candidate by `serving_model`.",
-    )
-    def model_comparison(
-        context: AssetExecutionContext,
-        catalog: CatalogResource,
-        storage: StorageResource,
-        settings: ResourceParam[Settings],
-    ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
-        from photolineage.steps.embed import Stores
-        from photolineage.upgrade.comparing import compare_models
-
-        yield from guard(catalog, "model_comparison", TABLES)
-        with reported():
-            comparison = compare_models(
-                catalog.engine,
-                Stores(storage.previews, storage.embeddings),
-                storage.indexes,
-                settings.models,
-                context.partition_key,
-                settings.comparison,
-            )
-        yield MaterializeResult(metadata=_metadata(catalog.engine, storage.previews, comparison))
-
-    return model_comparison
+    yield from guard(catalog, MODEL_COMPARISON)
+    with reported():
+        comparison = compare_models(
+            catalog.engine,
+            Stores(storage.previews, storage.embeddings),
+            storage.indexes,
+            settings.models,
+            context.partition_key,
+            settings.comparison,
+        )
+    yield MaterializeResult(metadata=_metadata(catalog.engine, storage.previews, comparison))
 
 
 def _metadata(

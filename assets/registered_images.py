@@ -4,32 +4,26 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from dagster import (
-    AllPartitionMapping,
     AssetCheckResult,
-    AssetDep,
     AssetExecutionContext,
-    AssetsDefinition,
-    AssetSpec,
-    BackfillPolicy,
     Config,
     MaterializeResult,
     MetadataValue,
     ResourceParam,
     TableRecord,
-    multi_asset,
 )
 from pydantic import Field
 
-from assets.orchestration.partitions import SHARDS
 from assets.orchestration.running import (
     PartitionFailures,
-    contract_check,
     first_attempt,
     guard,
     job_context,
     materialized,
 )
+from assets.orchestration.step_asset import step_asset
 from photolineage.catalog.queries import failures, find_shard
+from photolineage.lineage import REGISTERED_IMAGES
 from photolineage.plain_text import printable
 from photolineage.settings import Settings
 from resources.home import CatalogResource, StorageResource
@@ -38,7 +32,6 @@ from resources.progress import ProgressSink
 if TYPE_CHECKING:
     from photolineage.steps.register import RegistrationReport
 
-TABLES = frozenset({"source", "shard", "image", "ml_job", "shard_file"})
 LISTED_FAILURES = 100
 
 
@@ -52,63 +45,46 @@ class RegisteredImagesConfig(Config):
     )
 
 
-def registered_images_asset(settings: Settings) -> AssetsDefinition:
-    """The asset over the shards."""
+@step_asset(
+    REGISTERED_IMAGES,
+    "Content hash, size, time, place, camera and a preview of each image of a shard. "
+    "Unreadable images are rows with a reason. Materializing it again reads only what is new "
+    "or changed; with `retry_failed: true` also what could not be read.\n\n**Needs** `source_files`: "
+    "before it, there are no shards and so no partitions here.\n\n**Next:** materialize the missing "
+    "partitions of `image_embeddings`.",
+)
+def registered_images(
+    context: AssetExecutionContext,
+    config: RegisteredImagesConfig,
+    catalog: CatalogResource,
+    storage: StorageResource,
+    settings: ResourceParam[Settings],
+    progress: ResourceParam[ProgressSink],
+) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
+    from photolineage.steps.register import register_shard
+    from photolineage.steps.retrying import read_failures_again
 
-    @multi_asset(
-        name="registered_images",
-        specs=[
-            AssetSpec(
-                "registered_images",
-                deps=[AssetDep("source_files", partition_mapping=AllPartitionMapping())],
-                skippable=True,
-                group_name="photolineage",
-                kinds={"pillow"},
-                description="Content hash, size, time, place, camera and a preview of each image of a shard. "
-                "Unreadable images are rows with a reason. Materializing it again reads only what is new "
-                "or changed; with `retry_failed: true` also what could not be read.\n\n**Needs** `source_files`: "
-                "before it, there are no shards and so no partitions here.\n\n**Next:** materialize the missing "
-                "partitions of `image_embeddings`.",
+    yield from guard(catalog, REGISTERED_IMAGES)
+    failed = PartitionFailures(context)
+    for shard_key in context.partition_keys:
+        with failed.kept([shard_key]):
+            with catalog.engine.connect() as connection:
+                shard = find_shard(connection, shard_key)
+            if config.retry_failed:
+                again = read_failures_again(catalog.engine, shard_key, asked_by=first_attempt(context))
+                context.log.info(f"{shard_key}: reading {again:,} unreadable images again")
+            report = register_shard(
+                job_context(context, catalog),
+                storage.previews,
+                shard_key,
+                time_zone=settings.time_zone_of(shard.source_key),
+                checkpoint_images=settings.checkpoint_images,
+                on_progress=progress.track(context, shard_key),
             )
-        ],
-        check_specs=[contract_check("registered_images", SHARDS)],
-        partitions_def=SHARDS,
-        backfill_policy=BackfillPolicy.multi_run(settings.partitions_per_run),
-    )
-    def registered_images(
-        context: AssetExecutionContext,
-        config: RegisteredImagesConfig,
-        catalog: CatalogResource,
-        storage: StorageResource,
-        settings: ResourceParam[Settings],
-        progress: ResourceParam[ProgressSink],
-    ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
-        from photolineage.steps.register import register_shard
-        from photolineage.steps.retrying import read_failures_again
-
-        yield from guard(catalog, "registered_images", TABLES)
-        failed = PartitionFailures(context)
-        for shard_key in context.partition_keys:
-            with failed.kept([shard_key]):
-                with catalog.engine.connect() as connection:
-                    shard = find_shard(connection, shard_key)
-                if config.retry_failed:
-                    again = read_failures_again(catalog.engine, shard_key, asked_by=first_attempt(context))
-                    context.log.info(f"{shard_key}: reading {again:,} unreadable images again")
-                report = register_shard(
-                    job_context(context, catalog),
-                    storage.previews,
-                    shard_key,
-                    time_zone=settings.time_zone_of(shard.source_key),
-                    checkpoint_images=settings.checkpoint_images,
-                    on_progress=progress.track(context, shard_key),
-                )
-                yield from materialized(
-                    context, "registered_images", shard_key, _metadata(catalog, shard.id, report)
-                )
-        failed.raise_at_end()
-
-    return registered_images
+            yield from materialized(
+                context, REGISTERED_IMAGES, shard_key, _metadata(catalog, shard.id, report)
+            )
+    failed.raise_at_end()
 
 
 def _metadata(

@@ -5,90 +5,78 @@ from collections.abc import Iterator
 from dagster import (
     AssetCheckResult,
     AssetExecutionContext,
-    AssetsDefinition,
     FreshnessPolicy,
     MaterializeResult,
     ResourceParam,
-    asset,
 )
 
-from assets.orchestration.partitions import SHARDS, source_partitions
-from assets.orchestration.running import contract_check, guard, job_context, reported_failures
-from photolineage.catalog.orm import JobKind
+from assets.orchestration.partitions import SHARDS
+from assets.orchestration.running import guard, job_context, reported_failures
+from assets.orchestration.step_asset import step_asset
 from photolineage.catalog.queries import shard_keys
+from photolineage.lineage import SOURCE_FILES, JobKind
 from photolineage.plain_text import printable
 from photolineage.settings import Settings
 from resources.home import CatalogResource
 from resources.progress import ProgressSink
 from schema_checks.freshness import UNSCANNED_FOR
 
-TABLES = frozenset({"source", "shard", "image", "ml_job"})
 
+@step_asset(
+    SOURCE_FILES,
+    "The files of a source, by directory listing alone: new, changed, missing and returned "
+    "images become rows, in shards.\n\n**Needs** `catalog_schema`, and the source's disk.\n\n**Next:** "
+    "materialize the missing partitions of `registered_images`. Materialize this again when photos were "
+    "added, or turn on the sensor `stale_partitions`, which does everything from here by itself.",
+    freshness_policy=FreshnessPolicy.time_window(fail_window=UNSCANNED_FOR),
+)
+def source_files(
+    context: AssetExecutionContext,
+    catalog: CatalogResource,
+    settings: ResourceParam[Settings],
+    progress: ResourceParam[ProgressSink],
+) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
+    from photolineage.media import SUPPORTED_SUFFIXES
+    from photolineage.steps.absences import explain_places_away
+    from photolineage.steps.jobs import running_job
+    from photolineage.steps.scan import ensure_source, scan_source
+    from photolineage.steps.tree_walk import TreeWalk
 
-def source_files_asset(settings: Settings) -> AssetsDefinition:
-    """The asset over the configured sources."""
-
-    @asset(
-        partitions_def=source_partitions(settings),
-        deps=["catalog_schema"],
-        check_specs=[contract_check("source_files", source_partitions(settings))],
-        group_name="photolineage",
-        kinds={"file"},
-        description="The files of a source, by directory listing alone: new, changed, missing and returned "
-        "images become rows, in shards.\n\n**Needs** `catalog_schema`, and the source's disk.\n\n**Next:** "
-        "materialize the missing partitions of `registered_images`. Materialize this again when photos were "
-        "added, or turn on the sensor `stale_partitions`, which does everything from here by itself.",
-        freshness_policy=FreshnessPolicy.time_window(fail_window=UNSCANNED_FOR),
-    )
-    def source_files(
-        context: AssetExecutionContext,
-        catalog: CatalogResource,
-        settings: ResourceParam[Settings],
-        progress: ResourceParam[ProgressSink],
-    ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
-        from photolineage.media import SUPPORTED_SUFFIXES
-        from photolineage.steps.absences import explain_places_away
-        from photolineage.steps.jobs import running_job
-        from photolineage.steps.scan import ensure_source, scan_source
-        from photolineage.steps.tree_walk import TreeWalk
-
-        yield from guard(catalog, "source_files", TABLES)
-        key = context.partition_key
-        source = settings.sources[key]
-        source_id = ensure_source(catalog.engine, key, source.root)
-        with (
-            reported_failures(context),
-            running_job(job_context(context, catalog), JobKind.SCAN, key, input_version="") as lease,
-        ):
-            report = scan_source(
-                lease,
-                source_id,
-                TreeWalk(source.root, SUPPORTED_SUFFIXES, source.exclude, source.hidden),
-                shard_capacity=settings.shard_capacity,
-                on_progress=progress.track(context, key),
-            )
-        with catalog.engine.connect() as connection:
-            shards = shard_keys(connection, [key])
-        context.instance.add_dynamic_partitions(str(SHARDS.name), shards)
-        unreadable_folders = [printable(folder) for folder in report.unreadable_folders]
-        if unreadable_folders:
-            context.log.warning(f"permission denied, left as they were: {unreadable_folders[:20]}")
-        away = explain_places_away(report.away) if report.away else ""
-        if away:
-            context.log.warning(away)
-        yield MaterializeResult(
-            metadata={
-                "files": report.files,
-                "new": report.new,
-                "changed": report.changed,
-                "missing": report.missing,
-                "moved": report.moved,
-                "returned": report.returned,
-                "shards": len(shards),
-                "unreadable_folders": unreadable_folders,
-                "away": away,
-                "root": str(source.root),
-            }
+    yield from guard(catalog, SOURCE_FILES)
+    key = context.partition_key
+    source = settings.sources[key]
+    source_id = ensure_source(catalog.engine, key, source.root)
+    with (
+        reported_failures(context),
+        running_job(job_context(context, catalog), JobKind.SCAN, key, input_version="") as lease,
+    ):
+        report = scan_source(
+            lease,
+            source_id,
+            TreeWalk(source.root, SUPPORTED_SUFFIXES, source.exclude, source.hidden),
+            shard_capacity=settings.shard_capacity,
+            on_progress=progress.track(context, key),
         )
-
-    return source_files
+    with catalog.engine.connect() as connection:
+        shards = shard_keys(connection, [key])
+    context.instance.add_dynamic_partitions(str(SHARDS.name), shards)
+    unreadable_folders = [printable(folder) for folder in report.unreadable_folders]
+    if unreadable_folders:
+        context.log.warning(f"permission denied, left as they were: {unreadable_folders[:20]}")
+    away = explain_places_away(report.away) if report.away else ""
+    if away:
+        context.log.warning(away)
+    yield MaterializeResult(
+        metadata={
+            "files": report.files,
+            "new": report.new,
+            "changed": report.changed,
+            "missing": report.missing,
+            "moved": report.moved,
+            "returned": report.returned,
+            "shards": len(shards),
+            "unreadable_folders": unreadable_folders,
+            "away": away,
+            "root": str(source.root),
+        }
+    )

@@ -20,7 +20,6 @@ from photolineage.catalog.orm import (
     FileKind,
     Image,
     ImageState,
-    JobKind,
     JobState,
     MlJob,
     MlModel,
@@ -29,7 +28,7 @@ from photolineage.catalog.orm import (
     Source,
 )
 from photolineage.catalog.vocabulary import FailureReason, TakenAtSource
-from photolineage.lineage import partition_subject
+from photolineage.lineage import JobKind, partition_subject
 
 MODELS = ("complete", "outdated", "half")
 """`complete` has embedded everything; of `outdated`, each shard has changed since; `half` is in the middle."""

@@ -28,8 +28,8 @@ from assets.orchestration.lineage_run import prepare_dagster_home
 from assets.orchestration.partitions import SHARDS
 from photolineage.catalog.engine import create_catalog_engine, run_in_transaction
 from photolineage.catalog.migrate import upgrade
-from photolineage.catalog.orm import JobKind, JobState, MlJob, Shard, Source
-from photolineage.lineage import partition_subject
+from photolineage.catalog.orm import JobState, MlJob, Shard, Source
+from photolineage.lineage import JobKind, partition_subject
 from photolineage.settings import CONFIG_VARIABLE, Settings, load_settings
 from workloads import REPOSITORY_ROOT
 from workloads.dagster_ui import REPOSITORY, DagsterUi, running_ui
@@ -123,7 +123,7 @@ def prepare(folder: Path, shard_count: int) -> Settings:
         for model in MODELS:
             for shard in shards:
                 instance.report_runless_asset_event(
-                    AssetMaterialization("image_embeddings", partition=f"{model}|{shard}")
+                    AssetMaterialization("image_embeddings", partition=partition_subject(model, shard))
                 )
     return settings
 

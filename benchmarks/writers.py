@@ -29,13 +29,13 @@ from photolineage.catalog.orm import (
     FileKind,
     Image,
     ImageState,
-    JobKind,
     JobState,
     MlJob,
     Shard,
     ShardFile,
     Source,
 )
+from photolineage.lineage import JobKind
 
 SQLITE_WRITERS = 8
 POSTGRESQL_WRITERS = 16

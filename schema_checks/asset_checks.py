@@ -21,6 +21,7 @@ from dagster import (
 from photolineage.catalog.orm import Base
 from photolineage.catalog.queries import serving_model_key
 from photolineage.errors import PhotolineageError
+from photolineage.lineage import CATALOG_SCHEMA, IMAGE_EMBEDDINGS, IMAGE_EVENTS, SERVING_MODEL, VECTOR_INDEX
 from photolineage.settings import Settings
 from resources.home import CatalogResource, StorageResource
 
@@ -38,7 +39,7 @@ def catalog_table_checks() -> AssetChecksDefinition:
         specs=[
             AssetCheckSpec(
                 f"table_{table}",
-                asset="catalog_schema",
+                asset=CATALOG_SCHEMA.name,
                 blocking=True,
                 description=f"The table `{table}` in the database is as the ORM says.",
             )
@@ -56,7 +57,7 @@ def catalog_table_checks() -> AssetChecksDefinition:
             for table in (table for table in tables if f"table_{table}" in selected):
                 report = report_of(connection, frozenset({table}))
                 yield AssetCheckResult(
-                    asset_key=AssetKey("catalog_schema"),
+                    asset_key=AssetKey(CATALOG_SCHEMA.name),
                     check_name=f"table_{table}",
                     passed=report.holds,
                     severity=AssetCheckSeverity.ERROR,
@@ -73,7 +74,7 @@ def store_checks(
     """The checks of embedding files, index and events, each by the partitions of its asset."""
 
     @asset_check(
-        asset="image_embeddings",
+        asset=IMAGE_EMBEDDINGS.name,
         partitions_def=model_shards,
         description="The committed files of the partition exist and hold what their commit records say: schema, "
         "dimension, weights, finite unit vectors, no image twice or of another shard.",
@@ -92,7 +93,7 @@ def store_checks(
         return _result(findings, ", ".join(keys), "files")
 
     @asset_check(
-        asset="vector_index",
+        asset=VECTOR_INDEX.name,
         partitions_def=models,
         description="Index rows = committed embeddings = registered images, less duplicates.",
     )
@@ -108,7 +109,7 @@ def store_checks(
         return _by_model(context, check, "index rows")
 
     @asset_check(
-        asset="vector_index",
+        asset=VECTOR_INDEX.name,
         partitions_def=models,
         description="recall@10 of the index against exact search on a seeded sample.",
     )
@@ -141,7 +142,7 @@ def store_checks(
         )
 
     @asset_check(
-        asset="image_events",
+        asset=IMAGE_EVENTS.name,
         partitions_def=models,
         description="Every dated image is in exactly one event, members are registered images, sizes agree, and no "
         "event spans more than its limit.",
@@ -160,7 +161,7 @@ def store_checks(
         return _by_model(context, check, "events")
 
     @asset_check(
-        asset="serving_model",
+        asset=SERVING_MODEL.name,
         description="The events of the model that serves are not older than its index.",
     )
     def events_are_current(catalog: CatalogResource) -> AssetCheckResult:

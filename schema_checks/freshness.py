@@ -1,6 +1,6 @@
 """The check `up_to_date` of each asset: whether its partitions have seen the inputs that there are now."""
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,14 @@ from dagster import (
     AssetCheckSeverity,
     AssetCheckSpec,
     AssetKey,
-    AssetSelection,
     MetadataValue,
     ResourceParam,
     TableRecord,
-    define_asset_job,
     multi_asset_check,
 )
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from photolineage.catalog.orm import JobKind
 from photolineage.catalog.queries import materialized_versions
+from photolineage.lineage import JOB_STEPS, PartitionedBy, Step
 from photolineage.settings import Settings
 from resources.failures import require_migrated
 from resources.home import CatalogResource, StorageResource
@@ -30,13 +27,6 @@ from resources.home import CatalogResource, StorageResource
 FRESHNESS_CHECK = "up_to_date"
 UNSCANNED_FOR = timedelta(days=2)
 LISTED = 100
-JOB_KINDS = {
-    "source_files": JobKind.SCAN,
-    "registered_images": JobKind.REGISTER,
-    "image_embeddings": JobKind.EMBED,
-    "vector_index": JobKind.INDEX,
-    "image_events": JobKind.CLUSTER,
-}
 
 
 def freshness_checks() -> AssetChecksDefinition:
@@ -52,12 +42,12 @@ def freshness_checks() -> AssetChecksDefinition:
         specs=[
             AssetCheckSpec(
                 FRESHNESS_CHECK,
-                asset=asset,
+                asset=step.name,
                 description="No partition was made from other inputs than there are now, and no file of one is "
                 "lost. Where there is such a partition, the table names it: materialize it, or turn on the sensor "
                 "`stale_partitions`.",
             )
-            for asset in JOB_KINDS
+            for step in JOB_STEPS.values()
         ],
     )
     def freshness(
@@ -68,38 +58,44 @@ def freshness_checks() -> AssetChecksDefinition:
     ) -> Iterator[AssetCheckResult]:
         require_migrated(catalog)
         asked = {key.asset_key.to_user_string() for key in context.selected_asset_check_keys}
-        stale = _stale_partitions(catalog, storage, settings, asked)
-        for position, asset in enumerate(JOB_KINDS):
-            if asset in asked:
-                upstream = next((name for name in list(JOB_KINDS)[1:position] if stale[name]), None)
-                yield _result(asset, stale[asset], upstream)
+        steps = [step for step in JOB_STEPS.values() if step.name in asked]
+        stale = _stale_partitions(catalog, storage, settings, steps)
+        for step in steps:
+            yield _result(step, stale[step], _stale_before(step, stale))
 
     return freshness
 
 
 def _stale_partitions(
-    catalog: CatalogResource, storage: StorageResource, settings: Settings, asked: Set[str]
-) -> dict[str, list[str]]:
-    """By asset; what lies behind all the assets that are asked about is not looked at, and left empty."""
+    catalog: CatalogResource, storage: StorageResource, settings: Settings, asked: Sequence[Step]
+) -> dict[Step, list[str]]:
+    """By step; where no step that is asked about needs a model, steps that do are not looked at, and left empty."""
     from photolineage.steps.freshness import find_stale_work
     from photolineage.steps.lost_files import find_lost_files
 
     with catalog.engine.connect() as connection:
-        models = list(settings.models) if asked - {"source_files", "registered_images"} else []
+        models = list(settings.models) if any(step.needs_model for step in asked) else []
         lost = find_lost_files(connection, Path(storage.home), models)
         work = find_stale_work(connection, list(settings.sources), models, UNSCANNED_FOR, lost)
-        outdated = (work.sources, work.shards, work.embeddings, work.indexes, work.events)
+        outdated = work.by_step()
         known = {
-            asset: materialized_versions(connection, kind) if stale else {}
-            for (asset, kind), stale in zip(JOB_KINDS.items(), outdated, strict=True)
+            step: materialized_versions(connection, kind) if outdated[step] else {}
+            for kind, step in JOB_STEPS.items()
         }
     return {
-        asset: [stale.subject for stale in subjects if stale.subject in known[asset]]
-        for asset, subjects in zip(JOB_KINDS, outdated, strict=True)
+        step: [stale.subject for stale in subjects if stale.subject in known[step]]
+        for step, subjects in outdated.items()
     }
 
 
-def _result(asset: str, stale: Sequence[str], upstream: str | None) -> AssetCheckResult:
+def _stale_before(step: Step, stale: Mapping[Step, Sequence[str]]) -> str | None:
+    """The first step before this one that is stale; a scan, which is due by the clock, holds up nothing."""
+    steps = list(JOB_STEPS.values())
+    before = [one for one in steps[: steps.index(step)] if one.partitioned_by is not PartitionedBy.SOURCE]
+    return next((one.name for one in before if stale[one]), None)
+
+
+def _result(step: Step, stale: Sequence[str], upstream: str | None) -> AssetCheckResult:
     if stale:
         described = f"{len(stale)} stale: materialize what the table lists, or turn on stale_partitions."
     elif upstream is not None:
@@ -111,21 +107,10 @@ def _result(asset: str, stale: Sequence[str], upstream: str | None) -> AssetChec
         records = [TableRecord({"partition": subject}) for subject in stale[:LISTED]]
         metadata["partitions"] = MetadataValue.table(records)
     return AssetCheckResult(
-        asset_key=AssetKey(asset),
+        asset_key=AssetKey(step.name),
         check_name=FRESHNESS_CHECK,
         passed=not stale and upstream is None,
         severity=AssetCheckSeverity.WARN,
         description=described,
         metadata=metadata,
-    )
-
-
-def check_freshness_job(checks: AssetChecksDefinition) -> UnresolvedAssetJobDefinition:
-    """The job that asks every asset whether it is stale."""
-    return define_asset_job(
-        "check_freshness",
-        selection=AssetSelection.checks(checks),
-        description="Asks every asset whether its partitions have seen the files, images and embeddings that there "
-        "are now; changes nothing. **Needs** `catalog_schema`. **Next:** materialize what the checks `up_to_date` "
-        "list.",
     )

@@ -15,9 +15,10 @@ from PIL import Image as PillowImage
 from sqlalchemy import Engine, Row, select
 
 from photolineage.catalog.leases import Lease
-from photolineage.catalog.orm import Image, JobKind, MlJob, Shard
+from photolineage.catalog.orm import Image, MlJob, Shard
 from photolineage.catalog.queries import find_model, find_shard, shard_keys
 from photolineage.catalog.vocabulary import Precision
+from photolineage.lineage import JobKind
 from photolineage.media import SUPPORTED_SUFFIXES
 from photolineage.models.embedder import Embedder, load_embedder
 from photolineage.models.registry import record_model, require_model

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import psutil
 
+from photolineage.lineage import split_partition_key
 from photolineage.settings import CONFIG_VARIABLE
 
 Answer = TypeVar("Answer")
@@ -40,9 +41,9 @@ RUN_STATUS = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } }
 
 def partition_tags(partition_key: str) -> dict[str, str]:
     """The tags of a run of one partition: a check alone has no assets whose partitions a job could share."""
-    model, _, shard = partition_key.partition("|")
     tags = {"dagster/partition": partition_key}
-    if shard:
+    with suppress(ValueError):  # most partitions are of one dimension
+        model, shard = split_partition_key(partition_key)
         tags |= {"dagster/partition/model": model, "dagster/partition/shard": shard}
     return tags
 

@@ -2,29 +2,40 @@
 
 import warnings
 
-from dagster import Definitions, PreviewWarning, in_process_executor, map_asset_specs
+from dagster import Definitions, PreviewWarning, in_process_executor
 
-from assets.catalog_schema import catalog_schema_asset
-from assets.image_embeddings import image_embeddings_asset
-from assets.image_events import image_events_asset
-from assets.model_comparison import model_comparison_asset
+from assets.catalog_schema import catalog_schema
+from assets.image_embeddings import image_embeddings
+from assets.image_events import image_events
+from assets.model_comparison import model_comparison
 from assets.orchestration.alerts import alerts_sensor
-from assets.orchestration.jobs import check_contract_job, lineage_jobs, stale_partitions_sensor
+from assets.orchestration.jobs import check_contract_job, check_freshness_job, lineage_jobs
 from assets.orchestration.maintenance_jobs import maintain_indexes_job, sweep_files_job
 from assets.orchestration.migrate_catalog import migrate_catalog_job
 from assets.orchestration.partitions import model_partitions, model_shard_partitions
-from assets.orchestration.presentation import presented
 from assets.orchestration.retire_model import retire_model_job
 from assets.orchestration.schedules import clock_schedules
-from assets.registered_images import registered_images_asset
-from assets.serving_model import serving_model_asset
-from assets.source_files import source_files_asset
-from assets.vector_index import vector_index_asset
+from assets.orchestration.stale_partitions import stale_partitions_sensor
+from assets.registered_images import registered_images
+from assets.serving_model import serving_model
+from assets.source_files import source_files
+from assets.vector_index import vector_index
 from photolineage.settings import Settings
 from resources.home import catalog_resource, storage_resource
 from resources.progress import LoggedProgress
 from schema_checks.asset_checks import catalog_table_checks, store_checks
-from schema_checks.freshness import check_freshness_job, freshness_checks
+from schema_checks.freshness import freshness_checks
+
+ASSETS = (
+    catalog_schema,
+    source_files,
+    registered_images,
+    image_embeddings,
+    vector_index,
+    image_events,
+    model_comparison,
+    serving_model,
+)
 
 
 def build_definitions(settings: Settings) -> Definitions:
@@ -37,23 +48,14 @@ def build_definitions(settings: Settings) -> Definitions:
     with warnings.catch_warnings():
         # Partitioned checks are a preview in Dagster 1.13; without them the UI shows the last partition's alone.
         warnings.simplefilter("ignore", PreviewWarning)
-        assets = [
-            catalog_schema_asset(),
-            source_files_asset(settings),
-            registered_images_asset(settings),
-            image_embeddings_asset(settings),
-            vector_index_asset(settings),
-            image_events_asset(settings),
-            model_comparison_asset(settings),
-            serving_model_asset(),
-        ]
+        assets = [make(settings) for make in ASSETS]
         checks = [
             catalog_table_checks(),
             freshness,
             *store_checks(model_partitions(settings), model_shard_partitions(settings)),
         ]
     return Definitions(
-        assets=map_asset_specs(lambda spec: presented(spec, settings), assets),
+        assets=assets,
         asset_checks=checks,
         jobs=[
             *jobs.values(),

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,25 +12,27 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.events import RunFailureReason
 from dagster._core.storage.tags import MAX_RETRIES_TAG
 from dagster._core.utils import make_new_run_id
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from assets.orchestration.build import build_definitions
 from assets.orchestration.dead_runs import fail_dead_runs, lock_server, process_tag, server_is_running
-from assets.orchestration.partitions import SHARDS, model_shard_key
+from assets.orchestration.partitions import SHARDS, dagster_key
 from photolineage.catalog.engine import create_catalog_engine, require_reachable
 from photolineage.catalog.migrate import catalog_revision
-from photolineage.catalog.orm import JobKind
 from photolineage.catalog.queries import serving_model_key, shard_keys, shard_sizes
 from photolineage.errors import PhotolineageError, RunInterruptedError
+from photolineage.lineage import (
+    CATALOG_SCHEMA,
+    JOB_STEPS,
+    REGISTERED_IMAGES,
+    SERVING_MODEL,
+    SOURCE_FILES,
+    PartitionedBy,
+    Step,
+)
 from photolineage.plain_text import printable
 from photolineage.settings import Settings
-from photolineage.steps.freshness import (
-    LostFiles,
-    StaleSubject,
-    find_stale_embeddings,
-    find_stale_models,
-    find_stale_shards,
-)
+from photolineage.steps.freshness import find_stale_partitions
 from photolineage.steps.lost_files import find_lost_files
 from photolineage.steps.retrying import find_shards_with_failures
 from photolineage.steps.tree_walk import SourceUnavailableError
@@ -38,8 +40,6 @@ from resources.failures import failure_reason
 from resources.progress import ProgressSink
 
 DEPLOYMENT = Path(__file__).parents[2] / "deploy" / "local" / "dagster.yaml"
-SHARD_ASSETS = frozenset({"registered_images", "image_embeddings"})
-"""A shard that fails at one of these holds up no other."""
 LISTED_FAILURES = 10
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -79,7 +79,7 @@ class RunReport:
     @property
     def nothing_to_do(self) -> bool:
         """Whether everything but the scan was up to date."""
-        return not any(asset != "source_files" for asset in self.materialized)
+        return not any(asset != SOURCE_FILES.name for asset in self.materialized)
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
@@ -146,32 +146,33 @@ class _LineageRun:
         with self.engine.connect() as connection:
             current = catalog_revision(connection).is_current
         if not current:
-            self._materialize("catalog_schema", None)
+            self._materialize(CATALOG_SCHEMA)
         source_keys = self._scan(source_keys)
         with self.engine.connect() as connection:
-            mine = set(shard_keys(connection, source_keys))
             sizes = shard_sizes(connection)
-            everything = shard_keys(connection)
+            mine = {shard: sizes[shard] for shard in shard_keys(connection, source_keys)}
             again = find_shards_with_failures(connection, source_keys) if retry_failed else []
         if not mine:
             raise StepFailedError(self._no_images(source_keys))
-        self.instance.add_dynamic_partitions(str(SHARDS.name), everything)
+        self.instance.add_dynamic_partitions(str(SHARDS.name), sorted(sizes))
         images = sum(sizes[shard] for shard in again)
-        self._step("Reading unreadable again", "registered_images", again, images, {"retry_failed": True})
-        for _ in range(
-            2
-        ):  # what has changed without a scan seeing it is found on reading, and is due once more
-            shards = self._find(lambda connection: find_stale_shards(connection, self._lost(connection)))
-            stale = sorted({shard.subject for shard in shards} & mine)
-            images = sum(sizes[shard] for shard in stale)
-            self._step("Registering", "registered_images", stale, images)
+        self._step(REGISTERED_IMAGES, "Reading unreadable again", again, images, {"retry_failed": True})
+        steps = JOB_STEPS.values()
+        by_shard = [step for step in steps if step.partitioned_by is PartitionedBy.SHARD]
+        for step in (
+            by_shard * 2
+        ):  # a file that changed since the scan is found on reading: its shard is due once more
+            self._bring_up_to_date(step, mine)
         for number, model in enumerate(model_keys, 1):
             of = f" (model {number} of {len(model_keys)})" if len(model_keys) > 1 else ""
-            self._bring_up_to_date(model, mine, sizes, of)
+            for step in [step for step in steps if step.needs_model]:
+                if step.partitioned_by is PartitionedBy.MODEL and self.failures:
+                    break  # an index waits for all shards
+                self._bring_up_to_date(step, mine, model, of)
         with self.engine.connect() as connection:
             serving = serving_model_key(connection)
         if serving is None and model_keys and mine and not self.failures:
-            self._materialize("serving_model", None, {"model": model_keys[0]})
+            self._materialize(SERVING_MODEL, config={"model": model_keys[0]})
         self._raise_failures()
         return self.report
 
@@ -200,7 +201,7 @@ class _LineageRun:
         there = []
         for key in source_keys:
             try:
-                self._step("Scanning", "source_files", [key])
+                self._step(SOURCE_FILES, SOURCE_FILES.title, [key])
                 there.append(key)
             except SourceAwayError as error:
                 self.report.unavailable[key] = str(error)
@@ -208,37 +209,24 @@ class _LineageRun:
                     raise
         return there
 
-    def _bring_up_to_date(self, model: str, mine: set[str], sizes: dict[str, int], of: str) -> None:
-        pairs = self._find(
-            lambda connection: find_stale_embeddings(connection, [model], self._lost(connection, model))
-        )
-        stale = [pair.subject for pair in pairs if pair.subject.split("|")[1] in mine]
-        images = sum(sizes[pair.split("|")[1]] for pair in stale)
-        self._step(f"Embedding by {model}{of}", "image_embeddings", stale, images)
-        if self.failures:
-            return  # an index waits for all shards
-        for title, asset, kind in (
-            ("Indexing", "vector_index", JobKind.INDEX),
-            ("Finding events", "image_events", JobKind.CLUSTER),
-        ):
-            models = self._find(
-                lambda connection, kind=kind: find_stale_models(
-                    connection, [model], kind, self._lost(connection, model)
-                )
-            )
-            self._step(f"{title} by {model}{of}", asset, [stale.subject for stale in models])
-
-    def _lost(self, connection: Connection, *models: str) -> LostFiles:
-        return find_lost_files(connection, self.settings.home, models)
-
-    def _find(self, query: Callable[..., list[StaleSubject]]) -> list[StaleSubject]:
+    def _bring_up_to_date(
+        self, step: Step, mine: Mapping[str, int], model: str | None = None, of: str = ""
+    ) -> None:
+        """Materialize what is stale of a step: for one model where it has one, and of the shards only mine."""
+        models = [] if model is None else [model]
         with self.engine.connect() as connection:
-            return query(connection)
+            lost = find_lost_files(connection, self.settings.home, models)
+            found = find_stale_partitions(connection, step, models, lost)
+        shards = {one.subject: step.subject(one.subject).shard for one in found}
+        stale = [subject for subject, shard in shards.items() if shard is None or shard in mine]
+        sizes = [mine[shard] for shard in shards.values() if shard is not None and shard in mine]
+        title = step.title if model is None else f"{step.title} by {model}{of}"
+        self._step(step, title, stale, sum(sizes) if sizes else None)
 
     def _step(
         self,
+        step: Step,
         title: str,
-        asset: str,
         subjects: Sequence[str],
         images: int | None = None,
         config: dict[str, Any] | None = None,
@@ -248,23 +236,22 @@ class _LineageRun:
         self.progress.begin(title, images)
         try:
             for subject in subjects:
-                model, _, shard = subject.partition("|")
                 try:
-                    self._materialize(asset, model_shard_key(model, shard) if shard else subject, config)
+                    self._materialize(step, dagster_key(step, subject), config)
                 except StepFailedError as failure:
-                    if asset not in SHARD_ASSETS:
+                    if not step.fails_alone:
                         raise
                     self.failures.append(failure)
         finally:
             self.progress.end()
 
     def _materialize(
-        self, asset: str, partition_key: str | None, config: dict[str, Any] | None = None
+        self, step: Step, partition_key: str | None = None, config: dict[str, Any] | None = None
     ) -> None:
         run_config: dict[str, Any] = dict(QUIET)
         if config is not None:
-            run_config["ops"] = {asset: {"config": config}}
-        job = self.definitions.resolve_job_def(f"materialize_{asset}")
+            run_config["ops"] = {step.name: {"config": config}}
+        job = self.definitions.resolve_job_def(step.job_name)
         run_id = make_new_run_id()
         try:
             result = job.execute_in_process(
@@ -282,8 +269,8 @@ class _LineageRun:
             raise RunInterruptedError(_cause(result))
         if not result.success:
             failure = SourceAwayError if _is_away(result) else StepFailedError
-            raise failure(f"{asset} {partition_key or ''}: {_cause(result)}")
-        self.report.materialized.setdefault(asset, []).append(partition_key or asset)
+            raise failure(f"{step.name} {partition_key or ''}: {_cause(result)}")
+        self.report.materialized.setdefault(step.name, []).append(partition_key or step.name)
         for event in result.get_asset_materialization_events():
             if partition_key and (away := event.materialization.metadata.get("away")) and away.value:
                 self.report.away[partition_key] = str(away.value)

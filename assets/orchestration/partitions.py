@@ -1,21 +1,22 @@
-"""How the lineage is partitioned: by source, by shard, by model, and by model × shard."""
+"""The partitions of each step of the lineage, and their keys, as Dagster has them."""
+
+from typing import Any
 
 from dagster import (
+    AllPartitionMapping,
+    AssetDep,
     DynamicPartitionsDefinition,
     MultiPartitionKey,
     MultiPartitionsDefinition,
+    PartitionsDefinition,
     StaticPartitionsDefinition,
 )
 
+from photolineage.lineage import PartitionedBy, Step, split_partition_key
 from photolineage.settings import Settings
 
 SHARDS = DynamicPartitionsDefinition(name="shard")
 """Shards come to exist when `source_files` is materialized."""
-
-
-def source_partitions(settings: Settings) -> StaticPartitionsDefinition:
-    """One partition for each configured source."""
-    return StaticPartitionsDefinition(list(settings.sources))
 
 
 def model_partitions(settings: Settings) -> StaticPartitionsDefinition:
@@ -28,6 +29,42 @@ def model_shard_partitions(settings: Settings) -> MultiPartitionsDefinition:
     return MultiPartitionsDefinition({"model": model_partitions(settings), "shard": SHARDS})
 
 
+def partitions_of(step: Step, settings: Settings) -> PartitionsDefinition[Any] | None:
+    """The partitions of a step; None for one that has none."""
+    match step.partitioned_by:
+        case PartitionedBy.NOTHING:
+            return None
+        case PartitionedBy.SOURCE:
+            return StaticPartitionsDefinition(list(settings.sources))
+        case PartitionedBy.SHARD:
+            return SHARDS
+        case PartitionedBy.MODEL:
+            return model_partitions(settings)
+        case PartitionedBy.MODEL_AND_SHARD:
+            return model_shard_partitions(settings)
+
+
+def dependencies_of(step: Step) -> list[AssetDep]:
+    """What a step depends on.
+
+    A shard depends on every source: Dagster would otherwise look for a source with the shard's key.
+    """
+    by_shard = step.partitioned_by is PartitionedBy.SHARD
+    return [
+        AssetDep(upstream.name, partition_mapping=AllPartitionMapping())
+        if by_shard and upstream.partitioned_by is PartitionedBy.SOURCE
+        else AssetDep(upstream.name)
+        for upstream in step.reads
+    ]
+
+
 def model_shard_key(model_key: str, shard_key: str) -> MultiPartitionKey:
     """The partition key of one model and shard."""
     return MultiPartitionKey({"model": model_key, "shard": shard_key})
+
+
+def dagster_key(step: Step, partition_key: str) -> str:
+    """The key of a step's partition in the type that Dagster asks for."""
+    if step.partitioned_by is PartitionedBy.MODEL_AND_SHARD:
+        return model_shard_key(*split_partition_key(partition_key))
+    return partition_key

@@ -10,12 +10,11 @@ from dagster import DagsterRun
 from dagster._core.run_coordinator import QueuedRunCoordinator, SubmitRunContext
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_START_TAG, PARTITION_NAME_TAG
 
+from photolineage.lineage import STEPS, Step
+
 MODEL_TAG = "photolineage/model"
 SOURCE_TAG = "photolineage/source"
 DEVICE_TAG = "photolineage/device"
-
-COMPUTING_ASSETS = frozenset({"image_embeddings"})
-"""They hold a model's weights on the processor or the GPU."""
 
 
 class LineageRunCoordinator(QueuedRunCoordinator):
@@ -36,23 +35,24 @@ def queue_tags(run: DagsterRun) -> Mapping[str, str]:
     The runs of a backfill are cut at each model, so the first partition of a range tells for all.
     """
     partition = run.tags.get(ASSET_PARTITION_RANGE_START_TAG) or run.tags.get(PARTITION_NAME_TAG)
-    if partition is None:
-        return {}
     tags = {}
-    assets = _assets(run)
-    if assets & {"image_embeddings", "vector_index", "image_events"}:
-        tags[MODEL_TAG] = partition.split("|")[0]
-    if "source_files" in assets:
-        tags[SOURCE_TAG] = partition
-    if "registered_images" in assets:
-        tags[SOURCE_TAG] = partition.rpartition("-")[0]
-    if assets & COMPUTING_ASSETS:
-        tags[DEVICE_TAG] = "local"
+    for step in _steps(run):
+        if step.on_device:
+            tags[DEVICE_TAG] = "local"
+        if partition is not None and step.job is not None:
+            subject = step.subject(partition)
+            if subject.model is not None:
+                tags[MODEL_TAG] = subject.model
+            elif (
+                subject.source is not None
+            ):  # what works with a model reads previews, and not the source's disk
+                tags[SOURCE_TAG] = subject.source
     return tags
 
 
-def _assets(run: DagsterRun) -> set[str]:
-    """The assets that a run materializes; a job of one asset is named after it."""
+def _steps(run: DagsterRun) -> list[Step]:
+    """The steps that a run materializes."""
     if run.asset_selection:
-        return {key.to_user_string() for key in run.asset_selection}
-    return {run.job_name.removeprefix("materialize_")}
+        selected = {key.to_user_string() for key in run.asset_selection}
+        return [step for step in STEPS if step.name in selected]
+    return [step for step in STEPS if step.job_name == run.job_name]

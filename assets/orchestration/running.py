@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any
 from dagster import (
     AssetCheckResult,
     AssetCheckSeverity,
-    AssetCheckSpec,
     AssetExecutionContext,
     AssetKey,
     AssetMaterialization,
     Failure,
     MaterializeResult,
     MetadataValue,
-    PartitionsDefinition,
 )
 from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.storage.tags import RETRY_NUMBER_TAG, ROOT_RUN_ID_TAG
 
+from photolineage.lineage import Step
 from resources.failures import reported
 from resources.home import CatalogResource
 
@@ -41,32 +40,16 @@ def first_attempt(context: AssetExecutionContext) -> str:
     return tags[ROOT_RUN_ID_TAG] if RETRY_NUMBER_TAG in tags else context.run.run_id
 
 
-def contract_check(asset_key: str, partitions_def: PartitionsDefinition[Any] | None = None) -> AssetCheckSpec:
-    """The check that an asset makes of itself before it writes.
-
-    It is partitioned as its asset is: Dagster's UI would otherwise hold the result of one partition against
-    the latest materialization of another, and show it as not evaluated.
-    """
-    return AssetCheckSpec(
-        CONTRACT_CHECK,
-        asset=asset_key,
-        partitions_def=partitions_def,
-        blocking=True,
-        description="The tables that this asset writes are as the ORM says. Verified before the first write: "
-        "where it fails, nothing was written.",
-    )
-
-
-def guard(catalog: CatalogResource, asset_key: str, tables: frozenset[str]) -> Iterator[AssetCheckResult]:
-    """Yields the result of the asset's contract check; raises Failure after a failed one."""
+def guard(catalog: CatalogResource, step: Step) -> Iterator[AssetCheckResult]:
+    """Yields the result of the step's contract check; raises Failure after a failed one."""
     from photolineage.checks.catalog_contract import contract_report
     from schema_checks.check_metadata import contract_metadata, difference_table
 
     with reported():
-        report = contract_report(catalog.engine, tables)
+        report = contract_report(catalog.engine, step.tables)
     yield AssetCheckResult(
         check_name=CONTRACT_CHECK,
-        asset_key=AssetKey(asset_key),
+        asset_key=AssetKey(step.name),
         passed=report.holds,
         severity=AssetCheckSeverity.ERROR,
         description=report.summary,
@@ -82,7 +65,7 @@ def guard(catalog: CatalogResource, asset_key: str, tables: frozenset[str]) -> I
 
 def materialized(
     context: AssetExecutionContext,
-    asset_key: str,
+    step: Step,
     partition_key: str,
     metadata: Mapping[str, MetadataValue[Any]],
 ) -> Iterator[MaterializeResult[None]]:
@@ -91,9 +74,9 @@ def materialized(
     The asset must be skippable. In a run of one partition the result is yielded, and the asset's checks follow.
     """
     if len(context.partition_keys) == 1:
-        yield MaterializeResult(asset_key=asset_key, metadata=metadata)
+        yield MaterializeResult(asset_key=step.name, metadata=metadata)
     else:
-        context.log_event(AssetMaterialization(asset_key, partition=partition_key, metadata=metadata))
+        context.log_event(AssetMaterialization(step.name, partition=partition_key, metadata=metadata))
 
 
 class PartitionFailures:

@@ -15,6 +15,7 @@ from dagster import (
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from photolineage.catalog.migrate import UnmigratedCatalogError, require_current
+from photolineage.lineage import SOURCE_FILES, Step
 from photolineage.settings import Settings
 from resources.home import CatalogResource
 
@@ -22,11 +23,11 @@ Job = JobDefinition | UnresolvedAssetJobDefinition
 
 
 def clock_schedules(
-    asset_jobs: Mapping[str, Job], contract: Job, freshness: Job, indexes: Job, sweep: Job
+    asset_jobs: Mapping[Step, Job], contract: Job, freshness: Job, indexes: Job, sweep: Job
 ) -> list[ScheduleDefinition]:
     """Every schedule of the lineage."""
     return [
-        nightly_rescan(asset_jobs["source_files"]),
+        nightly_rescan(asset_jobs[SOURCE_FILES]),
         _running(
             "daily_contract_check", contract, "0 6 * * *", "Holds the catalog against the ORM every morning."
         ),

@@ -1,6 +1,198 @@
-"""What the jobs of a partition are known by in the catalog."""
+"""The lineage: its steps in order, what is known of each, and the keys of their partitions.
+
+The Dagster assets, their jobs and checks, the sensor, the tags of the run queue and `photolineage run` are made from
+this table. A new step is one more `Step` in `STEPS`.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum, auto
+
+_SEPARATOR = "|"
+
+
+class JobKind(StrEnum):
+    """What a job builds; one lease holds for each kind and subject."""
+
+    SCAN = "scan"
+    REGISTER = "register"
+    EMBED = "embed"
+    INDEX = "index"
+    CLUSTER = "cluster"
+
+
+class PartitionedBy(Enum):
+    """What a step has one partition for."""
+
+    NOTHING = auto()
+    SOURCE = auto()
+    SHARD = auto()
+    MODEL = auto()
+    MODEL_AND_SHARD = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a partition is about: `vit-b-32|holiday-00012` is the shard `holiday-00012` and the model `vit-b-32`.
+
+    A shard belongs to a source, so a subject with a shard has a source too.
+    """
+
+    source: str | None = None
+    shard: str | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the lineage; the asset of the same name materializes it.
+
+    `reads`: the steps whose results it needs. `tables`: the tables of the catalog that must be as the code expects
+    before the step writes. `kinds`: the technologies that the Dagster UI shows on the asset. `job`: the kind of the
+    jobs by which the catalog records its work. `title`: what the command line calls the work. `on_device`: its runs
+    take turns on the GPU, or the processor in its place. `fails_alone`: other partitions go on after one has failed,
+    and one run may materialize several.
+    """
+
+    name: str
+    partitioned_by: PartitionedBy
+    reads: tuple["Step", ...]
+    tables: frozenset[str]
+    kinds: frozenset[str]
+    job: JobKind | None = None
+    title: str = ""
+    on_device: bool = False
+    fails_alone: bool = False
+
+    @property
+    def job_name(self) -> str:
+        """The name of the Dagster job that materializes this step."""
+        return f"materialize_{self.name}"
+
+    @property
+    def needs_model(self) -> bool:
+        """Whether this step or one before it has a partition for each model."""
+        by_model = self.partitioned_by in (PartitionedBy.MODEL, PartitionedBy.MODEL_AND_SHARD)
+        return by_model or any(step.needs_model for step in self.reads)
+
+    def subject(self, partition_key: str) -> Subject:
+        """What the partition with this key is about."""
+        match self.partitioned_by:
+            case PartitionedBy.SOURCE:
+                return Subject(source=partition_key)
+            case PartitionedBy.SHARD:
+                return Subject(source=source_of_shard(partition_key), shard=partition_key)
+            case PartitionedBy.MODEL:
+                return Subject(model=partition_key)
+            case PartitionedBy.MODEL_AND_SHARD:
+                model, shard = split_partition_key(partition_key)
+                return Subject(source_of_shard(shard), shard, model)
+            case PartitionedBy.NOTHING:
+                raise ValueError(f"{self.name} has no partitions, and so none with the key {partition_key!r}")
 
 
 def partition_subject(model_key: str, shard_key: str) -> str:
-    """The subject of an embedding job: the partition's key as Dagster writes it."""
-    return f"{model_key}|{shard_key}"
+    """The key of the partition of a model and a shard, as Dagster writes it."""
+    return f"{model_key}{_SEPARATOR}{shard_key}"
+
+
+def split_partition_key(partition_key: str) -> tuple[str, str]:
+    """The model and the shard of a partition. Raises ValueError where the key is not one of both."""
+    model, separator, shard = partition_key.partition(_SEPARATOR)
+    if not separator:
+        raise ValueError(f"partition key {partition_key!r}: expected a model and a shard, as in model|shard")
+    return model, shard
+
+
+def shard_key(source_key: str, number: int) -> str:
+    """The key of a source's shard."""
+    return f"{source_key}-{number:05d}"
+
+
+def source_of_shard(shard: str) -> str:
+    """The key of the source that a shard belongs to."""
+    return shard.rpartition("-")[0]
+
+
+CATALOG_SCHEMA = Step(
+    "catalog_schema",
+    PartitionedBy.NOTHING,
+    reads=(),
+    tables=frozenset(),
+    kinds=frozenset({"sql"}),
+)
+SOURCE_FILES = Step(
+    "source_files",
+    PartitionedBy.SOURCE,
+    reads=(CATALOG_SCHEMA,),
+    tables=frozenset({"source", "shard", "image", "ml_job"}),
+    kinds=frozenset({"file"}),
+    job=JobKind.SCAN,
+    title="Scanning",
+)
+REGISTERED_IMAGES = Step(
+    "registered_images",
+    PartitionedBy.SHARD,
+    reads=(SOURCE_FILES,),
+    tables=frozenset({"source", "shard", "image", "ml_job", "shard_file"}),
+    kinds=frozenset({"pillow"}),
+    job=JobKind.REGISTER,
+    title="Registering",
+    fails_alone=True,
+)
+IMAGE_EMBEDDINGS = Step(
+    "image_embeddings",
+    PartitionedBy.MODEL_AND_SHARD,
+    reads=(REGISTERED_IMAGES,),
+    tables=frozenset({"shard", "image", "ml_model", "ml_job", "shard_file"}),
+    kinds=frozenset({"torch", "parquet"}),
+    job=JobKind.EMBED,
+    title="Embedding",
+    on_device=True,
+    fails_alone=True,
+)
+VECTOR_INDEX = Step(
+    "vector_index",
+    PartitionedBy.MODEL,
+    reads=(IMAGE_EMBEDDINGS,),
+    tables=frozenset({"image", "ml_model", "ml_job", "shard_file"}),
+    kinds=frozenset({"lancedb"}),
+    job=JobKind.INDEX,
+    title="Indexing",
+)
+IMAGE_EVENTS = Step(
+    "image_events",
+    PartitionedBy.MODEL,
+    reads=(VECTOR_INDEX,),
+    tables=frozenset({"image", "ml_model", "ml_job", "event", "event_image"}),
+    kinds=frozenset({"duckdb"}),
+    job=JobKind.CLUSTER,
+    title="Finding events",
+)
+MODEL_COMPARISON = Step(
+    "model_comparison",
+    PartitionedBy.MODEL,
+    reads=(VECTOR_INDEX,),
+    tables=frozenset({"shard", "image", "ml_model", "shard_file"}),
+    kinds=frozenset({"torch", "lancedb"}),
+)
+SERVING_MODEL = Step(
+    "serving_model",
+    PartitionedBy.NOTHING,
+    reads=(VECTOR_INDEX,),
+    tables=frozenset({"ml_model", "ml_job", "source", "shard", "image", "shard_file"}),
+    kinds=frozenset({"sql"}),
+)
+
+STEPS = (
+    CATALOG_SCHEMA,
+    SOURCE_FILES,
+    REGISTERED_IMAGES,
+    IMAGE_EMBEDDINGS,
+    VECTOR_INDEX,
+    IMAGE_EVENTS,
+    MODEL_COMPARISON,
+    SERVING_MODEL,
+)
+JOB_STEPS = {step.job: step for step in STEPS if step.job is not None}
+"""The steps whose work the catalog records as jobs, in order: the sensor and `photolineage run` do them by themselves,
+and the check `up_to_date` watches them."""

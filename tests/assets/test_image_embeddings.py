@@ -13,8 +13,9 @@ from sqlalchemy import select
 
 from assets.orchestration.partitions import model_shard_key
 from photolineage.catalog.leases import acquire_lease
-from photolineage.catalog.orm import JobKind, JobState, MlJob
+from photolineage.catalog.orm import JobState, MlJob
 from photolineage.catalog.vocabulary import Precision
+from photolineage.lineage import JobKind
 from photolineage.models.embedder import Embedder
 from tests.library import touch
 from tests.lineage import Lineage, checks_of, failure_of, metadata_of, open_lineage, steps_of

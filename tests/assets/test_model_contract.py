@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from photolineage.catalog.orm import JobKind
 from photolineage.catalog.vocabulary import Precision
 from photolineage.checks.store_contract import compare_model
 from photolineage.contract.drift import DriftKind
+from photolineage.lineage import JobKind
 from photolineage.models.embedder import load_embedder
 from photolineage.models.registry import record_model
 from tests.lineage import Lineage, checks_of, differences, failure_of

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photolineage.catalog.orm import JobKind, JobState
+from photolineage.catalog.orm import JobState
+from photolineage.lineage import JobKind
 from tests.browser_page import (
     containing,
     filter_log,

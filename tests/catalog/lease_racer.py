@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from photolineage.catalog.engine import create_catalog_engine
 from photolineage.catalog.leases import LeaseHeldError, acquire_lease
-from photolineage.catalog.orm import JobKind
+from photolineage.lineage import JobKind
 
 
 def say(word: str) -> None:

@@ -17,7 +17,8 @@ from sqlalchemy.exc import IntegrityError
 
 from photolineage.catalog.engine import write_transaction
 from photolineage.catalog.leases import Lease, LeaseHeldError, LeaseLostError, acquire_lease
-from photolineage.catalog.orm import JobKind, JobState, MlJob, Source
+from photolineage.catalog.orm import JobState, MlJob, Source
+from photolineage.lineage import JobKind
 from tests.catalog.conftest import NOW
 
 ROOT = Path(__file__).parents[2]

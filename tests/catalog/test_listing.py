@@ -7,7 +7,8 @@ from sqlalchemy import insert
 
 from photolineage.catalog.engine import write_transaction
 from photolineage.catalog.listing import LibraryStatus, SourceStatus, library_status, list_events
-from photolineage.catalog.orm import Event, JobKind
+from photolineage.catalog.orm import Event
+from photolineage.lineage import JobKind
 from photolineage.steps.jobs import running_job
 from photolineage.steps.progress import Progress
 from tests.library import Library, draw_photo, touch

@@ -19,8 +19,9 @@ from photolineage.catalog.migrate import (
     upgrade,
     upgrade_sql,
 )
-from photolineage.catalog.orm import Base, Image, ImageState, JobKind, JobState, MlJob, MlModel, Shard, Source
+from photolineage.catalog.orm import Base, Image, ImageState, JobState, MlJob, MlModel, Shard, Source
 from photolineage.catalog.vocabulary import Precision
+from photolineage.lineage import JobKind
 from tests.catalog.conftest import NOW
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,6 @@ from photolineage.catalog.engine import write_transaction
 from photolineage.catalog.orm import (
     FileKind,
     ImageState,
-    JobKind,
     JobState,
     MlJob,
     MlModel,
@@ -36,6 +35,7 @@ from photolineage.catalog.queries import (
     shard_sizes,
 )
 from photolineage.catalog.vocabulary import FailureReason
+from photolineage.lineage import JobKind
 from tests.catalog.conftest import NOW
 
 AddImage = Callable[..., int]

@@ -8,7 +8,8 @@ from collections import Counter
 import pytest
 from sqlalchemy import select
 
-from photolineage.catalog.orm import ImageState, JobKind, JobState, ShardFile
+from photolineage.catalog.orm import ImageState, JobState, ShardFile
+from photolineage.lineage import JobKind
 from photolineage.media import content_hash
 from photolineage.steps.register import LOOK_AHEAD_PER_THREAD
 from tests.faults.conftest import CHECKPOINT

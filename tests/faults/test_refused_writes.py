@@ -10,7 +10,8 @@ from sqlalchemy import URL
 
 from photolineage.catalog.engine import create_catalog_engine
 from photolineage.catalog.migrate import upgrade
-from photolineage.catalog.orm import JobKind, JobState
+from photolineage.catalog.orm import JobState
+from photolineage.lineage import JobKind
 from photolineage.settings import load_settings
 from tests.faults.conftest import CHECKPOINT
 from tests.library import Library

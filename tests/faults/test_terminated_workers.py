@@ -4,7 +4,8 @@ import signal
 
 import pytest
 
-from photolineage.catalog.orm import ImageState, JobKind, JobState
+from photolineage.catalog.orm import ImageState, JobState
+from photolineage.lineage import JobKind
 from tests.faults.conftest import CHECKPOINT
 from tests.library import Library
 from workloads.killing.workers import Workers

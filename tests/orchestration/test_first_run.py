@@ -37,7 +37,7 @@ def test_without_a_source_the_first_step_is_to_add_one(
 def test_without_a_model_the_first_step_is_to_add_one(tmp_path: Path) -> None:
     config = write_configuration(tmp_path, {})
     definitions = build_definitions(load_settings(config))
-    for asset in ("image_embeddings", "vector_index", "image_events", "serving_model"):
+    for asset in ("image_embeddings", "vector_index", "image_events", "model_comparison", "serving_model"):
         first = f"**First: no model is configured. Add a [models.<key>] section to {config}, "
         assert described(definitions, asset).startswith(first)
     assert "**First" not in described(definitions, "source_files")

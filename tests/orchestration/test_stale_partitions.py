@@ -7,11 +7,12 @@ import pytest
 from dagster import DagsterRun, DagsterRunStatus, RunRequest, SensorEvaluationContext
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
-from assets.orchestration import jobs
+from assets.orchestration import stale_partitions
 from assets.orchestration.partitions import model_shard_key
 from photolineage.catalog.leases import acquire_lease
 from photolineage.catalog.migrate import head_revision
-from photolineage.catalog.orm import JobKind, JobState
+from photolineage.catalog.orm import JobState
+from photolineage.lineage import JobKind
 from resources.home import catalog_resource, storage_resource
 from tests.library import draw_photo, touch
 from tests.lineage import Lineage, checks_of, metadata_of
@@ -312,7 +313,7 @@ def test_more_than_a_tick_may_ask_for_is_asked_for_in_turn(
     lineage: Lineage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three shards of two models, and the scan of the source: two at a time."""
-    monkeypatch.setattr(jobs, "RUNS_ASKED_FOR_AT_ONCE", 2)
+    monkeypatch.setattr(stale_partitions, "RUNS_ASKED_FOR_AT_ONCE", 2)
     scanned_long_ago(lineage)
     lineage.execute("UPDATE ml_job SET input_version = 'older' WHERE kind = 'embed'")
     cursor, asked_for = None, []

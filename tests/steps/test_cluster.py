@@ -15,8 +15,9 @@ from PIL import Image as PillowImage
 from PIL import ImageFilter
 from sqlalchemy import Row, select
 
-from photolineage.catalog.orm import Event, EventImage, ImageState, JobKind, JobState
+from photolineage.catalog.orm import Event, EventImage, ImageState, JobState
 from photolineage.events import segments
+from photolineage.lineage import JobKind
 from photolineage.settings.events import EventSettings
 from photolineage.steps.cluster import ClusteringReport, IndexNotReadyError, cluster_model, read_images
 from photolineage.stores.event_segments import SegmentStore

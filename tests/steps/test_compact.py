@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import select, update
 
 from photolineage.catalog.engine import write_transaction
-from photolineage.catalog.orm import FileKind, Image, JobKind, ShardFile
+from photolineage.catalog.orm import FileKind, Image, ShardFile
 from photolineage.catalog.queries import committed_files, find_shard
+from photolineage.lineage import JobKind
 from photolineage.steps.compact import GRACE, FileSet, compact
 from photolineage.steps.jobs import running_job
 from photolineage.stores.embeddings import EmbeddingFileHeader

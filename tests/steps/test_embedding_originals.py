@@ -10,7 +10,8 @@ from PIL import Image as PillowImage
 from sqlalchemy import delete
 
 from photolineage.catalog.engine import write_transaction
-from photolineage.catalog.orm import FileKind, JobKind, JobState, ShardFile
+from photolineage.catalog.orm import FileKind, JobState, ShardFile
+from photolineage.lineage import JobKind
 from photolineage.media import PREVIEW_SHORT_SIDE, open_original
 from photolineage.settings import ModelSettings
 from photolineage.steps import model_input

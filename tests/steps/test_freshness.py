@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import update
 
 from photolineage.catalog.engine import write_transaction
-from photolineage.catalog.orm import JobKind, Source
+from photolineage.catalog.orm import Source
+from photolineage.lineage import JobKind
 from photolineage.steps.freshness import (
     LostFiles,
     StaleSubject,

@@ -18,12 +18,12 @@ from photolineage.catalog.orm import (
     FailureReason,
     FileKind,
     ImageState,
-    JobKind,
     JobState,
     ShardFile,
     TakenAtSource,
 )
 from photolineage.catalog.queries import UnknownPartitionError, committed_files, find_shard
+from photolineage.lineage import JobKind
 from photolineage.media import read_original
 from photolineage.settings import Settings
 from photolineage.steps import register as registering

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from photolineage.catalog.orm import ImageState, JobKind, JobState
+from photolineage.catalog.orm import ImageState, JobState
+from photolineage.lineage import JobKind
 from photolineage.media import SUPPORTED_SUFFIXES
 from photolineage.steps import scan as scanning
 from photolineage.steps.tree_walk import SourceUnavailableError, TreeWalk

@@ -13,8 +13,9 @@ import pytest
 from sqlalchemy import URL, Engine, insert, select, text
 
 from photolineage.catalog.engine import run_in_transaction, write_transaction
-from photolineage.catalog.orm import FileKind, Image, ImageState, JobKind, MlModel, ShardFile
+from photolineage.catalog.orm import FileKind, Image, ImageState, MlModel, ShardFile
 from photolineage.catalog.queries import serving_model_key
+from photolineage.lineage import JobKind
 from photolineage.models.registry import ModelNotLoadedError, promote, record_model
 from photolineage.stores.embeddings import EmbeddingFileHeader
 from photolineage.stores.vector_index.maintenance import ANN_FROM_ROWS

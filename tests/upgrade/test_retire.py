@@ -10,7 +10,8 @@ from sqlalchemy import func, select, update
 
 from photolineage.catalog.engine import run_in_transaction, write_transaction
 from photolineage.catalog.leases import LeaseHeldError, acquire_lease
-from photolineage.catalog.orm import Event, EventImage, JobKind, JobState, MlJob, MlModel, ShardFile
+from photolineage.catalog.orm import Event, EventImage, JobState, MlJob, MlModel, ShardFile
+from photolineage.lineage import JobKind
 from photolineage.models.registry import ModelNotLoadedError, promote
 from photolineage.models.text_encoder import ensure_text_encoder, find_text_encoder
 from photolineage.steps.cluster import cluster_model

@@ -22,8 +22,8 @@ from sqlalchemy import Engine
 
 from photolineage.catalog.engine import create_catalog_engine
 from photolineage.catalog.migrate import upgrade
-from photolineage.catalog.orm import JobKind
 from photolineage.catalog.queries import shard_keys
+from photolineage.lineage import JobKind
 from photolineage.media import SUPPORTED_SUFFIXES
 from photolineage.models.embedder import load_embedder
 from photolineage.models.registry import record_model

@@ -16,8 +16,9 @@ from sqlalchemy import Connection, Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from photolineage.catalog.engine import run_in_transaction
-from photolineage.catalog.orm import JobKind, JobState, MlJob
+from photolineage.catalog.orm import JobState, MlJob
 from photolineage.errors import PhotolineageError
+from photolineage.lineage import JobKind
 from photolineage.plain_text import printable
 
 Result = TypeVar("Result")

@@ -19,6 +19,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from photolineage.catalog.column_types import BigId, PosixPath, UtcDateTime, enum_type
 from photolineage.catalog.vocabulary import FailureReason, Precision, TakenAtSource
+from photolineage.lineage import JobKind
 
 
 class ImageState(StrEnum):
@@ -28,16 +29,6 @@ class ImageState(StrEnum):
     REGISTERED = "registered"
     FAILED = "failed"
     MISSING = "missing"
-
-
-class JobKind(StrEnum):
-    """What a job builds; one lease holds for each kind and subject."""
-
-    SCAN = "scan"
-    REGISTER = "register"
-    EMBED = "embed"
-    INDEX = "index"
-    CLUSTER = "cluster"
 
 
 class JobState(StrEnum):

@@ -10,7 +10,6 @@ from photolineage.catalog.orm import (
     FileKind,
     Image,
     ImageState,
-    JobKind,
     JobState,
     MlJob,
     MlModel,
@@ -20,6 +19,7 @@ from photolineage.catalog.orm import (
 )
 from photolineage.catalog.vocabulary import FailureReason
 from photolineage.errors import PhotolineageError
+from photolineage.lineage import JobKind
 
 
 class UnknownPartitionError(PhotolineageError):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
-from photolineage.catalog.orm import Base, JobKind
+from photolineage.catalog.orm import Base
 from photolineage.catalog.queries import materialized_version, serving_model_key, shard_keys
 from photolineage.checks.catalog_contract import report_of
 from photolineage.checks.stores import (
@@ -15,6 +15,7 @@ from photolineage.checks.stores import (
     check_index_coverage,
 )
 from photolineage.contract.drift import Drift
+from photolineage.lineage import JobKind
 from photolineage.models.registry import ModelNotLoadedError
 from photolineage.settings import Settings
 from photolineage.stores.embeddings import EmbeddingStore

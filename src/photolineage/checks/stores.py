@@ -11,7 +11,6 @@ from photolineage.catalog.orm import (
     FileKind,
     Image,
     ImageState,
-    JobKind,
     JobState,
     MlJob,
     MlModel,
@@ -21,6 +20,7 @@ from photolineage.catalog.orm import (
 from photolineage.catalog.queries import IS_EMBEDDABLE, materialized_version, serving_model_key
 from photolineage.checks.store_contract import compare_arrow
 from photolineage.contract.drift import Drift
+from photolineage.lineage import JobKind, partition_subject
 from photolineage.models.registry import require_model
 from photolineage.settings.events import EventSettings
 from photolineage.steps.freshness import events_version
@@ -83,7 +83,7 @@ def check_embedding_files(
     members = {row.id for row in rows}
     bit = model_bit(model.id)
     counted = {(image_id, content) for image_id, content, models, must in rows if must and models & bit}
-    remedy = f"Materialize `{model_key}|{shard_key}` of image_embeddings again."
+    remedy = f"Materialize `{partition_subject(model_key, shard_key)}` of image_embeddings again."
     problems: list[str] = []
     drifts: list[Drift] = []
     for path, row_count in files:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, Row, select
 
-from photolineage.catalog.orm import FileKind, Image, JobKind
+from photolineage.catalog.orm import FileKind, Image
 from photolineage.catalog.queries import find_model, newest_file_id
+from photolineage.lineage import JobKind
 from photolineage.models.registry import load_recorded, require_model
 from photolineage.models.text_encoder import find_text_encoder
 from photolineage.search.query import Encoders, Query, TextEncoder, search

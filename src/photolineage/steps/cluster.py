@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from sqlalchemy import Connection, LargeBinary, select, type_coerce
 
-from photolineage.catalog.orm import Image, ImageState, JobKind
+from photolineage.catalog.orm import Image, ImageState
 from photolineage.errors import PhotolineageError
 from photolineage.events.cluster import cluster_events
 from photolineage.events.places import place_names
@@ -21,6 +21,7 @@ from photolineage.events.stability import EventMatching, match_events
 from photolineage.events.stored import members_of_events, store_events
 from photolineage.events.timeline import IMAGES_SCHEMA, NAME
 from photolineage.events.titles import title_events
+from photolineage.lineage import JobKind
 from photolineage.models.registry import require_model
 from photolineage.settings.events import EventSettings
 from photolineage.steps.freshness import events_version

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from photolineage.catalog.coverage import mark_embedded, settle_embedded
 from photolineage.catalog.leases import Lease
-from photolineage.catalog.orm import FileKind, Image, ImageState, JobKind, Shard, ShardFile
+from photolineage.catalog.orm import FileKind, Image, ImageState, Shard, ShardFile
 from photolineage.catalog.queries import (
     CommittedFile,
     EmbeddableImage,
@@ -27,7 +27,7 @@ from photolineage.catalog.queries import (
     materialized_version,
 )
 from photolineage.errors import PhotolineageError
-from photolineage.lineage import partition_subject
+from photolineage.lineage import JobKind, partition_subject
 from photolineage.models.embedder import Embedder, encoding_threads
 from photolineage.plain_text import printable
 from photolineage.steps.compact import FileSet, compact, sweep

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, select
 
-from photolineage.catalog.orm import FileKind, JobKind, Shard, Source
+from photolineage.catalog.orm import FileKind, Shard, Source
 from photolineage.catalog.queries import (
     materialized_version,
     materialized_versions,
@@ -15,7 +15,7 @@ from photolineage.catalog.queries import (
     shard_keys,
     shard_revisions,
 )
-from photolineage.lineage import partition_subject
+from photolineage.lineage import IMAGE_EMBEDDINGS, JOB_STEPS, JobKind, Step, partition_subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,20 @@ class StaleWork:
     indexes: list[StaleSubject] = field(default_factory=list)
     events: list[StaleSubject] = field(default_factory=list)
 
+    def by_step(self) -> Mapping[Step, list[StaleSubject]]:
+        """What is stale of each step, in the order of the lineage."""
+        of = {
+            JobKind.SCAN: self.sources,
+            JobKind.REGISTER: self.shards,
+            JobKind.EMBED: self.embeddings,
+            JobKind.INDEX: self.indexes,
+            JobKind.CLUSTER: self.events,
+        }
+        return {step: of[kind] for kind, step in JOB_STEPS.items()}
+
     def count(self) -> int:
         """How many partitions are to be materialized."""
-        return sum(map(len, (self.sources, self.shards, self.embeddings, self.indexes, self.events)))
+        return sum(map(len, self.by_step().values()))
 
 
 RETIRED = "retired"
@@ -152,6 +163,21 @@ def find_stale_models(
     return stale
 
 
+def find_stale_partitions(
+    connection: Connection, step: Step, model_keys: Sequence[str], lost: LostFiles = NOTHING_LOST
+) -> list[StaleSubject]:
+    """What is stale of one step. Raises ValueError for a scan, which is due by the clock, and a step without jobs."""
+    match step.job:
+        case JobKind.REGISTER:
+            return find_stale_shards(connection, lost)
+        case JobKind.EMBED:
+            return find_stale_embeddings(connection, model_keys, lost)
+        case JobKind.INDEX | JobKind.CLUSTER:
+            return find_stale_models(connection, model_keys, step.job, lost)
+        case _:
+            raise ValueError(f"{step.name}: nothing records which inputs its partitions have seen")
+
+
 def find_stale_work(
     connection: Connection,
     source_keys: Sequence[str],
@@ -171,7 +197,8 @@ def find_stale_work(
         shards=[stale for stale in find_stale_shards(connection, lost) if stale.subject in there],
         embeddings=embeddings,
     )
-    waiting = {model for model, shard in (stale.subject.split("|") for stale in embeddings) if shard in there}
+    to_embed = [IMAGE_EMBEDDINGS.subject(stale.subject) for stale in embeddings]
+    waiting = {subject.model for subject in to_embed if subject.shard in there}
     ready = [model for model in model_keys if not work.shards and model not in waiting]
     if shard_revisions(connection):
         work.indexes.extend(find_stale_models(connection, ready, JobKind.INDEX, lost))
@@ -180,11 +207,12 @@ def find_stale_work(
         find_stale_models(connection, [model for model in ready if model not in indexing], JobKind.CLUSTER)
     )
     scanned = _newest_scans(connection)
-    for stale in (work.shards, work.embeddings, work.indexes, work.events):
-        stale[:] = [
-            replace(one, retry_before=scanned.get(one.subject.rpartition("|")[2], scanned[None]))
-            for one in stale
-        ]
+    for step, stale in work.by_step().items():
+        if stale is not work.sources:
+            stale[:] = [
+                replace(one, retry_before=scanned.get(step.subject(one.subject).shard, scanned[None]))
+                for one in stale
+            ]
     return work
 
 

@@ -3,8 +3,8 @@
 import time
 from dataclasses import dataclass
 
-from photolineage.catalog.orm import JobKind
 from photolineage.catalog.queries import shard_keys
+from photolineage.lineage import JobKind
 from photolineage.models.registry import require_model
 from photolineage.steps.freshness import index_version
 from photolineage.steps.jobs import JobContext, running_job

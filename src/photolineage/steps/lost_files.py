@@ -10,7 +10,6 @@ from photolineage.catalog.orm import (
     FileKind,
     Image,
     ImageState,
-    JobKind,
     JobState,
     MlJob,
     MlModel,
@@ -18,7 +17,7 @@ from photolineage.catalog.orm import (
     ShardFile,
 )
 from photolineage.catalog.queries import committed_files, materialized_versions
-from photolineage.lineage import partition_subject
+from photolineage.lineage import JobKind, partition_subject
 from photolineage.steps.freshness import RETIRED, LostFiles
 from photolineage.stores.embeddings import EmbeddingStore
 from photolineage.stores.previews import PreviewStore

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from sqlalchemy import Engine, select
 
-from photolineage.catalog.orm import JobKind, ShardFile
+from photolineage.catalog.orm import ShardFile
 from photolineage.catalog.queries import find_model, materialized_version
 from photolineage.errors import PhotolineageError
+from photolineage.lineage import JobKind
 from photolineage.models.text_encoder import unfinished_exports
 from photolineage.steps.jobs import JobContext, running_job
 from photolineage.stores.vector_index import AnnIndexReport, CompactionReport

@@ -16,9 +16,10 @@ from sqlalchemy import Connection, Row, bindparam, case, func, insert, select, u
 from photolineage.catalog.duplicates import refresh_duplicates
 from photolineage.catalog.leases import Lease
 from photolineage.catalog.moves import reunite_moved_images
-from photolineage.catalog.orm import FileKind, Image, ImageState, JobKind, Shard, ShardFile
+from photolineage.catalog.orm import FileKind, Image, ImageState, Shard, ShardFile
 from photolineage.catalog.queries import ShardRow, find_shard
 from photolineage.catalog.vocabulary import FailureReason
+from photolineage.lineage import JobKind
 from photolineage.media import OriginalImage, UnreadableImageError, read_original
 from photolineage.steps.compact import FileSet, compact, sweep
 from photolineage.steps.jobs import JobContext, StopRequest, running_job

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Engine, exists, select, update
 
 from photolineage.catalog.engine import run_in_transaction
-from photolineage.catalog.orm import Image, ImageState, JobKind, MlJob, Shard, Source
+from photolineage.catalog.orm import Image, ImageState, MlJob, Shard, Source
 from photolineage.catalog.queries import find_shard
+from photolineage.lineage import JobKind
 
 
 def find_shards_with_failures(connection: Connection, source_keys: Sequence[str]) -> list[str]:

@@ -20,6 +20,7 @@ from photolineage.catalog.engine import run_in_transaction
 from photolineage.catalog.leases import Lease
 from photolineage.catalog.moves import reunite_missing_images
 from photolineage.catalog.orm import Image, ImageState, JobState, MlJob, Shard, Source
+from photolineage.lineage import shard_key
 from photolineage.steps.absences import any_is_left_out, find_places_away, place_of
 from photolineage.steps.known_files import HAD_VANISHED, is_as_known
 from photolineage.steps.lookahead import map_ahead
@@ -372,7 +373,7 @@ def _shard_with_room(connection: Connection, source_id: int, capacity: int) -> t
         .values(
             source_id=source_id,
             number=number,
-            key=f"{source_key}-{number:05d}",
+            key=shard_key(source_key, number),
             capacity=capacity,
             image_count=0,
             revision=0,

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from photolineage.lineage import partition_subject
 from photolineage.stores.files import StorageError, is_whole, raise_unless_damaged, write_atomically
 
 UNIT_LENGTH_TOLERANCE = 2e-3
@@ -188,5 +189,5 @@ class EmbeddingStore:
             shard_key, model_key = Path(path).parent.name, Path(path).parent.parent.name
             raise StorageError(
                 f"{self._home / path}: a committed embedding file cannot be read: {error}. Materialize the "
-                f"partition {model_key}|{shard_key} of image_embeddings again."
+                f"partition {partition_subject(model_key, shard_key)} of image_embeddings again."
             ) from error

@@ -7,9 +7,10 @@ from sqlalchemy import Engine, select
 
 from photolineage.catalog.coverage import tally_images
 from photolineage.catalog.engine import run_in_transaction
-from photolineage.catalog.orm import JobKind, MlModel
+from photolineage.catalog.orm import MlModel
 from photolineage.catalog.queries import serving_model_key
 from photolineage.errors import PhotolineageError
+from photolineage.lineage import JobKind
 from photolineage.models.registry import promote, require_model
 from photolineage.steps.freshness import find_stale_models
 from photolineage.stores.embeddings import EmbeddingStore

@@ -10,10 +10,10 @@ from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, upd
 
 from photolineage.catalog.engine import advisory_lock, run_in_transaction
 from photolineage.catalog.leases import acquire_lease
-from photolineage.catalog.orm import Event, EventImage, FileKind, JobKind, JobState, MlJob, MlModel, ShardFile
+from photolineage.catalog.orm import Event, EventImage, FileKind, JobState, MlJob, MlModel, ShardFile
 from photolineage.catalog.queries import committed_files, find_model
 from photolineage.errors import PhotolineageError
-from photolineage.lineage import partition_subject
+from photolineage.lineage import JobKind, partition_subject
 from photolineage.models.registry import MODELS_LOCK, ModelNotLoadedError
 from photolineage.models.text_encoder import text_encoder_paths
 from photolineage.settings.sections import KEY_PATTERN

@@ -1,0 +1,102 @@
+"""The decorator that makes the asset of a step, with what the lineage's table and the settings know of it."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from dagster import (
+    AssetCheckSpec,
+    AssetsDefinition,
+    AssetSpec,
+    BackfillPolicy,
+    FreshnessPolicy,
+    asset,
+    multi_asset,
+)
+
+from assets.orchestration.partitions import dependencies_of, partitions_of
+from assets.orchestration.running import CONTRACT_CHECK
+from photolineage.lineage import PartitionedBy, Step
+from photolineage.settings import Settings
+
+MATERIALIZE = Callable[..., Any]
+NO_CHECKS: Mapping[str, str] = MappingProxyType({})
+
+
+def step_asset(
+    step: Step,
+    description: str,
+    *,
+    checks: Mapping[str, str] = NO_CHECKS,
+    freshness_policy: FreshnessPolicy | None = None,
+) -> Callable[[MATERIALIZE], Callable[[Settings], AssetsDefinition]]:
+    """Turn the function that materializes a step into one that makes the step's asset from the settings.
+
+    `checks`: what the function checks before its first write, besides the contract: the description by the name.
+    Where a partition `fails_alone`, one run may materialize several; the function records each as it is done.
+    """
+
+    def decorate(materialize: MATERIALIZE) -> Callable[[Settings], AssetsDefinition]:
+        def make(settings: Settings) -> AssetsDefinition:
+            facts: dict[str, Any] = {
+                "deps": dependencies_of(step),
+                "group_name": "photolineage",
+                "kinds": set(step.kinds),
+                "owners": list(settings.owners),
+                "description": _described(step, description, settings),
+                "freshness_policy": freshness_policy,
+            }
+            partitions = partitions_of(step, settings)
+            if not step.fails_alone:
+                made: AssetsDefinition = asset(
+                    name=step.name,
+                    partitions_def=partitions,
+                    check_specs=_check_specs(step, checks, settings),
+                    **facts,
+                )(materialize)
+                return made
+            return multi_asset(
+                name=step.name,
+                specs=[AssetSpec(step.name, skippable=True, **facts)],
+                partitions_def=partitions,
+                check_specs=_check_specs(step, checks, settings),
+                backfill_policy=BackfillPolicy.multi_run(settings.partitions_per_run),
+            )(materialize)
+
+        return make
+
+    return decorate
+
+
+def _check_specs(step: Step, checks: Mapping[str, str], settings: Settings) -> list[AssetCheckSpec]:
+    """The checks that an asset makes of itself before it writes.
+
+    They have the asset's partitions. Otherwise the Dagster UI would compare the result for one partition with the
+    latest materialization of another, and show the check as not evaluated.
+    """
+    contract = {
+        CONTRACT_CHECK: "The tables that this asset writes are as the code expects them. Checked before the first "
+        "write: if the check fails, nothing was written."
+    }
+    return [
+        AssetCheckSpec(
+            name,
+            asset=step.name,
+            partitions_def=partitions_of(step, settings),
+            blocking=True,
+            description=description,
+        )
+        for name, description in ((contract if step.tables else {}) | dict(checks)).items()
+    ]
+
+
+def _described(step: Step, description: str, settings: Settings) -> str:
+    """The description; what the configuration lacks for this step comes before it."""
+    if step.partitioned_by is PartitionedBy.SOURCE and not settings.sources:
+        lacking = "no folder of photos is configured. Add a [sources.<key>] section"
+    elif step.needs_model and not settings.models:
+        lacking = "no model is configured. Add a [models.<key>] section"
+    else:
+        return description
+    reload = "then reload the code location (Deployment → Reload)."
+    return f"**First: {lacking} to {settings.config_name}, {reload}**\n\n{description}"
