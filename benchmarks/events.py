@@ -12,29 +12,18 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.event_baselines import BASELINES, Labels
-from benchmarks.large_library import large_library
-from benchmarks.metrics import Agreement, b_cubed, pairwise
 from photolineage.events.cluster import cluster_events
 from photolineage.settings.events import EventSettings
+from workloads.clustering_metrics import Agreement, b_cubed, event_labels, pairwise
 from workloads.collections import Collection
 from workloads.habits import HABITS
+from workloads.large_library import large_library
 
 # The constants of `photolineage.events`, the defaults of `EventSettings` and the baselines were chosen on other seeds,
 # all of them below 400.
 SEEDS = (401, 402, 403, 404, 405)
 
 Figures = dict[str, Any]
-
-
-def ours(collection: Collection) -> Labels:
-    """The event of each image by `cluster_events` with default settings; undated images are clusters by themselves."""
-    clustering = cluster_events(collection.images, collection.embeddings, EventSettings())
-    ids = collection.images["image_id"].to_numpy()
-    order = np.argsort(ids)
-    labels = np.arange(len(clustering.events), len(clustering.events) + len(ids))
-    for number, event in enumerate(clustering.events):
-        labels[order[np.searchsorted(ids, event.members, sorter=order)]] = number
-    return labels
 
 
 def collections() -> Iterator[Collection]:
@@ -52,7 +41,7 @@ def collections() -> Iterator[Collection]:
 
 def measure() -> Figures:
     """The agreement of each method with the truth, on each collection and on the mean over collections."""
-    methods: dict[str, Callable[[Collection], Labels]] = {"ours": ours, **BASELINES}
+    methods: dict[str, Callable[[Collection], Labels]] = {"ours": event_labels, **BASELINES}
     scores: dict[str, dict[str, list[tuple[Agreement, Agreement]]]] = {name: {} for name in methods}
     for collection in collections():
         for name, cluster in methods.items():

@@ -2,7 +2,7 @@
 
     python -m benchmarks.scale [--json] [--images N] [--postgresql]
 
-The catalog is made of rows, and of files that hold nothing (`benchmarks.large_catalog`): one model has
+The catalog is made of rows, and of files that hold nothing (`workloads.large_catalog`): one model has
 embedded everything, of one each shard has changed since, one is half way. The counts of `status` are compared with a
 count image by image. Each of the two is measured in a process of its own; `status` includes the start of the process,
 a tick does not, because the daemon's process is already running.
@@ -25,10 +25,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from benchmarks.large_catalog import MODELS, SOURCES, LargeCatalog
 from benchmarks.postgresql_server import postgresql_server
 from photolineage.catalog.engine import create_catalog_engine
 from photolineage.settings import load_settings
+from workloads.large_catalog import MODELS, SOURCES, LargeCatalog
 
 Figures = dict[str, Any]
 

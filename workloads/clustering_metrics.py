@@ -5,6 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from photolineage.events.cluster import cluster_events
+from photolineage.settings.events import EventSettings
+from workloads.collections import Collection
+
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
@@ -49,3 +53,14 @@ def _overlaps(
     pairs, both = np.unique(np.stack((found, truth), axis=1), axis=0, return_counts=True)
     found_size, true_size = np.bincount(found)[pairs[:, 0]], np.bincount(truth)[pairs[:, 1]]
     return both.astype(np.float64), found_size.astype(np.float64), true_size.astype(np.float64)
+
+
+def event_labels(collection: Collection) -> NDArray[np.int64]:
+    """The event of each image by `cluster_events` with default settings; undated images are clusters by themselves."""
+    clustering = cluster_events(collection.images, collection.embeddings, EventSettings())
+    ids = collection.images["image_id"].to_numpy()
+    order = np.argsort(ids)
+    labels = np.arange(len(clustering.events), len(clustering.events) + len(ids))
+    for number, event in enumerate(clustering.events):
+        labels[order[np.searchsorted(ids, event.members, sorter=order)]] = number
+    return labels

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.metrics import b_cubed, pairwise
+from workloads.clustering_metrics import b_cubed, pairwise
 
 
 def test_bagga_and_baldwin_example() -> None:

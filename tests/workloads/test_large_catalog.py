@@ -4,8 +4,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from benchmarks.large_catalog import MODELS, LargeCatalog
 from photolineage.catalog.listing import library_status
+from workloads.large_catalog import MODELS, LargeCatalog
 
 
 def test_its_status_is_right_in_all_states_of_work(empty_engine: Engine, tmp_path: Path) -> None:
