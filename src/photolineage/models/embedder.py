@@ -17,6 +17,7 @@ from photolineage.catalog.vocabulary import Precision
 from photolineage.models.image_transform import ImageTransform
 from photolineage.models.int8_encoder import Int8ExportError, Int8ImageEncoder
 from photolineage.models.out_of_memory import is_out_of_memory
+from photolineage.models.plain_configuration import forbid_remote_code, require_plain_configuration
 from photolineage.models.precision import Agreement, agreement, available_device, native_precisions
 from photolineage.models.text_encoder import export_text_encoder
 from photolineage.models.unavailable import ModelUnavailableError, why_unavailable
@@ -248,7 +249,9 @@ def _load(key: str, settings: ModelSettings, precision: Precision) -> Embedder:
     logging.getLogger("huggingface_hub").setLevel(
         logging.ERROR
     )  # what it cannot fetch, the error below explains
+    forbid_remote_code()
     try:
+        require_plain_configuration(key, settings)
         model, preprocess = open_clip.create_model_from_pretrained(
             settings.architecture, pretrained=settings.pretrained, device=device, weights_only=True
         )
@@ -256,6 +259,8 @@ def _load(key: str, settings: ModelSettings, precision: Precision) -> Embedder:
         _require_words(tokenizer)
         model.eval()
         return Embedder(key, model, preprocess, tokenizer, device, precision)
+    except ModelUnavailableError:
+        raise
     except Int8ExportError as error:
         raise ModelUnavailableError(
             f"models.{key}: its embeddings are in int8, and on this machine it cannot be computed in that: {error}. "

@@ -1,0 +1,76 @@
+"""A model's folder or hub repository may describe a model. It may not name code to run."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from inspect import signature
+from typing import Any
+
+from photolineage.models.unavailable import ModelUnavailableError
+from photolineage.settings import ModelSettings
+from photolineage.settings.sections import HUB, LOCAL_DIRECTORY
+
+TOKENIZER_OPTIONS = frozenset({"clean", "strip_sep_token", "language"})
+"""The options that open_clip's own configurations, and `HFTokenizer` itself, give to a tokenizer."""
+
+
+def require_plain_configuration(key: str, settings: ModelSettings) -> None:
+    """Raise ModelUnavailableError if `open_clip_config.json` has a key that open_clip's model classes do not know.
+
+    Such a key could reach a loader that runs code: open_clip passes `tokenizer_kwargs` on to transformers, where
+    `trust_remote_code` imports Python files of the folder. Configurations that open_clip carries are not checked.
+    """
+    if not settings.architecture.startswith((LOCAL_DIRECTORY, HUB)):
+        return
+    import open_clip
+
+    unknown = sorted(_unknown_keys(open_clip.get_model_config(settings.architecture)))
+    if unknown:
+        raise ModelUnavailableError(
+            f"models.{key}: {settings.architecture} is not loaded: its open_clip_config.json has keys that no model of "
+            f"open_clip has, and they could make a library run code of the folder: {', '.join(unknown)}. Remove them "
+            "if you know what they are for; otherwise choose another model."
+        )
+
+
+def forbid_remote_code() -> None:
+    """Let transformers refuse a model or a tokenizer with code of its own. By default it asks in the terminal."""
+    from transformers import dynamic_module_utils
+
+    dynamic_module_utils.TIME_OUT_REMOTE_CODE = 0
+
+
+def _unknown_keys(config: Any) -> Iterator[str]:
+    """The paths of the keys, such as `text_cfg.tokenizer_kwargs.trust_remote_code`."""
+    from open_clip.coca_model import CoCa, MultimodalCfg
+    from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg, CustomTextCLIP
+
+    if not isinstance(config, Mapping):
+        yield "model_cfg (it is no object)"
+        return
+    sections = {"vision_cfg": CLIPVisionCfg, "text_cfg": CLIPTextCfg, "multimodal_cfg": MultimodalCfg}
+    parameters = {name for model in (CLIP, CustomTextCLIP, CoCa) for name in signature(model).parameters}
+    for name, value in config.items():
+        if name in sections:
+            yield from _unknown_in_section(name, value, {field.name for field in fields(sections[name])})
+        elif name not in parameters | {"custom_text"} or _holds_objects(value):
+            yield name
+
+
+def _unknown_in_section(section: str, values: Any, known: set[str]) -> Iterator[str]:
+    if not isinstance(values, Mapping):
+        yield f"{section} (it is no object)"
+        return
+    for name, value in values.items():
+        if name == "tokenizer_kwargs":
+            options = value if isinstance(value, Mapping) else {"(it is no object)": value}
+            yield from (
+                f"{section}.{name}.{option}"
+                for option, given in options.items()
+                if option not in TOKENIZER_OPTIONS or _holds_objects(given)
+            )
+        elif name not in known or (isinstance(value, Mapping) and any(map(_holds_objects, value.values()))):
+            yield f"{section}.{name}"
+
+
+def _holds_objects(value: Any) -> bool:
+    return isinstance(value, Mapping) or (isinstance(value, list) and any(map(_holds_objects, value)))
