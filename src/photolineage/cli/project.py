@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from photolineage.settings import CONFIG_VARIABLE, Settings
 
@@ -62,7 +63,18 @@ def run_lineage(
 
 
 def webserver_command(settings: Settings, host: str, port: int) -> list[str]:
-    """The command that serves the Dagster UI over the project, to be executed in the project's folder."""
+    """The command that serves the Dagster UI over the project, to be executed in the project's folder.
+
+    Its web server answers only to the names of this machine, and to the address that `alerts.ui` names.
+    """
+    folder = use_project()
+    from assets.orchestration.guarded_ui import HOSTS_VARIABLE, MODULE
+
+    hosts = {f"{name}:{port}" for name in (host, "127.0.0.1", "localhost", "[::1]")}
+    if settings.alerts.ui is not None:
+        hosts.add(urlsplit(settings.alerts.ui).netloc)
+    os.environ[HOSTS_VARIABLE] = " ".join(sorted(hosts))
     os.environ[CONFIG_VARIABLE] = str(settings.config_file)
-    os.chdir(use_project())
-    return [sys.executable, "-P", "-m", "dagster", "dev", "-w", "workspace.yaml", "-h", host, "-p", str(port)]
+    os.chdir(folder)
+    arguments = ["dev", "-w", "workspace.yaml", "-h", host, "-p", str(port)]
+    return [sys.executable, "-P", "-m", MODULE, *arguments]

@@ -7,19 +7,34 @@ from typing import Annotated
 
 import typer
 
-from photolineage.cli.app import app, chosen_settings, reported_errors
+from photolineage.cli.app import app, chosen_settings, fail, reported_errors
 from photolineage.cli.terminal import console
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @app.command()
 def ui(
     port: Annotated[int, typer.Option(help="The port of the web server.")] = 3000,
     host: Annotated[str, typer.Option(help="The address that it listens on.")] = "127.0.0.1",
+    allow_remote: Annotated[
+        bool,
+        typer.Option(
+            "--allow-remote",
+            help="Let other machines in. The UI asks for no password: whoever reaches it can start runs.",
+        ),
+    ] = False,
 ) -> None:
-    """Open the Dagster UI over the same instance (`dagster dev`)."""
+    """Serve the Dagster UI of this library. A web page from elsewhere cannot use it."""
     from photolineage.cli.project import prepare_server, webserver_command
 
     with reported_errors(False):
+        if not allow_remote and host not in LOOPBACK:
+            fail(
+                f"--host {host}: other machines could reach the UI there. It asks for no password: whoever reaches it "
+                "can start runs and delete files. Leave --host out and put a proxy that asks for one in front of "
+                f"127.0.0.1:{port}, with its address as alerts.ui; or add --allow-remote."
+            )
         settings = chosen_settings()
         dead = prepare_server(settings)
     if dead:
