@@ -1,6 +1,7 @@
 """The documents name files, headings and functions that exist."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
@@ -74,3 +75,13 @@ def test_named_functions_exist_in_the_files_named_beside_them() -> None:
         missing += [name for name in functions if name not in defined]
     assert checked
     assert missing == []
+
+
+def test_the_drawn_order_of_imports_is_the_one_that_the_import_linter_holds() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    drawn = re.search(r"^## Imports point one way$.*?^```$(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert drawn
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    project, package = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    held = [set(layer.split(" | ")) for layer in (*project, "photolineage:", *package)]
+    assert [set(line.split()) for line in drawn.group(1).split("\n") if line] == held

@@ -78,7 +78,9 @@ def _default(field: FieldInfo) -> str:
     if value is PydanticUndefined or value is None or isinstance(value, Path) or value in ([], ()):
         return "–"
     if isinstance(value, list | tuple):
-        return f"{len(value)} entries" if len(value) > SHOWN_ITEMS else ", ".join(f"`{item}`" for item in value)
+        return (
+            f"{len(value)} entries" if len(value) > SHOWN_ITEMS else ", ".join(f"`{item}`" for item in value)
+        )
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

@@ -46,8 +46,9 @@ Photolineage takes a published model for them.
 | licence | Apache-2.0, for the weights as for the code that draws what they were trained on |
 
 ```python
-model, preprocess = open_clip.create_model_from_pretrained("local-dir:src/photolineage/demo/models/{key}")
-tokenizer = open_clip.get_tokenizer("local-dir:src/photolineage/demo/models/{key}")
+folder = "local-dir:src/photolineage/demo/models/{key}"
+model, preprocess = open_clip.create_model_from_pretrained(folder)
+tokenizer = open_clip.get_tokenizer(folder)
 ```
 
 ## What it knows
