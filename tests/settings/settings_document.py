@@ -27,8 +27,8 @@ home = "/mnt/ssd/photolineage"
 root = "/mnt/photos"
 ```
 
-`photolineage init` writes a commented `photolineage.toml` into the current folder. You need none to start. Every
-command says which configuration it uses: the first that exists of
+`photolineage init` writes a commented `photolineage.toml` into the current folder. You need none to start.
+Commands say which configuration they use: the first that exists of
 
 1. the file that you name with `photolineage --config FILE` or the variable `PHOTOLINEAGE_CONFIG`;
 2. `photolineage.toml` in the current folder. Photolineage refuses it if it lies among photos or belongs to another
