@@ -19,19 +19,29 @@ from photolineage.settings.events import EventSettings
 
 HEAD = """# Settings
 
-All settings go into `photolineage.toml`. `photolineage init` writes a commented one into the current folder. These
-places are looked at in this order, and every command says which configuration it uses:
+```toml
+# photolineage.toml
+home = "/mnt/ssd/photolineage"
 
-1. the file that `photolineage --config <file>` or the variable `PHOTOLINEAGE_CONFIG` names;
-2. `photolineage.toml` in the current folder. It is refused if it lies among photos or belongs to another user: it may
-   have come with them, and a configuration can name programs to run;
+[sources.family]
+root = "/mnt/photos"
+```
+
+`photolineage init` writes a commented `photolineage.toml` into the current folder. You need none to start.
+Commands say which configuration they use: the first that exists of
+
+1. the file that you name with `photolineage --config FILE` or the variable `PHOTOLINEAGE_CONFIG`;
+2. `photolineage.toml` in the current folder. Photolineage refuses it if it lies among photos or belongs to another
+   user: it may have come with them, and a configuration can name programs to run;
 3. `photolineage.toml` in your configuration directory (`~/.config/photolineage` on Linux);
 4. the demo's, as long as you have no library of your own. `photolineage run` never uses it;
-5. the built-in configuration: one model, no sources, and a home in your data directory.
+5. the built-in configuration: one model, no sources, and a home in your data directory
+   (`~/.local/share/photolineage/library` on Linux).
 
-An environment variable overrides each setting: `PHOTOLINEAGE_HOME`, `PHOTOLINEAGE_CATALOG__URL`, … Relative paths are
-relative to the file. `photolineage run --photos` keeps the sources that it adds in `<home>/sources.toml`. The Dagster
-UI reads the configuration when it starts, and when you choose **Deployment → Reload**.
+- An environment variable overrides each setting: `PHOTOLINEAGE_HOME`, `PHOTOLINEAGE_CATALOG__URL`, …
+- Relative paths are relative to the file. In `url` and `root`, `{home}` stands for `home`.
+- `photolineage run --photos DIR` stores the sources that it adds in `<home>/sources.toml`.
+- The Dagster UI reads the configuration when it starts, and when you choose **Deployment → Reload**.
 """
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("At the top of the file", Settings),
@@ -51,7 +61,7 @@ def settings_document() -> str:
     for title, model in SECTIONS:
         rows = [_row(name, field) for name, field in model.model_fields.items() if field.description]
         parts.append(
-            f"## {title}\n\n| Setting | If left out | What it is |\n| --- | --- | --- |\n" + "\n".join(rows)
+            f"## {title}\n\n| Setting | Default | What it does |\n| --- | --- | --- |\n" + "\n".join(rows)
         )
     return "\n".join(f"{part.strip()}\n" for part in parts)
 
@@ -63,13 +73,13 @@ def _row(name: str, field: FieldInfo) -> str:
 
 def _default(field: FieldInfo) -> str:
     if field.is_required():
-        return "needed"
+        return "required"
     value = field.get_default(call_default_factory=True, validated_data={})
     if value is PydanticUndefined or value is None or isinstance(value, Path) or value in ([], ()):
         return "–"
     if isinstance(value, list | tuple):
         return (
-            f"{len(value)} of them" if len(value) > SHOWN_ITEMS else ", ".join(f"`{item}`" for item in value)
+            f"{len(value)} entries" if len(value) > SHOWN_ITEMS else ", ".join(f"`{item}`" for item in value)
         )
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 

@@ -109,22 +109,25 @@ def test_the_environment_is_over_the_file(
             "[sources.a]\nroot = '.'\nexclude = ['@eaDir/', '!']",
             r"sources\.a\.exclude\.1 = '!': not a pattern of a \.gitignore: .*",
         ),
-        ("[sources.a]\nroot = '.'\nexclude = ['# x']", r"sources\.a\.exclude\.0 = '# x': leaves nothing out"),
+        (
+            "[sources.a]\nroot = '.'\nexclude = ['# x']",
+            r"sources\.a\.exclude\.0 = '# x': this pattern leaves nothing out",
+        ),
         ("catalog.url = 'no url'", r"catalog\.url = 'no url': .*"),
         (
             "[models.m]\narchitecture = 'ViT-B32'\npretrained = 'openai'",
-            r"models\.m: architecture = 'ViT-B32' is not known to open_clip; closest: .*\bViT-B-32\b.*",
+            r"models\.m: architecture = 'ViT-B32': open_clip does not know it; closest: .*\bViT-B-32\b.*",
         ),
         (
             "[models.m]\narchitecture = 'ViT-B-32'\npretrained = 'laion2b_s34b_b79'",
             (
-                r"models\.m: pretrained = 'laion2b_s34b_b79' is no tag of architecture 'ViT-B-32'; "
+                r"models\.m: pretrained = 'laion2b_s34b_b79' is not a tag of architecture 'ViT-B-32'; "
                 r"closest: laion2b_s34b_b79k.*"
             ),
         ),
         (
             "[models.m]\narchitecture = 'ViT-B-32'",
-            r"models\.m: pretrained = None is no tag of architecture 'ViT-B-32'; valid: .*\bopenai\b.*",
+            r"models\.m: pretrained = None is not a tag of architecture 'ViT-B-32'; valid: .*\bopenai\b.*",
         ),
         (
             "[models.m]\narchitecture = 'local-dir:gone'",
@@ -132,7 +135,7 @@ def test_the_environment_is_over_the_file(
         ),
         (
             "[models.m]\narchitecture = 'hf-hub:owner/model'\npretrained = 'openai'",
-            r"models\.m: pretrained = 'openai': local-dir: and hf-hub: name their weights themselves.*",
+            r"models\.m: pretrained = 'openai': local-dir: and hf-hub: name the weights.*",
         ),
     ],
 )

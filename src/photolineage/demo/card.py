@@ -33,8 +33,8 @@ pipeline_tag: zero-shot-image-classification
 
 A CLIP model of {figures.megabytes} MB, so that Photolineage's demo runs anywhere, at once and without a network:
 {RECIPES[key].purpose}.
-It knows the {len(SCENES)} kinds of scene that the demo draws, and nothing else: **it is of no use on your photos**.
-For those, name a published model in `photolineage.toml`.
+It knows the {len(SCENES)} kinds of scene that the demo draws, and nothing else. **Do not use it on your own photos**;
+Photolineage takes a published model for them.
 
 | | |
 | --- | --- |
@@ -46,19 +46,20 @@ For those, name a published model in `photolineage.toml`.
 | licence | Apache-2.0, for the weights as for the code that draws what they were trained on |
 
 ```python
-model, preprocess = open_clip.create_model_from_pretrained("local-dir:src/photolineage/demo/models/{key}")
-tokenizer = open_clip.get_tokenizer("local-dir:src/photolineage/demo/models/{key}")
+folder = "local-dir:src/photolineage/demo/models/{key}"
+model, preprocess = open_clip.create_model_from_pretrained(folder)
+tokenizer = open_clip.get_tokenizer(folder)
 ```
 
 ## What it knows
-Drawings, by `photolineage/demo/scenes`, of these scenes, and the words that people use for them:
+It knows these scenes as `photolineage/demo/scenes` draws them, and the words that people use for them:
 {known}.
 
-What it says of any other picture or text means nothing: most of the vocabulary's words never occurred in training.
+Its results for any other picture or text mean nothing: most words of the vocabulary never occurred in training.
 
 ## How it was trained
 `python -m photolineage.demo.train {key}`: {training.steps:,} steps on {training.pictures:,} drawn pictures, whose
-seeds are disjoint from those of the held-out pictures and of the demo library. A batch holds {training.batch} pictures,
+seeds are not those of the held-out pictures or of the demo library. A batch holds {training.batch} pictures,
 {training.batch // len(SCENES)} of each kind. The loss is open_clip's contrastive loss between pictures and captions,
 among pictures of different kinds, plus {training.view_loss_weight} times the same loss between two augmented views of
 each picture, as in SLIP (Mu et al., 2021, arXiv:2112.12750). AdamW, learning rate {training.learning_rate}, cosine

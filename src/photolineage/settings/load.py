@@ -51,40 +51,44 @@ class Settings(BaseSettings):
     config_file: Path
     home: Path = Field(
         default_factory=default_home,
-        description="The folder under which everything is written. Left out: `library` in your data directory "
-        "(`~/.local/share/photolineage` on Linux).",
+        description="Everything that Photolineage writes goes into this folder. If you leave it out: `library` in your "
+        "data directory (`~/.local/share/photolineage` on Linux).",
     )
     catalog: CatalogSettings = CatalogSettings()
     sources: dict[Key, SourceSettings] = Field(default_factory=dict)
     models: dict[Key, ModelSettings] = Field(default_factory=dict)
-    shard_capacity: int = Field(default=5_000, ge=1, le=100_000, description="Images of one shard.")
+    shard_capacity: int = Field(default=5_000, ge=1, le=100_000, description="Images in one shard.")
     checkpoint_images: int = Field(
-        default=500, ge=1, le=5_000, description="Images of one checkpoint: the most that a killed run loses."
+        default=500,
+        ge=1,
+        le=5_000,
+        description="Images in one checkpoint. A killed run loses at most this many.",
     )
     partitions_per_run: int = Field(
-        default=8, ge=1, le=1_000, description="Partitions that one run of a backfill takes."
+        default=8, ge=1, le=1_000, description="Partitions in one run of a backfill."
     )
     lease_timeout_seconds: int = Field(
-        default=300, ge=10, description="Silence after which a run loses the lease of its partition."
+        default=300, ge=10, description="Seconds that a run may be silent before it loses its partition."
     )
     rescan_minutes: int = Field(
-        default=10, ge=1, description="Time between two scans of a source by the sensor."
+        default=10, ge=1, description="Minutes between two scans of a source by the sensor."
     )
-    sensor_seconds: int = Field(default=30, ge=1, description="Time between two looks of each sensor.")
+    sensor_seconds: int = Field(
+        default=30, ge=1, description="Seconds after which each sensor looks for work again."
+    )
     owners: tuple[Owner, ...] = Field(
         default=("team:photolineage",),
-        description="Who is asked about the assets: e-mail addresses, or `team:<name>`; shown in the UI.",
+        description="Whom to ask about the assets, shown in the UI: e-mail addresses, or `team:<name>`.",
     )
     alerts: AlertSettings = AlertSettings()
     prompt_templates: PromptTemplates = Field(
         default=("{}",),
-        description="What a text is put into, at {}, before a model reads it for a search; "
-        "of several, their embeddings' mean counts.",
+        description="A search puts its text into each of these, in place of {}, and uses the mean of the embeddings.",
     )
     events: EventSettings = EventSettings()
     comparison: ComparisonSettings = ComparisonSettings()
     recall_bar: float = Field(
-        default=0.95, gt=0, le=1, description="Least recall@10 with which an index may serve."
+        default=0.95, gt=0, le=1, description="The lowest recall@10 with which an index may serve."
     )
 
     @classmethod

@@ -47,16 +47,16 @@ def _exclude_pattern(value: str) -> str:
     except ValueError as error:
         raise ValueError(f"not a pattern of a .gitignore: {error}") from error
     if not any(pattern.include is not None for pattern in patterns):
-        raise ValueError("leaves nothing out")
+        raise ValueError("this pattern leaves nothing out")
     return value
 
 
 def _prompt_templates(value: tuple[str, ...]) -> tuple[str, ...]:
     for template in value:
         if template.count("{}") != 1:
-            raise ValueError(f"{template!r} must hold {{}} once, where the text goes")
+            raise ValueError(f"{template!r} must contain {{}} exactly once, where the text goes")
     if not value:
-        raise ValueError('there are none; "{}" gives the text as it is')
+        raise ValueError('the list is empty; "{}" leaves the text as it is')
     return value
 
 
@@ -72,23 +72,23 @@ class _Section(BaseModel):
 class SourceSettings(_Section):
     """One directory tree of photographs."""
 
-    root: Path = Field(description="The folder that holds the photos, with all its sub-folders.")
+    root: Path = Field(description="The folder of the photos. Photolineage also reads its sub-folders.")
     removable: bool = Field(
         default=False,
-        description="The folder may be absent when the configuration is loaded (a disk that is unplugged); "
-        "scanning it then fails, and marks nothing as missing.",
+        description="Set this for a disk that you can unplug. If the folder is gone, only its scan fails, and no image "
+        "is marked as missing. Without this setting, Photolineage refuses the configuration.",
     )
     time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(
         default="UTC",
-        description="IANA time zone of photos that carry neither an offset nor a place.",
+        description="IANA time zone of photos that have neither an offset nor a place.",
     )
     exclude: list[Annotated[str, AfterValidator(_exclude_pattern)]] = Field(
         default_factory=list,
-        description="Files and folders to leave out, in the patterns of a .gitignore, relative to the root: "
-        "'@eaDir/', '*.tmp.jpg', '/scans/drafts/'. Images that were registered before count as missing.",
+        description="Files and folders to leave out, as patterns of a .gitignore relative to the root: "
+        "'@eaDir/', '*.tmp.jpg', '/scans/drafts/'. Images that are registered already count as missing.",
     )
     hidden: bool = Field(
-        default=False, description="Take files and folders whose names begin with a dot, too."
+        default=False, description="Also read files and folders whose names begin with a dot."
     )
 
 
@@ -99,15 +99,16 @@ class ModelSettings(_Section):
         description="An open_clip architecture, 'local-dir:<folder>' or 'hf-hub:<owner>/<model>'."
     )
     pretrained: str | None = Field(
-        default=None, description="A pretrained tag of the architecture; none for local-dir: and hf-hub:."
+        default=None,
+        description="A pretrained tag of the architecture. Leave it out for local-dir: and hf-hub:.",
     )
     precision: Literal["auto"] | Precision = Field(
         default="auto",
-        description="What the image embeddings are computed in: 'float32', 'bfloat16', 'int8', or 'auto', which is the "
-        "one that the machine of the model's first load is fastest in, if it agrees with float32.",
+        description="Precision of the image embeddings: 'float32', 'bfloat16', 'int8', or 'auto'. With 'auto', the "
+        "first machine that loads the model chooses the one that it is fastest in, if that agrees with float32.",
     )
     prompt_templates: PromptTemplates | None = Field(
-        default=None, description="This model's own prompt templates, instead of the ones for all."
+        default=None, description="Prompt templates of this model, instead of the ones for all models."
     )
 
     @model_validator(mode="after")
@@ -115,20 +116,21 @@ class ModelSettings(_Section):
         if self.architecture.startswith((LOCAL_DIRECTORY, HUB)):
             if self.pretrained is not None:
                 raise ValueError(
-                    f"pretrained = {self.pretrained!r}: local-dir: and hf-hub: name their weights themselves; "
-                    "leave pretrained out"
+                    f"pretrained = {self.pretrained!r}: local-dir: and hf-hub: name the weights; leave pretrained out"
                 )
             return self
         if self.architecture not in architectures():
             raise ValueError(
-                f"architecture = {self.architecture!r} is not known to open_clip; "
+                f"architecture = {self.architecture!r}: open_clip does not know it; "
                 + closest(self.architecture, architectures())
             )
         tags = pretrained_tags().get(self.architecture, frozenset())
         if self.pretrained not in tags:
-            choices = closest(self.pretrained or "", tags) if tags else "it has none; use local-dir:<folder>"
+            choices = (
+                closest(self.pretrained or "", tags) if tags else "it has no tags; use local-dir:<folder>"
+            )
             raise ValueError(
-                f"pretrained = {self.pretrained!r} is no tag of architecture {self.architecture!r}; {choices}"
+                f"pretrained = {self.pretrained!r} is not a tag of architecture {self.architecture!r}; {choices}"
             )
         return self
 
@@ -144,7 +146,7 @@ class CatalogSettings(_Section):
 
 
 class ComparisonSettings(_Section):
-    """What a candidate is compared with the serving model on."""
+    """What a comparison of a new model with the serving one looks at."""
 
     queries: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         default=(
@@ -163,15 +165,15 @@ class ComparisonSettings(_Section):
         ),
         min_length=2,
         max_length=200,
-        description="Texts that both models are asked; the contact sheet shows the first twelve. Put what you "
-        "search for here.",
+        description="Texts to search for with both models. Use what you really search for. The contact sheet shows the "
+        "first twelve.",
     )
     sample: int = Field(
         default=200,
         ge=1,
         le=5_000,
-        description="Images whose neighbours, near-duplicates and best text are compared; three near-duplicates of "
-        "each are embedded by both models.",
+        description="How many images to compare by neighbours, near-duplicates and best text. Both models embed three "
+        "near-duplicates of each.",
     )
 
 
@@ -185,22 +187,22 @@ HttpAddress = Annotated[str, AfterValidator(_http_address)]
 
 
 class AlertSettings(_Section):
-    """The receivers of alerts; with neither, failures are shown in the UI alone."""
+    """Who receives alerts. With no receiver, only the UI shows failures."""
 
     webhook: HttpAddress | None = Field(
         default=None,
-        description="Address to which each alert is posted as JSON; its `text` is what Slack and Mattermost show.",
+        description="Photolineage posts each alert to this address as JSON. Slack and Mattermost show its `text`.",
     )
     command: tuple[str, ...] = Field(
         default=(),
-        description="Program and arguments; the text of the alert is added as the last one, the JSON is its input.",
+        description="A program and its arguments. It gets the text of the alert as last argument, the JSON as input.",
     )
     ui: HttpAddress | None = Field(
         default=None,
-        description="Address of the Dagster UI in the links of alerts; left out: where `photolineage ui` listens.",
+        description="Address of the Dagster UI for the links in alerts. Left out: where `photolineage ui` listens.",
     )
 
     @property
     def configured(self) -> bool:
-        """Whether anybody is told."""
+        """Whether there is a receiver."""
         return self.webhook is not None or bool(self.command)
