@@ -57,7 +57,7 @@ def image_embeddings(
             model = _open_model(catalog, storage, model_key, settings.models[model_key], drifts)
             opened.append(model_key)
             no_text_encoder = ensure_text_encoder(
-                settings.home,
+                storage.files,
                 model_key,
                 model.embedder.facts.weights_digest,
                 model.embedder.export_text_encoder,

@@ -14,6 +14,7 @@ from photolineage.models.registry import require_model
 from photolineage.settings import Settings
 from photolineage.steps.cluster import read_images
 from photolineage.stores.embeddings import EmbeddingStore
+from photolineage.stores.files import open_files
 from photolineage.stores.live_embeddings import find_live_embeddings
 from workloads.collections import Collection
 
@@ -32,7 +33,7 @@ def demo_collection(settings: Settings, model_key: str) -> Collection:
     with create_catalog_engine(settings.catalog.url).connect() as connection:
         images = read_images(connection)
         model = require_model(connection, model_key)
-        store = EmbeddingStore(settings.home)
+        store = EmbeddingStore(open_files(settings))
         embeddings = find_live_embeddings(connection, store, model.id, model.embedding_dim).vectors()
         rows = connection.execute(
             select(Image.id, Image.path).join(Source).where(Source.key == DEMO_SOURCE)

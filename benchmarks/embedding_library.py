@@ -23,6 +23,7 @@ from photolineage.steps.register import register_shard
 from photolineage.steps.scan import ensure_source, scan_source
 from photolineage.steps.tree_walk import TreeWalk
 from photolineage.stores.embeddings import EmbeddingStore
+from photolineage.stores.files import LocalFiles
 from photolineage.stores.previews import PreviewStore
 
 SOURCE, MODEL = "photos", "benchmark"
@@ -53,7 +54,7 @@ class BenchmarkLibrary:
         self._engine = create_catalog_engine(f"sqlite:///{home}/catalog.db")
         upgrade(self._engine)
         self._context = JobContext(self._engine, "benchmark", timedelta(minutes=5))
-        self._stores = Stores(PreviewStore(home), EmbeddingStore(home))
+        self._stores = Stores(PreviewStore(LocalFiles(home)), EmbeddingStore(LocalFiles(home)))
         source_id = ensure_source(self._engine, SOURCE, photos)
         with running_job(self._context, JobKind.SCAN, SOURCE, input_version="") as lease:
             walk = TreeWalk(photos, SUPPORTED_SUFFIXES)

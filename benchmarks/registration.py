@@ -37,6 +37,7 @@ from photolineage.steps.jobs import JobContext, running_job
 from photolineage.steps.register import register_shard
 from photolineage.steps.scan import ScanReport, ensure_source, scan_source
 from photolineage.steps.tree_walk import TreeWalk
+from photolineage.stores.files import LocalFiles
 from photolineage.stores.previews import PreviewStore
 
 Figures = dict[str, Any]
@@ -131,7 +132,7 @@ def _scan(engine: Engine, root: Path) -> ScanReport:
 
 
 def _register(engine: Engine, folder: Path) -> None:
-    previews = PreviewStore(folder / "home")
+    previews = PreviewStore(LocalFiles(folder / "home"))
     with engine.connect() as connection:
         keys = shard_keys(connection)
     for key in keys:

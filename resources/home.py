@@ -14,6 +14,7 @@ from photolineage.settings import Settings
 if TYPE_CHECKING:
     from photolineage.stores.embeddings import EmbeddingStore
     from photolineage.stores.event_segments import SegmentStore
+    from photolineage.stores.files import Files
     from photolineage.stores.previews import PreviewStore
     from photolineage.stores.vector_index.home import VectorIndexes
 
@@ -55,25 +56,32 @@ class StorageResource(ConfigurableResource[None]):
     home: str = Field(description="The folder under which everything is written.")
 
     @property
+    def files(self) -> "Files":
+        """Where previews, embeddings, segments of events and text encoders are stored."""
+        from photolineage.stores.files import LocalFiles
+
+        return LocalFiles(Path(self.home))
+
+    @property
     def previews(self) -> "PreviewStore":
         """Previews, by shard."""
         from photolineage.stores.previews import PreviewStore
 
-        return PreviewStore(Path(self.home))
+        return PreviewStore(self.files)
 
     @property
     def embeddings(self) -> "EmbeddingStore":
         """Embedding files, by model and shard."""
         from photolineage.stores.embeddings import EmbeddingStore
 
-        return EmbeddingStore(Path(self.home))
+        return EmbeddingStore(self.files)
 
     @property
     def segments(self) -> "SegmentStore":
         """What event clustering keeps between runs, by model."""
         from photolineage.stores.event_segments import SegmentStore
 
-        return SegmentStore(Path(self.home))
+        return SegmentStore(self.files)
 
     @property
     def indexes(self) -> "VectorIndexes":

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from dagster import (
@@ -75,7 +74,7 @@ def _stale_partitions(
 
     with catalog.engine.connect() as connection:
         models = list(settings.models) if any(step.needs_model for step in asked) else []
-        lost = find_lost_files(connection, Path(storage.home), models)
+        lost = find_lost_files(connection, storage.files, storage.indexes, models)
         work = find_stale_work(connection, list(settings.sources), models, UNSCANNED_FOR, lost)
         outdated = work.by_step()
         known = {

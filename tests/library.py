@@ -31,6 +31,7 @@ from photolineage.steps.register import RegistrationReport, register_shard
 from photolineage.steps.scan import ScanReport, ensure_source, scan_source
 from photolineage.steps.tree_walk import TreeWalk
 from photolineage.stores.embeddings import EmbeddingStore
+from photolineage.stores.files import Files, open_files
 from photolineage.stores.live_embeddings import LiveEmbeddings, find_live_embeddings
 from photolineage.stores.previews import PreviewStore
 from photolineage.stores.vector_index.home import VectorIndexes
@@ -102,12 +103,16 @@ class Library:
         return self.settings.sources[self.source].root
 
     @property
+    def files(self) -> Files:
+        return open_files(self.settings)
+
+    @property
     def embeddings(self) -> EmbeddingStore:
-        return EmbeddingStore(self.settings.home)
+        return EmbeddingStore(self.files)
 
     @property
     def previews(self) -> PreviewStore:
-        return PreviewStore(self.settings.home)
+        return PreviewStore(self.files)
 
     @property
     def indexes(self) -> VectorIndexes:

@@ -36,6 +36,8 @@ from photolineage.steps.freshness import find_stale_partitions
 from photolineage.steps.lost_files import find_lost_files
 from photolineage.steps.retrying import find_shards_with_failures
 from photolineage.steps.tree_walk import SourceUnavailableError
+from photolineage.stores.files import open_files
+from photolineage.stores.vector_index.home import VectorIndexes
 from resources.failures import failure_reason
 from resources.progress import ProgressSink
 
@@ -215,7 +217,9 @@ class _LineageRun:
         """Materialize what is stale of a step: for one model where it has one, and of the shards only mine."""
         models = [] if model is None else [model]
         with self.engine.connect() as connection:
-            lost = find_lost_files(connection, self.settings.home, models)
+            lost = find_lost_files(
+                connection, open_files(self.settings), VectorIndexes(self.settings.home), models
+            )
             found = find_stale_partitions(connection, step, models, lost)
         shards = {one.subject: step.subject(one.subject).shard for one in found}
         stale = [subject for subject, shard in shards.items() if shard is None or shard in mine]

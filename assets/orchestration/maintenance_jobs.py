@@ -1,6 +1,5 @@
 """The jobs of upkeep: `maintain_indexes` and `sweep_files`, over the plain functions."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dagster import (
@@ -93,11 +92,11 @@ def sweep_files_job() -> JobDefinition:
     def remove_garbage(
         context: OpExecutionContext, config: SweepConfig, catalog: CatalogResource, storage: StorageResource
     ) -> Output[None]:
-        from photolineage.steps.maintain import sweep_home
+        from photolineage.steps.maintain import sweep_files
 
         require_migrated(catalog)
         with reported():
-            report = sweep_home(catalog.engine, Path(storage.home), remove=not config.dry_run)
+            report = sweep_files(catalog.engine, storage.files, remove=not config.dry_run)
         verb = "would be removed" if config.dry_run else "were removed"
         context.log.info(f"{len(report.garbage)} files {verb}, {report.kept} stay")
         return Output(
@@ -106,7 +105,7 @@ def sweep_files_job() -> JobDefinition:
                 "removed": 0 if config.dry_run else len(report.garbage),
                 "garbage_megabytes": round(report.garbage_bytes / 1e6, 2),
                 "kept": report.kept,
-                "garbage": [str(path) for path in report.garbage[:100]],
+                "garbage": [storage.files.location(file.path) for file in report.garbage[:100]],
             },
         )
 

@@ -1,7 +1,5 @@
 """The job `retire_model`: lists what there is of a model, and removes it when asked to."""
 
-from pathlib import Path
-
 from dagster import (
     Config,
     JobDefinition,
@@ -45,7 +43,7 @@ def retire_model_job() -> JobDefinition:
         from photolineage.steps.jobs import JobContext
         from photolineage.upgrade.retire import ModelStores, plan_retirement, retire_model
 
-        stores = ModelStores(Path(storage.home))
+        stores = ModelStores(storage.files, storage.indexes)
         with reported():
             if config.delete_files:
                 plan = retire_model(
@@ -68,7 +66,7 @@ def retire_model_job() -> JobDefinition:
                     [
                         TableRecord(
                             {
-                                "path": str(stored.path),
+                                "path": stored.location,
                                 "files": stored.files,
                                 "megabytes": round(stored.size_bytes / 1e6, 2),
                             }

@@ -3,7 +3,6 @@
 from bisect import bisect_right
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dagster import (
@@ -79,7 +78,7 @@ def stale_partitions_sensor(
                 [key for key, source in settings.sources.items() if why_unavailable(source.root) is None],
                 list(settings.models),
                 rescan_after,
-                find_lost_files(connection, Path(storage.home), list(settings.models)),
+                find_lost_files(connection, storage.files, storage.indexes, list(settings.models)),
             )
             shards = shard_keys(connection)
         if not work.count():

@@ -82,7 +82,7 @@ def bring_up_to_date(lineage: Lineage) -> None:
     library = lineage.library
     library.build("tiny-a")
     embedder, _ = library.embedder()
-    segments = SegmentStore(lineage.home)
+    segments = SegmentStore(lineage.library.files)
     cluster_model(
         library.context(),
         library.embeddings,

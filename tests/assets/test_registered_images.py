@@ -102,7 +102,7 @@ def test_a_backfill_in_one_run_records_each_shard(new_lineage: Lineage) -> None:
 def test_a_failing_shard_does_not_stop_the_others(new_lineage: Lineage) -> None:
     new_lineage.materialize("catalog_schema")
     new_lineage.materialize("source_files", "photos")
-    folder = new_lineage.library.previews.directory("photos-00001")
+    folder = new_lineage.home / new_lineage.library.previews.folder("photos-00001")
     folder.parent.mkdir()
     folder.write_text("a file where the shard's folder is to be")
 

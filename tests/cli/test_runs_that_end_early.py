@@ -81,7 +81,7 @@ def test_what_changed_without_a_scan_seeing_it_holds_up_nothing(lineage: Lineage
     before = original.stat()
     original.write_bytes(bytes(before.st_size))
     os.utime(original, ns=(before.st_atime_ns, before.st_mtime_ns))
-    for preview in lineage.library.previews.directory("photos-00000").iterdir():
+    for preview in (lineage.home / lineage.library.previews.folder("photos-00000")).iterdir():
         preview.unlink()
 
     materialized = as_json(lineage, "run", "--model", "tiny-b")["materialized"]

@@ -17,11 +17,10 @@ from photolineage.models.text_encoder import (
     ensure_text_encoder,
     export_text_encoder,
     find_text_encoder,
-    text_encoder_paths,
-    unfinished_exports,
+    text_encoder_files,
 )
 from photolineage.settings import ModelSettings
-from photolineage.stores.files import StorageError
+from photolineage.stores.files import Files, LocalFiles, StorageError
 
 TEXTS = [
     "a beach",
@@ -40,13 +39,18 @@ def embedder(tiny_models: Mapping[str, Path]) -> Embedder:
 
 
 @pytest.fixture
-def home(tmp_path: Path, embedder: Embedder) -> Path:
-    assert ensure_text_encoder(tmp_path, "tiny-a", "d" * 64, embedder.export_text_encoder) is None
-    return tmp_path
+def files(tmp_path: Path) -> Files:
+    return LocalFiles(tmp_path)
 
 
-def test_the_embeddings_are_the_model_s(home: Path, embedder: Embedder) -> None:
-    encoder = find_text_encoder(home, "tiny-a", "d" * 64)
+@pytest.fixture
+def exported(files: Files, embedder: Embedder) -> Files:
+    assert ensure_text_encoder(files, "tiny-a", "d" * 64, embedder.export_text_encoder) is None
+    return files
+
+
+def test_the_embeddings_are_the_model_s(exported: Files, embedder: Embedder) -> None:
+    encoder = find_text_encoder(exported, "tiny-a", "d" * 64)
     assert encoder is not None
     vectors = encoder.encode_text(TEXTS)
     assert (vectors.shape, vectors.dtype) == ((len(TEXTS), 16), np.float32)
@@ -56,19 +60,19 @@ def test_the_embeddings_are_the_model_s(home: Path, embedder: Embedder) -> None:
     assert encoder.truncates(TEXTS[-1])
 
 
-def test_other_weights_have_no_export(home: Path) -> None:
-    assert find_text_encoder(home, "tiny-a", "e" * 64) is None
-    assert find_text_encoder(home, "tiny-b", "d" * 64) is None
+def test_other_weights_have_no_export(exported: Files) -> None:
+    assert find_text_encoder(exported, "tiny-a", "e" * 64) is None
+    assert find_text_encoder(exported, "tiny-b", "d" * 64) is None
 
 
-def test_an_export_is_made_once(home: Path) -> None:
+def test_an_export_is_made_once(exported: Files) -> None:
     def refuse(_folder: Path) -> None:
         raise AssertionError("exported again")
 
-    assert ensure_text_encoder(home, "tiny-a", "d" * 64, refuse) is None
+    assert ensure_text_encoder(exported, "tiny-a", "d" * 64, refuse) is None
 
 
-def test_an_export_that_fails_leaves_its_reason_and_is_not_tried_again(tmp_path: Path) -> None:
+def test_an_export_that_fails_leaves_its_reason_and_is_not_tried_again(files: Files) -> None:
     attempts = []
 
     def fail(folder: Path) -> None:
@@ -77,48 +81,50 @@ def test_an_export_that_fails_leaves_its_reason_and_is_not_tried_again(tmp_path:
         raise TextExportError("ONNX cannot express it")
 
     for _ in range(2):
-        assert ensure_text_encoder(tmp_path, "tiny-a", "d" * 64, fail) == "ONNX cannot express it"
+        assert ensure_text_encoder(files, "tiny-a", "d" * 64, fail) == "ONNX cannot express it"
     assert len(attempts) == 1
-    assert find_text_encoder(tmp_path, "tiny-a", "d" * 64) is None
+    assert find_text_encoder(files, "tiny-a", "d" * 64) is None
 
 
-def test_an_export_that_is_killed_leaves_nothing_that_is_found(tmp_path: Path) -> None:
+def test_an_export_that_is_killed_leaves_nothing_that_is_found(files: Files) -> None:
     def die(folder: Path) -> None:
         (folder / "text.onnx").write_bytes(b"half")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ensure_text_encoder(tmp_path, "tiny-a", "d" * 64, die)
-    assert find_text_encoder(tmp_path, "tiny-a", "d" * 64) is None
+        ensure_text_encoder(files, "tiny-a", "d" * 64, die)
+    assert find_text_encoder(files, "tiny-a", "d" * 64) is None
 
 
 @pytest.mark.parametrize("name", ["text.onnx", "facts.json", "tokenizer.json"])
 def test_an_export_that_does_not_open_counts_as_none_and_is_made_anew(
-    home: Path, embedder: Embedder, name: str, caplog: pytest.LogCaptureFixture
+    exported: Files, embedder: Embedder, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (folder,) = text_encoder_paths(home, "tiny-a")
+    (folder,) = {exported.local(file.path).parent for file in text_encoder_files(exported, "tiny-a")}
     os.truncate(folder / name, 10)
 
-    assert find_text_encoder(home, "tiny-a", "d" * 64) is None
+    assert find_text_encoder(exported, "tiny-a", "d" * 64) is None
     assert f"{folder}: cannot be opened" in caplog.text
     assert "until image_embeddings of tiny-a is materialized again" in caplog.text
 
-    assert ensure_text_encoder(home, "tiny-a", "d" * 64, embedder.export_text_encoder) is None
-    assert find_text_encoder(home, "tiny-a", "d" * 64) is not None
+    assert ensure_text_encoder(exported, "tiny-a", "d" * 64, embedder.export_text_encoder) is None
+    assert find_text_encoder(exported, "tiny-a", "d" * 64) is not None
 
 
 def test_whatever_the_exporter_raises_is_a_refusal(
-    embedder: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    embedder: Embedder, files: Files, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def odd(tokens: torch.Tensor, normalize: bool = False) -> torch.Tensor:
         raise KeyError("a tower of its own")
 
     monkeypatch.setattr(embedder._model, "encode_text", odd)
     for _ in range(2):
-        refused = ensure_text_encoder(tmp_path, "tiny-a", "d" * 64, embedder.export_text_encoder)
+        refused = ensure_text_encoder(files, "tiny-a", "d" * 64, embedder.export_text_encoder)
         assert refused == "ONNX cannot express it: KeyError: 'a tower of its own'"
     assert caplog.messages == [f"tiny-a: its text half is not kept apart: {refused}"]
-    assert [path.name for path in text_encoder_paths(tmp_path, "tiny-a")] == [f"tiny-a-{'d' * 16}.txt"]
+    assert [file.path for file in text_encoder_files(files, "tiny-a")] == [
+        f"text_encoders/tiny-a-{'d' * 16}.txt"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -130,47 +136,51 @@ def test_whatever_the_exporter_raises_is_a_refusal(
     ],
 )
 def test_too_little_memory_is_a_reason_for_this_time_only(
-    embedder: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+    embedder: Embedder, files: Files, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def exhausted(tokens: torch.Tensor, normalize: bool = False) -> torch.Tensor:
         raise error
 
     with monkeypatch.context() as patch:
         patch.setattr(embedder._model, "encode_text", exhausted)
-        reason = ensure_text_encoder(tmp_path, "tiny-a", "d" * 64, embedder.export_text_encoder)
+        reason = ensure_text_encoder(files, "tiny-a", "d" * 64, embedder.export_text_encoder)
     assert reason is not None
     assert reason.startswith("there is too little memory to export it: ")
-    assert text_encoder_paths(tmp_path, "tiny-a") == []
-    assert ensure_text_encoder(tmp_path, "tiny-a", "d" * 64, embedder.export_text_encoder) is None
+    assert text_encoder_files(files, "tiny-a") == []
+    assert ensure_text_encoder(files, "tiny-a", "d" * 64, embedder.export_text_encoder) is None
 
 
-def test_a_full_disk_is_no_refusal(tmp_path: Path) -> None:
+def test_a_full_disk_is_no_refusal(files: Files) -> None:
     def fill_the_disk(_folder: Path) -> None:
         with open("/dev/full", "wb", buffering=0) as full:
             full.write(b"half")
 
     with pytest.raises(StorageError, match="cannot be written: No space left on device"):
-        ensure_text_encoder(tmp_path, "tiny-a", "d" * 64, fill_the_disk)
-    assert text_encoder_paths(tmp_path, "tiny-a") == []
+        ensure_text_encoder(files, "tiny-a", "d" * 64, fill_the_disk)
+    assert text_encoder_files(files, "tiny-a") == []
 
 
-def test_what_a_killed_export_leaves_belongs_to_its_model_and_to_no_other(tmp_path: Path) -> None:
+def test_what_a_killed_export_leaves_belongs_to_its_model_and_to_no_other(
+    tmp_path: Path, files: Files
+) -> None:
     program = """
 import os, signal, sys
 from pathlib import Path
 from photolineage.models.text_encoder import ensure_text_encoder
+from photolineage.stores.files import LocalFiles
 def die(folder):
     (folder / "text.onnx").write_bytes(b"half")
     os.kill(os.getpid(), signal.SIGKILL)
-ensure_text_encoder(Path(sys.argv[1]), "tiny-a", "d" * 64, die)
+ensure_text_encoder(LocalFiles(Path(sys.argv[1])), "tiny-a", "d" * 64, die)
 """
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=Path(__file__).parents[2], check=False)
-    (left,) = (tmp_path / "text_encoders").iterdir()
-    assert text_encoder_paths(tmp_path, "tiny-a") == unfinished_exports(tmp_path) == [left]
-    assert text_encoder_paths(tmp_path, "tiny") == []
+    (left,) = files.list_files("text_encoders")
+    assert left.is_partial
+    assert text_encoder_files(files, "tiny-a") == [left]
+    assert text_encoder_files(files, "tiny") == []
 
 
-def test_what_another_process_made_meanwhile_stays(tmp_path: Path) -> None:
+def test_what_another_process_made_meanwhile_stays(tmp_path: Path, files: Files) -> None:
     folder = tmp_path / "text_encoders" / f"tiny-a-{'d' * 16}"
 
     def overtaken(made: Path) -> None:
@@ -178,7 +188,7 @@ def test_what_another_process_made_meanwhile_stays(tmp_path: Path) -> None:
         folder.mkdir()
         (folder / "facts.json").write_text("first")
 
-    assert ensure_text_encoder(tmp_path, "tiny-a", "d" * 64, overtaken) is None
+    assert ensure_text_encoder(files, "tiny-a", "d" * 64, overtaken) is None
     assert (folder / "facts.json").read_text() == "first"
 
 
@@ -216,12 +226,13 @@ def test_another_tokenizer_is_refused(embedder: Embedder, tmp_path: Path) -> Non
         export_text_encoder(embedder._model, object(), tmp_path)
 
 
-def test_a_text_is_encoded_without_torch(home: Path, embedder: Embedder) -> None:
+def test_a_text_is_encoded_without_torch(exported: Files, embedder: Embedder) -> None:
     program = f"""
 import json, sys
 from pathlib import Path
 from photolineage.models.text_encoder import find_text_encoder
-encoder = find_text_encoder(Path({str(home)!r}), "tiny-a", {"d" * 64!r})
+from photolineage.stores.files import LocalFiles
+encoder = find_text_encoder(LocalFiles(Path({exported.location("text_encoders")!r}).parent), "tiny-a", {"d" * 64!r})
 print(json.dumps(encoder.encode_text(["a beach"]).tolist()))
 assert not {{"torch", "open_clip", "transformers"}} & sys.modules.keys()
 """

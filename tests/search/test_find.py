@@ -151,7 +151,7 @@ def test_the_hits_are_drawn_as_a_sheet(built: Library, tmp_path: Path) -> None:
 def export_text_half(library: Library) -> None:
     embedder, _ = library.embedder()
     digest = embedder.facts.weights_digest
-    assert ensure_text_encoder(library.settings.home, "tiny-a", digest, embedder.export_text_encoder) is None
+    assert ensure_text_encoder(library.files, "tiny-a", digest, embedder.export_text_encoder) is None
 
 
 def configured_as(library: Library, models: dict[str, ModelSettings]) -> Library:

@@ -32,7 +32,7 @@ def encode_text(texts: list[str]) -> NDArray[np.float32]:
 
 
 def segments_of(library: Library) -> SegmentStore:
-    return SegmentStore(library.settings.home)
+    return SegmentStore(library.files)
 
 
 def cluster(library: Library, settings: EventSettings | None = None) -> ClusteringReport:

@@ -211,7 +211,7 @@ def test_models_do_not_meet(registered: Library) -> None:
 
 def test_files_of_no_record_are_swept(registered: Library) -> None:
     registered.embed(FIRST)
-    directory = registered.embeddings.directory("tiny-a", FIRST)
+    directory = registered.settings.home / registered.embeddings.folder("tiny-a", FIRST)
     committed = sorted(os.listdir(directory))
     (directory / "00009999-0000.parquet").touch()
     (directory / ".partial-00009999-0001.parquet").touch()

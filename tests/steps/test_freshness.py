@@ -102,13 +102,15 @@ def test_a_change_makes_its_shard_stale_then_what_follows(built: Library, change
 
 def lost(library: Library, *models: str) -> dict[str, int]:
     with library.engine.connect() as connection:
-        return dict(find_lost_files(connection, library.settings.home, models or MODELS[:1]).embeddings)
+        return dict(
+            find_lost_files(connection, library.files, library.indexes, models or MODELS[:1]).embeddings
+        )
 
 
 def test_a_lost_file_makes_its_partition_stale_then_what_follows(built: Library) -> None:
     assert lost(built, *MODELS) == {}
     before = index_version_of(built)
-    gone = min(built.embeddings.directory("tiny-a", "photos-00001").iterdir())
+    gone = min((built.settings.home / built.embeddings.folder("tiny-a", "photos-00001")).iterdir())
     gone.unlink()
 
     (subject,) = found = lost(built, *MODELS)
@@ -128,7 +130,7 @@ def test_a_lost_file_makes_its_partition_stale_then_what_follows(built: Library)
 def test_what_is_lost_twice_is_asked_for_twice(built: Library) -> None:
     versions = []
     for _ in range(2):
-        min(built.embeddings.directory("tiny-a", "photos-00001").iterdir()).unlink()
+        min((built.settings.home / built.embeddings.folder("tiny-a", "photos-00001")).iterdir()).unlink()
         with built.engine.connect() as connection:
             (again,) = find_stale_embeddings(connection, MODELS[:1], LostFiles(embeddings=lost(built)))
         versions.append(again.version)

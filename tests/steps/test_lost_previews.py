@@ -63,9 +63,13 @@ def preview_files(library: Library) -> list[Path]:
     return [library.settings.home / file.path for file in files]
 
 
+def path_of(library: Library, file: Path) -> str:
+    return str(file.relative_to(library.settings.home))
+
+
 def lost(library: Library) -> dict[str, int]:
     with library.engine.connect() as connection:
-        return dict(find_lost_files(connection, library.settings.home, ["tiny-a"]).previews)
+        return dict(find_lost_files(connection, library.files, library.indexes, ["tiny-a"]).previews)
 
 
 def stale(library: Library) -> list[StaleSubject]:
@@ -85,7 +89,7 @@ def test_the_images_of_a_lost_file_are_read_again_and_no_others(
     embedded: Library, reads: Counter[str]
 ) -> None:
     before, files = facts(embedded), preview_files(embedded)
-    contents = embedded.previews.open([str(files[1])]).contents()
+    contents = embedded.previews.open([path_of(embedded, files[1])]).contents()
     files[1].unlink()
     assert list(lost(embedded)) == [FIRST]
     assert [subject.subject for subject in stale(embedded)] == [FIRST]
@@ -96,7 +100,8 @@ def test_the_images_of_a_lost_file_are_read_again_and_no_others(
     assert facts(embedded) == before
     assert lost(embedded) == {}
     assert stale(embedded) == []
-    assert len(embedded.previews.open(map(str, preview_files(embedded))).contents()) == report.registered
+    paths = [path_of(embedded, file) for file in preview_files(embedded)]
+    assert len(embedded.previews.open(paths).contents()) == report.registered
 
 
 def test_their_embeddings_hold(embedded: Library) -> None:
@@ -176,7 +181,7 @@ def test_a_model_reads_the_originals_of_previews_that_are_lost_or_damaged(
 ) -> None:
     expected = vectors(embedded)
     spoil(preview_files(embedded)[0])
-    shutil.rmtree(embedded.embeddings.directory("tiny-a", FIRST))
+    shutil.rmtree(embedded.settings.home / embedded.embeddings.folder("tiny-a", FIRST))
     report = embedded.embed(FIRST)
     assert report.embedded == report.total
     assert 0 < sum(reads.values()) < report.total
@@ -238,10 +243,10 @@ def test_a_preview_file_that_does_not_open_stops_nothing_and_is_made_again(
     embedded: Library, reads: Counter[str]
 ) -> None:
     file = preview_files(embedded)[0]
-    ids = [image_id for image_id, _ in embedded.previews.open([str(file)]).contents()]
+    ids = [image_id for image_id, _ in embedded.previews.open([path_of(embedded, file)]).contents()]
     spoil_the_footer(file)
     assert read_previews(embedded.engine, embedded.previews, ids) == {}
-    shutil.rmtree(embedded.embeddings.directory("tiny-a", FIRST))
+    shutil.rmtree(embedded.settings.home / embedded.embeddings.folder("tiny-a", FIRST))
     assert embedded.embed(FIRST).embedded == 10
     assert sum(reads.values()) == len(ids)
 
@@ -251,6 +256,6 @@ def test_a_preview_file_that_does_not_open_stops_nothing_and_is_made_again(
 
 def test_a_preview_that_cannot_be_decoded_is_in_no_picture(embedded: Library) -> None:
     file = preview_files(embedded)[0]
-    ids = [image_id for image_id, _ in embedded.previews.open([str(file)]).contents()]
+    ids = [image_id for image_id, _ in embedded.previews.open([path_of(embedded, file)]).contents()]
     damage(file)
     assert read_previews(embedded.engine, embedded.previews, ids) == {}

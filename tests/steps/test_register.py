@@ -211,7 +211,7 @@ def test_a_checkpoint_without_a_readable_image_has_no_file(library: Library) -> 
     library.scan()
     assert library.register(FIRST).failed == 10
     assert committed_previews(library, FIRST) == []
-    assert not library.previews.directory(FIRST).exists()
+    assert not (library.settings.home / library.previews.folder(FIRST)).exists()
 
 
 def test_a_run_that_dies_loses_its_open_checkpoint_only(library: Library, reads: Counter[str]) -> None:
@@ -263,7 +263,7 @@ def test_the_version_of_a_registration_is_the_revision_that_it_saw(library: Libr
 def test_files_of_no_record_are_swept(library: Library) -> None:
     library.scan()
     library.register(FIRST)
-    directory = library.previews.directory(FIRST)
+    directory = library.settings.home / library.previews.folder(FIRST)
     committed = sorted(os.listdir(directory))
     shutil.copy(directory / committed[0], directory / "00009999-0000.arrow")
     (directory / ".partial-00009999-0001.arrow").touch()
@@ -279,7 +279,7 @@ def test_a_second_run_stops_without_writing(library: Library, reads: Counter[str
     ):
         library.register(FIRST)
     assert reads == {}
-    assert not library.previews.directory(FIRST).exists()
+    assert not (library.settings.home / library.previews.folder(FIRST)).exists()
 
 
 def test_what_a_scan_saw_change_meanwhile_is_not_taken_for_read(library: Library) -> None:

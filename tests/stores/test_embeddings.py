@@ -7,14 +7,14 @@ import pyarrow as pa
 import pytest
 
 from photolineage.stores.embeddings import EmbeddingFileHeader, EmbeddingStore, embedding_schema
-from photolineage.stores.files import StorageError
+from photolineage.stores.files import LocalFiles, StorageError
 
 HEADER = EmbeddingFileHeader("model", "digest", "photos-00007")
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> EmbeddingStore:
-    return EmbeddingStore(tmp_path)
+    return EmbeddingStore(LocalFiles(tmp_path))
 
 
 def unit_vectors(count: int, dim: int = 12) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A file is whole under its final name, or not there at all."""
+"""On a disk: a file is whole under its final name, or not there at all. See also `test_files_contract.py`."""
 
 import os
 from pathlib import Path
@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from photolineage.stores.files import (
+    LocalFiles,
+    LostFileError,
     StorageError,
-    make_folder_atomically,
     sweep_uncommitted,
     write_atomically,
 )
@@ -40,7 +41,7 @@ def test_the_content_is_on_the_disk_before_the_name_is(
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", record)
-    write_atomically(path, lambda partial: partial.write_bytes(b"x") and None)
+    write_atomically(path, lambda partial: partial.write_bytes(b"x"))
     assert steps == [(".partial-file", False), (tmp_path.name, True)]
 
 
@@ -56,7 +57,9 @@ def test_a_folder_s_files_are_on_the_disk_before_its_name_is(
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", record)
-    make_folder_atomically(folder, lambda made: (made / "file").write_bytes(b"x") and None)
+    LocalFiles(tmp_path).write_folder(
+        "folder", lambda made: (made / "file").write_bytes(b"x") and None, last="file"
+    )
     assert steps == [("file", False), ("made", False), (tmp_path.name, True)]
     assert os.listdir(tmp_path) == ["folder"]
 
@@ -80,24 +83,63 @@ def test_a_home_that_is_no_folder_is_a_storage_error(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.write_bytes(b"a file")
     with pytest.raises(StorageError, match=r"home/folder/file: cannot be written: "):
-        write_atomically(home / "folder" / "file", lambda partial: partial.touch())
+        LocalFiles(home).write("folder/file", lambda partial: partial.touch())
+    with pytest.raises(StorageError, match=r"home/folder: cannot be looked at: Not a directory"):
+        LocalFiles(home).list_files("folder")
 
 
-def test_a_sweep_removes_what_was_not_committed_and_nothing_else(tmp_path: Path) -> None:
-    for name in ("committed", "stray", ".partial-next"):
-        (tmp_path / name).touch()
-    removed = sweep_uncommitted(tmp_path, lambda: {"committed", "committed elsewhere"})
-    assert removed == [tmp_path / ".partial-next", tmp_path / "stray"]
-    assert os.listdir(tmp_path) == ["committed"]
-    assert sweep_uncommitted(tmp_path / "not there", set) == []
+def test_a_top_folder_that_is_gone_may_be_on_a_disk_that_is_not_mounted(tmp_path: Path) -> None:
+    files = LocalFiles(tmp_path)
+    with pytest.raises(StorageError, match=r"/previews: no such folder, .* Mount its disk") as raised:
+        files.require_folder("previews/a/1")
+    assert not isinstance(raised.value, LostFileError)
+    (tmp_path / "previews").mkdir()
+    files.require_folder("previews/a/1")
 
 
-def test_what_another_run_writes_while_the_names_are_asked_for_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "garbage").touch()
+def test_removing_leaves_no_empty_folder_but_the_top_one(tmp_path: Path) -> None:
+    for name in ("a/s/1", "a/t/2", "b/s/1"):
+        (tmp_path / "previews" / name).parent.mkdir(parents=True)
+        (tmp_path / "previews" / name).touch()
+    LocalFiles(tmp_path).remove(["previews/a/s/1", "previews/b/s/1"])
+    folders = [path for path in tmp_path.rglob("*") if path.is_dir()]
+    assert {path.relative_to(tmp_path).as_posix() for path in folders} == {
+        "previews",
+        "previews/a",
+        "previews/a/t",
+    }
 
-    def find_committed() -> set[str]:
-        (tmp_path / "of another run").touch()
-        return set()
 
-    assert sweep_uncommitted(tmp_path, find_committed) == [tmp_path / "garbage"]
-    assert [path.name for path in tmp_path.iterdir()] == ["of another run"]
+def test_a_sweep_removes_what_a_killed_write_left(tmp_path: Path) -> None:
+    (tmp_path / "previews/a").mkdir(parents=True)
+    (tmp_path / "previews/a/.partial-1.arrow").touch()
+    (left,) = LocalFiles(tmp_path).list_files("previews")
+    assert (left.path, left.is_partial) == ("previews/a/.partial-1.arrow", True)
+    assert sweep_uncommitted(LocalFiles(tmp_path), "previews/a", set) == [left.path]
+    assert os.listdir(tmp_path / "previews") == []
+
+
+def test_a_folder_may_be_a_link_to_another_disk(tmp_path: Path) -> None:
+    other = tmp_path / "disk"
+    other.mkdir()
+    (other / "1").write_bytes(b"x")
+    (tmp_path / "home/embeddings").mkdir(parents=True)
+    (tmp_path / "home/embeddings/model").symlink_to(other)
+    (tmp_path / "home/embeddings/gone").symlink_to(tmp_path / "no such file")
+    files = LocalFiles(tmp_path / "home")
+    assert [file.path for file in files.list_files("embeddings")] == ["embeddings/model/1"]
+
+
+def test_a_file_that_the_system_refuses_is_not_lost(tmp_path: Path) -> None:
+    """A link to itself is refused to everybody, to root too."""
+    (tmp_path / "previews").mkdir()
+    (tmp_path / "previews/a").symlink_to("a")
+    files = LocalFiles(tmp_path)
+    for folder in ("previews", "previews/a"):
+        with pytest.raises(
+            StorageError, match=f"{folder}: cannot be looked at: Too many levels of symbolic links"
+        ):
+            files.list_files(folder)
+    with pytest.raises(StorageError, match="previews/a/1: cannot be looked at: Too many levels") as raised:
+        files.local("previews/a/1", 1)
+    assert not isinstance(raised.value, LostFileError)

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from photolineage.stores.files import StorageError
+from photolineage.stores.files import LocalFiles, StorageError
 from photolineage.stores.previews import Preview, PreviewStore
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> PreviewStore:
-    return PreviewStore(tmp_path)
+    return PreviewStore(LocalFiles(tmp_path))
 
 
 def test_a_preview_comes_back_byte_for_byte(store: PreviewStore, tmp_path: Path) -> None:

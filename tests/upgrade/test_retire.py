@@ -49,7 +49,7 @@ def upgrade(library: Library) -> Library:
         cluster_model(
             library.context(),
             library.embeddings,
-            SegmentStore(library.settings.home),
+            SegmentStore(library.files),
             key,
             embedder.encode_text,
             library.settings.events,
@@ -59,7 +59,7 @@ def upgrade(library: Library) -> Library:
 
 
 def stores(library: Library) -> ModelStores:
-    return ModelStores(library.settings.home)
+    return ModelStores(library.files, library.indexes)
 
 
 def plan(library: Library, model_key: str = OLD) -> Retirement:
@@ -100,7 +100,7 @@ def test_a_plan_lists_what_there_is_and_changes_nothing(upgraded: Library) -> No
     before = (files(upgraded), rows(upgraded))
     found = plan(upgraded)
     home = upgraded.settings.home
-    assert [stored.path for stored in found.stored] == [
+    assert [Path(stored.location) for stored in found.stored] == [
         home / "embeddings" / OLD,
         home / f"events/{OLD}.parquet",
         home / f"index/{OLD}.lance",
@@ -126,14 +126,14 @@ def test_everything_of_the_model_goes_and_nothing_of_the_other(upgraded_anywhere
 
 
 def test_the_text_halves_that_searches_use_go_too(upgraded: Library) -> None:
-    home, digests = upgraded.settings.home, {}
+    stored, digests = upgraded.files, {}
     for key in (OLD, NEW):
         embedder, _ = upgraded.embedder(key)
         digests[key] = embedder.facts.weights_digest
-        assert ensure_text_encoder(home, key, digests[key], embedder.export_text_encoder) is None
+        assert ensure_text_encoder(stored, key, digests[key], embedder.export_text_encoder) is None
     retire(upgraded)
-    assert find_text_encoder(home, OLD, digests[OLD]) is None
-    assert find_text_encoder(home, NEW, digests[NEW]) is not None
+    assert find_text_encoder(stored, OLD, digests[OLD]) is None
+    assert find_text_encoder(stored, NEW, digests[NEW]) is not None
 
 
 def test_a_retired_model_that_comes_back_starts_from_nothing(upgraded: Library) -> None:

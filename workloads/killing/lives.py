@@ -15,6 +15,7 @@ from photolineage.media import content_hash
 from photolineage.models.registry import require_model
 from photolineage.settings import Settings
 from photolineage.stores.embeddings import EmbeddingStore
+from photolineage.stores.files import open_files
 from photolineage.stores.live_embeddings import find_live_embeddings
 from photolineage.stores.vector_index.home import VectorIndexes
 from workloads.killing.steps import STEPS, Death
@@ -148,7 +149,7 @@ def _live_images(workers: Workers) -> set[int]:
     model_key = next(iter(workers.settings.models))
     with workers.engine.connect() as connection:
         model = require_model(connection, model_key)
-        store = EmbeddingStore(workers.settings.home)
+        store = EmbeddingStore(open_files(workers.settings))
         live = find_live_embeddings(connection, store, model.id, model.embedding_dim)
     return set(live.rows["image_id"].to_pylist())
 

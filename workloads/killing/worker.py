@@ -35,6 +35,7 @@ from photolineage.steps.register import register_shard
 from photolineage.steps.scan import ensure_source, scan_source
 from photolineage.steps.tree_walk import TreeWalk
 from photolineage.stores.embeddings import EmbeddingStore
+from photolineage.stores.files import open_files
 from photolineage.stores.previews import PreviewStore
 from photolineage.stores.vector_index.home import VectorIndexes
 from workloads.killing.steps import (
@@ -59,7 +60,7 @@ def bring_up_to_date(settings: Settings, announcer: Announcer) -> None:
     for shard in _shards(engine):
         register_shard(
             context,
-            PreviewStore(settings.home),
+            PreviewStore(open_files(settings)),
             shard,
             time_zone="UTC",
             checkpoint_images=settings.checkpoint_images,
@@ -67,7 +68,7 @@ def bring_up_to_date(settings: Settings, announcer: Announcer) -> None:
     model = next(iter(settings.models))
     _embed(context, settings, model)
     announce_index_writes(announcer)
-    build_index(context, EmbeddingStore(settings.home), VectorIndexes(settings.home), model)
+    build_index(context, EmbeddingStore(open_files(settings)), VectorIndexes(settings.home), model)
 
 
 def _shards(engine: Engine) -> list[str]:
@@ -86,7 +87,7 @@ def _scan(context: JobContext, settings: Settings, key: str) -> None:
 def _embed(context: JobContext, settings: Settings, model: str) -> None:
     embedder = load_embedder(model, settings.models[model])
     model_id = record_model(context.engine, model, settings.models[model], embedder.facts)
-    stores = Stores(PreviewStore(settings.home), EmbeddingStore(settings.home))
+    stores = Stores(PreviewStore(open_files(settings)), EmbeddingStore(open_files(settings)))
     for shard in _shards(context.engine):
         embed_shard(context, stores, embedder, model_id, shard, checkpoint_images=settings.checkpoint_images)
 

@@ -18,6 +18,7 @@ from photolineage.catalog.orm import FileKind, Image, ImageState
 from photolineage.catalog.queries import committed_files
 from photolineage.settings import Settings
 from photolineage.stores.embeddings import EmbeddingStore
+from photolineage.stores.files import open_files
 from workloads import REPOSITORY_ROOT
 from workloads.killing.steps import Death
 
@@ -109,7 +110,7 @@ class Workers:
             if catalog_revision(connection).found is None:
                 return []
             files = committed_files(connection, FileKind.EMBEDDING)
-        store = EmbeddingStore(self.settings.home)
+        store = EmbeddingStore(open_files(self.settings))
         rows = (row for file in files for row in store.read_identities(file.path).to_pylist())
         return [f"{row['image_id']} {row['content_hash']}" for row in rows]
 

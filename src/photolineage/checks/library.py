@@ -19,7 +19,7 @@ from photolineage.lineage import JobKind
 from photolineage.models.registry import ModelNotLoadedError
 from photolineage.settings import Settings
 from photolineage.stores.embeddings import EmbeddingStore
-from photolineage.stores.files import StorageError
+from photolineage.stores.files import StorageError, open_files
 from photolineage.stores.vector_index import IndexNotBuiltError, VectorIndexError
 from photolineage.stores.vector_index.home import VectorIndexes
 
@@ -58,7 +58,7 @@ def _table_finding(connection: Connection, table: str) -> CheckFinding:
 
 
 def _model_findings(connection: Connection, settings: Settings, model_key: str) -> list[CheckFinding]:
-    store, indexes = EmbeddingStore(settings.home), VectorIndexes(settings.home)
+    store, indexes = EmbeddingStore(open_files(settings)), VectorIndexes(settings.home)
     try:
         files = [
             check_embedding_files(connection, store, model_key, shard) for shard in shard_keys(connection)

@@ -27,6 +27,7 @@ def compare(
     """Compare a model with the serving one, on the same images and texts. Nothing is changed."""
     from photolineage.steps.embed import Stores
     from photolineage.stores.embeddings import EmbeddingStore
+    from photolineage.stores.files import open_files
     from photolineage.stores.pictures import read_previews
     from photolineage.stores.previews import PreviewStore
     from photolineage.stores.vector_index.home import VectorIndexes
@@ -42,7 +43,8 @@ def compare(
         settings = chosen_settings(as_json)
         engine = open_catalog(settings)
         candidate = known_model(settings, engine, model)
-        stores = Stores(PreviewStore(settings.home), EmbeddingStore(settings.home))
+        files = open_files(settings)
+        stores = Stores(PreviewStore(files), EmbeddingStore(files))
         comparison = compare_models(
             engine, stores, VectorIndexes(settings.home), settings.models, candidate, settings.comparison
         )

@@ -15,7 +15,7 @@ from photolineage.cli.app import (
     reported_errors,
 )
 from photolineage.cli.terminal import console, linked, print_events, print_json
-from photolineage.stores.files import StorageError
+from photolineage.stores.files import StorageError, open_files
 
 MOST_COVERS = 200
 
@@ -43,7 +43,7 @@ def events(
         with engine.connect() as connection:
             listed = list_events(connection, require_model(connection, key).id, limit=limit)
         if sheet is not None:
-            covers = cover_sheet(engine, PreviewStore(settings.home), listed[:MOST_COVERS])
+            covers = cover_sheet(engine, PreviewStore(open_files(settings)), listed[:MOST_COVERS])
             if covers is None:
                 raise StorageError(
                     f"--sheet {sheet}: no event of {key} has a cover yet, so there is nothing to write"

@@ -26,6 +26,7 @@ def report(
 ) -> None:
     """Write the events as a static HTML album, or bring one up to date."""
     from photolineage.album.write import write_album
+    from photolineage.stores.files import open_files
     from photolineage.stores.previews import PreviewStore
     from photolineage.stores.vector_index.home import VectorIndexes
 
@@ -36,7 +37,7 @@ def report(
         with ProgressBars(visible=not as_json) as bars:
             written = write_album(
                 engine,
-                PreviewStore(settings.home),
+                PreviewStore(open_files(settings)),
                 VectorIndexes(settings.home),
                 key,
                 folder,

@@ -21,12 +21,14 @@ def retire(
     from datetime import timedelta
 
     from photolineage.steps.jobs import JobContext
+    from photolineage.stores.files import open_files
+    from photolineage.stores.vector_index.home import VectorIndexes
     from photolineage.upgrade.retire import ModelStores, plan_retirement, retire_model
 
     with reported_errors(as_json):
         settings = chosen_settings(as_json)
         engine = open_catalog(settings)
-        stores = ModelStores(settings.home)
+        stores = ModelStores(open_files(settings), VectorIndexes(settings.home))
         if delete_files:
             context = JobContext(
                 engine, "photolineage-retire", timedelta(seconds=settings.lease_timeout_seconds)
@@ -43,7 +45,7 @@ def retire(
             f"{model}: {plan.events} events, {plan.committed_files} checkpoints",
             ["path", "files#", "megabytes#"],
             [
-                (printable(stored.path), stored.files, f"{stored.size_bytes / 1e6:,.1f}")
+                (printable(stored.location), stored.files, f"{stored.size_bytes / 1e6:,.1f}")
                 for stored in plan.stored
             ],
         )

@@ -10,6 +10,7 @@ import logging
 import re
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,12 +19,12 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 from photolineage.models.out_of_memory import is_out_of_memory
-from photolineage.stores.files import PARTIAL_PREFIX, make_folder_atomically, remove_folder, write_atomically
+from photolineage.stores.files import PARTIAL_PREFIX, Files, LostFileError, StoredFile
 
 if TYPE_CHECKING:
     import torch
 
-_DIRECTORY: Final = "text_encoders"
+TEXT_ENCODERS: Final = "text_encoders"
 _MODEL, _TOKENIZER, _FACTS, _DIGESTS = "text.onnx", "tokenizer.json", "facts.json", "digests.json"
 _OPSET: Final = 17
 _WORDS: Final = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
@@ -84,55 +85,52 @@ class TextEncoder:
         return ids
 
 
-def find_text_encoder(home: Path, model_key: str, weights_digest: str) -> TextEncoder | None:
+def find_text_encoder(files: Files, model_key: str, weights_digest: str) -> TextEncoder | None:
     """The exported text half of the model with these weights; None where there is none that opens."""
-    folder = _folder(home, model_key, weights_digest)
-    if not folder.is_dir():
-        return None
+    folder = _folder(model_key, weights_digest)
     try:
-        return TextEncoder(folder)
+        files.local(f"{folder}/{_DIGESTS}")
+    except LostFileError:
+        return None  # never exported, or not whole yet
+    try:
+        return TextEncoder(_local_folder(files, folder))
     except Exception as error:  # noqa: BLE001 (onnxruntime and tokenizers raise plain ones)
         _logger.warning(
             "%s: cannot be opened (%s). The whole model is loaded in its place, until image_embeddings of %s is "
             "materialized again.",
-            folder, _in_one_line(error), model_key,
+            files.location(folder), _in_one_line(error), model_key,
         )  # fmt: skip
         return None
 
 
-def text_encoder_paths(home: Path, model_key: str) -> list[Path]:
-    """What lies on the disk of the text halves of a model, with whatever weights, whole or not."""
+def text_encoder_files(files: Files, model_key: str) -> list[StoredFile]:
+    """The stored files of the text halves of a model, with whatever weights, whole or not."""
     own = re.compile(rf"({re.escape(PARTIAL_PREFIX)})?{re.escape(model_key)}-[0-9a-f]{{16}}(\.\w+)?")
-    return sorted(path for path in (home / _DIRECTORY).glob("*") if own.fullmatch(path.name))
-
-
-def unfinished_exports(home: Path) -> list[Path]:
-    """What is being exported at the moment, and what exports that were killed left behind."""
-    return sorted((home / _DIRECTORY).glob(f"{PARTIAL_PREFIX}*"))
+    return [file for file in files.list_files(TEXT_ENCODERS) if own.fullmatch(file.path.split("/")[1])]
 
 
 def ensure_text_encoder(
-    home: Path, model_key: str, weights_digest: str, export: Callable[[Path], None]
+    files: Files, model_key: str, weights_digest: str, export: Callable[[Path], None]
 ) -> str | None:
     """Export the text half of the model with these weights, where there is none and none was refused.
 
     The reason why there is none, or None. The folder appears whole or not at all. Too little memory is a reason that
     holds for this time only. Raises StorageError.
     """
-    folder = _folder(home, model_key, weights_digest)
-    refusal = folder.with_name(f"{folder.name}.txt")
-    if refusal.is_file():
-        return refusal.read_text(encoding="utf-8")
-    if _is_whole(folder):
+    folder = _folder(model_key, weights_digest)
+    refusal = f"{folder}.txt"
+    with suppress(LostFileError):
+        return files.local(refusal).read_text(encoding="utf-8")
+    if _is_whole(files, folder):
         return None
     try:
-        remove_folder(folder)
-        make_folder_atomically(folder, export)
+        files.remove(file.path for file in files.list_files(folder))
+        files.write_folder(folder, export, last=_DIGESTS)
     except (TextExportError, MemoryError) as error:
         reason = str(error)
         _logger.warning("%s: its text half is not kept apart: %s", model_key, reason)
         if isinstance(error, TextExportError):
-            write_atomically(refusal, lambda partial: partial.write_text(reason, encoding="utf-8"))
+            files.write(refusal, lambda partial: partial.write_text(reason, encoding="utf-8"))
         return reason
     return None
 
@@ -141,12 +139,18 @@ def _digests(folder: Path) -> dict[str, str]:
     return {name: blake3().update_mmap(folder / name).hexdigest() for name in (_MODEL, _TOKENIZER, _FACTS)}
 
 
-def _is_whole(folder: Path) -> bool:
+def _is_whole(files: Files, path: str) -> bool:
     """Whether an export is what was written. It is not opened for that, beside the model that is in memory."""
     try:
+        folder = _local_folder(files, path)
         return bool(json.loads((folder / _DIGESTS).read_text(encoding="utf-8")) == _digests(folder))
-    except (OSError, ValueError):
+    except (LostFileError, OSError, ValueError):
         return False
+
+
+def _local_folder(files: Files, path: str) -> Path:
+    *_, folder = (files.local(f"{path}/{name}").parent for name in (_MODEL, _TOKENIZER, _FACTS, _DIGESTS))
+    return folder
 
 
 def _write(path: Path, text: str) -> None:
@@ -253,5 +257,5 @@ def _in_one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def _folder(home: Path, model_key: str, weights_digest: str) -> Path:
-    return home / _DIRECTORY / f"{model_key}-{weights_digest[:16]}"
+def _folder(model_key: str, weights_digest: str) -> str:
+    return f"{TEXT_ENCODERS}/{model_key}-{weights_digest[:16]}"

@@ -17,6 +17,7 @@ from photolineage.search.query import Encoders, Query, TextEncoder, search
 from photolineage.search.scope import EVERYTHING, Scope
 from photolineage.settings import Settings
 from photolineage.steps.freshness import find_stale_models
+from photolineage.stores.files import open_files
 from photolineage.stores.pictures import (
     Picture,
     contact_sheet,
@@ -83,7 +84,7 @@ def find_images(
     Raises QueryError, VectorIndexError, ModelNotLoadedError where the library has images and the model embedded none
     of them, and of a model that must be loaded ConfigurationError, ModelUnavailableError and ModelChangedError.
     """
-    previews = PreviewStore(settings.home)
+    previews = PreviewStore(open_files(settings))
     with engine.connect() as connection:
         if find_model(connection, model_key) is None and _is_empty(connection):
             return FoundImages([], ("the library has no images yet",), engine, previews)
@@ -111,7 +112,7 @@ def _encoders(settings: Settings, model: Row[*tuple[Any, ...]]) -> Encoders:
         return load_recorded(model, settings.model_of(model.key))
 
     def text_encoder() -> TextEncoder:
-        return find_text_encoder(settings.home, model.key, model.weights_digest) or whole_model()
+        return find_text_encoder(open_files(settings), model.key, model.weights_digest) or whole_model()
 
     return Encoders(text_encoder, whole_model)
 

@@ -7,7 +7,6 @@ stay for `GRACE`, for those who have looked them up before, and are removed by a
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
@@ -16,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, 
 from photolineage.catalog.leases import Lease
 from photolineage.catalog.orm import FileKind, Image, ShardFile
 from photolineage.catalog.queries import CommittedFile, committed_files
-from photolineage.stores.files import sweep_uncommitted
+from photolineage.stores.files import Files, sweep_uncommitted
 
 GRACE: Final = timedelta(days=1)
 """Longer than any run reads the files that it looked up at its beginning."""
@@ -42,16 +41,15 @@ class FileSet:
         )
 
 
-def sweep(lease: Lease, files: FileSet, directory: Path) -> None:
-    """Remove what was superseded longer than `GRACE` ago, and whatever in the directory has no record."""
+def sweep(lease: Lease, files: FileSet, stored: Files, folder: str) -> None:
+    """Remove what was superseded longer than `GRACE` ago, and every file in the folder that has no record."""
 
     def forget(connection: Connection) -> set[str]:
         long_ago = datetime.now(UTC) - GRACE
         connection.execute(delete(ShardFile).where(files.is_theirs(), ShardFile.superseded_at < long_ago))
-        paths = connection.execute(select(ShardFile.path).where(files.is_theirs())).scalars()
-        return {Path(path).name for path in paths}
+        return set(connection.execute(select(ShardFile.path).where(files.is_theirs())).scalars())
 
-    sweep_uncommitted(directory, lambda: lease.commit(forget, done=0))
+    sweep_uncommitted(stored, folder, lambda: lease.commit(forget, done=0))
 
 
 def compact(

@@ -120,15 +120,12 @@ def embed_shard(
             committed = committed_files(connection, FileKind.EMBEDDING, shard_id=shard.id, model_id=model_id)
             preview_files = committed_files(connection, FileKind.PREVIEW, shard_id=shard.id)
         files = FileSet(FileKind.EMBEDDING, shard.id, model_id)
-        sweep(lease, files, stores.embeddings.directory(embedder.key, shard_key))
+        sweep(lease, files, stores.embeddings.files, stores.embeddings.folder(embedder.key, shard_key))
         header = EmbeddingFileHeader(embedder.key, embedder.facts.weights_digest, shard_key)
         whole = [
             file
             for file in committed
-            if stores.embeddings.is_whole(file.path, file.size_bytes)
-            and stores.embeddings.is_sound(
-                file.path, header, embedder.facts.embedding_dim, file.row_count, members
-            )
+            if stores.embeddings.is_sound(file, header, embedder.facts.embedding_dim, members)
         ]
         remaining = remaining_images(stores.embeddings, images, whole)
         report = EmbeddingReport(total=len(images), resumed=len(images) - len(remaining))

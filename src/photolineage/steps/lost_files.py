@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
 
 from sqlalchemy import Connection, delete, func, or_, select
 
@@ -19,15 +19,18 @@ from photolineage.catalog.orm import (
 from photolineage.catalog.queries import committed_files, materialized_versions
 from photolineage.lineage import JobKind, partition_subject
 from photolineage.steps.freshness import RETIRED, LostFiles
-from photolineage.stores.embeddings import EmbeddingStore
-from photolineage.stores.previews import PreviewStore
+from photolineage.stores.embeddings import embeddings_folder
+from photolineage.stores.files import Files
+from photolineage.stores.previews import PREVIEWS, PreviewStore
 from photolineage.stores.vector_index.home import VectorIndexes
 
 
-def find_lost_files(connection: Connection, home: Path, model_keys: Sequence[str]) -> LostFiles:
-    """What is gone or cut short below the home directory: of all previews and of what these models have.
+def find_lost_files(
+    connection: Connection, stored: Files, indexes: VectorIndexes, model_keys: Sequence[str]
+) -> LostFiles:
+    """What is gone or cut short: of all previews and of what these models have.
 
-    Each file is looked at and none is opened. Raises StorageError where the folder of all previews or of all
+    The files are listed, and none is opened. Raises StorageError where the folder of all previews or of all
     embeddings is gone.
     """
     files = connection.execute(
@@ -40,16 +43,21 @@ def find_lost_files(connection: Connection, home: Path, model_keys: Sequence[str
         )
         .order_by(ShardFile.id)
     )
-    preview_store, embedding_store = PreviewStore(home), EmbeddingStore(home)
+
+    @cache
+    def sizes(folder: str) -> Mapping[str, int]:
+        stored.require_folder(folder)
+        return {file.path: file.size_bytes for file in stored.list_files(folder)}
+
     previews: dict[str, int] = {}
     embeddings: dict[str, int] = {}
     for shard_key, model_key, file_id, path, size_bytes in files:
         if model_key is None:
-            if not preview_store.is_whole(path, size_bytes):
+            if sizes(PREVIEWS).get(path) != size_bytes:
                 previews[shard_key] = file_id
-        elif not embedding_store.is_whole(path, size_bytes):
+        elif sizes(embeddings_folder(model_key)).get(path) != size_bytes:
             embeddings[partition_subject(model_key, shard_key)] = file_id
-    return LostFiles(previews, embeddings, _find_lost_indexes(connection, VectorIndexes(home), model_keys))
+    return LostFiles(previews, embeddings, _find_lost_indexes(connection, indexes, model_keys))
 
 
 def _find_lost_indexes(

@@ -1,13 +1,8 @@
 """Upkeep of what the lineage has built: indexes are made compact, and files that no row names are removed."""
 
-import shutil
-import stat
 import time
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 from sqlalchemy import Engine, select
 
@@ -15,12 +10,14 @@ from photolineage.catalog.orm import ShardFile
 from photolineage.catalog.queries import find_model, materialized_version
 from photolineage.errors import PhotolineageError
 from photolineage.lineage import JobKind
-from photolineage.models.text_encoder import unfinished_exports
+from photolineage.models.text_encoder import TEXT_ENCODERS
 from photolineage.steps.jobs import JobContext, running_job
+from photolineage.stores.embeddings import EMBEDDINGS
+from photolineage.stores.files import Files, StoredFile
+from photolineage.stores.previews import PREVIEWS
 from photolineage.stores.vector_index import AnnIndexReport, CompactionReport
 from photolineage.stores.vector_index.home import VectorIndexes
 
-SWEPT_FOLDERS = ("previews", "embeddings")
 UNCOMMITTED_FOR = timedelta(days=1)
 """A checkpoint's row follows its file within seconds; a younger file may belong to a run that is at it."""
 LARGEST_SHARE = 0.5
@@ -40,11 +37,15 @@ class IndexMaintenanceReport:
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """Files and unfinished exports under the home directory that no row names, old enough to be nobody's."""
+    """The stored files that no row names, old enough to belong to no run, and how many others there are."""
 
-    garbage: tuple[Path, ...]
-    garbage_bytes: int
+    garbage: tuple[StoredFile, ...]
     kept: int
+
+    @property
+    def garbage_bytes(self) -> int:
+        """What the garbage takes on the disk."""
+        return sum(file.size_bytes for file in self.garbage)
 
 
 def maintain_index(
@@ -64,7 +65,7 @@ def maintain_index(
         return IndexMaintenanceReport(index.compact(), index.build_ann_if_outgrown())
 
 
-def sweep_home(engine: Engine, home: Path, *, remove: bool) -> SweepReport:
+def sweep_files(engine: Engine, files: Files, *, remove: bool) -> SweepReport:
     """Find, and remove where asked to, the preview and embedding files that no row of the catalog names.
 
     And what exports of text halves that were killed left behind.
@@ -72,40 +73,18 @@ def sweep_home(engine: Engine, home: Path, *, remove: bool) -> SweepReport:
     Raises SweepRefusedError, and removes nothing, where that is more than half of them.
     """
     young = time.time() - UNCOMMITTED_FOR.total_seconds()
-    files = dict(_sizes_and_times(home))
+    there = [file for folder in (PREVIEWS, EMBEDDINGS) for file in files.list_files(folder)]
+    there += [file for file in files.list_files(TEXT_ENCODERS) if file.is_partial]
     with engine.connect() as connection:
         committed = set(connection.execute(select(ShardFile.path)).scalars())
-    garbage = tuple(
-        path
-        for path, (_, modified_at) in files.items()
-        if str(path.relative_to(home)) not in committed and modified_at < young
-    )
-    size = sum(files[path][0] for path in garbage)
-    if len(garbage) > LARGEST_SHARE * len(files):
+    garbage = tuple(file for file in there if file.path not in committed and file.modified_at < young)
+    if len(garbage) > LARGEST_SHARE * len(there):
         raise SweepRefusedError(
-            f"{len(garbage)} of {len(files)} files under {home} are in no row of the catalog "
+            f"{len(garbage)} of {len(there)} files are in no row of the catalog "
             f"({engine.url.render_as_string(hide_password=True)}). Nothing was removed. If catalog.url names the "
             "catalog of another home, correct it; if these files are really garbage, remove them by hand: "
-            f"{', '.join(str(path.relative_to(home)) for path in garbage[:3])}, …"
+            f"{', '.join(files.location(file.path) for file in garbage[:3])}, …"
         )
     if remove:
-        for path in garbage:
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-    return SweepReport(garbage, size, len(files) - len(garbage))
-
-
-def _sizes_and_times(home: Path) -> Iterator[tuple[Path, tuple[int, float]]]:
-    """Size in bytes and modification time of each file; one that a run removes meanwhile is left out."""
-    for folder in SWEPT_FOLDERS:
-        for path in (home / folder).rglob("*"):
-            with suppress(FileNotFoundError):
-                status = path.stat()
-                if stat.S_ISREG(status.st_mode):
-                    yield path, (status.st_size, status.st_mtime)
-    for path in unfinished_exports(home):
-        with suppress(FileNotFoundError):
-            size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-            yield path, (size, path.stat().st_mtime)
+        files.remove(file.path for file in garbage)
+    return SweepReport(garbage, len(there) - len(garbage))

@@ -98,7 +98,7 @@ def register_shard(
         total = report.resumed + len(pending)
         lease.begin(total=total, resumed=report.resumed, failed=report.failed)
         files = FileSet(FileKind.PREVIEW, shard.id)
-        sweep(lease, files, previews.directory(shard_key))
+        sweep(lease, files, previews.files, previews.folder(shard_key))
         on_progress(Progress(report.resumed, total, report.failed, report.resumed))
         threads = os.cpu_count() or 1
         with closing(

@@ -7,15 +7,18 @@ the catalog without trusting its path.
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from photolineage.catalog.queries import CommittedFile
 from photolineage.lineage import partition_subject
-from photolineage.stores.files import StorageError, is_whole, raise_unless_damaged, write_atomically
+from photolineage.stores.files import Files, LostFileError, unreadable_file
+
+EMBEDDINGS = "embeddings"
 
 UNIT_LENGTH_TOLERANCE = 2e-3
 """float16 keeps 11 bits: the length of a unit vector of it is 1 within this."""
@@ -77,44 +80,38 @@ def content_problems(table: pa.Table, row_count: int, members: Collection[int]) 
     return problems
 
 
+def embeddings_folder(model_key: str) -> str:
+    """The folder of all embedding files of one model."""
+    return f"{EMBEDDINGS}/{model_key}"
+
+
 def _write_parquet(table: pa.Table, path: Path) -> None:
     pq.write_table(table, path, compression="none", write_page_checksum=True)
 
 
 class EmbeddingStore:
-    """The embedding files under `home/embeddings`, one folder a model and shard."""
+    """The embedding files, one folder a model and shard."""
 
-    def __init__(self, home: Path) -> None:
-        self._home = home
+    def __init__(self, files: Files) -> None:
+        self.files = files
 
-    def directory(self, model_key: str, shard_key: str) -> Path:
+    def folder(self, model_key: str, shard_key: str) -> str:
         """The folder of the files of one model and shard."""
-        return self.model_directory(model_key) / shard_key
-
-    def model_directory(self, model_key: str) -> Path:
-        """The folder of all files of one model."""
-        return self._home / "embeddings" / model_key
-
-    def is_whole(self, path: str, size_bytes: int) -> bool:
-        """Whether a committed file is there, and as long as when it was written.
-
-        Raises StorageError where it cannot be looked at, or where the folder of all embeddings is gone.
-        """
-        return is_whole(self._home, path, size_bytes)
+        return f"{embeddings_folder(model_key)}/{shard_key}"
 
     def is_sound(
-        self, path: str, header: EmbeddingFileHeader, dim: int, row_count: int, members: Collection[int]
+        self, file: CommittedFile, header: EmbeddingFileHeader, dim: int, members: Collection[int]
     ) -> bool:
         """Whether a committed file can be read and holds what its record and its header say, without fault.
 
-        Raises StorageError where the system refuses it.
+        Raises StorageError where the system refuses it, or where the folder of all embeddings is gone.
         """
         try:
-            if not self.read_schema(path).equals(embedding_schema(dim, header), check_metadata=True):
+            schema = self._opened(file.path, file.size_bytes).schema_arrow
+            if not schema.equals(embedding_schema(dim, header), check_metadata=True):
                 return False
-            return not content_problems(self.read(path), row_count, members)
-        except StorageError as error:
-            raise_unless_damaged(error)
+            return not content_problems(self.read(file.path), file.row_count, members)
+        except LostFileError:
             return False
 
     def write(
@@ -125,7 +122,7 @@ class EmbeddingStore:
         content_hashes: Sequence[str],
         vectors: NDArray[np.float32],
     ) -> tuple[str, int]:
-        """Write one file from unit vectors (n, dim); its path relative to the home directory and its size.
+        """Write one file from unit vectors (n, dim); its path and its size in bytes are returned.
 
         Raises ValueError for vectors that are not finite or not of unit length.
         """
@@ -157,9 +154,8 @@ class EmbeddingStore:
         return self._write_table(header, name, pa.concat_tables(tables))
 
     def _write_table(self, header: EmbeddingFileHeader, name: str, table: pa.Table) -> tuple[str, int]:
-        path = self.directory(header.model_key, header.shard_key) / f"{name}.parquet"
-        size = write_atomically(path, lambda partial: _write_parquet(table, partial))
-        return str(path.relative_to(self._home)), size
+        path = f"{self.folder(header.model_key, header.shard_key)}/{name}.parquet"
+        return path, self.files.write(path, lambda partial: _write_parquet(table, partial))
 
     def read_identities(self, path: str) -> pa.Table:
         """Image id and content hash of each row of one committed file. Raises StorageError where it is gone."""
@@ -177,17 +173,16 @@ class EmbeddingStore:
         with self._explained(path):
             return self._opened(path).read(columns=list(columns))
 
-    def _opened(self, path: str) -> pq.ParquetFile:
+    def _opened(self, path: str, size_bytes: int | None = None) -> pq.ParquetFile:
         with self._explained(path):
-            return pq.ParquetFile(self._home / path, page_checksum_verification=True)
+            return pq.ParquetFile(self.files.local(path, size_bytes), page_checksum_verification=True)
 
     @contextmanager
     def _explained(self, path: str) -> Iterator[None]:
         try:
             yield
-        except (OSError, pa.ArrowException) as error:
-            shard_key, model_key = Path(path).parent.name, Path(path).parent.parent.name
-            raise StorageError(
-                f"{self._home / path}: a committed embedding file cannot be read: {error}. Materialize the "
-                f"partition {partition_subject(model_key, shard_key)} of image_embeddings again."
-            ) from error
+        except (LostFileError, OSError, pa.ArrowException) as error:
+            folder = PurePosixPath(path).parent
+            subject = partition_subject(folder.parent.name, folder.name)
+            remedy = f"Materialize the partition {subject} of image_embeddings again."
+            raise unreadable_file(self.files, path, "embedding", error, remedy) from error

@@ -4,28 +4,29 @@ The file is a cache. Each of its rows carries a fingerprint of all that it depen
 more work; pages carry checksums, so that a damaged one is noticed.
 """
 
-from pathlib import Path
-
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from photolineage.stores.files import StorageError, write_atomically
+from photolineage.stores.files import Files, LostFileError, StorageError
+
+SEGMENTS = "events"
+
+
+def segments_path(model_key: str) -> str:
+    """The file of a model's segments."""
+    return f"{SEGMENTS}/{model_key}.parquet"
 
 
 class SegmentStore:
-    """The segments of events under `home/events`, one file a model."""
+    """The segments of events, one file a model."""
 
-    def __init__(self, home: Path) -> None:
-        self._home = home
-
-    def path(self, model_key: str) -> Path:
-        """The file of a model's segments."""
-        return self._home / "events" / f"{model_key}.parquet"
+    def __init__(self, files: Files) -> None:
+        self._files = files
 
     def write(self, model_key: str, segments: pa.Table) -> None:
         """Replace a model's segments. Raises StorageError where the disk is full or read-only."""
-        write_atomically(
-            self.path(model_key),
+        self._files.write(
+            segments_path(model_key),
             lambda partial: pq.write_table(segments, partial, write_page_checksum=True),
         )
 
@@ -34,11 +35,11 @@ class SegmentStore:
 
         Raises StorageError for a file that is damaged, or that has other columns than `schema`.
         """
-        path = self.path(model_key)
-        if not path.exists():
-            return None
         try:
+            path = self._files.local(segments_path(model_key))
             segments = pq.read_table(path, page_checksum_verification=True)
+        except LostFileError:
+            return None
         except (OSError, pa.ArrowInvalid) as error:
             raise StorageError(f"{path}: cannot be read: {error}") from error
         if not segments.schema.equals(schema):

@@ -5,12 +5,14 @@ One Arrow file a checkpoint, mapped into memory, so that one preview can be read
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 from pyarrow import ipc
 
-from photolineage.stores.files import StorageError, is_whole, raise_unless_damaged, write_atomically
+from photolineage.stores.files import Files, LostFileError, unreadable_file
+
+PREVIEWS = "previews"
 
 PREVIEW_SCHEMA = pa.schema(
     [
@@ -31,35 +33,28 @@ class Preview:
 
 
 class PreviewStore:
-    """The preview files under `home/previews`, one folder a shard."""
+    """The preview files, one folder a shard."""
 
-    def __init__(self, home: Path) -> None:
-        self._home = home
+    def __init__(self, files: Files) -> None:
+        self.files = files
 
-    def directory(self, shard_key: str) -> Path:
+    def folder(self, shard_key: str) -> str:
         """The folder of a shard's preview files."""
-        return self._home / "previews" / shard_key
-
-    def is_whole(self, path: str, size_bytes: int) -> bool:
-        """Whether a committed file is there, and as long as when it was written.
-
-        Raises StorageError where it cannot be looked at, or where the folder of all previews is gone.
-        """
-        return is_whole(self._home, path, size_bytes)
+        return f"{PREVIEWS}/{shard_key}"
 
     def is_sound(self, path: str, size_bytes: int) -> bool:
-        """Whether a committed file is whole and opens; its previews are not decoded. Raises as `is_whole`."""
-        if not self.is_whole(path, size_bytes):
-            return False
+        """Whether a committed file is there, has the recorded size, and opens; its previews are not decoded.
+
+        Raises StorageError where the system refuses it, or where the folder of all previews is gone.
+        """
         try:
-            _map_file(self._home / path)
-        except StorageError as error:
-            raise_unless_damaged(error)
+            self._map_file(path, size_bytes)
+        except LostFileError:
             return False
         return True
 
     def write(self, shard_key: str, name: str, previews: Sequence[Preview]) -> tuple[str, int]:
-        """Write one file; its path relative to the home directory and its size in bytes are returned."""
+        """Write one file; its path and its size in bytes are returned."""
         table = pa.table(
             {
                 "image_id": [preview.image_id for preview in previews],
@@ -77,43 +72,47 @@ class PreviewStore:
 
         No more than one of the files is held in memory. Raises StorageError for a file that is gone.
         """
-        tables = (
-            _map_file(self._home / path).take(pa.array(positions, pa.int64())) for path, positions in rows
-        )
+        tables = (self._map_file(path).take(pa.array(positions, pa.int64())) for path, positions in rows)
         return self._write_tables(shard_key, name, tables)
 
     def read_identities(self, path: str) -> pa.Table:
         """Image id and content hash of each row of one committed file. Raises StorageError where it is gone."""
-        return _map_file(self._home / path).select(["image_id", "content_hash"])
+        return self._map_file(path).select(["image_id", "content_hash"])
 
     def _write_tables(self, shard_key: str, name: str, tables: Iterable[pa.Table]) -> tuple[str, int]:
-        path = self.directory(shard_key) / f"{name}.arrow"
+        path = f"{self.folder(shard_key)}/{name}.arrow"
 
         def write(partial: Path) -> None:
             with ipc.new_file(partial, PREVIEW_SCHEMA) as writer:
                 for table in tables:
                     writer.write_table(table)
 
-        size = write_atomically(path, write)
-        return str(path.relative_to(self._home)), size
+        return path, self.files.write(path, write)
 
     def open(self, paths: Iterable[str]) -> "PreviewReader":
-        """A reader over committed files, given by their paths relative to the home directory.
+        """A reader over committed files.
 
         Where several hold the same content of an image, the last one is read. Raises StorageError for a file
         that is gone.
         """
-        return PreviewReader(self._home, paths)
+        return PreviewReader(map(self._map_file, paths))
+
+    def _map_file(self, path: str, size_bytes: int | None = None) -> pa.Table:
+        try:
+            return ipc.open_file(pa.memory_map(str(self.files.local(path, size_bytes)))).read_all()
+        except (LostFileError, OSError, pa.ArrowException) as error:
+            shard_key = PurePosixPath(path).parent.name
+            remedy = f"Materialize its partition of registered_images again ({shard_key})."
+            raise unreadable_file(self.files, path, "preview", error, remedy) from error
 
 
 class PreviewReader:
     """Random access to the previews of committed files; nothing is read before it is asked for."""
 
-    def __init__(self, home: Path, paths: Iterable[str]) -> None:
+    def __init__(self, tables: Iterable[pa.Table]) -> None:
         self._tables: list[pa.Table] = []
         self._row_of: dict[tuple[int, str], tuple[int, int]] = {}
-        for number, path in enumerate(paths):
-            table = _map_file(home / path)
+        for number, table in enumerate(tables):
             self._tables.append(table)
             keys = zip(table["image_id"].to_pylist(), table["content_hash"].to_pylist(), strict=True)
             self._row_of |= {key: (number, row) for row, key in enumerate(keys)}
@@ -130,13 +129,3 @@ class PreviewReader:
         table, row = place
         value: bytes = self._tables[table]["jpeg"][row].as_py()
         return value
-
-
-def _map_file(path: Path) -> pa.Table:
-    try:
-        return ipc.open_file(pa.memory_map(str(path))).read_all()
-    except (OSError, pa.ArrowException) as error:
-        raise StorageError(
-            f"{path}: a committed preview file cannot be read: {error}. Materialize its partition of "
-            f"registered_images again ({path.parent.name})."
-        ) from error

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, update
@@ -15,12 +16,13 @@ from photolineage.catalog.queries import committed_files, find_model
 from photolineage.errors import PhotolineageError
 from photolineage.lineage import JobKind, partition_subject
 from photolineage.models.registry import MODELS_LOCK, ModelNotLoadedError
-from photolineage.models.text_encoder import text_encoder_paths
+from photolineage.models.text_encoder import text_encoder_files
 from photolineage.settings.sections import KEY_PATTERN
 from photolineage.steps.freshness import RETIRED
 from photolineage.steps.jobs import JobContext
-from photolineage.stores.embeddings import EmbeddingStore
-from photolineage.stores.event_segments import SegmentStore
+from photolineage.stores.embeddings import embeddings_folder
+from photolineage.stores.event_segments import SEGMENTS, segments_path
+from photolineage.stores.files import Files, StoredFile
 from photolineage.stores.vector_index.home import VectorIndexes
 
 
@@ -30,26 +32,42 @@ class ModelInUseError(PhotolineageError):
 
 @dataclass(frozen=True, slots=True)
 class ModelStores:
-    """Where files of a model are: the stores under one home directory."""
+    """Where what was made with a model is stored."""
 
-    home: Path
+    files: Files
+    indexes: VectorIndexes
 
-    def paths(self, model_key: str) -> list[Path]:
-        """What there is of a model: folders and files."""
-        own = [
-            EmbeddingStore(self.home).model_directory(model_key),
-            SegmentStore(self.home).path(model_key),
-            *text_encoder_paths(self.home, model_key),
-            *VectorIndexes(self.home).paths(model_key),
+    def files_of(self, model_key: str) -> list[StoredFile]:
+        """The embeddings, the segments of events and the text halves of a model."""
+        return [
+            *self.files.list_files(embeddings_folder(model_key)),
+            *(file for file in self.files.list_files(SEGMENTS) if file.path == segments_path(model_key)),
+            *text_encoder_files(self.files, model_key),
         ]
-        return [path for path in own if path.exists()]
+
+    def summary(self, model_key: str) -> list["FolderSize"]:
+        """What there is of a model, by folder."""
+        found = []
+        for folder, group in groupby(self.files_of(model_key), lambda file: file.path.split("/")[:2]):
+            sizes = [file.size_bytes for file in group]
+            found.append(FolderSize(self.files.location("/".join(folder)), len(sizes), sum(sizes)))
+        return found + [_on_the_disk(path) for path in self.indexes.paths(model_key)]
+
+    def remove(self, model_key: str) -> None:
+        """Remove all that there is of a model."""
+        for path in self.indexes.paths(model_key):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        self.files.remove(file.path for file in self.files_of(model_key))
 
 
 @dataclass(frozen=True, slots=True)
-class StoredFiles:
-    """Files under one path, with what they take on the disk."""
+class FolderSize:
+    """A folder of files, or one file, with what it takes on the disk."""
 
-    path: Path
+    location: str
     files: int
     size_bytes: int
 
@@ -61,7 +79,7 @@ class Retirement:
     model_key: str
     committed_files: int
     events: int
-    stored: tuple[StoredFiles, ...]
+    stored: tuple[FolderSize, ...]
 
     @property
     def size_bytes(self) -> int:
@@ -79,8 +97,8 @@ def plan_retirement(connection: Connection, stores: ModelStores, model_key: str)
     model = find_model(connection, model_key)
     if model is not None and model.serving:
         raise _serves(model_key)
-    paths = stores.paths(model_key)
-    if model is None and not paths:
+    stored = stores.summary(model_key)
+    if model is None and not stored:
         raise ModelNotLoadedError(f"model {model_key!r}: there is nothing of it to retire.")
     model_id = -1 if model is None else model.id
     return Retirement(
@@ -89,7 +107,7 @@ def plan_retirement(connection: Connection, stores: ModelStores, model_key: str)
         events=connection.execute(
             select(func.count()).select_from(Event).where(Event.model_id == model_id)
         ).scalar_one(),
-        stored=tuple(map(_stored, paths)),
+        stored=tuple(stored),
     )
 
 
@@ -111,17 +129,13 @@ def retire_model(
         plan = plan_retirement(connection, stores, model_key)
     _end_dead_jobs(context, model_key)
     run_in_transaction(context.engine, lambda connection: _forget(connection, model_key))
-    for stored in plan.stored:
-        if stored.path.is_dir():
-            shutil.rmtree(stored.path)
-        else:
-            stored.path.unlink(missing_ok=True)
+    stores.remove(model_key)
     return plan
 
 
-def _stored(path: Path) -> StoredFiles:
+def _on_the_disk(path: Path) -> FolderSize:
     files = [file for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
-    return StoredFiles(path, len(files), sum(file.stat().st_size for file in files))
+    return FolderSize(str(path), len(files), sum(file.stat().st_size for file in files))
 
 
 def _of_model(model_key: str) -> ColumnElement[bool]:
