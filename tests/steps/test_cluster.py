@@ -20,7 +20,7 @@ from photolineage.events import segments
 from photolineage.lineage import JobKind
 from photolineage.settings.events import EventSettings
 from photolineage.steps.cluster import ClusteringReport, IndexNotReadyError, cluster_model, read_images
-from photolineage.stores.event_segments import SegmentStore
+from photolineage.stores.event_segments import SegmentStore, segments_path
 from tests.library import Library, draw_photo
 
 WALK = Path(__file__).parents[3] / "shared/photos/exif/jpg/gps"
@@ -170,7 +170,7 @@ def test_new_photos_cause_work_on_their_days_only(clustered: Library) -> None:
     assert report.matching.grown == (max(events(clustered)),)
     taken_over = stored(clustered)
 
-    segments_of(clustered).path("tiny-a").unlink()
+    clustered.files.local(segments_path("tiny-a")).unlink()
     again = cluster(clustered)
 
     assert (again.clustered, again.taken_over) == (16, 0)
@@ -211,7 +211,7 @@ def test_a_damaged_file_means_more_work_and_says_so(
     clustered: Library, damage: Callable[[Path], None], reason: str
 ) -> None:
     before = stored(clustered)
-    path = segments_of(clustered).path("tiny-a")
+    path = clustered.files.local(segments_path("tiny-a"))
     damage(path)
 
     report = cluster(clustered)
@@ -224,7 +224,7 @@ def test_a_damaged_file_means_more_work_and_says_so(
 
 def test_a_stale_file_is_of_no_harm(clustered: Library) -> None:
     """What was kept before a day's images were gone, put back after that was clustered."""
-    path = segments_of(clustered).path("tiny-a")
+    path = clustered.files.local(segments_path("tiny-a"))
     stale = path.read_bytes()
     for photo in sorted((clustered.root / "2023").iterdir())[:2]:
         photo.unlink()
