@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, exists, func, select
 
-from photolineage.catalog.coverage import model_bit
 from photolineage.catalog.orm import (
     Event,
     EventImage,
@@ -81,7 +80,7 @@ def check_embedding_files(
         .where(Shard.key == shard_key)
     ).all()
     members = {row.id for row in rows}
-    bit = model_bit(model.id)
+    bit = model.embedded_bit
     counted = {(image_id, content) for image_id, content, models, must in rows if must and models & bit}
     remedy = f"Materialize `{partition_subject(model_key, shard_key)}` of image_embeddings again."
     problems: list[str] = []

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, insert, select, update
 
-from photolineage.catalog.coverage import model_bit
+from photolineage.catalog.coverage import free_bit
 from photolineage.catalog.engine import advisory_lock, run_in_transaction
 from photolineage.catalog.orm import MlModel, ShardFile
 from photolineage.catalog.queries import find_model, serving_model_key
@@ -92,12 +92,12 @@ def record_model(
                     **asdict(facts),
                     agreement_cosine=measured and measured.cosine,
                     agreement_neighbors=measured and measured.neighbors,
+                    embedded_bit=free_bit(connection),
                     first_loaded_at=datetime.now(UTC),
                     serving=False,
                 )
                 .returning(MlModel.id)
             ).scalar_one()
-            model_bit(model_id)
             return model_id
         recorded = ModelFacts(**{field.name: getattr(known, field.name) for field in fields(ModelFacts)})
         if replace(recorded, precision=facts.precision) == facts and is_unsettled(connection, known):
