@@ -12,7 +12,6 @@ from sqlalchemy import ColumnElement, Connection, Engine, Insert, case, cast, fu
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.types import BigInteger, LargeBinary, String
 
-from photolineage.catalog.coverage import model_bit
 from photolineage.catalog.engine import write_transaction
 from photolineage.catalog.migrate import upgrade
 from photolineage.catalog.orm import (
@@ -30,8 +29,11 @@ from photolineage.catalog.orm import (
 from photolineage.catalog.vocabulary import FailureReason, TakenAtSource
 from photolineage.lineage import JobKind, partition_subject
 
-MODELS = ("complete", "outdated", "half")
-"""`complete` has embedded everything; of `outdated`, each shard has changed since; `half` is in the middle."""
+MODELS = {"complete": 1, "outdated": 2, "half": 4}
+"""The models, each with the bit that counts its embeddings.
+
+`complete` has embedded everything; of `outdated`, each shard has changed since; `half` is in the middle.
+"""
 SOURCES = ("attic", "camera", "phone", "scans")
 CHECKPOINT_IMAGES = 500
 FILE_BYTES = 550_000
@@ -162,7 +164,7 @@ def _md5(value: str) -> str:
 
 
 def _insert_models_and_sources(connection: Connection) -> None:
-    for key in MODELS:
+    for key, bit in MODELS.items():
         connection.execute(
             insert(MlModel).values(
                 key=key,
@@ -170,8 +172,9 @@ def _insert_models_and_sources(connection: Connection) -> None:
                 embedding_dim=512,
                 image_size=224,
                 weights_digest=_md5(key),
+                embedded_bit=bit,
                 first_loaded_at=NOW,
-                serving=key == MODELS[0],
+                serving=bit == 1,
             )
         )
     for key in SOURCES:
@@ -192,9 +195,9 @@ def _insert_images(shard_id: int, is_rescanned: bool, size: int, embedded_by_hal
     is_registered = (i % 100).not_in(list(states))
     is_copy = i % 40 == 7
     models = (
-        model_bit(1)
-        + case((i % 20 != 3, model_bit(2)), else_=0)
-        + case((i < embedded_by_half, model_bit(3)), else_=0)
+        MODELS["complete"]
+        + case((i % 20 != 3, MODELS["outdated"]), else_=0)
+        + case((i < embedded_by_half, MODELS["half"]), else_=0)
     )
     path = literal(f"{shard_id:05d}/2024/IMG_") + cast(i + 100_000, String) + literal(".jpg")
     values: dict[str, Any] = {

@@ -187,11 +187,13 @@ def test_what_was_embedded_before_it_was_counted_is_counted(empty_engine: Engine
     upgrade(empty_engine)
     with empty_engine.connect() as connection:
         models = {path: bits for path, bits in connection.execute(select(Image.path, Image.embedded_models))}  # noqa: C416
+        bit_of = dict(connection.execute(select(MlModel.key, MlModel.embedded_bit)).tuples().all())
     assert {path: bits for path, bits in models.items() if bits} == {
         "current/first": 2**1 | 2**2,
         "again/first": 2**2,
     }
     assert len(models) == 15
+    assert bit_of == {"a": 2**1, "b": 2**2}
 
 
 def test_models_of_before_precision_was_recorded_are_of_float32(empty_engine: Engine) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import Engine, insert
 
+from photolineage.catalog.coverage import free_bit
 from photolineage.catalog.engine import write_transaction
 from photolineage.catalog.orm import (
     FileKind,
@@ -60,7 +61,7 @@ def add_model(engine: Engine, key: str, *, serving: bool = False) -> int:
             insert(MlModel)
             .values(
                 key=key, architecture="ViT", embedding_dim=8, image_size=64, weights_digest="d",
-                first_loaded_at=NOW, serving=serving,
+                embedded_bit=free_bit(connection), first_loaded_at=NOW, serving=serving,
             )
             .returning(MlModel.id)
         ).scalar_one()  # fmt: skip

@@ -297,9 +297,10 @@ def test_an_image_that_is_new_or_undated_may_be_in_no_event(library: Library, ch
 def test_a_member_of_an_event_of_another_model(library: Library) -> None:
     execute(
         library,
-        "INSERT INTO ml_model (id, key, architecture, embedding_dim, image_size, weights_digest, first_loaded_at) "
-        "SELECT id + 1, 'tiny-b', architecture, embedding_dim, image_size, weights_digest, first_loaded_at "
-        "FROM ml_model",
+        "INSERT INTO ml_model "
+        "(id, key, architecture, embedding_dim, image_size, weights_digest, embedded_bit, first_loaded_at) "
+        "SELECT id + 1, 'tiny-b', architecture, embedding_dim, image_size, weights_digest, 2 * embedded_bit, "
+        "first_loaded_at FROM ml_model",
     )
     execute(library, "UPDATE event SET model_id = 2 WHERE id = 2")
     problems = event_findings(library).problems

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from photolineage.demo.paraphrases import PARAPHRASES
+from photolineage.demo.evaluate import PARAPHRASES
 from photolineage.demo.scenes import SCENES, TEMPLATES, caption, render_scene
 
 

@@ -6,17 +6,19 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, func, select, update
 
+from photolineage.catalog.coverage import clear_bits_of_no_model, free_bit
 from photolineage.catalog.engine import run_in_transaction, write_transaction
 from photolineage.catalog.leases import LeaseHeldError, acquire_lease
-from photolineage.catalog.orm import Event, EventImage, JobState, MlJob, MlModel, ShardFile
+from photolineage.catalog.orm import Event, EventImage, Image, JobState, MlJob, MlModel, ShardFile
 from photolineage.lineage import JobKind
 from photolineage.models.registry import ModelNotLoadedError, promote
 from photolineage.models.text_encoder import ensure_text_encoder, find_text_encoder
 from photolineage.steps.cluster import cluster_model
 from photolineage.steps.freshness import find_stale_embeddings
 from photolineage.stores.event_segments import SegmentStore
+from photolineage.upgrade import retire as retiring
 from photolineage.upgrade.retire import (
     ModelInUseError,
     ModelStores,
@@ -96,6 +98,23 @@ def rows(library: Library) -> dict[str, int]:
         }
 
 
+def bits(library: Library) -> dict[str, int]:
+    """The bit of each model."""
+    with library.engine.connect() as connection:
+        return dict(connection.execute(select(MlModel.key, MlModel.embedded_bit)).tuples().all())
+
+
+def embedded_bits(library: Library) -> set[int]:
+    """What the images have of them."""
+    with library.engine.connect() as connection:
+        return set(connection.execute(select(Image.embedded_models)).scalars())
+
+
+def next_bit(library: Library) -> int:
+    with library.engine.connect() as connection:
+        return free_bit(connection)
+
+
 def test_a_plan_lists_what_there_is_and_changes_nothing(upgraded: Library) -> None:
     before = (files(upgraded), rows(upgraded))
     found = plan(upgraded)
@@ -116,8 +135,13 @@ def test_a_plan_lists_what_there_is_and_changes_nothing(upgraded: Library) -> No
 
 def test_everything_of_the_model_goes_and_nothing_of_the_other(upgraded_anywhere: Library) -> None:
     before, counted = files(upgraded_anywhere), rows(upgraded_anywhere)
+    bit = bits(upgraded_anywhere)
+    assert embedded_bits(upgraded_anywhere) == {0, bit[OLD] | bit[NEW]}
 
     retire(upgraded_anywhere)
+
+    assert embedded_bits(upgraded_anywhere) == {0, bit[NEW]}
+    assert next_bit(upgraded_anywhere) == bit[OLD]
 
     assert files(upgraded_anywhere) == of(NEW, before)
     assert rows(upgraded_anywhere) == {name: count for name, count in counted.items() if name.endswith(NEW)}
@@ -172,6 +196,34 @@ def test_a_kill_before_the_files_are_gone_is_completed_by_the_next_attempt(
     retire(upgraded)
 
     assert files(upgraded) == of(NEW, before)
+
+
+def test_a_kill_before_all_bits_are_cleared_gives_none_away_and_the_next_attempt_clears_them(
+    upgraded: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class KilledError(BaseException):
+        pass
+
+    cleared: list[int] = []
+
+    def die_at_the_second(connection: Connection, shard_id: int) -> None:
+        if cleared:
+            raise KilledError
+        cleared.append(shard_id)
+        clear_bits_of_no_model(connection, shard_id)
+
+    bit = bits(upgraded)
+    with monkeypatch.context() as patched:
+        patched.setattr(retiring, "clear_bits_of_no_model", die_at_the_second)
+        with pytest.raises(KilledError):
+            retire(upgraded)
+    assert embedded_bits(upgraded) == {0, bit[NEW], bit[OLD] | bit[NEW]}
+    assert next_bit(upgraded) > max(bit.values())
+
+    retire(upgraded)
+
+    assert embedded_bits(upgraded) == {0, bit[NEW]}
+    assert next_bit(upgraded) == bit[OLD]
 
 
 def test_a_model_in_use_is_refused(upgraded: Library) -> None:

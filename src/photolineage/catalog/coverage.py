@@ -1,26 +1,30 @@
 """What remains to be done, counted over the whole library without a look at its files.
 
-Each image's row has a bit for each model that has embedded its present content. A bit is set in the transaction that
-commits the embedding's file, and all are cleared in the one that registers a content. Because the files are what
-counts, a run that embeds a shard first settles the bits by them (`settle_embedded`).
+Each image's row has a bit for each model that has embedded its present content. A model takes a free bit at its first
+load (`free_bit`). The bit is set in an image when the file with its embedding is committed, in the same transaction.
+All bits of an image are cleared when other content is registered for it, and those of a retired model afterwards, shard
+by shard (`clear_bits_of_no_model`). The files have the last word: a run that embeds a shard first corrects the bits by
+what the files hold (`settle_embedded`).
 """
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, union, update
 
-from photolineage.catalog.orm import Image, ImageState, Shard, Source
+from photolineage.catalog.orm import Image, ImageState, MlModel, Shard, Source
 from photolineage.catalog.queries import EmbeddableImage
 from photolineage.errors import PhotolineageError
 
-MAX_MODEL_ID: Final = 62
-"""A signed integer of 64 bits has no more bits that are not its sign."""
+HIGHEST_BIT: Final = 1 << 62
+"""The column is a signed integer of 64 bits; the 64th is the sign."""
 
 
 class TooManyModelsError(PhotolineageError):
-    """The catalog has had more models than it can count the embeddings of."""
+    """The catalog cannot count the embeddings of another model; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +43,36 @@ class ImageTally:
         """How many of them must have an embedding: those that are registered, and no copies."""
         return self.images - self.duplicates if self.state == ImageState.REGISTERED else 0
 
-    def embedded(self, model_id: int) -> int:
-        """How many of them must have an embedding by a model, and have one."""
-        return self.embeddable if self.embedded_models & model_bit(model_id) else 0
+    def embedded(self, model_bit: int) -> int:
+        """How many of them must have an embedding, and have one by the model with this bit."""
+        return self.embeddable if self.embedded_models & model_bit else 0
 
 
-def model_bit(model_id: int) -> int:
-    """The bit of a model in `Image.embedded_models`. Raises TooManyModelsError."""
-    if model_id > MAX_MODEL_ID:
+def free_bit(connection: Connection) -> int:
+    """The lowest bit that is set in no image and belongs to no model. Raises TooManyModelsError."""
+    used = connection.execute(union(select(MlModel.embedded_bit), select(Image.embedded_models))).scalars()
+    taken = reduce(or_, used, 0)
+    bit: int = ~taken & (taken + 1)
+    if bit > HIGHEST_BIT:
         raise TooManyModelsError(
-            f"model {model_id}: a catalog counts the embeddings of the first {MAX_MODEL_ID} models that were ever "
-            "loaded. Start another catalog (catalog.url) for further ones."
+            f"the catalog counts the embeddings of {HIGHEST_BIT.bit_length()} models at once, and has as many. "
+            "Retire one that you no longer need (photolineage retire <model> --delete-files), and try again."
         )
-    return int(1 << model_id)
+    return bit
+
+
+def clear_bits_of_no_model(connection: Connection, shard_id: int) -> None:
+    """Clear what models that no longer exist have set in a shard's images, so that others can take their bits."""
+    kept = reduce(or_, connection.execute(select(MlModel.embedded_bit)).scalars(), 0)
+    connection.execute(
+        update(Image)
+        .where(Image.shard_id == shard_id, Image.embedded_models.bitwise_and(~kept) != 0)
+        .values(embedded_models=Image.embedded_models.bitwise_and(kept))
+    )
+
+
+def _bit_of(connection: Connection, model_id: int) -> int:
+    return connection.execute(select(MlModel.embedded_bit).where(MlModel.id == model_id)).scalar_one()
 
 
 def tally_images(connection: Connection) -> list[ImageTally]:
@@ -84,7 +105,7 @@ def mark_embedded(connection: Connection, model_id: int, images: Iterable[Embedd
         connection.execute(
             update(Image)
             .where(Image.id == bindparam("image"), Image.content_hash == bindparam("content"))
-            .values(embedded_models=Image.embedded_models.bitwise_or(model_bit(model_id))),
+            .values(embedded_models=Image.embedded_models.bitwise_or(_bit_of(connection, model_id))),
             contents,
         )
 
@@ -96,7 +117,7 @@ def settle_embedded(
     remaining: Collection[EmbeddableImage],
 ) -> None:
     """Let the bits of a shard's `images` say that all of them but `remaining` have a committed embedding."""
-    bit = model_bit(model_id)
+    bit = _bit_of(connection, model_id)
     lost = [{"image": image.id} for image in remaining if image.embedded_models & bit]
     if lost:
         connection.execute(

@@ -130,7 +130,7 @@ def _models(connection: Connection, tallies: Sequence[ImageTally]) -> list[Model
     events = select(Event.model_id, func.count().label("events")).group_by(Event.model_id).subquery()
     models = connection.execute(
         select(
-            MlModel.id,
+            MlModel.embedded_bit,
             MlModel.key,
             MlModel.serving,
             MlModel.embedding_dim,
@@ -144,12 +144,12 @@ def _models(connection: Connection, tallies: Sequence[ImageTally]) -> list[Model
             key,
             serving,
             dim,
-            committed_embeddings=sum(tally.embedded(model_id) for tally in tallies),
+            committed_embeddings=sum(tally.embedded(bit) for tally in tallies),
             embeddable=sum(tally.embeddable for tally in tallies),
-            shards_left=len({t.shard for t in tallies if t.embedded(model_id) < t.embeddable}),
+            shards_left=len({t.shard for t in tallies if t.embedded(bit) < t.embeddable}),
             events=count,
         )
-        for model_id, key, serving, dim, count in models
+        for bit, key, serving, dim, count in models
     ]
 
 

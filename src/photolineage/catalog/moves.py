@@ -1,11 +1,12 @@
 """Moved files: where a source's missing image and a new one have the same content, they are one image."""
 
 from collections import defaultdict, deque
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from posixpath import basename
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from photolineage.catalog.duplicates import DUPLICATES_LOCK
 from photolineage.catalog.engine import advisory_lock
@@ -16,7 +17,17 @@ IDS_PER_QUERY = 500
 KEPT = frozenset({"id", "source_id", "shard_id", "discovered_at", "embedded_models"})
 """What an image keeps for life; everything else is of the file that was found."""
 
-ImageRow = Row[*tuple[Any, ...]]
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """An image, with the `facts` that another image takes over when it proves to be the same one."""
+
+    id: int
+    source_id: int
+    shard_id: int
+    path: str
+    content_hash: str
+    facts: Mapping[str, Any]
 
 
 def reunite_moved_images(connection: Connection, new_images: Collection[int]) -> int:
@@ -60,12 +71,8 @@ def reunite_missing_images(connection: Connection, source_id: int, content_hashe
 
 
 def _reunite(connection: Connection, new_images: list[int]) -> int:
-    new = connection.execute(
-        select(Image.__table__)
-        .where(Image.id.in_(new_images), Image.state == ImageState.REGISTERED)
-        .order_by(Image.id)
-    ).all()
-    missing = _missing_by_content(connection, {row.content_hash for row in new})
+    new = _images(connection, Image.id.in_(new_images), ImageState.REGISTERED)
+    missing = _missing_by_content(connection, {image.content_hash for image in new})
     pairs = []
     for image in new:
         former = missing.get((image.source_id, image.content_hash))
@@ -76,21 +83,36 @@ def _reunite(connection: Connection, new_images: list[int]) -> int:
     return len(pairs)
 
 
-def _missing_by_content(
-    connection: Connection, hashes: Collection[str]
-) -> dict[tuple[int, str], deque[ImageRow]]:
-    missing: dict[tuple[int, str], deque[ImageRow]] = defaultdict(deque)
+def _images(connection: Connection, condition: ColumnElement[bool], state: ImageState) -> list[_Image]:
+    """The images of a content that was read, in the order of their ids."""
     rows = connection.execute(
         select(Image.__table__)
-        .where(Image.content_hash.in_(sorted(hashes)), Image.state == ImageState.MISSING)
+        .where(condition, Image.state == state, Image.content_hash.is_not(None))
         .order_by(Image.id)
-    )
-    for row in rows:
-        missing[row.source_id, row.content_hash].append(row)
+    ).mappings()
+    return [
+        _Image(
+            row["id"],
+            row["source_id"],
+            row["shard_id"],
+            row["path"],
+            row["content_hash"],
+            {name: value for name, value in row.items() if name not in KEPT},
+        )
+        for row in rows
+    ]
+
+
+def _missing_by_content(
+    connection: Connection, hashes: Collection[str]
+) -> dict[tuple[int, str], deque[_Image]]:
+    missing: dict[tuple[int, str], deque[_Image]] = defaultdict(deque)
+    for image in _images(connection, Image.content_hash.in_(sorted(hashes)), ImageState.MISSING):
+        missing[image.source_id, image.content_hash].append(image)
     return missing
 
 
-def _most_alike(candidates: deque[ImageRow], image: ImageRow) -> ImageRow:
+def _most_alike(candidates: deque[_Image], image: _Image) -> _Image:
     """The first of the same file name, or the first; it is taken out of the candidates."""
     named_alike = (row for row in candidates if basename(row.path) == basename(image.path))
     chosen = next(named_alike, candidates[0])
@@ -98,11 +120,10 @@ def _most_alike(candidates: deque[ImageRow], image: ImageRow) -> ImageRow:
     return chosen
 
 
-def _take_over(connection: Connection, former: ImageRow, image: ImageRow) -> None:
+def _take_over(connection: Connection, former: _Image, image: _Image) -> None:
     connection.execute(delete(EventImage).where(EventImage.image_id == image.id))
     connection.execute(delete(Image).where(Image.id == image.id))
-    facts = {name: value for name, value in image._mapping.items() if name not in KEPT}
-    connection.execute(update(Image).where(Image.id == former.id).values(facts))
+    connection.execute(update(Image).where(Image.id == former.id).values(image.facts))
     connection.execute(
         update(Shard).where(Shard.id == image.shard_id).values(image_count=Shard.image_count - 1)
     )

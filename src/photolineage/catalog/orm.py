@@ -95,8 +95,8 @@ class Image(Base):
     `path` is relative to the source's root. `content_hash` and what follows it are of the content last
     read, and stay when the file goes missing; the hash of a file that has changed is null until it is read
     again. `taken_at` is an instant. `duplicate_of_id` names the image
-    with the same content that is embedded in its place. `embedded_models` has the bit `2**id` of each model
-    of which a committed file holds an embedding of the content last registered (`photolineage.catalog.coverage`).
+    with the same content that is embedded in its place. `embedded_models` has the `MlModel.embedded_bit` of each
+    model of which a committed file holds an embedding of the content last registered (`photolineage.catalog.coverage`).
     `quality` is how sharp and level the picture is, 0 to 1; null for one read before that was measured.
     """
 
@@ -145,6 +145,7 @@ class MlModel(Base):
     `serving_since` is when it last began to serve, and is kept when another one takes over: null for one that never
     served. `precision` is what its image embeddings are computed in. The agreement with float32 of the precision that
     was tried at the first load, as `photolineage.models.precision.Agreement` defines it, is null where none was.
+    `embedded_bit` is the model's own bit in `Image.embedded_models`: a power of two.
     """
 
     __tablename__ = "ml_model"
@@ -171,6 +172,7 @@ class MlModel(Base):
     )
     agreement_cosine: Mapped[float | None]
     agreement_neighbors: Mapped[float | None]
+    embedded_bit: Mapped[int] = mapped_column(BigInteger, unique=True)
     first_loaded_at: Mapped[datetime] = mapped_column(UtcDateTime)
     serving: Mapped[bool] = mapped_column(server_default=false())
     serving_since: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
 
 from sqlalchemy import Connection, Row, and_, func, select
 
@@ -17,7 +17,7 @@ from photolineage.catalog.orm import (
     ShardFile,
     Source,
 )
-from photolineage.catalog.vocabulary import FailureReason
+from photolineage.catalog.vocabulary import FailureReason, Precision
 from photolineage.errors import PhotolineageError
 from photolineage.lineage import JobKind
 
@@ -35,6 +35,26 @@ class ShardRow:
     revision: int
     source_key: str
     root: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """What was measured at a model's first load, and whether it serves: a row of `MlModel`."""
+
+    id: int
+    key: str
+    architecture: str
+    pretrained: str | None
+    embedding_dim: int
+    image_size: int
+    weights_digest: str
+    precision: Precision
+    agreement_cosine: float | None
+    agreement_neighbors: float | None
+    embedded_bit: int
+    first_loaded_at: datetime
+    serving: bool
+    serving_since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +90,10 @@ def find_shard(connection: Connection, key: str) -> ShardRow:
     return ShardRow(*row)
 
 
-def find_model(connection: Connection, key: str) -> Row[*tuple[Any, ...]] | None:
-    """What was measured at the model's first load, or None before it."""
-    return connection.execute(select(MlModel.__table__).where(MlModel.key == key)).one_or_none()
+def find_model(connection: Connection, key: str) -> ModelRow | None:
+    """The model's row, or None before its first load."""
+    row = connection.execute(select(MlModel.__table__).where(MlModel.key == key)).mappings().one_or_none()
+    return None if row is None else ModelRow(**row)
 
 
 def serving_model_key(connection: Connection) -> str | None:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, exists, func, select
 
-from photolineage.catalog.coverage import model_bit
 from photolineage.catalog.orm import (
     Event,
     EventImage,
@@ -13,11 +12,10 @@ from photolineage.catalog.orm import (
     ImageState,
     JobState,
     MlJob,
-    MlModel,
     Shard,
     ShardFile,
 )
-from photolineage.catalog.queries import IS_EMBEDDABLE, materialized_version, serving_model_key
+from photolineage.catalog.queries import IS_EMBEDDABLE, find_model, materialized_version, serving_model_key
 from photolineage.checks.store_contract import compare_arrow
 from photolineage.contract.drift import Drift
 from photolineage.lineage import JobKind, partition_subject
@@ -60,7 +58,7 @@ def check_embedding_files(
     Columns, types, dimension, digest of the weights and shard; finite vectors of unit length; no image twice in a
     file, none of another shard; every image that the catalog counts as embedded.
     """
-    model = connection.execute(select(MlModel.__table__).where(MlModel.key == model_key)).one_or_none()
+    model = find_model(connection, model_key)
     if model is None:
         return StoreFindings(0)
     files = connection.execute(
@@ -81,7 +79,7 @@ def check_embedding_files(
         .where(Shard.key == shard_key)
     ).all()
     members = {row.id for row in rows}
-    bit = model_bit(model.id)
+    bit = model.embedded_bit
     counted = {(image_id, content) for image_id, content, models, must in rows if must and models & bit}
     remedy = f"Materialize `{partition_subject(model_key, shard_key)}` of image_embeddings again."
     problems: list[str] = []

@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterator
 
 from . import severity
-from .drift import Drift, DriftKind, Severity
-from .finding import Finding
+from .drift import Drift, DriftKind, Finding, Severity
 from .loose import equal_but_for_types
 from .metadata import Model
 from .schema import Column, Schema, Table

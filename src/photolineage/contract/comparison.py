@@ -18,10 +18,9 @@ from sqlalchemy import Connection, MetaData
 from . import severity
 from .columns import ColumnComparison
 from .constraints import ConstraintComparison
-from .drift import Drift, DriftKind, Severity
+from .drift import Drift, DriftKind, Finding, Severity
 from .enumerations import in_the_words_of
 from .errors import UnsupportedDatabaseError
-from .finding import Finding
 from .metadata import Model, native_enums
 from .postgresql import shadow as postgresql_shadow
 from .postgresql.fixes import PostgresqlFixes

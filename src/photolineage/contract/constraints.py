@@ -1,13 +1,13 @@
 """Compares the constraints and the indexes of one table."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from . import severity
 from .columns import ColumnComparison
-from .drift import Drift, DriftKind, Severity
-from .finding import Finding
+from .drift import Drift, DriftKind, Finding, Severity
 from .loose import equal_but_for_types, listed_values
-from .matching import Matching, match
 from .metadata import Model
 from .schema import Constraint, ConstraintKind, Index, Schema, Table
 
@@ -16,6 +16,22 @@ _KINDS = {
     ConstraintKind.CHECK: (DriftKind.CHECK_MISSING, DriftKind.CHECK_EXTRA, DriftKind.CHECK_CHANGED),
     ConstraintKind.FOREIGN_KEY: (DriftKind.FK_MISSING, DriftKind.FK_EXTRA, DriftKind.FK_CHANGED),
 }
+
+
+Predicate: TypeAlias = Callable[[Constraint, Constraint], bool]
+
+
+@dataclass
+class Matching:
+    """Which constraint of the database is which constraint of the model.
+
+    `changed` pairs one constraint of the model with the one of the database in its place.
+    """
+
+    same: list[tuple[Constraint, Constraint]] = field(default_factory=list)
+    changed: list[tuple[Constraint, Constraint]] = field(default_factory=list)
+    missing: list[Constraint] = field(default_factory=list)
+    extra: list[Constraint] = field(default_factory=list)
 
 
 class ConstraintComparison:
@@ -37,7 +53,7 @@ class ConstraintComparison:
         """One drift for each difference."""
         yield from self._primary_key()
         for kind in _KINDS:
-            matching = match(
+            matching = _match(
                 self._expected.constraints_of(kind),
                 self._actual.constraints_of(kind),
                 same_name=self._same_name,
@@ -228,3 +244,34 @@ def _index_text(index: Index | None) -> str | None:
     if index is None:
         return None
     return index.definition if index.valid else f"{index.definition} (invalid: its build failed)"
+
+
+def _match(
+    expected: Sequence[Constraint],
+    actual: Sequence[Constraint],
+    *,
+    same_name: Predicate,
+    same_definition: Predicate,
+    name_is_free: Predicate,
+) -> Matching:
+    """Pairs by name and definition, then by definition where the name is nobody's choice, then by name.
+
+    `name_is_free` holds for a pair of which the model did not choose the name, or the database keeps none.
+    What is left of such constraints is paired by its columns; the rest is missing or extra, so that a
+    constraint renamed is one missing and one extra.
+    """
+    found = Matching(missing=list(expected), extra=list(actual))
+    _pair(found, found.same, lambda e, a: same_name(e, a) and same_definition(e, a))
+    _pair(found, found.same, lambda e, a: name_is_free(e, a) and same_definition(e, a))
+    _pair(found, found.changed, same_name)
+    _pair(found, found.changed, lambda e, a: name_is_free(e, a) and e.columns == a.columns)
+    return found
+
+
+def _pair(found: Matching, pairs: list[tuple[Constraint, Constraint]], alike: Predicate) -> None:
+    for expected in list(found.missing):
+        actual = next((candidate for candidate in found.extra if alike(expected, candidate)), None)
+        if actual is not None:
+            found.missing.remove(expected)
+            found.extra.remove(actual)
+            pairs.append((expected, actual))

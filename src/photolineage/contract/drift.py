@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
+
+from .schema import Column, Constraint, EnumType, Index, Sequence, Table, TableKey
 
 
 class DriftKind(StrEnum):
@@ -85,3 +88,19 @@ class Drift:
     actual: str | None
     severity: Severity
     fix: Fix = NO_FIX
+
+
+Object: TypeAlias = Table | Column | Constraint | Index | EnumType | Sequence
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A drift together with the objects that it was found on.
+
+    `key` is the table, type or sequence; `expected` and `actual` are what the model and the database have.
+    """
+
+    drift: Drift
+    key: TableKey
+    expected: Object | None
+    actual: Object | None

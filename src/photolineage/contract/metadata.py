@@ -1,4 +1,4 @@
-"""What only the model knows: which names it chose itself, and which columns hold an enumeration."""
+"""What only the model knows: names that it chose itself, enumerations, and what a new column brings to old rows."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     TypeDecorator,
     UniqueConstraint,
+    literal,
 )
 from sqlalchemy.sql.schema import ColumnCollectionConstraint
 from sqlalchemy.types import TypeEngine
@@ -123,3 +124,30 @@ def native_enums(metadata: MetaData, dialect: Dialect) -> dict[TableKey, Enum]:
     """The enumerations that are types of their own in the database, by schema and name."""
     enums = (enum_of(column.type, dialect) for table in metadata.sorted_tables for column in table.columns)
     return {(e.schema, str(e.name)): e for e in enums if e is not None and e.native_enum and e.name}
+
+
+def addable(column: Column[Any], constant: Any = None) -> Column[Any]:
+    """A copy of the column alone: its keys, constraints and indexes are added after it."""
+    generated = [part._copy() for part in (column.computed, column.identity) if part is not None]
+    default = constant if constant is not None else column.server_default
+    return Column(
+        column.name,
+        column.type,
+        *generated,
+        nullable=column.nullable,
+        server_default=None if generated else getattr(default, "arg", default),
+        comment=column.comment,
+        primary_key=column.primary_key,
+        autoincrement=column.autoincrement,
+    )
+
+
+def constant_default(column: Column[Any]) -> Any | None:
+    """The one value that the model itself gives to new rows, where it leaves none to the database.
+
+    None where there is no such value, where the column may be empty, or where it is computed for each row.
+    """
+    default = column.default
+    if column.nullable or column.server_default is not None or default is None or not default.is_scalar:
+        return None
+    return literal(default.arg, column.type)  # type: ignore[attr-defined]

@@ -2,13 +2,12 @@
 
 import logging
 from dataclasses import dataclass, replace
-from typing import Any
 
 from PIL import Image as PillowImage
-from sqlalchemy import Engine, Row, select
+from sqlalchemy import Engine, select
 
 from photolineage.catalog.orm import Image
-from photolineage.catalog.queries import IS_EMBEDDABLE, find_model
+from photolineage.catalog.queries import IS_EMBEDDABLE, ModelRow, find_model
 from photolineage.catalog.vocabulary import Precision
 from photolineage.models.embedder import Embedder, load_embedder, measure_agreement
 from photolineage.models.int8_encoder import Int8ExportError
@@ -100,9 +99,9 @@ def _settle(
     return Precision.FLOAT32, measured
 
 
-def _settled(settings: ModelSettings, known: Row[*tuple[Any, ...]]) -> tuple[Precision, Agreement | None]:
+def _settled(settings: ModelSettings, known: ModelRow) -> tuple[Precision, Agreement | None]:
     """What was recorded, unless the settings ask for another precision, and none was refused then."""
-    cosine: float | None = known.agreement_cosine
+    cosine = known.agreement_cosine
     measured = None if cosine is None else Agreement(cosine, known.agreement_neighbors)
     if settings.precision == "auto" or (measured is not None and not measured.suffices):
         return known.precision, measured

@@ -2,14 +2,13 @@
 
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, insert, select, update
+from sqlalchemy import Connection, Engine, insert, select, update
 
-from photolineage.catalog.coverage import model_bit
+from photolineage.catalog.coverage import free_bit
 from photolineage.catalog.engine import advisory_lock, run_in_transaction
 from photolineage.catalog.orm import MlModel, ShardFile
-from photolineage.catalog.queries import find_model, serving_model_key
+from photolineage.catalog.queries import ModelRow, find_model, serving_model_key
 from photolineage.catalog.vocabulary import Precision
 from photolineage.errors import PhotolineageError
 from photolineage.models.embedder import Embedder, ModelFacts, load_embedder
@@ -39,7 +38,7 @@ class ModelNotLoadedError(PhotolineageError):
     """Nothing is known about a model yet: none of its partitions was materialized."""
 
 
-def require_model(connection: Connection, key: str) -> Row[*tuple[Any, ...]]:
+def require_model(connection: Connection, key: str) -> ModelRow:
     """The model's row. Raises ModelNotLoadedError."""
     row = find_model(connection, key)
     if row is None:
@@ -50,7 +49,7 @@ def require_model(connection: Connection, key: str) -> Row[*tuple[Any, ...]]:
 
 
 def load_recorded(
-    model: Row[*tuple[Any, ...]], settings: ModelSettings, precision: Precision = Precision.FLOAT32
+    model: ModelRow, settings: ModelSettings, precision: Precision = Precision.FLOAT32
 ) -> Embedder:
     """The model of a row, in whatever precision, for what is compared with its embeddings.
 
@@ -64,7 +63,7 @@ def load_recorded(
     return embedder
 
 
-def is_unsettled(connection: Connection, model: Row[*tuple[Any, ...]]) -> bool:
+def is_unsettled(connection: Connection, model: ModelRow) -> bool:
     """Whether a model's precision was compared with nothing, for want of a picture, say, and nothing is embedded."""
     embedded = select(ShardFile.id).where(ShardFile.model_id == model.id).limit(1)
     return model.agreement_cosine is None and connection.execute(embedded).first() is None
@@ -92,12 +91,12 @@ def record_model(
                     **asdict(facts),
                     agreement_cosine=measured and measured.cosine,
                     agreement_neighbors=measured and measured.neighbors,
+                    embedded_bit=free_bit(connection),
                     first_loaded_at=datetime.now(UTC),
                     serving=False,
                 )
                 .returning(MlModel.id)
             ).scalar_one()
-            model_bit(model_id)
             return model_id
         recorded = ModelFacts(**{field.name: getattr(known, field.name) for field in fields(ModelFacts)})
         if replace(recorded, precision=facts.precision) == facts and is_unsettled(connection, known):
@@ -112,8 +111,7 @@ def record_model(
             )
         elif recorded != facts:
             raise ModelChangedError(key, recorded, facts)
-        identifier: int = known.id
-        return identifier
+        return known.id
 
     return run_in_transaction(engine, record)
 

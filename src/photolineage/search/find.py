@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import Connection, Engine, select
 
 from photolineage.catalog.orm import FileKind, Image
-from photolineage.catalog.queries import find_model, newest_file_id
+from photolineage.catalog.queries import ModelRow, find_model, newest_file_id
 from photolineage.lineage import JobKind
 from photolineage.models.registry import load_recorded, require_model
 from photolineage.models.text_encoder import find_text_encoder
@@ -107,7 +107,7 @@ def find_images(
     return FoundImages(_located(engine, result.hits), result.notes, engine, previews)
 
 
-def _encoders(settings: Settings, model: Row[*tuple[Any, ...]]) -> Encoders:
+def _encoders(settings: Settings, model: ModelRow) -> Encoders:
     def whole_model() -> "Embedder":
         return load_recorded(model, settings.model_of(model.key))
 

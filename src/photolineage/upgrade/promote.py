@@ -83,7 +83,7 @@ def assess_former(engine: Engine, indexes: VectorIndexes, model_key: str) -> Rea
         tallies = tally_images(connection)
         is_outdated = bool(find_stale_models(connection, [model_key], JobKind.INDEX))
     embeddable = sum(tally.embeddable for tally in tallies)
-    embedded = sum(tally.embedded(model.id) for tally in tallies)
+    embedded = sum(tally.embedded(model.embedded_bit) for tally in tallies)
     index = indexes.open(model_key, model.embedding_dim)
     rebuild = f"materialize vector_index for {model_key}"
     refusals = [f"it has no index: {rebuild}"] if embedded and not index.exists() else []

@@ -4,14 +4,25 @@ import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
-from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, delete, func, or_, select, update
 
+from photolineage.catalog.coverage import clear_bits_of_no_model
 from photolineage.catalog.engine import advisory_lock, run_in_transaction
 from photolineage.catalog.leases import acquire_lease
-from photolineage.catalog.orm import Event, EventImage, FileKind, JobState, MlJob, MlModel, ShardFile
+from photolineage.catalog.orm import (
+    Event,
+    EventImage,
+    FileKind,
+    JobState,
+    MlJob,
+    MlModel,
+    Shard,
+    ShardFile,
+)
 from photolineage.catalog.queries import committed_files, find_model
 from photolineage.errors import PhotolineageError
 from photolineage.lineage import JobKind, partition_subject
@@ -114,9 +125,10 @@ def plan_retirement(connection: Connection, stores: ModelStores, model_key: str)
 def retire_model(
     context: JobContext, stores: ModelStores, model_key: str, *, configured: Collection[str]
 ) -> Retirement:
-    """Remove a model's events, commit records and row, then its embeddings and its index.
+    """Remove a model's events, commit records and row, then its bits, its embeddings and its index.
 
-    A kill in between leaves files that no row names; retiring the model again removes them. What was computed for
+    A kill in between leaves files that no row names; retiring the model again removes them. It may also leave bits
+    that belong to no model: no other model takes them, and the next retirement clears them. What was computed for
     the model counts as not computed from then on. Raises ModelInUseError for a model that serves or is configured,
     LeaseHeldError for one that a run works on, and ModelNotLoadedError.
     """
@@ -129,6 +141,7 @@ def retire_model(
         plan = plan_retirement(connection, stores, model_key)
     _end_dead_jobs(context, model_key)
     run_in_transaction(context.engine, lambda connection: _forget(connection, model_key))
+    _clear_bits(context.engine)
     stores.remove(model_key)
     return plan
 
@@ -184,6 +197,19 @@ def _forget(connection: Connection, model_key: str) -> None:
     removed = connection.execute(delete(MlModel).where(MlModel.id == model.id, ~MlModel.serving))
     if removed.rowcount != 1:
         raise _serves(model_key)
+
+
+def _clear_bits(engine: Engine) -> None:
+    """A transaction for each shard, so that other writers wait a moment only, however large the library is."""
+
+    def clear(connection: Connection, shard_id: int) -> None:
+        advisory_lock(connection, MODELS_LOCK)  # a model that is being recorded has its bit already
+        clear_bits_of_no_model(connection, shard_id)
+
+    with engine.connect() as connection:
+        shard_ids = connection.execute(select(Shard.id).order_by(Shard.id)).scalars().all()
+    for shard_id in shard_ids:
+        run_in_transaction(engine, partial(clear, shard_id=shard_id))
 
 
 def _serves(model_key: str) -> ModelInUseError:

@@ -7,13 +7,15 @@ from sqlalchemy import Column as ModelColumn
 from sqlalchemy import text
 
 from ..drift import Drift, DriftKind, Fix
-from ..lossless import postgresql_keeps
-from ..new_columns import addable, constant_default
+from ..metadata import addable, constant_default
 from ..rendering import Writer, rendered
 from ..schema import Column
 
 _DIALECT = "postgresql"
 _IDENTITY_KINDS = ("ALWAYS", "BY DEFAULT")
+_INTEGERS = ("smallint", "integer", "bigint")
+_FLOATS = ("real", "double precision")
+_STRINGS = ("character varying", "text")
 
 
 def add_column(writer: Writer, column: ModelColumn[Any]) -> None:
@@ -63,7 +65,7 @@ class ColumnFixes:
 
     def _type(self) -> Fix:
         statements = rendered(_DIALECT, self._change_type)
-        if postgresql_keeps(self.actual, self.expected):
+        if _keeps(self.actual, self.expected):
             return Fix(
                 safe=statements, note="PostgreSQL refuses this while a row holds a value that does not fit."
             )
@@ -186,3 +188,38 @@ class ColumnFixes:
 def _verbatim(expression: str) -> Any:
     """An expression as the server printed it; a colon before a word is no parameter."""
     return text(expression.replace(":", r"\:"))
+
+
+def _keeps(actual: Column, expected: Column) -> bool:
+    """Whether PostgreSQL's conversion loses nothing: it widens, it prints, or it refuses what does not fit."""
+    if expected.type == actual.type:
+        return _keeps_arguments(actual, expected)
+    for family in (_INTEGERS, _STRINGS):
+        if expected.type in family and actual.type in family:
+            return True
+    if actual.type in _INTEGERS and expected.type == "numeric":
+        return expected.full_type == "numeric"
+    if actual.type in _FLOATS and expected.type in _FLOATS:
+        return _FLOATS.index(actual.type) < _FLOATS.index(expected.type)
+    prints = expected.type in _STRINGS and not actual.type.startswith("character")
+    becomes_a_list = expected.type == f"{actual.type}[]"
+    return prints or becomes_a_list or expected.enum is not None
+
+
+def _keeps_arguments(actual: Column, expected: Column) -> bool:
+    """Strings, bits and vectors that do not fit are refused; numbers and times are rounded to fit."""
+    rounds = any(word in actual.type for word in ("numeric", "time", "interval"))
+    if not rounds or expected.full_type == expected.type:
+        return True
+    if actual.full_type == actual.type:
+        return False
+    return all(have <= want for have, want in zip(_digits(actual), _digits(expected), strict=True))
+
+
+def _digits(column: Column) -> tuple[int, int]:
+    """The digits before and after the point; of a time, those of its seconds."""
+    arguments = column.full_type.partition("(")[2].partition(")")[0]
+    numbers = [int(part) for part in arguments.split(",") if part.strip().isdigit()]
+    if len(numbers) == 2:
+        return numbers[1], numbers[0] - numbers[1]
+    return (numbers[0] if numbers else 0), 0

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Enum
 
-from ..drift import DriftKind, Fix
+from ..drift import DriftKind, Finding, Fix
 from ..enumerations import renamed_values
-from ..finding import Finding
 from ..rendering import Writer, rendered
 from ..schema import ConstraintKind, EnumType, Schema, Table, TableKey
 

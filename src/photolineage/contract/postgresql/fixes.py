@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import Enum
 from sqlalchemy import Table as ModelTable
 
-from ..drift import NO_FIX, DriftKind, Fix
-from ..finding import Finding
+from ..drift import NO_FIX, DriftKind, Finding, Fix
 from ..metadata import Model
 from ..rendering import Script, Writer, rendered
 from ..schema import (

@@ -8,13 +8,10 @@ from typing import Any
 from sqlalchemy import Column as ModelColumn
 from sqlalchemy import Table as ModelTable
 
-from ..drift import NO_FIX, DriftKind, Fix
+from ..drift import NO_FIX, DriftKind, Finding, Fix
 from ..enumerations import renamed_values
-from ..finding import Finding
 from ..loose import listed_values
-from ..lossless import sqlite_keeps
-from ..metadata import Model, enum_of
-from ..new_columns import addable
+from ..metadata import Model, addable, enum_of
 from ..rendering import Script, Writer, rendered
 from ..schema import Column, Constraint, Index, RelationKind, Schema, Table
 from .rebuild import Rebuild, StoredValues
@@ -63,9 +60,7 @@ class SqliteFixes:
         statements = rendered(_DIALECT, lambda writer: rebuild.write(writer, values=values))
         live = self._actual.tables[finding.key].columns
         wanted = self._expected.tables[finding.key].columns
-        rewritten = [
-            name for name in wanted.keys() & live.keys() if not sqlite_keeps(live[name], wanted[name])
-        ]
+        rewritten = [name for name in wanted.keys() & live.keys() if not _keeps(live[name], wanted[name])]
         replaced = [n for n in wanted.keys() & live.keys() if wanted[n].computed and not live[n].computed]
         if rewritten or replaced:
             columns = ", ".join(sorted({*rewritten, *replaced}))
@@ -153,3 +148,10 @@ class SqliteFixes:
                     writer.create_index(own_index)
 
         return script
+
+
+def _keeps(actual: Column, expected: Column) -> bool:
+    """Whether SQLite gives every value back as it was: no affinity that turns '007' into 7."""
+    if actual.type == expected.type or expected.type in ("BLOB", "ANY"):
+        return True
+    return expected.type == "TEXT" or actual.type in ("INTEGER", "REAL", "NUMERIC")

@@ -8,8 +8,7 @@ from sqlalchemy import Table as ModelTable
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.types import UserDefinedType
 
-from ..metadata import Model
-from ..new_columns import constant_default
+from ..metadata import Model, constant_default
 from ..rendering import Writer
 from ..schema import Column, Table
 

@@ -14,7 +14,7 @@ from photolineage.stores.vector_index.filters import Box, Circle, SearchFilters
 from photolineage.stores.vector_index.maintenance import AnnAction, AnnIndexReport, CompactionReport
 from photolineage.stores.vector_index.ranking import Hit, SearchEffort, usual_effort
 from photolineage.stores.vector_index.recall import RecallReport
-from photolineage.stores.vector_index.schema import index_schema, live_schema, table_name
+from photolineage.stores.vector_index.rows import index_schema, live_schema, table_name
 from photolineage.stores.vector_index.table import IndexChange, IndexDescription, VectorIndex, VectorReader
 
 __all__ = [

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from photolineage.stores.vector_index.schema import live_schema
+from photolineage.stores.vector_index.rows import live_schema
 
 _BY_IMAGE = """
     select

@@ -1,11 +1,22 @@
-"""What can be wrong with a vector index."""
+"""What can be wrong with a vector index, and which of it LanceDB means by what it raises."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 
 from photolineage.errors import PhotolineageError
+
+_DAMAGE: Final = re.compile(
+    r"Not found: |\(os error 2\)|file size is too small|failed to fill whole buffer|Invalid range|corrupt file"
+    r"|does not appear to be a Lance file|does not contain correct footer|unsupported index version"
+)
+"""What LanceDB 0.40 says of files that are lost, cut short or overwritten."""
+_INVALID: Final = "Invalid input"
+"""With it begins each ValueError of LanceDB about a file; others are about what it was asked."""
 
 
 class VectorIndexError(PhotolineageError):
@@ -103,3 +114,34 @@ def _field(schema: pa.Schema, name: str) -> str:
 def _first(ids: Sequence[int], count: int = 5) -> str:
     shown = ", ".join(str(one) for one in ids[:count])
     return f"{shown}, …" if len(ids) > count else shown
+
+
+@contextmanager
+def reading(model_key: str, table: Path) -> Iterator[None]:
+    """Turns what LanceDB raises in the block into IndexDamagedError for damage, else into IndexNotReadableError.
+
+    The difference matters: damage does not go away by itself, while after anything else the table is as it was.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        if isinstance(error, ValueError) and not str(error).startswith(_INVALID):
+            raise
+        raise (IndexDamagedError if _is_damage(error) else IndexNotReadableError)(
+            model_key, table, error
+        ) from error
+
+
+@contextmanager
+def writing(model_key: str, table: Path) -> Iterator[None]:
+    """Like `reading`, but errors other than damage become IndexNotWritableError."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise (IndexDamagedError if _is_damage(error) else IndexNotWritableError)(
+            model_key, table, error
+        ) from error
+
+
+def _is_damage(error: Exception) -> bool:
+    return not getattr(error, "errno", None) and bool(_DAMAGE.search(str(error)))

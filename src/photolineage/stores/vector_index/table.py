@@ -24,14 +24,14 @@ from photolineage.stores.vector_index.errors import (
     IndexNotBuiltError,
     IndexSchemaError,
     MissingVectorsError,
+    reading,
+    writing,
 )
-from photolineage.stores.vector_index.failures import reading, writing
 from photolineage.stores.vector_index.filters import Box, SearchFilters
 from photolineage.stores.vector_index.maintenance import AnnIndexReport, CompactionReport
 from photolineage.stores.vector_index.ranking import Hit, SearchEffort, usual_effort
 from photolineage.stores.vector_index.recall import RecallReport
-from photolineage.stores.vector_index.rows import WantedRows
-from photolineage.stores.vector_index.schema import index_schema, live_schema, table_name
+from photolineage.stores.vector_index.rows import WantedRows, index_schema, live_schema, table_name
 from photolineage.stores.vector_index.writing import remove_rows, update_facts, write_rows
 
 if TYPE_CHECKING:

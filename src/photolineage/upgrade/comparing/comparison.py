@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from sqlalchemy import Engine, Row
+from sqlalchemy import Engine
 
 from photolineage.catalog.coverage import tally_images
 from photolineage.catalog.orm import FileKind
-from photolineage.catalog.queries import committed_files, serving_model_key
+from photolineage.catalog.queries import ModelRow, committed_files, serving_model_key
 from photolineage.errors import PhotolineageError
 from photolineage.models.registry import load_recorded, require_model
 from photolineage.settings import ComparisonSettings, ModelSettings
@@ -118,7 +117,7 @@ def _sample(first: VectorIndex, second: VectorIndex, size: int) -> list[int]:
 
 def _measure(
     engine: Engine,
-    model: Row[*tuple[Any, ...]],
+    model: ModelRow,
     settings: ModelSettings,
     index: VectorIndex,
     previews: Mapping[int, bytes],
