@@ -10,21 +10,13 @@ from pathlib import Path
 
 import pytest
 from dagster import AssetKey, Definitions
+from dagster._core.definitions.partitions.context import partition_loading_context
 
+from photolineage.lineage import STEPS, PartitionedBy, Step
 from photolineage.settings import CONFIG_VARIABLE, ConfigurationError
 from tests.lineage import Lineage, write_configuration
 from workloads import REPOSITORY_ROOT
 
-LINEAGE = {
-    "catalog_schema": set(),
-    "source_files": {"catalog_schema"},
-    "registered_images": {"source_files"},
-    "image_embeddings": {"registered_images"},
-    "vector_index": {"image_embeddings"},
-    "image_events": {"vector_index"},
-    "model_comparison": {"vector_index"},
-    "serving_model": {"vector_index"},
-}
 HEAVY = {
     "torch", "torchvision", "open_clip", "transformers", "onnxruntime", "openvino", "lancedb", "pyarrow", "duckdb",
     "numpy", "PIL", "rawpy", "alembic", "timezonefinder", "reverse_geocode", "photolineage.steps.embed",
@@ -52,48 +44,68 @@ def test_loading_imports_nothing_heavy(new_lineage: Lineage) -> None:
     assert modules & HEAVY == set()
 
 
-def test_the_lineage_is_in_the_order_of_the_design(definitions: Definitions) -> None:
+def test_dagster_has_the_steps_of_the_table_with_their_dependencies(definitions: Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     found = {
         key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
         for key in graph.get_all_asset_keys()
     }
-    assert found == LINEAGE
-    assert [key.to_user_string() for key in graph.toposorted_asset_keys][:5] == list(LINEAGE)[:5]
+    assert found == {step.name: {upstream.name for upstream in step.reads} for step in STEPS}
+    assert {job.name for job in definitions.resolve_all_job_defs()} >= {step.job_name for step in STEPS}
 
 
-@pytest.mark.parametrize("asset", LINEAGE)
-def test_every_asset_says_what_it_is(definitions: Definitions, asset: str) -> None:
-    node = definitions.resolve_asset_graph().get(AssetKey(asset))
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
+def test_every_asset_says_what_it_is(definitions: Definitions, step: Step) -> None:
+    node = definitions.resolve_asset_graph().get(AssetKey(step.name))
     assert node.description is not None
     assert len(node.description) > 40
     assert node.group_name == "photolineage"
     assert node.owners == ["team:photolineage"]
     assert "**Needs** " in node.description
     assert "**Next:** " in node.description
+    assert node.kinds == step.kinds
     assert len(node.kinds) >= 1
 
 
-def test_partitions_follow_the_configuration(new_lineage: Lineage) -> None:
+PARTITIONS = {
+    PartitionedBy.SOURCE: ["photos"],
+    PartitionedBy.SHARD: ["photos-00000"],
+    PartitionedBy.MODEL: ["tiny-a", "tiny-b"],
+    PartitionedBy.MODEL_AND_SHARD: ["tiny-a|photos-00000", "tiny-b|photos-00000"],
+}
+
+
+def test_partitions_follow_the_table_and_the_configuration(new_lineage: Lineage) -> None:
     graph = new_lineage.definitions.resolve_asset_graph()
     new_lineage.instance.add_dynamic_partitions("shard", ["photos-00000"])
+    found = {
+        step.name: None
+        if (partitions := graph.get(AssetKey(step.name)).partitions_def) is None
+        else list(partitions.get_partition_keys(dynamic_partitions_store=new_lineage.instance))
+        for step in STEPS
+    }
+    assert found == {step.name: PARTITIONS.get(step.partitioned_by) for step in STEPS}
 
-    def keys(asset: str) -> list[str]:
-        partitions = graph.get(AssetKey(asset)).partitions_def
-        assert partitions is not None
-        return list(partitions.get_partition_keys(dynamic_partitions_store=new_lineage.instance))
 
-    assert keys("source_files") == ["photos"]
-    assert keys("registered_images") == ["photos-00000"]
-    assert keys("image_embeddings") == ["tiny-a|photos-00000", "tiny-b|photos-00000"]
-    for asset in ("vector_index", "image_events", "model_comparison"):
-        assert keys(asset) == ["tiny-a", "tiny-b"]
+def test_the_parents_of_a_partition_are_those_that_it_is_made_from(new_lineage: Lineage) -> None:
+    graph = new_lineage.definitions.resolve_asset_graph()
+    new_lineage.instance.add_dynamic_partitions("shard", ["photos-00000", "photos-00001"])
+
+    def parents(asset: str, key: str) -> set[str | None]:
+        with partition_loading_context(dynamic_partitions_store=new_lineage.instance):
+            found = graph.get_parents_partitions(AssetKey(asset), key).parent_partitions
+        return {parent.partition_key for parent in found}
+
+    assert parents("registered_images", "photos-00001") == {"photos"}
+    assert parents("image_embeddings", "tiny-a|photos-00001") == {"photos-00001"}
+    assert parents("vector_index", "tiny-a") == {"tiny-a|photos-00000", "tiny-a|photos-00001"}
+    assert parents("image_events", "tiny-a") == {"tiny-a"}
 
 
 def test_every_writing_asset_holds_itself_against_the_contract(definitions: Definitions) -> None:
     checks = definitions.resolve_asset_graph().asset_check_keys
     guarded = {key.asset_key.to_user_string() for key in checks if key.name == "catalog_contract"}
-    assert guarded == LINEAGE.keys() - {"catalog_schema"}
+    assert guarded == {step.name for step in STEPS if step.tables} == {step.name for step in STEPS[1:]}
 
 
 @pytest.mark.parametrize(

@@ -43,9 +43,8 @@ def queue_tags(run: DagsterRun) -> Mapping[str, str]:
             subject = step.subject(partition)
             if subject.model is not None:
                 tags[MODEL_TAG] = subject.model
-            elif (
-                subject.source is not None
-            ):  # what works with a model reads previews, and not the source's disk
+            elif subject.source is not None:
+                # Only without a model: a step that has one reads previews, and not the source's disk.
                 tags[SOURCE_TAG] = subject.source
     return tags
 

@@ -19,7 +19,7 @@ from assets.orchestration.running import CONTRACT_CHECK
 from photolineage.lineage import PartitionedBy, Step
 from photolineage.settings import Settings
 
-MATERIALIZE = Callable[..., Any]
+Materialize = Callable[..., Any]
 NO_CHECKS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -29,14 +29,14 @@ def step_asset(
     *,
     checks: Mapping[str, str] = NO_CHECKS,
     freshness_policy: FreshnessPolicy | None = None,
-) -> Callable[[MATERIALIZE], Callable[[Settings], AssetsDefinition]]:
+) -> Callable[[Materialize], Callable[[Settings], AssetsDefinition]]:
     """Turn the function that materializes a step into one that makes the step's asset from the settings.
 
     `checks`: what the function checks before its first write, besides the contract: the description by the name.
     Where a partition `fails_alone`, one run may materialize several; the function records each as it is done.
     """
 
-    def decorate(materialize: MATERIALIZE) -> Callable[[Settings], AssetsDefinition]:
+    def decorate(materialize: Materialize) -> Callable[[Settings], AssetsDefinition]:
         def make(settings: Settings) -> AssetsDefinition:
             facts: dict[str, Any] = {
                 "deps": dependencies_of(step),

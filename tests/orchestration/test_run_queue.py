@@ -1,59 +1,182 @@
-"""The tags by which the deployment limits runs, and the limits that it sets."""
+"""The tags by which the deployment limits runs: every run that a limit is meant for has its tag, whatever starts it."""
+
+from collections.abc import Iterable, Mapping
 
 import pytest
-from dagster import AssetKey, DagsterRun
+from dagster import AssetKey, DagsterRun, RunRequest
+from dagster._core.definitions.asset_key import AssetCheckKey
+from dagster._core.definitions.automation_tick_evaluation_context import (
+    build_run_requests_with_backfill_policies,
+)
+from dagster._core.definitions.events import AssetKeyPartitionKey
+from dagster._core.definitions.partitions.context import partition_loading_context
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.run_coordinator import SubmitRunContext
 
-from assets.orchestration.run_queue import LineageRunCoordinator, queue_tags
+from assets.orchestration.partitions import SHARDS, dagster_key
+from assets.orchestration.run_queue import (
+    DEVICE_TAG,
+    MODEL_TAG,
+    SOURCE_TAG,
+    LineageRunCoordinator,
+    queue_tags,
+)
+from assets.orchestration.stale_partitions import _request
+from photolineage.lineage import (
+    IMAGE_EMBEDDINGS,
+    JOB_STEPS,
+    STEPS,
+    VECTOR_INDEX,
+    Step,
+    partition_subject,
+)
+from photolineage.steps.freshness import StaleSubject
 from tests.lineage import Lineage
 
-MODEL, SOURCE, DEVICE = "photolineage/model", "photolineage/source", "photolineage/device"
+SHARDS_OF_PHOTOS = [f"photos-{number:05}" for number in range(8)]
+IMPLICIT_JOB = "__ASSET_JOB"
+CODE_LOCATION = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("photolineage"), "__repository__")
+STARTED_BY = ("page", "job", "sensor", "backfill")
 
 
-@pytest.mark.parametrize(
-    ("asset", "partition", "tags"),
-    [
-        ("source_files", "holiday-2024", {SOURCE: "holiday-2024"}),
-        ("registered_images", "holiday-2024-00012", {SOURCE: "holiday-2024"}),
-        ("image_embeddings", "vit-b-32|holiday-2024-00012", {MODEL: "vit-b-32", DEVICE: "local"}),
-        ("vector_index", "vit-b-32", {MODEL: "vit-b-32"}),
-        ("image_events", "vit-b-32", {MODEL: "vit-b-32"}),
-    ],
-)
-def test_a_run_is_known_by_what_it_works_on(asset: str, partition: str, tags: dict[str, str]) -> None:
-    of_a_page = DagsterRun(
-        job_name="__ASSET_JOB",
-        asset_selection={AssetKey(asset)},
-        tags={"dagster/partition": partition},
+@pytest.fixture
+def lineage(new_lineage: Lineage) -> Lineage:
+    new_lineage.instance.add_dynamic_partitions(str(SHARDS.name), SHARDS_OF_PHOTOS)
+    return new_lineage
+
+
+def partition_keys(lineage: Lineage, step: Step) -> list[str]:
+    """The keys of all partitions of a step, as Dagster has them."""
+    partitions = lineage.definitions.resolve_asset_graph().get(AssetKey(step.name)).partitions_def
+    if partitions is None:
+        return []
+    return list(partitions.get_partition_keys(dynamic_partitions_store=lineage.instance))
+
+
+def backfill_runs(lineage: Lineage, step: Step, keys: Iterable[str]) -> list[DagsterRun]:
+    """The runs into which Dagster cuts a backfill of these partitions."""
+    graph = lineage.definitions.resolve_asset_graph()
+    partitions = {AssetKeyPartitionKey(AssetKey(step.name), dagster_key(step, key)) for key in keys}
+    with partition_loading_context(dynamic_partitions_store=lineage.instance):
+        requests = build_run_requests_with_backfill_policies(
+            partitions or {AssetKeyPartitionKey(AssetKey(step.name))}, graph, lineage.instance
+        )
+    assert requests
+    return [run_of(lineage, request) for request in requests]
+
+
+def run_of(lineage: Lineage, request: RunRequest) -> DagsterRun:
+    """The run that Dagster's daemon makes of a request."""
+    tags = dict(request.tags)
+    if request.partition_key is not None:
+        tags["dagster/partition"] = str(request.partition_key)
+    selection = frozenset(request.asset_selection) if request.asset_selection else None
+    job = lineage.definitions.resolve_job_def(request.job_name or IMPLICIT_JOB)
+    return DagsterRun(
+        job_name=job.name,
+        tags=tags,
+        asset_selection=selection,
+        remote_job_origin=RemoteJobOrigin(CODE_LOCATION, job.name),
     )
-    of_a_sensor = DagsterRun(job_name=f"materialize_{asset}", tags={"dagster/partition": partition})
-    of_a_backfill = DagsterRun(
-        job_name="__ASSET_JOB",
-        asset_selection={AssetKey(asset)},
-        tags={
-            "dagster/asset_partition_range_start": partition,
-            "dagster/asset_partition_range_end": f"{partition}9",
-        },
-    )
-    assert queue_tags(of_a_page) == queue_tags(of_a_sensor) == queue_tags(of_a_backfill) == tags
 
 
-def test_what_has_no_partition_is_not_limited_by_one() -> None:
-    assert queue_tags(DagsterRun(job_name="materialize_catalog_schema")) == {}
-    assert queue_tags(DagsterRun(job_name="check_contract")) == {}
+def runs_started(lineage: Lineage, step: Step, started_by: str) -> list[DagsterRun]:
+    """One run of a step, or the runs of a backfill of all its partitions."""
+    keys = partition_keys(lineage, step)
+    if started_by == "backfill":
+        return backfill_runs(lineage, step, keys)
+    key = keys[0] if keys else None
+    if started_by == "sensor":
+        return [run_of(lineage, _request(step, StaleSubject(str(key), "1"), "run-key"))]
+    key = dagster_key(step, key) if key else None
+    if started_by == "job":
+        return [run_of(lineage, RunRequest(job_name=step.job_name, partition_key=key))]
+    return [run_of(lineage, RunRequest(asset_selection=[AssetKey(step.name)], partition_key=key))]
 
 
-def test_the_deployment_limits_by_model_source_and_device(new_lineage: Lineage) -> None:
-    coordinator = new_lineage.instance.run_coordinator
-    assert isinstance(coordinator, LineageRunCoordinator)
-    assert coordinator.dequeue_interval_seconds == 1
-    queue = new_lineage.instance.get_concurrency_config().run_queue_config
-    assert queue is not None
-    assert queue.max_concurrent_runs == 2
-    assert {limit["key"]: limit["limit"] for limit in queue.tag_concurrency_limits} == {
-        MODEL: 1,
-        SOURCE: 1,
-        DEVICE: 1,
+def step_starts() -> list[tuple[Step, str]]:
+    """Every step with each thing that starts it; the sensor starts those that the catalog records jobs of."""
+    return [
+        (step, started_by)
+        for step in STEPS
+        for started_by in STARTED_BY
+        if started_by != "sensor" or step.job is not None
+    ]
+
+
+@pytest.fixture
+def tags_of_all_runs(lineage: Lineage) -> dict[tuple[str, str], list[Mapping[str, str]]]:
+    return {
+        (step.name, started_by): [queue_tags(run) for run in runs_started(lineage, step, started_by)]
+        for step, started_by in step_starts()
     }
+
+
+def test_what_computes_on_the_device_takes_its_turn_whatever_starts_it(
+    tags_of_all_runs: Mapping[tuple[str, str], list[Mapping[str, str]]],
+) -> None:
+    on_device = {step.name for step in STEPS if step.on_device}
+    assert on_device
+    for (step, started_by), runs in tags_of_all_runs.items():
+        assert runs, (step, started_by)
+        assert {DEVICE_TAG in tags for tags in runs} == {step in on_device}, (step, started_by)
+
+
+def test_what_writes_for_a_model_is_limited_by_it_and_what_reads_originals_by_their_source(
+    tags_of_all_runs: Mapping[tuple[str, str], list[Mapping[str, str]]],
+) -> None:
+    jobs = {step.name: step for step in JOB_STEPS.values()}
+    for (name, started_by), runs in tags_of_all_runs.items():
+        needs_model = name in jobs and jobs[name].needs_model
+        reads_originals = name in jobs and not jobs[name].needs_model
+        assert {MODEL_TAG in tags for tags in runs} == {needs_model}, (name, started_by)
+        assert {tags.get(SOURCE_TAG) for tags in runs} == {"photos" if reads_originals else None}
+
+
+def test_a_run_of_a_backfill_never_mixes_models(lineage: Lineage) -> None:
+    keys = partition_keys(lineage, IMAGE_EMBEDDINGS)
+    runs = backfill_runs(lineage, IMAGE_EMBEDDINGS, keys)
+    assert len(runs) < len(keys)  # several partitions a run
+    for run in runs:
+        first, last = (run.tags[f"dagster/asset_partition_range_{end}"] for end in ("start", "end"))
+        of_run = keys[keys.index(first) : keys.index(last) + 1]
+        assert {IMAGE_EMBEDDINGS.subject(key).model for key in of_run} == {queue_tags(run)[MODEL_TAG]}
+
+
+def test_the_limits_of_the_deployment_are_of_tags_that_runs_have(
+    lineage: Lineage, tags_of_all_runs: Mapping[tuple[str, str], list[Mapping[str, str]]]
+) -> None:
+    queue = lineage.instance.get_concurrency_config().run_queue_config
+    assert queue is not None
+    limited = {limit["key"] for limit in queue.tag_concurrency_limits}
+    carried = {key for runs in tags_of_all_runs.values() for tags in runs for key in tags}
+    assert limited == carried == {MODEL_TAG, SOURCE_TAG, DEVICE_TAG}
+    # One value for all sources would let the scan of one disk wait for that of another.
+    shared = {limit["key"] for limit in queue.tag_concurrency_limits if "value" not in limit}
+    assert shared == {DEVICE_TAG}
+
+
+def test_a_run_is_tagged_before_it_waits(lineage: Lineage) -> None:
+    coordinator = lineage.instance.run_coordinator
+    assert isinstance(coordinator, LineageRunCoordinator)
+    key = partition_subject("tiny-a", SHARDS_OF_PHOTOS[0])
+    request = RunRequest(
+        job_name=IMAGE_EMBEDDINGS.job_name, partition_key=key, tags={DEVICE_TAG: "the other GPU"}
+    )
+    run = lineage.instance.add_run(run_of(lineage, request))
+
+    queued = coordinator.submit_run(SubmitRunContext(run, workspace=None))
+
+    assert queued.status.value == "QUEUED"
+    assert queued.tags[MODEL_TAG] == "tiny-a"
+    assert queued.tags[DEVICE_TAG] == "the other GPU"  # what somebody has set stays
+
+
+def test_a_run_of_checks_alone_waits_for_nothing(lineage: Lineage) -> None:
+    check = frozenset({AssetCheckKey(AssetKey(VECTOR_INDEX.name), "index_coverage")})
+    run = DagsterRun(job_name=IMPLICIT_JOB, asset_check_selection=check, tags={"dagster/partition": "tiny-a"})
+    assert queue_tags(run) == {}
+    assert queue_tags(DagsterRun(job_name="check_contract")) == {}
 
 
 def test_the_deployment_says_nothing_to_others_and_keeps_no_tick_for_ever(new_lineage: Lineage) -> None:
