@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 from dagster import DagsterRun, DagsterRunStatus, RunRequest, SensorEvaluationContext
-from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from assets.orchestration import stale_partitions
+from assets.orchestration.dagster_internals import SensorExecutionData
 from assets.orchestration.partitions import model_shard_key
 from photolineage.catalog.leases import acquire_lease
 from photolineage.catalog.migrate import head_revision
