@@ -2,8 +2,9 @@
 PYTHON ?= python3.11
 VENV := .venv
 INSTALLED := $(VENV)/.installed
+NEWEST_DAGSTER := build/newest-dagster
 
-.PHONY: demo test ui lint screenshots clean-data
+.PHONY: demo test test-newest-dagster ui lint screenshots clean-data
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -16,6 +17,15 @@ demo: $(INSTALLED) ## the whole lineage on a drawn photo library
 
 test: $(INSTALLED) ## every test, a file at a time on each core
 	$(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile
+
+test-newest-dagster: ## the tests that go through Dagster, with its newest release, in an environment of their own
+	$(PYTHON) -m venv --clear $(NEWEST_DAGSTER)
+	grep -v '^dagster' constraints.txt >$(NEWEST_DAGSTER)/constraints.txt
+	$(NEWEST_DAGSTER)/bin/python -m pip install --quiet --upgrade pip
+	$(NEWEST_DAGSTER)/bin/python -m pip install --quiet --constraint $(NEWEST_DAGSTER)/constraints.txt --editable '.[raw,test]'
+	$(NEWEST_DAGSTER)/bin/python -m pip install --quiet --upgrade dagster dagster-webserver # whatever pyproject.toml allows
+	$(NEWEST_DAGSTER)/bin/python -c 'import dagster; print("Dagster", dagster.__version__)'
+	$(NEWEST_DAGSTER)/bin/python -m pytest tests/orchestration tests/assets tests/integration
 
 ui: $(INSTALLED) ## the Dagster UI on the demo's instance
 	$(VENV)/bin/photolineage ui

@@ -20,9 +20,12 @@ from dagster import (
     TableMetadataValue,
     define_asset_job,
 )
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from assets.orchestration.build import build_definitions
+from assets.orchestration.dagster_internals import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+)
 from assets.orchestration.lineage_run import DEPLOYMENT
 from assets.orchestration.partitions import SHARDS, model_shard_key
 from photolineage.catalog.engine import create_catalog_engine

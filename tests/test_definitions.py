@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from dagster import AssetKey, Definitions
-from dagster._core.definitions.partitions.context import partition_loading_context
 
 from photolineage.lineage import STEPS, PartitionedBy, Step
 from photolineage.settings import CONFIG_VARIABLE, ConfigurationError
+from tests.dagster_internals import partition_loading_context
 from tests.lineage import Lineage, write_configuration
 from workloads import REPOSITORY_ROOT
 

@@ -13,20 +13,20 @@ from dagster import (
     DagsterRun,
     DefaultSensorStatus,
     ResourceParam,
+    RunStatusChangeRecordsFilter,
     SensorDefinition,
     SensorEvaluationContext,
     SensorResult,
     SkipReason,
     sensor,
 )
-from dagster._core.event_api import RunStatusChangeRecordsFilter
-from dagster._core.storage.tags import (
+
+from assets.orchestration.dagster_internals import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
     PARTITION_NAME_TAG,
     WILL_RETRY_TAG,
 )
-
 from photolineage.alerts import Alert, AlertNotDeliveredError, FailedCheck, Receiver, alert_receivers
 from photolineage.settings import Settings
 from resources.failures import failure_reason

@@ -25,9 +25,12 @@ class ServerRunningError(PhotolineageError):
     """Another UI serves the same home directory; the message says how to end it."""
 
 
-def process_tag(run_id: str) -> dict[str, str]:
-    """The tag by which a run names the process that asks; one that retries the run inherits it, and is not meant."""
-    process = psutil.Process()
+def process_tag(run_id: str, pid: int | None = None) -> dict[str, str]:
+    """The tag that names the process of a run: this process, or the one with the pid.
+
+    A run that retries another inherits the tag; the run's id in it tells that it is not meant.
+    """
+    process = psutil.Process(pid)
     return {PROCESS_TAG: f"{run_id}/{socket.gethostname()}/{process.pid}/{started_after_boot(process):.2f}"}
 
 

@@ -11,6 +11,8 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+from assets.orchestration.dagster_internals import dev_command_module
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -84,8 +86,7 @@ def serve_guarded(arguments: list[str]) -> None:
 
 def run_dev(arguments: list[str]) -> None:
     """`dagster dev` with these arguments; its web server is the guarded one."""
-    from dagster._cli import dev
-
+    dev = dev_command_module()
     open_subprocess: Any = vars(dev)["open_ipc_subprocess"]
 
     def open_guarded(command: list[str], **options: Any) -> Any:

@@ -1,8 +1,8 @@
 """The jobs of the assets, and those that only check."""
 
 from dagster import AssetChecksDefinition, AssetSelection, define_asset_job
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from assets.orchestration.dagster_internals import UnresolvedAssetJobDefinition
 from photolineage.lineage import CATALOG_SCHEMA, STEPS, Step
 
 

@@ -6,15 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
-from dagster import DagsterEventType, DagsterInstance, Definitions, ExecuteInProcessResult
-from dagster._core.errors import DagsterExecutionInterruptedError
-from dagster._core.events import RunFailureReason
-from dagster._core.storage.tags import MAX_RETRIES_TAG
-from dagster._core.utils import make_new_run_id
+from dagster import (
+    DagsterEventType,
+    DagsterExecutionInterruptedError,
+    DagsterInstance,
+    Definitions,
+    ExecuteInProcessResult,
+)
 from sqlalchemy import Engine
 
 from assets.orchestration.build import build_definitions
+from assets.orchestration.dagster_internals import MAX_RETRIES_TAG, RunFailureReason
 from assets.orchestration.dead_runs import fail_dead_runs, lock_server, process_tag, server_is_running
 from assets.orchestration.partitions import SHARDS, dagster_key
 from photolineage.catalog.engine import create_catalog_engine, require_reachable
@@ -256,7 +260,7 @@ class _LineageRun:
         if config is not None:
             run_config["ops"] = {step.name: {"config": config}}
         job = self.definitions.resolve_job_def(step.job_name)
-        run_id = make_new_run_id()
+        run_id = str(uuid4())
         try:
             result = job.execute_in_process(
                 instance=self.instance,

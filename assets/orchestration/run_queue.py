@@ -6,10 +6,9 @@ partition's key. Here each run is tagged, however it was started, before it wait
 
 from collections.abc import Mapping
 
-from dagster import DagsterRun
-from dagster._core.run_coordinator import QueuedRunCoordinator, SubmitRunContext
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_START_TAG, PARTITION_NAME_TAG
+from dagster import DagsterRun, QueuedRunCoordinator, SubmitRunContext
 
+from assets.orchestration.dagster_internals import ASSET_PARTITION_RANGE_START_TAG, PARTITION_NAME_TAG
 from photolineage.lineage import STEPS, Step
 
 MODEL_TAG = "photolineage/model"

@@ -10,13 +10,13 @@ from dagster import (
     AssetExecutionContext,
     AssetKey,
     AssetMaterialization,
+    DagsterExecutionInterruptedError,
     Failure,
     MaterializeResult,
     MetadataValue,
 )
-from dagster._core.errors import DagsterExecutionInterruptedError
-from dagster._core.storage.tags import RETRY_NUMBER_TAG, ROOT_RUN_ID_TAG
 
+from assets.orchestration.dagster_internals import RETRY_NUMBER_TAG, ROOT_RUN_ID_TAG
 from photolineage.lineage import Step
 from resources.failures import reported
 from resources.home import CatalogResource

@@ -12,8 +12,8 @@ from dagster import (
     SkipReason,
     schedule,
 )
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from assets.orchestration.dagster_internals import UnresolvedAssetJobDefinition
 from photolineage.catalog.migrate import UnmigratedCatalogError, require_current
 from photolineage.lineage import SOURCE_FILES, Step
 from photolineage.settings import Settings

@@ -18,8 +18,8 @@ from dagster import (
     SkipReason,
     sensor,
 )
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from assets.orchestration.dagster_internals import UnresolvedAssetJobDefinition
 from assets.orchestration.partitions import SHARDS, dagster_key
 from photolineage.catalog.migrate import UnmigratedCatalogError, require_current
 from photolineage.catalog.queries import shard_keys

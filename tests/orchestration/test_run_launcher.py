@@ -1,28 +1,32 @@
-"""What the launcher knows of a run's process, and what is in the process that runs are forked from."""
+"""What the run launcher starts, and what it knows of a run's process."""
 
-import importlib.util
+import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
 from dagster import DagsterRun, DagsterRunStatus
-from dagster._core.launcher.base import WorkerStatus
 
-from assets.orchestration.dead_runs import PROCESS_TAG, fail_dead_runs, process_tag
-from assets.orchestration.run_launcher import PRELOADED, ForkingRunLauncher
+from assets.orchestration.dagster_internals import LaunchRunContext, WorkerStatus
+from assets.orchestration.dead_runs import PROCESS_TAG, fail_dead_runs, process_of, process_tag
+from assets.orchestration.run_launcher import ProcessRunLauncher
 from photolineage.catalog.leases import started_after_boot
+from photolineage.settings import CONFIG_VARIABLE
+from tests.dagster_internals import ReconstructableRepository
 from tests.lineage import Lineage
 from workloads import REPOSITORY_ROOT
 
 
 @pytest.fixture
-def launcher(new_lineage: Lineage) -> ForkingRunLauncher:
+def launcher(new_lineage: Lineage) -> ProcessRunLauncher:
     """The launcher of the deployment."""
     launcher = new_lineage.instance.run_launcher
-    assert isinstance(launcher, ForkingRunLauncher)
+    assert isinstance(launcher, ProcessRunLauncher)
     return launcher
 
 
@@ -44,7 +48,7 @@ def dead_process() -> dict[str, str]:
 
 
 def test_a_run_lives_as_long_as_its_process(
-    launcher: ForkingRunLauncher, dead_process: dict[str, str]
+    launcher: ProcessRunLauncher, dead_process: dict[str, str]
 ) -> None:
     alive = launcher.check_run_worker_health(a_run(process_tag(RUN_ID)))
     assert alive.status == WorkerStatus.RUNNING
@@ -54,7 +58,7 @@ def test_a_run_lives_as_long_as_its_process(
 
 
 def test_a_run_lives_on_when_the_clock_is_set(
-    launcher: ForkingRunLauncher, set_clock: Callable[[float], None]
+    launcher: ProcessRunLauncher, set_clock: Callable[[float], None]
 ) -> None:
     """A machine without a clock of its own starts in 1970, and learns the time of the network after its runs."""
     run = a_run(process_tag(RUN_ID))
@@ -62,7 +66,7 @@ def test_a_run_lives_on_when_the_clock_is_set(
     assert launcher.check_run_worker_health(run).status == WorkerStatus.RUNNING
 
 
-def test_another_process_with_the_same_id_is_not_the_run_s(launcher: ForkingRunLauncher) -> None:
+def test_another_process_with_the_same_id_is_not_the_run_s(launcher: ProcessRunLauncher) -> None:
     process = psutil.Process()
     tag = f"{RUN_ID}/{socket.gethostname()}/{process.pid}/{started_after_boot(process) - 60:.2f}"
     assert launcher.check_run_worker_health(a_run({PROCESS_TAG: tag})).status == WorkerStatus.FAILED
@@ -71,12 +75,12 @@ def test_another_process_with_the_same_id_is_not_the_run_s(launcher: ForkingRunL
 @pytest.mark.parametrize(
     "tags", [{}, {PROCESS_TAG: f"{RUN_ID}/another-machine/1/0"}, process_tag("the-run-that-it-retries")]
 )
-def test_what_others_have_begun_is_theirs(launcher: ForkingRunLauncher, tags: dict[str, str]) -> None:
+def test_what_others_have_begun_is_theirs(launcher: ProcessRunLauncher, tags: dict[str, str]) -> None:
     assert launcher.check_run_worker_health(a_run(tags)).status == WorkerStatus.RUNNING
 
 
 def test_a_run_that_has_ended_cannot_be_terminated(
-    launcher: ForkingRunLauncher, new_lineage: Lineage
+    launcher: ProcessRunLauncher, new_lineage: Lineage
 ) -> None:
     assert launcher.terminate("unknown") is False
     ended = new_lineage.materialize("catalog_schema")
@@ -84,7 +88,7 @@ def test_a_run_that_has_ended_cannot_be_terminated(
 
 
 def test_a_run_of_another_machine_is_told_and_left_alone(
-    launcher: ForkingRunLauncher, new_lineage: Lineage
+    launcher: ProcessRunLauncher, new_lineage: Lineage
 ) -> None:
     instance = new_lineage.instance
     run = instance.create_run_for_job(
@@ -93,8 +97,7 @@ def test_a_run_of_another_machine_is_told_and_left_alone(
         tags={PROCESS_TAG: f"{RUN_ID}/another-machine/1/0"},
     )
     assert launcher.terminate(run.run_id) is False
-    said = [event.user_message or event.message for event in instance.all_logs(run.run_id)]
-    assert "The process of this run is not here (any more)." in said
+    assert "The process of this run is not on this machine (any more)." in messages_of(new_lineage, run)
 
 
 @pytest.mark.parametrize(
@@ -120,11 +123,91 @@ def test_a_dead_run_has_failed_unless_it_was_asked_to_end(
     assert after.status == ended
 
 
-def test_packages_are_preloaded_and_nothing_of_this_project_or_heavy() -> None:
-    """A run imports the project anew, so that what was reloaded holds for the next run."""
-    code = f"import sys; [__import__(name) for name in {PRELOADED}]; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    modules = set(loaded.stdout.split())
-    assert modules & {"assets", "catalog", "pipeline", "resources", "schema_checks"} == set()
-    assert modules & {"torch", "open_clip", "onnxruntime", "lancedb", "duckdb"} == set()
-    assert all(importlib.util.find_spec(name) for name in PRELOADED)
+@pytest.fixture
+def launch(new_lineage: Lineage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], DagsterRun]:
+    """Launches a run of `catalog_schema` as the daemon does.
+
+    No `dagster` is on the PATH, and the working directory has an `assets` that does not load.
+    """
+    trap = tmp_path / "trap" / "assets"
+    trap.mkdir(parents=True)
+    (trap / "__init__.py").write_text("raise RuntimeError('the working directory was imported')")
+    monkeypatch.chdir(trap.parent)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.setenv(CONFIG_VARIABLE, str(new_lineage.config_file))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(REPOSITORY_ROOT / "src"), str(REPOSITORY_ROOT)]))
+    instance = new_lineage.instance
+    job = new_lineage.definitions.resolve_job_def("materialize_catalog_schema")
+
+    def launch() -> DagsterRun:
+        repository = ReconstructableRepository.for_module("definitions", "defs")
+        origin = repository.get_reconstructable_job(job.name).get_python_origin()
+        run = instance.create_run_for_job(job, job_code_origin=origin, status=DagsterRunStatus.STARTING)
+        instance.run_launcher.launch_run(LaunchRunContext(run, workspace=None))
+        return current(new_lineage, run)
+
+    return launch
+
+
+def current(lineage: Lineage, run: DagsterRun) -> DagsterRun:
+    """The run as the instance knows it now."""
+    found = lineage.instance.get_run_by_id(run.run_id)
+    assert found is not None
+    return found
+
+
+def end_of(lineage: Lineage, run: DagsterRun) -> DagsterRunStatus:
+    deadline = time.monotonic() + 120
+    while not (now := current(lineage, run)).is_finished:
+        assert time.monotonic() < deadline, f"the run is still {now.status}"
+        time.sleep(0.05)
+    return now.status
+
+
+def messages_of(lineage: Lineage, run: DagsterRun) -> list[str]:
+    return [event.user_message or event.message for event in lineage.instance.all_logs(run.run_id)]
+
+
+def test_a_run_succeeds_in_a_process_and_a_session_of_its_own(
+    launch: Callable[[], DagsterRun], new_lineage: Lineage
+) -> None:
+    run = launch()
+    process = process_of(run)
+    assert process is not None
+    assert os.getsid(process.pid) == process.pid != os.getsid(0)
+    assert end_of(new_lineage, run) == DagsterRunStatus.SUCCESS
+    assert f"Started process for run (pid: {process.pid})." in messages_of(new_lineage, run)
+
+
+def test_a_killed_run_has_failed_at_once_and_tells_the_signal(
+    launch: Callable[[], DagsterRun], new_lineage: Lineage
+) -> None:
+    run = launch()
+    process = process_of(run)
+    assert process is not None
+    process.kill()
+    assert end_of(new_lineage, run) == DagsterRunStatus.FAILURE
+    assert "The process of this run was ended by SIGKILL." in messages_of(new_lineage, run)
+
+
+def test_a_run_that_is_terminated_before_it_begins_is_canceled(
+    launch: Callable[[], DagsterRun], launcher: ProcessRunLauncher, new_lineage: Lineage
+) -> None:
+    run = launch()
+    assert launcher.terminate(run.run_id) is True
+    assert end_of(new_lineage, run) == DagsterRunStatus.CANCELED
+
+
+def test_a_run_whose_process_exits_has_failed_and_tells_the_exit_code(
+    launch: Callable[[], DagsterRun],
+    new_lineage: Lineage,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import os; os._exit(3)")  # Python imports it at its start
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    run = launch()
+    assert end_of(new_lineage, run) == DagsterRunStatus.FAILURE
+    assert "The process of this run exited with code 3 without reporting an error." in messages_of(
+        new_lineage, run
+    )

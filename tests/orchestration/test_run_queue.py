@@ -3,15 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 import pytest
-from dagster import AssetKey, DagsterRun, RunRequest
-from dagster._core.definitions.asset_key import AssetCheckKey
-from dagster._core.definitions.automation_tick_evaluation_context import (
-    build_run_requests_with_backfill_policies,
-)
-from dagster._core.definitions.events import AssetKeyPartitionKey
-from dagster._core.definitions.partitions.context import partition_loading_context
-from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
-from dagster._core.run_coordinator import SubmitRunContext
+from dagster import AssetCheckKey, AssetKey, DagsterRun, RunRequest
 
 from assets.orchestration.partitions import SHARDS, dagster_key
 from assets.orchestration.run_queue import (
@@ -31,6 +23,15 @@ from photolineage.lineage import (
     partition_subject,
 )
 from photolineage.steps.freshness import StaleSubject
+from tests.dagster_internals import (
+    AssetKeyPartitionKey,
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+    SubmitRunContext,
+    build_run_requests_with_backfill_policies,
+    partition_loading_context,
+)
 from tests.lineage import Lineage
 
 SHARDS_OF_PHOTOS = [f"photos-{number:05}" for number in range(8)]

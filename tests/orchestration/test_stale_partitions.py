@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 from dagster import DagsterRun, DagsterRunStatus, RunRequest, SensorEvaluationContext
-from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from assets.orchestration import stale_partitions
 from assets.orchestration.partitions import model_shard_key
@@ -14,6 +13,7 @@ from photolineage.catalog.migrate import head_revision
 from photolineage.catalog.orm import JobState
 from photolineage.lineage import JobKind
 from resources.home import catalog_resource, storage_resource
+from tests.dagster_internals import SensorExecutionData
 from tests.library import draw_photo, touch
 from tests.lineage import Lineage, checks_of, metadata_of
 
