@@ -56,7 +56,11 @@ def test_a_folder_s_files_are_on_the_disk_before_its_name_is(
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", record)
-    make_folder_atomically(folder, lambda made: (made / "file").write_bytes(b"x") and None)
+
+    def fill(made: Path) -> None:
+        (made / "file").write_bytes(b"x")
+
+    make_folder_atomically(folder, fill)
     assert steps == [("file", False), ("made", False), (tmp_path.name, True)]
     assert os.listdir(tmp_path) == ["folder"]
 
