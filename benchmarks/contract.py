@@ -235,8 +235,8 @@ def main(as_json: Annotated[bool, typer.Option("--json", help="Print the scores 
     scores = [result for result in results if isinstance(result, Score)]
     costs = [result for result in results if isinstance(result, Cost)]
     if as_json:
-        found = {"scores": scores, "fifteen_tables": costs}
-        print(json.dumps({k: [asdict(result) for result in v] for k, v in found.items()}, indent=2))
+        found = {"scores": list(map(asdict, scores)), "fifteen_tables": list(map(asdict, costs))}
+        print(json.dumps(found, indent=2))
     else:
         Console().print(_table(scores), _cost_table(costs))
 

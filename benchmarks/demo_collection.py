@@ -8,10 +8,9 @@ from assets.orchestration.lineage_run import run_lineage
 from photolineage.catalog.engine import create_catalog_engine
 from photolineage.catalog.orm import Image, Source
 from photolineage.cli.terminal import ProgressBars
+from photolineage.demo.configuration import SOURCE, demo_settings
 from photolineage.demo.library import LibraryTruth, render_library
-from photolineage.demo.showcase import DEMO_SOURCE, demo_folder
 from photolineage.models.registry import require_model
-from photolineage.settings import Settings
 from photolineage.steps.cluster import read_images
 from photolineage.stores.embeddings import EmbeddingStore
 from photolineage.stores.files import open_files
@@ -19,25 +18,24 @@ from photolineage.stores.live_embeddings import find_live_embeddings
 from workloads.collections import Collection
 
 
-def demo_collection(settings: Settings, model_key: str) -> Collection:
-    """The demo library of the configuration, with the embeddings of one of its models, brought up to date first.
+def demo_collection() -> Collection:
+    """The demo library with the embeddings of its first model, brought up to date first.
 
     A picture that was taken at no event (a screenshot) is one by itself.
     """
-    folder = demo_folder(settings)
+    settings = demo_settings()
+    folder, model_key = settings.sources[SOURCE].root, next(iter(settings.models))
     with ProgressBars() as bars:
         truth = render_library(
             folder, folder.with_name("truth.json"), on_progress=bars.counter("Drawing the demo library")
         )
-        run_lineage(settings, [DEMO_SOURCE], [model_key], bars)
+        run_lineage(settings, [SOURCE], [model_key], bars)
     with create_catalog_engine(settings.catalog.url).connect() as connection:
         images = read_images(connection)
         model = require_model(connection, model_key)
         store = EmbeddingStore(open_files(settings))
         embeddings = find_live_embeddings(connection, store, model.id, model.embedding_dim).vectors()
-        rows = connection.execute(
-            select(Image.id, Image.path).join(Source).where(Source.key == DEMO_SOURCE)
-        ).all()
+        rows = connection.execute(select(Image.id, Image.path).join(Source).where(Source.key == SOURCE)).all()
     drawn = pa.array([image_id for image_id, _ in rows], pa.int64())
     images = images.filter(pa.compute.is_in(images["image_id"], drawn))
     embeddings = embeddings.filter(pa.compute.is_in(embeddings["image_id"], drawn))

@@ -102,7 +102,7 @@ def clip_retrieval(venv: Path, folder: Path, output: Path, model: str) -> Iterat
     python = venv / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-        install = [python, "-m", "pip", "install", "--quiet", "clip-retrieval==2.45.0", "setuptools<70"]
+        install = [str(python), "-m", "pip", "install", "--quiet", "clip-retrieval==2.45.0", "setuptools<70"]
         subprocess.run(install, check=True)
     script = Path(__file__).with_name("clip_retrieval_rounds.py")
     workers = str(os.cpu_count() or 1)

@@ -30,10 +30,8 @@ def collections() -> Iterator[Collection]:
     """The demo library, and every habit with every seed."""
     # Dagster and the catalog would count in the memory of --rows.
     from benchmarks.demo_collection import demo_collection
-    from photolineage.settings import load_settings
 
-    settings = load_settings()
-    yield demo_collection(settings, next(iter(settings.models)))
+    yield demo_collection()
     for make in HABITS.values():
         for seed in SEEDS:
             yield make(np.random.default_rng(seed))

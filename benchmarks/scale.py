@@ -76,6 +76,11 @@ def measure_sensor_tick(config: Path) -> Figures:
     catalog = catalog_resource(settings)
     with catalog.engine.connect() as connection:
         shards = shard_keys(connection)
+    resources: dict[str, Any] = {
+        "catalog": catalog,
+        "storage": storage_resource(settings),
+        "settings": settings,
+    }
     with tempfile.TemporaryDirectory() as home, DagsterInstance.local_temp(home) as instance:
         instance.add_dynamic_partitions(str(SHARDS.name), shards)
         context = SensorEvaluationContext(
@@ -84,7 +89,7 @@ def measure_sensor_tick(config: Path) -> Figures:
             last_run_key=None,
             cursor=None,
             repository_name=None,
-            resources={"catalog": catalog, "storage": storage_resource(settings), "settings": settings},
+            resources=resources,
             definitions=definitions,
         )
         with context:

@@ -221,6 +221,6 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     booted_at = psutil.boot_time()
 
     def set_clock(seconds: float) -> None:
-        monkeypatch.setattr(psutil._psplatform, "boot_time", lambda: booted_at + seconds)
+        monkeypatch.setattr("psutil._psplatform.boot_time", lambda: booted_at + seconds)
 
     return set_clock

@@ -17,6 +17,7 @@ from dagster import (
     DagsterInstance,
     Definitions,
     ExecuteInProcessResult,
+    MetadataValue,
     TableMetadataValue,
     define_asset_job,
 )
@@ -202,11 +203,16 @@ def copy_library(source: Path, target: Path) -> Path:
 def metadata_of(result: ExecuteInProcessResult) -> dict[str, Any]:
     """The metadata of the one materialization of a run, as plain values."""
     (materialization,) = [event for event in result.all_events if event.is_step_materialization]
+    return plain(materialization.materialization.metadata)
+
+
+def plain(metadata: Mapping[str, MetadataValue[Any]]) -> dict[str, Any]:
+    """Metadata as plain values: a table is the list of its rows."""
     return {
         name: [record.data for record in value.records]
         if isinstance(value, TableMetadataValue)
         else value.value
-        for name, value in materialization.materialization.metadata.items()
+        for name, value in metadata.items()
     }
 
 

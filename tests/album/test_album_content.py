@@ -101,7 +101,7 @@ def test_a_month_of_many_events_names_the_largest_and_counts_the_rest() -> None:
     ],
 )
 def test_a_place_is_told_in_degrees_and_metres(facts: dict[str, float], place: str) -> None:
-    found = event(1, datetime(2024, 5, 1, tzinfo=UTC), **facts)
+    found = event(1, datetime(2024, 5, 1, tzinfo=UTC), 1, **facts)
     assert place in event_page(album(found), found, [], [], {}, (None, None))
     nowhere = event(1, datetime(2024, 5, 1, tzinfo=UTC))
     assert "Where" not in event_page(album(nowhere), nowhere, [], [], {}, (None, None))

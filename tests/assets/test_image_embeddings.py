@@ -18,7 +18,7 @@ from photolineage.catalog.vocabulary import Precision
 from photolineage.lineage import JobKind
 from photolineage.models.embedder import Embedder
 from tests.library import touch
-from tests.lineage import Lineage, checks_of, failure_of, metadata_of, open_lineage, steps_of
+from tests.lineage import Lineage, checks_of, failure_of, metadata_of, open_lineage, plain, steps_of
 
 COUNTS = ("images", "embedded_now", "resumed", "checkpoints", "embedding_dim", "device")
 
@@ -120,7 +120,7 @@ def test_a_backfill_in_one_run_records_each_partition(lineage: Lineage) -> None:
 def recorded(run: ExecuteInProcessResult) -> dict[str, int]:
     """The images that a run embedded, by the partitions that it recorded, in their order."""
     return {
-        str(event.partition): event.materialization.metadata["embedded_now"].value
+        str(event.partition): plain(event.materialization.metadata)["embedded_now"]
         for event in run.all_events
         if event.is_step_materialization
     }

@@ -67,7 +67,7 @@ def test_an_error_rolls_everything_back(catalog_engine: Engine) -> None:
         for _ in range(2):
             connection.execute(insert(Source).values(key="photos", root="/photos", created_at=NOW))
 
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, match=r"(?i)unique"):
         run_in_transaction(catalog_engine, work)
     with catalog_engine.connect() as connection:
         assert connection.execute(select(func.count(Source.id))).scalar_one() == 0
@@ -153,7 +153,7 @@ def test_a_connection_that_the_server_cut_is_replaced(postgresql_database: objec
 
 
 def test_errors_that_a_retry_cannot_mend_are_not_transient(catalog_engine: Engine) -> None:
-    with pytest.raises(DBAPIError) as missing, catalog_engine.connect() as connection:
+    with pytest.raises(DBAPIError, match="no_such_table") as missing, catalog_engine.connect() as connection:
         connection.execute(text("SELECT * FROM no_such_table"))
     assert not is_transient(missing.value)
     assert not is_transient(ValueError("database is locked"))

@@ -156,7 +156,7 @@ def test_a_silent_run_loses_its_lease_and_can_write_no_more(catalog_engine: Engi
     silence = datetime.now(UTC) - TIMEOUT - timedelta(seconds=1)
     alter_job(catalog_engine, heartbeat_at=silence)
     taken_over = take(catalog_engine, "second")
-    attempts = (
+    attempts: tuple[Callable[[], None], ...] = (
         lambda: silent.commit(add_source, done=4),
         lambda: silent.begin(total=9, resumed=4),
         silent.heartbeat,
@@ -229,7 +229,7 @@ def test_the_holder_is_known_by_its_start_when_the_clock_is_set(
 
 
 def test_a_job_that_the_catalog_refuses_is_no_held_lease(catalog_engine: Engine) -> None:
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, match=r"(?i)not.null constraint.*"):
         take(catalog_engine, run_id=None)  # type: ignore[arg-type]
     assert jobs(catalog_engine) == []
 

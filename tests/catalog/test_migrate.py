@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -77,9 +78,10 @@ def test_a_revision_of_a_newer_version_is_refused_and_left_alone(catalog_engine:
 def test_a_migration_that_fails_leaves_nothing(empty_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     from alembic import op
 
-    create_table, made = op.create_table, []
+    create_table = op.create_table
+    made: list[str] = []
 
-    def fail_at_the_fifth(name: str, *arguments: object, **options: object) -> object:
+    def fail_at_the_fifth(name: str, *arguments: Any, **options: Any) -> object:
         if len(made) == 4:
             raise RuntimeError("the power went")
         made.append(name)
@@ -156,7 +158,7 @@ def test_what_was_embedded_before_it_was_counted_is_counted(empty_engine: Engine
                     source_id=1, number=number, key=key, capacity=9, image_count=3, revision=2
                 )
             )
-            for path, state, copy_of in (
+            for path, image_state, copy_of in (
                 ("first", ImageState.REGISTERED, None),
                 ("copy", ImageState.REGISTERED, 1),
                 ("gone", ImageState.MISSING, None),
@@ -164,7 +166,7 @@ def test_what_was_embedded_before_it_was_counted_is_counted(empty_engine: Engine
                 connection.execute(
                     insert(Image).values(
                         source_id=1, shard_id=number, path=f"{key}/{path}", size_bytes=1, mtime_ns=1,
-                        state=state, discovered_at=NOW, content_hash=path, duplicate_of_id=copy_of,
+                        state=image_state, discovered_at=NOW, content_hash=path, duplicate_of_id=copy_of,
                     )
                 )  # fmt: skip
         for subject, state, version in (

@@ -13,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from photolineage.catalog.listing import list_events
-from photolineage.cli import app
+from photolineage.cli.app import app
 from photolineage.models.registry import require_model
 from photolineage.search.query import OUTDATED
 from photolineage.settings import CONFIG_VARIABLE

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from photolineage.events import segments
 from photolineage.events.cluster import cluster_events
-from photolineage.events.records import EventClustering
+from photolineage.events.records import Event, EventClustering
 from photolineage.settings.events import EventSettings
 from tests.events.conftest import Photos
 from workloads.habits import HABITS
@@ -29,9 +30,9 @@ def assert_same(found: EventClustering, expected: EventClustering) -> None:
     assert [described(event) for event in found.events] == [described(event) for event in expected.events]
 
 
-def described(event: object) -> dict[str, object]:
+def described(event: Event) -> dict[str, object]:
     """The event with its arrays as lists."""
-    values = {name: getattr(event, name) for name in type(event).__slots__}
+    values = {field.name: getattr(event, field.name) for field in fields(event)}
     return {
         name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()
     }

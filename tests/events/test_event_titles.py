@@ -89,5 +89,7 @@ def test_text_of_another_model_is_refused() -> None:
         ((2023, 12, 30, 9), (2024, 1, 2, 18), -480, "30 Dec 2023 – 2 Jan 2024"),
     ],
 )
-def test_days(start: tuple[int, ...], end: tuple[int, ...], offset: int | None, text: str) -> None:
+def test_days(
+    start: tuple[int, int, int, int], end: tuple[int, int, int, int], offset: int | None, text: str
+) -> None:
     assert days(event([1], datetime(*start, tzinfo=UTC), datetime(*end, tzinfo=UTC), offset)) == text

@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import open_clip
@@ -20,12 +21,12 @@ from PIL import Image
 from photolineage.catalog.vocabulary import Precision
 from photolineage.models.embedder import (
     Embedder,
-    ModelUnavailableError,
     encoding_threads,
     load_embedder,
     measure_agreement,
     unload,
 )
+from photolineage.models.unavailable import ModelUnavailableError
 from photolineage.settings import ModelSettings
 from tests.library import TINY_MODELS, write_tiny_model
 from workloads import REPOSITORY_ROOT
@@ -93,10 +94,10 @@ def test_a_model_is_let_go_before_the_next_is_loaded(
     create = open_clip.create_model_from_pretrained
     alive_at_load: list[bool] = []
 
-    def record(*arguments: object, **named: object) -> object:
+    def record(*arguments: Any, **named: Any) -> object:
         gc.collect()
         alive_at_load.append(former() is not None)
-        return create(*arguments, **named)  # type: ignore[arg-type]
+        return create(*arguments, **named)
 
     monkeypatch.setattr(open_clip, "create_model_from_pretrained", record)
     load_embedder("tiny-b", settings_of(tiny_models["tiny-b"]))
@@ -164,7 +165,7 @@ class SmallMemory(torch.nn.Module):
 
     refusal: Exception = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
 
-    def __init__(self, model: torch.nn.Module, images: int) -> None:
+    def __init__(self, model: Any, images: int) -> None:
         super().__init__()
         self.model, self.images = model, images
         self.visual = model.visual
@@ -253,12 +254,12 @@ def test_a_precision_without_instructions_is_replaced_by_float32(
 ) -> None:
     settings = settings_of(tiny_models["tiny-a"])
     found = {}
-    for native in Precision:
+    for instructions in Precision:
         monkeypatch.setattr(
-            "photolineage.models.embedder.native_precisions", lambda _device, native=native: (native,)
+            "photolineage.models.embedder.native_precisions", lambda _device, native=instructions: (native,)
         )
         unload()
-        found[native] = load_embedder("tiny-a", settings, faster)
+        found[instructions] = load_embedder("tiny-a", settings, faster)
     unload()
     emulating, native = found[Precision.FLOAT32], found[faster]
     assert (emulating.computes_in, native.computes_in) == (Precision.FLOAT32, faster)

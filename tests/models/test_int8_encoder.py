@@ -51,7 +51,7 @@ def test_embeddings_are_nearly_those_of_the_model_and_not_the_same(
 ) -> None:
     reference = embedder.encode_batch(list(torch.from_numpy(seen)))
     found = unit(encoder.encode(seen))
-    assert (found.dtype, found.shape) == (np.float32, reference.shape)
+    assert (found.dtype, found.shape) == (np.dtype(np.float32), reference.shape)
     cosines = np.sum(found * reference, axis=1)
     assert 0.995 < cosines.min() <= cosines.max() < 1 - 1e-7
     assert np.abs(unit(found[:1]) @ reference.T).argmax() == 0

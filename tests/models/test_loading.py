@@ -1,16 +1,16 @@
 """A model's precision is settled at its first load, by measurement, and holds."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import open_clip
 import pytest
 import torch
-from sqlalchemy import Row
 
-from photolineage.catalog.queries import find_model
+from photolineage.catalog.queries import ModelRow, find_model
 from photolineage.catalog.vocabulary import Precision
 from photolineage.models import loading as model_loading
-from photolineage.models.embedder import unload
+from photolineage.models.embedder import measure_agreement, unload
 from photolineage.models.loading import LibraryModel, load_model
 from photolineage.models.precision import Agreement
 from photolineage.models.registry import ModelChangedError
@@ -48,7 +48,7 @@ def load(library: Library, precision: str = "auto") -> LibraryModel:
     return load_model(library.engine, library.previews, "tiny-a", settings)
 
 
-def row_of(library: Library) -> Row:
+def row_of(library: Library) -> ModelRow:
     with library.engine.connect() as connection:
         row = find_model(connection, "tiny-a")
     assert row is not None
@@ -197,11 +197,10 @@ def test_machines_that_load_a_new_model_at_once_agree_on_its_precision(
 ) -> None:
     """The first embeddings of the other machine appear while this one still measures."""
     computing_in(monkeypatch, Precision.BFLOAT16)
-    measure = model_loading.measure_agreement
 
-    def be_slow(*arguments: object) -> Agreement:
+    def be_slow(*arguments: Any) -> Agreement:
         registered.embed(registered.shard_keys()[0])  # in float32
-        return measure(*arguments)  # type: ignore[arg-type]
+        return measure_agreement(*arguments)
 
     monkeypatch.setattr(model_loading, "measure_agreement", be_slow)
     assert load(registered).precision == "float32"

@@ -43,7 +43,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 def test_the_agreement_of_vectors_with_themselves_is_whole() -> None:
     vectors = unit(np.random.default_rng(2).normal(size=(30, 8)))
     found = agreement(vectors, vectors)
-    assert (found.cosine, found.neighbors) == (pytest.approx(1), 1)
+    assert (found.cosine, found.neighbors) == pytest.approx((1, 1))
     assert found.suffices
 
 

@@ -53,7 +53,7 @@ def test_the_embeddings_are_the_model_s(exported: Files, embedder: Embedder) -> 
     encoder = find_text_encoder(exported, "tiny-a", "d" * 64)
     assert encoder is not None
     vectors = encoder.encode_text(TEXTS)
-    assert (vectors.shape, vectors.dtype) == ((len(TEXTS), 16), np.float32)
+    assert (vectors.shape, vectors.dtype) == ((len(TEXTS), 16), np.dtype(np.float32))
     np.testing.assert_allclose(vectors, embedder.encode_text(TEXTS), atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     assert [encoder.truncates(text) for text in TEXTS] == [embedder.truncates(text) for text in TEXTS]

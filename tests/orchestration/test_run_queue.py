@@ -166,7 +166,8 @@ def test_a_run_is_tagged_before_it_waits(lineage: Lineage) -> None:
     )
     run = lineage.instance.add_run(run_of(lineage, request))
 
-    queued = coordinator.submit_run(SubmitRunContext(run, workspace=None))
+    context = SubmitRunContext(run, workspace=None)  # type: ignore[arg-type] # the queue looks at the run alone
+    queued = coordinator.submit_run(context)
 
     assert queued.status.value == "QUEUED"
     assert queued.tags[MODEL_TAG] == "tiny-a"

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import pytest
 
 from photolineage.steps.progress import Progress
-from resources import progress as progress_module
 from resources.progress import LoggedProgress, describe_progress
 
 
@@ -28,7 +27,7 @@ def test_the_log_tells_where_it_continues_then_at_intervals_and_at_the_end(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr(progress_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("resources.progress.time.monotonic", lambda: now[0])
     context = SimpleNamespace(log=logging.getLogger("run"))
     with caplog.at_level(logging.INFO, "run"):
         log = LoggedProgress().track(context, "m|s-00000")  # type: ignore[arg-type]

@@ -91,7 +91,7 @@ def test_the_exported_text_half_finds_what_the_model_finds(built: Library) -> No
 
 def test_a_model_that_has_embedded_nothing_is_refused_where_there_are_images(library: Library) -> None:
     library.scan()
-    with pytest.raises(ModelNotLoadedError):
+    with pytest.raises(ModelNotLoadedError, match="model 'tiny-a'"):
         find(library, text("a mountain"))
 
 

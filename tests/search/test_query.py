@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -60,7 +61,7 @@ class WordEncoder:
         return len(text.split()) > WORDS_READ
 
 
-LIBRARY = {1: [1, 0, 0], 2: [1, 1, 0], 3: [0, 1, 0], 4: [0, 0, 1], 5: [1, 0, 0.5]}
+LIBRARY: dict[int, list[float]] = {1: [1, 0, 0], 2: [1, 1, 0], 3: [0, 1, 0], 4: [0, 0, 1], 5: [1, 0, 0.5]}
 """Images by how much of a beach, of people and of the night is in them."""
 
 
@@ -72,7 +73,7 @@ def empty_index(tmp_path: Path) -> VectorIndex:
 @pytest.fixture
 def index(empty_index: VectorIndex) -> VectorIndex:
     vectors = np.zeros((len(LIBRARY), DIM))
-    vectors[:, :3] = list(LIBRARY.values())
+    vectors[:, :3] = np.array(list(LIBRARY.values()))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     live = pa.Table.from_pylist(
         [{"image_id": image, "source": "camera", "shard_file_id": 7} for image in LIBRARY],
@@ -96,7 +97,7 @@ def index(empty_index: VectorIndex) -> VectorIndex:
 
 @pytest.fixture
 def ask(index: VectorIndex) -> Callable[..., SearchResult]:
-    def asked(query: Query, **settings: object) -> SearchResult:
+    def asked(query: Query, **settings: Any) -> SearchResult:
         return search(index, WORDS, query, has_embeddings=True, **settings)
 
     return asked

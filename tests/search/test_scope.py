@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, update
@@ -42,7 +43,7 @@ def built(library: Library) -> Library:
 def within(built: Library) -> Callable[..., list[str]]:
     """The paths of all images of a scope."""
 
-    def paths(**scope: object) -> list[str]:
+    def paths(**scope: Any) -> list[str]:
         query = Query(image_ids=(Weighted(built.images()["2024/07.jpg"].id),))
         found = find_images(
             built.settings,
@@ -50,7 +51,7 @@ def within(built: Library) -> Callable[..., list[str]]:
             "tiny-a",
             query,
             scope=Scope(**scope),
-            k=50,  # type: ignore[arg-type]
+            k=50,
         )
         return sorted(hit.path.relative_to(built.root).as_posix() for hit in found.hits)
 

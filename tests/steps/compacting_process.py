@@ -9,6 +9,8 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
+
 from photolineage.catalog.engine import create_catalog_engine
 from photolineage.catalog.leases import Lease
 from photolineage.settings import load_settings
@@ -25,10 +27,11 @@ def main() -> None:
     config, step, shard_key, moment = sys.argv[1:]
     settings = load_settings(Path(config))
     library = Library(settings, create_catalog_engine(settings.catalog.url))
+    monkeypatch = pytest.MonkeyPatch()
     if moment == "commit":
-        compaction._supersede = die
+        monkeypatch.setattr(compaction, "_supersede", die)
     else:
-        Lease.finish = die  # type: ignore[method-assign]
+        monkeypatch.setattr(Lease, "finish", die)
     if step == "register":
         library.register(shard_key)
     else:

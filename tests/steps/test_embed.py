@@ -82,6 +82,7 @@ def test_the_vectors_are_those_of_the_model(registered: Library) -> None:
     embedder, _ = registered.embedder()
     table = registered.live().vectors()
     by_id = dict(zip(table["image_id"].to_pylist(), table["vector"].to_pylist(), strict=True))
+    assert len(by_id) == 10
     for path, row in list(registered.images().items())[:10]:
         (own,) = embedder.encode_images([PillowImage.open(registered.root / path).convert("RGB")])
         assert float(np.dot(by_id[row.id], own)) > 0.999

@@ -88,10 +88,11 @@ def test_how_a_job_ended_is_recorded_and_the_error_goes_on(
     library: Library, error: BaseException, state: JobState, message: str
 ) -> None:
     with (
-        pytest.raises(type(error)),
+        pytest.raises(type(error)) as raised,
         running_job(library.context(), JobKind.INDEX, "model", input_version="v"),
     ):
         raise error
+    assert raised.value is error
     (job,) = library.jobs(JobKind.INDEX)
     assert (job.state, job.error) == (state, message)
 

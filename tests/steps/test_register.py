@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image as PillowImage
@@ -15,14 +16,13 @@ from sqlalchemy import func, select
 
 from photolineage.catalog.leases import LeaseHeldError
 from photolineage.catalog.orm import (
-    FailureReason,
     FileKind,
     ImageState,
     JobState,
     ShardFile,
-    TakenAtSource,
 )
 from photolineage.catalog.queries import UnknownPartitionError, committed_files, find_shard
+from photolineage.catalog.vocabulary import FailureReason, TakenAtSource
 from photolineage.lineage import JobKind
 from photolineage.media import read_original
 from photolineage.settings import Settings
@@ -367,7 +367,7 @@ def test_a_file_that_is_listed_and_does_not_open_is_not_read_again_at_each_scan(
     away.rename(photo)
     opened = Path.open
 
-    def refuse(path: Path, *arguments: str) -> object:
+    def refuse(path: Path, *arguments: Any) -> object:
         if path == photo:
             raise FileNotFoundError(2, "No such file or directory")
         return opened(path, *arguments)

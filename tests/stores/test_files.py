@@ -57,9 +57,11 @@ def test_a_folder_s_files_are_on_the_disk_before_its_name_is(
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", record)
-    LocalFiles(tmp_path).write_folder(
-        "folder", lambda made: (made / "file").write_bytes(b"x") and None, last="file"
-    )
+
+    def fill(made: Path) -> None:
+        (made / "file").write_bytes(b"x")
+
+    LocalFiles(tmp_path).write_folder("folder", fill, last="file")
     assert steps == [("file", False), ("made", False), (tmp_path.name, True)]
     assert os.listdir(tmp_path) == ["folder"]
 

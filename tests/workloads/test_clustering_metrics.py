@@ -20,7 +20,7 @@ def test_bagga_and_baldwin_example() -> None:
 
 def test_pairs() -> None:
     agreement = pairwise(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]))
-    assert (agreement.precision, agreement.recall) == (pytest.approx(1 / 3), pytest.approx(1 / 2))
+    assert (agreement.precision, agreement.recall) == pytest.approx((1 / 3, 1 / 2))
     assert agreement.f1 == pytest.approx(0.4)
 
 
@@ -39,4 +39,4 @@ def test_by_definition(pairs: list[tuple[int, int]]) -> None:
     precision = np.mean([np.mean(truth[found == f] == t) for f, t in pairs])
     recall = np.mean([np.mean(found[truth == t] == f) for f, t in pairs])
     agreement = b_cubed(found, truth)
-    assert (agreement.precision, agreement.recall) == (pytest.approx(precision), pytest.approx(recall))
+    assert (agreement.precision, agreement.recall) == pytest.approx((precision, recall))

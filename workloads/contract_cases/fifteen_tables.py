@@ -1,5 +1,7 @@
 """A catalog of ordinary size: what a comparison costs before a run's first write."""
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -14,10 +16,11 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
 )
+from sqlalchemy.types import TypeEngine
 
 from photolineage.catalog.orm import Base
 
-_TYPES = (String(20), Integer(), DateTime(timezone=True), Double())
+_TYPES: tuple[TypeEngine[Any], ...] = (String(20), Integer(), DateTime(timezone=True), Double())
 
 
 def fifteen_tables() -> MetaData:

@@ -130,6 +130,6 @@ def _announce_computations(announcer: Announcer) -> None:
         announcer.note(*(f"embedded {image} {content}" for image, content in pairs))
         return write_embeddings(self, header, name, image_ids, content_hashes, vectors)
 
-    registering.read_original = read
+    registering.read_original = read  # type: ignore[attr-defined,assignment]
     Embedder.encode_batch = encode  # type: ignore[method-assign]
     EmbeddingStore.write = write  # type: ignore[method-assign]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ class Library:
 
     def __init__(self, dim: int) -> None:
         self.dim = dim
-        self.facts: dict[int, dict[str, object]] = {}
+        self.facts: dict[int, dict[str, Any]] = {}
         self.files: dict[int, dict[int, NDArray[np.float16]]] = {}
         self.reads: list[list[int]] = []
 
@@ -53,14 +54,14 @@ class Library:
                 }
             )
 
-    def expected_rows(self) -> list[dict[str, object]]:
+    def expected_rows(self) -> list[dict[str, Any]]:
         """What the table must hold, by image id."""
         vectors = {image: self.files[facts["shard_file_id"]][image] for image, facts in self.facts.items()}
         rows = [facts | {"vector": vectors[image].tolist()} for image, facts in self.facts.items()]
         return sorted(rows, key=lambda row: row["image_id"])
 
 
-def new_facts(image: int) -> dict[str, object]:
+def new_facts(image: int) -> dict[str, Any]:
     return {
         "image_id": image,
         "source": "camera",
@@ -93,11 +94,11 @@ def index(make_index: Callable[..., VectorIndex]) -> VectorIndex:
 
 
 @pytest.fixture
-def stored_rows(tmp_path: Path) -> Callable[..., list[dict[str, object]]]:
+def stored_rows(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
     """Reads a model's table past the code under test: every row with every column, by image id."""
     import lancedb
 
-    def read(model_key: str = "demo-clip-v1", dim: int = 16) -> list[dict[str, object]]:
+    def read(model_key: str = "demo-clip-v1", dim: int = 16) -> list[dict[str, Any]]:
         table = lancedb.connect(tmp_path / "index").open_table(model_key).to_arrow().cast(index_schema(dim))
         return table.sort_by("image_id").to_pylist()
 

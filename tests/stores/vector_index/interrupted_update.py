@@ -21,6 +21,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from photolineage.stores.vector_index import VectorIndex, maintenance, writing
 from tests.stores.vector_index.conftest import Library
 
@@ -129,8 +131,9 @@ def _main(folder: Path, state: str, mode: str, stride: int) -> None:
     import duckdb  # noqa: F401
     import lance_namespace  # noqa: F401
 
-    maintenance.ANN_FROM_ROWS = ANN_FROM_ROWS
-    writing.ROWS_A_COMMIT = ROWS_A_COMMIT
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setattr(maintenance, "ANN_FROM_ROWS", ANN_FROM_ROWS)
+    monkeypatch.setattr(writing, "ROWS_A_COMMIT", ROWS_A_COMMIT)
     for point in count(step=stride):
         if _survives(folder, state, mode, point):
             return

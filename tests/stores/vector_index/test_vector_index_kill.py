@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.stores.vector_index.interrupted_update import (
 )
 
 ROOT = Path(__file__).parents[3]
-Rows = dict[int, dict[str, object]]
+Rows = dict[int, dict[str, Any]]
 
 
 @pytest.fixture(autouse=True)

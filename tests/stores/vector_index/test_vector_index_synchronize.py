@@ -1,7 +1,9 @@
 """The table's rows become those of the catalog, and no file is read for nothing."""
 
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +19,7 @@ from photolineage.stores.vector_index import (
 )
 from tests.stores.vector_index.conftest import Library
 
-StoredRows = Callable[..., list[dict[str, object]]]
+StoredRows = Callable[..., list[dict[str, Any]]]
 
 
 def change(index: VectorIndex, library: Library) -> tuple[int, int, int, int, int, int]:
@@ -137,7 +139,7 @@ def test_a_file_that_repeats_an_image_makes_one_row(
 ) -> None:
     library.commit(1, range(3))
 
-    index.synchronize(library.live(), lambda files: [*library.read(files), *library.read(files)])
+    index.synchronize(library.live(), lambda files: chain(library.read(files), library.read(files)))
 
     assert stored_rows() == library.expected_rows()
 
