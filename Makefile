@@ -3,7 +3,13 @@ PYTHON ?= python3.11
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test ui lint screenshots clean-data
+# A file at a time on each worker. Tests also wait for other processes, so there are more workers than cores. One
+# thread each is fastest: the models are tiny.
+TEST_WORKERS ?= $(shell expr 2 '*' $$(nproc))
+PYTEST = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest \
+	--numprocesses $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
+
+.PHONY: demo test test-quick test-all ui lint screenshots clean-data
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -14,8 +20,14 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED) ## the whole lineage on a drawn photo library
 	$(VENV)/bin/photolineage demo
 
-test: $(INSTALLED) ## every test, a file at a time on each core
-	$(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile
+test: $(INSTALLED) ## every test but the heavy ones
+	$(PYTEST) -m "not heavy"
+
+test-quick: $(INSTALLED) ## the tests that take three minutes together: after each change
+	$(PYTEST) -m "not heavy and not slow"
+
+test-all: $(INSTALLED) ## every test, as continuous integration runs them
+	$(PYTEST)
 
 ui: $(INSTALLED) ## the Dagster UI on the demo's instance
 	$(VENV)/bin/photolineage ui
