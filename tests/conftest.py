@@ -30,6 +30,7 @@ HEAVY = {
     "integration/test_termination.py": "terminates a run in a real Dagster, and runs it again",
     "integration/test_upgrade.py": "a dozen runs in a real Dagster, each in a process of its own",
     "integration/test_wheel.py": "builds and installs the wheel, and runs the demo with it",
+    "security/test_ui_in_browser.py": "a real browser at a real Dagster UI, and a page of another site",
 }
 """Files of tests that only `make test-all` runs, and why; below tests/."""
 
@@ -56,7 +57,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     if missing := [name for name in (*HEAVY, *SLOW) if not (here / name).exists()]:
         raise pytest.UsageError(f"HEAVY and SLOW in tests/conftest.py name what is not there: {missing}")
-    ranks = {}
     for item in items:
         path = item.path.relative_to(here)
         names = {path.as_posix(), *(parent.as_posix() for parent in path.parents)}
@@ -64,8 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("heavy")
         elif names & SLOW.keys():
             item.add_marker("slow")
-        ranks[item] = 0 if names & HEAVY.keys() else 1 if names & SLOW.keys() else 2
-    items.sort(key=lambda item: ranks[item])
+    items.sort(key=lambda item: 0 if "heavy" in item.keywords else 1 if "slow" in item.keywords else 2)
 
 
 @pytest.fixture(scope="session", autouse=True)
