@@ -1,10 +1,16 @@
 # Set-up and the everyday commands. Every target makes the environment first.
 PYTHON ?= python3.11
 VENV := .venv
-INSTALLED := $(VENV)/.installed
 NEWEST_DAGSTER := build/newest-dagster
+INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-newest-dagster ui lint screenshots clean-data
+# A file at a time on each worker. Tests also wait for other processes, so there are more workers than cores. One
+# thread each is fastest: the models are tiny.
+TEST_WORKERS ?= $(shell expr 2 '*' $$(nproc))
+PYTEST = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest \
+	--numprocesses $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
+
+.PHONY: demo test test-quick test-all test-newest-dagster ui lint screenshots
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -15,8 +21,14 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED) ## the whole lineage on a drawn photo library
 	$(VENV)/bin/photolineage demo
 
-test: $(INSTALLED) ## every test, a file at a time on each core
-	$(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile
+test: $(INSTALLED) ## every test but the heavy ones
+	$(PYTEST) -m "not heavy"
+
+test-quick: $(INSTALLED) ## the tests that take three minutes together: after each change
+	$(PYTEST) -m "not heavy and not slow"
+
+test-all: $(INSTALLED) ## every test, as continuous integration runs them
+	$(PYTEST)
 
 test-newest-dagster: ## the tests that go through Dagster, with its newest release, in an environment of their own
 	$(PYTHON) -m venv --clear $(NEWEST_DAGSTER)
@@ -38,6 +50,3 @@ lint: $(INSTALLED) ## format, lint, types, layers
 
 screenshots: $(INSTALLED) ## the pictures of the documentation, as the browser tests see them now
 	PHOTOLINEAGE_SCREENSHOTS=docs/images $(VENV)/bin/python -m pytest tests/browser
-
-clean-data: ## forget everything under data/: the demo, and the catalog and embeddings of your own photos there
-	rm -rf data

@@ -1,12 +1,18 @@
-"""The installed command in a process of its own, as a person and a program meet it."""
+"""The command as a person and a program meet it: in this process, or the installed one in a process of its own."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+from typer.testing import CliRunner
+
+from photolineage.cli.app import app
 from photolineage.settings import CONFIG_VARIABLE
 from tests.lineage import Lineage
 
@@ -17,7 +23,7 @@ def environment(config_file: Path) -> dict[str, str]:
     return os.environ | {CONFIG_VARIABLE: str(config_file), "COLUMNS": "200", "NO_COLOR": "1"}
 
 
-def photolineage(lineage: Lineage, *arguments: str) -> subprocess.CompletedProcess[str]:
+def in_own_process(lineage: Lineage, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the installed command in a process of its own."""
     return subprocess.run(
         [PHOTOLINEAGE, *arguments],
@@ -28,16 +34,33 @@ def photolineage(lineage: Lineage, *arguments: str) -> subprocess.CompletedProce
     )
 
 
-def as_json(lineage: Lineage, *arguments: str) -> Any:
+def photolineage(lineage: Lineage, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in this process, seconds faster than in one of its own, and undo what it does to the process.
+
+    An exception that a person would see as a traceback is raised.
+    """
+    python_path = list(sys.path)
+    with patch.dict(os.environ, environment(lineage.config_file)), contextlib.chdir(Path.cwd()):
+        try:
+            done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+        finally:
+            sys.path[:] = python_path
+    return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
+
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def as_json(lineage: Lineage, *arguments: str, command: Command = photolineage) -> Any:
     """What a command that succeeds prints with --json: nothing but one JSON value."""
-    done = photolineage(lineage, *arguments, "--json")
+    done = command(lineage, *arguments, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     return json.loads(done.stdout)
 
 
-def failure(lineage: Lineage, *arguments: str) -> str:
+def failure(lineage: Lineage, *arguments: str, command: Command = photolineage) -> str:
     """The message of a command that fails."""
-    done = photolineage(lineage, *arguments)
+    done = command(lineage, *arguments)
     assert (done.returncode, done.stdout) == (1, "")
     assert "Traceback" not in done.stderr
     return done.stderr

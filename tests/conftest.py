@@ -1,6 +1,8 @@
-"""Databases, models and photos that any test may ask for."""
+"""Databases, models and photos that any test may ask for; and which tests are heavy or slow."""
 
+import fcntl
 import itertools
+import os
 import shutil
 import tempfile
 import warnings
@@ -13,12 +15,56 @@ import pytest
 from sqlalchemy import URL, Engine, NullPool, create_engine, make_url
 
 from photolineage.catalog.engine import create_catalog_engine
-from photolineage.catalog.migrate import upgrade
+from photolineage.catalog.migrate import is_at_newest_revision, upgrade
 from photolineage.settings import load_settings
 from tests.library import TINY_MODELS, Library, draw_photo, write_tiny_model
 from tests.lineage import Lineage, copy_library, open_lineage, write_configuration
 
 REAL_PHOTOS = Path(__file__).parents[2] / "shared" / "photos" / "exif"
+
+HEAVY = {
+    "browser/test_first_run_ui.py": "waits for sensors and for a scan that comes by the clock",
+    "integration/test_backfill.py": "waits for a backfill of two models and then for the sensor",
+    "integration/test_end_of_the_ui.py": "ends a Dagster UI twice, and waits for the run that goes on",
+    "integration/test_power_cut.py": "starts Dagster twice, with a backfill in between",
+    "integration/test_termination.py": "terminates a run in a real Dagster, and runs it again",
+    "integration/test_upgrade.py": "a dozen runs in a real Dagster, each in a process of its own",
+    "integration/test_wheel.py": "builds and installs the wheel, and runs the demo with it",
+    "security/test_ui_in_browser.py": "a real browser at a real Dagster UI, and a page of another site",
+}
+"""Files of tests that only `make test-all` runs, and why; below tests/."""
+
+SLOW = {
+    "assets": "executes Dagster jobs",
+    "browser": "a real browser at a real Dagster UI",
+    "cli": "commands that run the whole lineage, some in processes of their own",
+    "demo": "draws the demo's 303 photos and embeds them with both demo models",
+    "faults": "kills processes, stops databases and fills disks",
+    "integration": "the catalog's drifts, through Dagster",
+    "models/test_hub_models.py": "loads models of the usual size",
+    "orchestration": "executes Dagster jobs",
+    "schema_checks": "executes Dagster checks",
+    "steps/test_compact.py": "kills processes that compact files",
+    "stores/vector_index/test_vector_index_kill.py": "kills processes at every step of an index",
+    "upgrade/test_comparison.py": "compares two models again and again",
+}
+"""Folders and files of tests that `make test-quick` leaves out too, and why; below tests/."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is heavy or slow, and let it come first: a long file at the end would keep one worker alone."""
+    here = Path(__file__).parent
+    if missing := [name for name in (*HEAVY, *SLOW) if not (here / name).exists()]:
+        raise pytest.UsageError(f"HEAVY and SLOW in tests/conftest.py name what is not there: {missing}")
+    for item in items:
+        path = item.path.relative_to(here)
+        names = {path.as_posix(), *(parent.as_posix() for parent in path.parents)}
+        if names & HEAVY.keys():
+            item.add_marker("heavy")
+        elif names & SLOW.keys():
+            item.add_marker("slow")
+    items.sort(key=lambda item: 0 if "heavy" in item.keywords else 1 if "slow" in item.keywords else 2)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,6 +75,25 @@ def _no_library_of_the_person_who_tests(tmp_path_factory: pytest.TempPathFactory
         patch.setenv("XDG_DATA_HOME", str(folder / "data"))
         patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
         yield
+
+
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder of the test session that the first worker to ask makes, and the others wait for and share.
+
+    Tests read it or copy it, and never write to it.
+    """
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # what the workers of one session have in common
+    folder, done = root / name, root / f"{name}.done"
+    with (root / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of a worker that failed in the middle
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -50,14 +115,15 @@ def postgresql_server() -> Iterator[URL]:
 
 
 @pytest.fixture(scope="session")
-def new_postgresql_database(postgresql_server: URL) -> Iterator[Callable[[], URL]]:
-    """Makes empty databases, dropped at the end of the session."""
+def new_postgresql_database(postgresql_server: URL) -> Iterator[Callable[..., URL]]:
+    """Makes databases, dropped at the end of the session: empty ones, or copies of another."""
     made: list[str] = []
     numbers = itertools.count()
 
-    def make() -> URL:
+    def make(*, template: URL | None = None) -> URL:
         name = f"photolineage_test_{next(numbers)}"
-        _execute(postgresql_server, f"CREATE DATABASE {name}")
+        copied = f" TEMPLATE {template.database}" if template is not None else ""
+        _execute(postgresql_server, f"CREATE DATABASE {name}{copied}")
         made.append(name)
         return postgresql_server.set(database=name)
 
@@ -66,11 +132,47 @@ def new_postgresql_database(postgresql_server: URL) -> Iterator[Callable[[], URL
 
 
 @pytest.fixture
-def postgresql_database(postgresql_server: URL, new_postgresql_database: Callable[[], URL]) -> Iterator[URL]:
+def postgresql_database(postgresql_server: URL, new_postgresql_database: Callable[..., URL]) -> Iterator[URL]:
     """The address of an empty database, dropped after the test."""
     url = new_postgresql_database()
     yield url
     _execute(postgresql_server, f"DROP DATABASE {url.database} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def migrated_postgresql_template(new_postgresql_database: Callable[..., URL]) -> URL:
+    """A migrated database without rows; to copy, and never to be connected to."""
+    url = new_postgresql_database()
+    _migrate(url.render_as_string(hide_password=False))
+    return url
+
+
+@pytest.fixture
+def migrated_postgresql_database(
+    postgresql_server: URL,
+    new_postgresql_database: Callable[..., URL],
+    migrated_postgresql_template: URL,
+) -> Iterator[URL]:
+    """The address of a migrated database without rows, dropped after the test."""
+    url = new_postgresql_database(template=migrated_postgresql_template)
+    yield url
+    _execute(postgresql_server, f"DROP DATABASE {url.database} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a migrated SQLite catalog without rows; to copy."""
+
+    def make(folder: Path) -> None:
+        _migrate(f"sqlite:///{folder}/catalog.db")
+
+    return made_once(tmp_path_factory, "migrated-catalog", make) / "catalog.db"
+
+
+def _migrate(url: str) -> None:
+    engine = create_catalog_engine(url)
+    upgrade(engine)
+    engine.dispose()
 
 
 def _execute(url: URL, *statements: str) -> None:
@@ -97,18 +199,34 @@ def empty_engine(empty_catalog_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def catalog_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a migrated catalog without rows, on each database in turn."""
+    if request.param == "sqlite":
+        shutil.copyfile(request.getfixturevalue("migrated_sqlite_template"), tmp_path / "catalog.db")
+        return f"sqlite:///{tmp_path}/catalog.db"
+    url: URL = request.getfixturevalue("migrated_postgresql_database")
+    return url.render_as_string(hide_password=False)
+
+
 @pytest.fixture
-def catalog_engine(empty_engine: Engine) -> Engine:
-    """An engine over a migrated catalog, on each database in turn."""
-    upgrade(empty_engine)
-    return empty_engine
+def catalog_engine(catalog_url: str) -> Iterator[Engine]:
+    """An engine over a migrated catalog without rows, on each database in turn."""
+    engine = create_catalog_engine(catalog_url)
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     """Randomly initialised models of 64 pixels and different dimensions, by key, as `local-dir:` folders."""
-    home = tmp_path_factory.mktemp("models")
-    return {key: write_tiny_model(home / key, dim=dim, seed=dim) for key, dim in TINY_MODELS.items()}
+
+    def make(folder: Path) -> None:
+        for key, dim in TINY_MODELS.items():
+            write_tiny_model(folder / key, dim=dim, seed=dim)
+
+    home = made_once(tmp_path_factory, "models", make)
+    return {key: home / key for key in TINY_MODELS}
 
 
 @pytest.fixture
@@ -143,7 +261,10 @@ def real_photos() -> Path:
 
 @pytest.fixture
 def make_library(
-    tmp_path: Path, photo_folder: Path, tiny_models: Mapping[str, Path]
+    tmp_path: Path,
+    photo_folder: Path,
+    tiny_models: Mapping[str, Path],
+    migrated_sqlite_template: Path,
 ) -> Iterator[Callable[[str], Library]]:
     """Makes the library of `photo_folder` with a migrated catalog at a URL.
 
@@ -163,7 +284,12 @@ def make_library(
         settings = load_settings(config)
         engine = create_catalog_engine(settings.catalog.url)
         engines.append(engine)
-        upgrade(engine)
+        if engine.dialect.name == "sqlite" and not (file := Path(engine.url.database or "")).exists():
+            shutil.copyfile(migrated_sqlite_template, file)
+        with engine.connect() as connection:
+            current = is_at_newest_revision(connection)
+        if not current:
+            upgrade(engine)
         return Library(settings, engine)
 
     yield make
@@ -178,27 +304,32 @@ def library(make_library: Callable[[str], Library]) -> Library:
 
 
 @pytest.fixture
-def any_library(make_library: Callable[[str], Library], empty_catalog_url: str) -> Library:
+def any_library(make_library: Callable[[str], Library], catalog_url: str) -> Library:
     """The library of `photo_folder`, on each database in turn."""
-    return make_library(empty_catalog_url)
+    return make_library(catalog_url)
 
 
 @pytest.fixture(scope="session")
 def new_library_folder(tmp_path_factory: pytest.TempPathFactory, tiny_models: Mapping[str, Path]) -> Path:
     """The photos and the configuration of a library that was never run, with its Dagster instance; to copy."""
-    folder = tmp_path_factory.mktemp("new-library")
-    _draw_photos(folder / "photos")
-    with open_lineage(write_configuration(folder, tiny_models)):
-        return folder
+
+    def make(folder: Path) -> None:
+        _draw_photos(folder / "photos")
+        with open_lineage(write_configuration(folder, tiny_models)):
+            pass  # opening it makes the instance
+
+    return made_once(tmp_path_factory, "new-library", make)
 
 
 @pytest.fixture(scope="session")
 def built_library_folder(tmp_path_factory: pytest.TempPathFactory, new_library_folder: Path) -> Path:
     """A library for which everything is materialized with the model `tiny-a`; to copy."""
-    folder = tmp_path_factory.mktemp("built-library")
-    with open_lineage(copy_library(new_library_folder, folder)) as lineage:
-        lineage.build("tiny-a")
-    return folder
+
+    def make(folder: Path) -> None:
+        with open_lineage(copy_library(new_library_folder, folder)) as lineage:
+            lineage.build("tiny-a")
+
+    return made_once(tmp_path_factory, "built-library", make)
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 
 from photolineage.catalog.migrate import head_revision
-from tests.command_line import as_json, embedded_images, failure, photolineage
+from tests.command_line import as_json, embedded_images, failure, in_own_process, photolineage
 from tests.library import draw_photo
 from tests.lineage import Lineage, change_model
 
 
 def test_run_twice(new_lineage: Lineage) -> None:
-    first = photolineage(new_lineage, "run")
+    first = in_own_process(new_lineage, "run")
     assert first.returncode == 0, first.stderr
     assert "Nothing to do" not in first.stdout
     assert "photos" in first.stdout
@@ -32,7 +32,7 @@ def test_run_twice(new_lineage: Lineage) -> None:
 def test_run_for_programs(lineage: Lineage) -> None:
     draw_photo(lineage.library.root / "2025/00.jpg", 500)
 
-    report = as_json(lineage, "run")
+    report = as_json(lineage, "run", command=in_own_process)
 
     assert report["nothing_to_do"] is False
     assert report["materialized"] == {
@@ -244,7 +244,7 @@ def test_check_passes_and_fails(lineage: Lineage) -> None:
     assert {"catalog: table image", "tiny-a: index_coverage"} <= {check["name"] for check in passed["checks"]}
 
     lineage.execute("ALTER TABLE image RENAME COLUMN camera TO camera_model")
-    failed = photolineage(lineage, "check", "--json")
+    failed = in_own_process(lineage, "check", "--json")
     assert failed.returncode == 1
     report = json.loads(failed.stdout)
     assert report["passed"] is False
@@ -278,14 +278,14 @@ def test_a_run_says_what_of_a_source_is_away(lineage: Lineage) -> None:
 def test_migrate_makes_a_catalog_once(new_lineage: Lineage) -> None:
     first = as_json(new_lineage, "migrate")
     assert (first["before"], first["revision"]) == (None, head_revision())
-    second = photolineage(new_lineage, "migrate")
+    second = in_own_process(new_lineage, "migrate")
     assert (second.returncode, second.stdout) == (0, f"Already up to date (revision {head_revision()}).\n")
 
 
 def test_a_step_that_fails_is_exit_code_1_with_its_reason(lineage: Lineage) -> None:
     draw_photo(lineage.library.root / "2025/00.jpg", 500)
     lineage.execute("ALTER TABLE image RENAME COLUMN camera TO camera_model")
-    message = failure(lineage, "run")
+    message = failure(lineage, "run", command=in_own_process)
     assert "source_files photos:" in message
     assert "between the ORM and the database in image. Nothing was written." in message
 

@@ -125,7 +125,7 @@ def test_neither_an_image_of_the_library_nor_a_text_loads_torch(lineage: Lineage
     heavy = "{'torch', 'open_clip', 'dagster', 'alembic'} & sys.modules.keys()"
     for arguments in (["--image-id", "1"], ["coloured squares", "--not", "a beach"]):
         code = (
-            f"import sys; from cli import app; app(['search', *{arguments}, '-k', '2', '--json'], "
+            f"import sys; from photolineage.cli import app; app(['search', *{arguments}, '-k', '2', '--json'], "
             f"standalone_mode=False); print({heavy}, file=sys.stderr)"
         )
         done = subprocess.run(

@@ -7,6 +7,7 @@ import pytest
 
 from photolineage.demo.library import render_library
 from photolineage.demo.truth import LibraryTruth
+from tests.conftest import made_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,10 @@ class DrawnLibrary:
 
 @pytest.fixture(scope="session")
 def drawn_library(tmp_path_factory: pytest.TempPathFactory) -> DrawnLibrary:
-    folder = tmp_path_factory.mktemp("demo-library")
-    truth = render_library(folder / "photos", folder / "truth.json")
+    folder = made_once(
+        tmp_path_factory,
+        "demo-library",
+        lambda folder: render_library(folder / "photos", folder / "truth.json"),
+    )
+    truth = LibraryTruth.read(folder / "truth.json")
     return DrawnLibrary(folder / "photos", folder / "truth.json", truth)

@@ -10,7 +10,7 @@ from PIL import ExifTags, Image
 from photolineage.events.titles import days
 from tests.events.conftest import Photos
 
-WALK = Path(__file__).parents[4] / "shared/photos/exif/jpg/gps"
+WALK = Path(__file__).parents[3] / "shared/photos/exif/jpg/gps"
 
 
 def degrees(gps: dict[int, Any], value: int, reference: int, negative: str) -> float:

@@ -45,6 +45,7 @@ def registered(new_lineage: Lineage) -> Lineage:
 
 @pytest.fixture
 def ui(registered: Lineage, tmp_path: Path) -> Iterator[DagsterUi]:
+    registered.config_file.write_text("sensor_seconds = 2\n" + registered.config_file.read_text())
     with running_ui(registered.config_file, tmp_path / "ui.log") as ui:
         yield ui
 

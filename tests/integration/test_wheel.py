@@ -15,8 +15,6 @@ import pytest
 from workloads import REPOSITORY_ROOT
 from workloads.dagster_ui import serving_ui
 
-pytestmark = pytest.mark.heavy
-
 CARRIED = {"assets", "resources", "schema_checks", "deploy", "definitions.py", "workspace.yaml"}
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import ExifTags, Image
 
 Entries = list[tuple[int, int, list[int] | bytes]]
-PHOTOS = Path(__file__).parents[4] / "shared" / "photos" / "exif"
+PHOTOS = Path(__file__).parents[3] / "shared" / "photos" / "exif"
 pillow_heif.register_heif_opener()
 
 

@@ -29,7 +29,7 @@ Encode = Callable[..., bytes]
 # Under pytest, which sets the filters of warnings anew for every test.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin")
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 JPEG_START = b"\xff\xd8\xff\xe0"
 
 

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import pytest
-
 from tests.lineage import Lineage
 from workloads.dagster_ui import running_ui
 
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 pytest_plugins = ["tests.browser.conftest"]
-pytestmark = pytest.mark.heavy
 
 LAUNCH = """mutation { launchPipelineExecution(executionParams: {selector: {pipelineName: "check_contract",
 repositoryName: "__repository__", repositoryLocationName: "photolineage"}, mode: "default"}) { __typename } }"""
