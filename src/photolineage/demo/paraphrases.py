@@ -1,4 +1,4 @@
-"""Other ways to ask for each scene, which no model saw in training: they are for evaluation only."""
+"""Other phrases for each scene, for evaluation only: training never uses them."""
 
 PARAPHRASES: dict[str, tuple[str, ...]] = {
     "beach_at_sunset": ("sunset on the beach", "the sun sinking into the sea"),
