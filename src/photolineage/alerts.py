@@ -1,4 +1,4 @@
-"""Handing an alert to the webhook or the command of the settings."""
+"""Send an alert to the webhook or the command that the settings name."""
 
 import json
 import subprocess
@@ -16,12 +16,12 @@ COMMAND_TIMEOUT_SECONDS = 30
 
 
 class AlertNotDeliveredError(PhotolineageError):
-    """A receiver did not take an alert; the message names the setting, its value and the reason."""
+    """An alert was not delivered. The message names the setting, its value and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class FailedCheck:
-    """A check that did not hold, for a partition where it has any."""
+    """A check that failed. `partition` is None for a check of an asset without partitions."""
 
     asset: str
     check: str
@@ -32,7 +32,7 @@ class FailedCheck:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What went wrong in one run. `id` is the run's: a receiver that was told twice knows it by that."""
+    """What went wrong in one run. `id` is the run's id: a receiver that gets an alert twice recognizes it by the id."""
 
     id: str
     text: str
@@ -46,11 +46,11 @@ class Alert:
 
 
 Receiver = Callable[[Alert], None]
-"""Takes an alert, or raises AlertNotDeliveredError."""
+"""Delivers an alert, or raises AlertNotDeliveredError."""
 
 
 def alert_receivers(settings: AlertSettings) -> Mapping[str, Receiver]:
-    """The configured receivers, by the name of their setting."""
+    """The configured receivers by the names of their settings, such as `alerts.webhook`."""
     receivers: dict[str, Receiver] = {}
     if settings.webhook is not None:
         receivers["alerts.webhook"] = partial(_post, settings.webhook)
@@ -60,14 +60,14 @@ def alert_receivers(settings: AlertSettings) -> Mapping[str, Receiver]:
 
 
 def _post(address: str, alert: Alert) -> None:
-    request = urllib.request.Request(  # noqa: S310 (the settings admit http and https alone)
+    request = urllib.request.Request(  # noqa: S310 (the settings allow only http and https)
         address, data=_json(alert), headers={"content-type": "application/json"}
     )
     try:
         urllib.request.urlopen(request, timeout=WEBHOOK_TIMEOUT_SECONDS).close()  # noqa: S310
     except urllib.error.HTTPError as error:
         raise AlertNotDeliveredError(
-            f"alerts.webhook = {address!r}: it answered {error.code} {error.reason}"
+            f"alerts.webhook = {address!r}: the webhook answered {error.code} {error.reason}"
         ) from error
     except OSError as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
@@ -85,13 +85,15 @@ def _execute(command: Sequence[str], alert: Alert) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise AlertNotDeliveredError(f"{named}: it did not end within {COMMAND_TIMEOUT_SECONDS} s") from error
+        raise AlertNotDeliveredError(
+            f"{named}: the command did not end within {COMMAND_TIMEOUT_SECONDS} s"
+        ) from error
     except OSError as error:
         raise AlertNotDeliveredError(f"{named}: {error.strerror or error}") from error
     if ended.returncode:
         said = (ended.stderr or ended.stdout).decode(errors="replace").strip()[-500:]
         raise AlertNotDeliveredError(
-            f"{named}: it ended with status {ended.returncode}: {said or 'no words'}"
+            f"{named}: the command ended with status {ended.returncode}: {said or 'without an error message'}"
         )
 
 

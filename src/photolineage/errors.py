@@ -1,13 +1,13 @@
-"""The base class of every error that a person can mend."""
+"""The base class of every error that a person can fix."""
 
 
 class PhotolineageError(Exception):
-    """The message says what is wrong, with the setting and the value if there is one, why, and what to do about it.
+    """The message says what is wrong, why, and how to fix it. It names the setting and its value, if any.
 
     The command line prints the message and exits with code 1. A run in Dagster fails with the message and is not
-    retried. Neither shows a traceback.
+    retried. No traceback is shown.
     """
 
 
 class RunInterruptedError(Exception):
-    """Somebody asked the run to stop; everything it committed is kept."""
+    """A person or the system asked the run to stop. Everything that it committed is kept."""

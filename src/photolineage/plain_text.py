@@ -1,8 +1,28 @@
-"""Names of files as text."""
+"""Text from outside the program (paths, titles, error messages) made safe to store and to show."""
 
+import unicodedata
 from pathlib import Path
 
 
-def printable(path: Path | str) -> str:
-    """A path, or a text with paths in it, that can be encoded: bytes of names that are no UTF-8 are escaped."""
-    return str(path).encode(errors="backslashreplace").decode()
+def encodable(text: Path | str) -> str:
+    """The text in valid UTF-8: bytes of a file name that are not UTF-8 are escaped as in `\\udcff`.
+
+    Everything else is kept, also line breaks: for JSON, for the catalog, and for messages of several lines.
+    """
+    return str(text).encode(errors="backslashreplace").decode()
+
+
+def printable(text: Path | str) -> str:
+    """The text on one line, safe for a terminal: line breaks and control characters are escaped as in `\\n`.
+
+    Bytes of a file name that are not UTF-8 are escaped too.
+    """
+    return "".join(
+        letter if letter.isprintable() or _is_space(letter) else letter.encode("unicode_escape").decode()
+        for letter in str(text)
+    )
+
+
+def _is_space(letter: str) -> bool:
+    """Whether this is a space inside a line; macOS writes a narrow one into the names of screenshots."""
+    return unicodedata.category(letter) == "Zs"

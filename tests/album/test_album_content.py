@@ -69,8 +69,8 @@ def test_an_album_without_events_says_so() -> None:
 @pytest.mark.parametrize(
     ("count", "sentence"),
     [
-        (1, "1 picture has no date that can be trusted and belongs to no event."),
-        (1200, "1,200 pictures have no date that can be trusted and belong to no event."),
+        (1, "1 picture is not in any event, because its date cannot be trusted."),
+        (1200, "1,200 pictures are not in any event, because their dates cannot be trusted."),
     ],
 )
 def test_pictures_in_no_event_are_counted(count: int, sentence: str) -> None:

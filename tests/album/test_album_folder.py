@@ -302,20 +302,23 @@ def test_what_people_wrote_is_shown_and_never_obeyed(lineage: Lineage, folder: P
 def test_a_folder_of_other_things_is_left_alone(lineage: Lineage, folder: Path) -> None:
     (folder / "events").mkdir(parents=True)
     (folder / "events/mine.html").write_text("mine")
-    with pytest.raises(StorageError, match="is not empty and holds no album"):
+    with pytest.raises(StorageError, match="is not empty and is not an album"):
         write(lineage, folder)
     assert contents(folder) == {"events/mine.html": b"mine"}
 
 
 def test_an_album_is_written_by_one_process_at_a_time(lineage: Lineage, folder: Path) -> None:
     write(lineage, folder)
-    with FileLock(folder / MARKER), pytest.raises(StorageError, match="another process writes this album"):
+    with (
+        FileLock(folder / MARKER),
+        pytest.raises(StorageError, match="another process is writing this album"),
+    ):
         write(lineage, folder)
 
 
 def test_a_folder_that_cannot_be_made_is_named(lineage: Lineage, folder: Path) -> None:
     folder.write_text("a file")
-    with pytest.raises(StorageError, match="Name a folder that can be written to"):
+    with pytest.raises(StorageError, match="Give a folder that you can write to"):
         write(lineage, folder)
 
 

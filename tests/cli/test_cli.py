@@ -17,14 +17,14 @@ from tests.lineage import Lineage, change_model
 def test_run_twice(new_lineage: Lineage) -> None:
     first = in_own_process(new_lineage, "run")
     assert first.returncode == 0, first.stderr
-    assert "Nothing to do" not in first.stdout
+    assert "up to date" not in first.stdout
     assert "photos" in first.stdout
     files = new_lineage.files()
 
     second = photolineage(new_lineage, "run")
 
     assert second.returncode == 0
-    assert "Nothing to do: everything is up to date." in second.stdout
+    assert "Everything is up to date. You don't need to do anything." in second.stdout
     assert new_lineage.files() == files
     assert embedded_images(new_lineage) == (26, 26)
 
@@ -108,7 +108,7 @@ def test_a_source_that_is_unplugged_holds_up_no_other(lineage: Lineage, tmp_path
     ]
     shown = photolineage(lineage, "run")
     assert shown.returncode == 0
-    assert f"Left as it is: source_files disk: {disk}: cannot be read" in shown.stderr
+    assert f"Skipped: source_files disk: {disk}: cannot be read" in shown.stderr
     lineage.library.root.rename(tmp_path / "all unplugged")
     assert "Mount the disk" in failure(lineage, "run")
 
@@ -176,7 +176,7 @@ def test_retire_lists_and_deletes_only_when_asked_to(lineage: Lineage) -> None:
     done = photolineage(lineage, "retire", "tiny-b", "--delete-files")
 
     assert done.returncode == 0, done.stderr
-    assert "were removed." in done.stdout
+    assert "were deleted." in done.stdout
     assert [path for path in own if path.exists()] == []
 
 
@@ -227,7 +227,7 @@ def test_an_album(lineage: Lineage, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["photos"], "photos: is not empty and holds no album. Name a new folder, or that of an album"),
+        (["photos"], "photos is not empty and is not an album. Give a new folder, or the folder of an album"),
         (["album", "--model", "tiny-b"], "model 'tiny-b' has no embeddings yet."),
     ],
 )

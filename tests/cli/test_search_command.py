@@ -184,7 +184,7 @@ def test_where_nothing_opens_pictures_the_sheet_is_named(lineage: Lineage, tmp_p
     done = search_and_open(lineage, str(tmp_path))
     assert done.returncode == 1
     said = " ".join(done.stderr.split())
-    assert said.startswith("Error: nothing here opens pictures")
+    assert said.startswith("Error: xdg-open is missing, so no viewer was started.")
     assert str(lineage.home / "search.jpg") in said
     assert "2023/00.jpg" in done.stdout
     assert (lineage.home / "search.jpg").is_file()
@@ -205,16 +205,19 @@ def search_and_open(lineage: Lineage, path: str) -> subprocess.CompletedProcess[
     [
         (["squares", "--model", "tiny-z"], "model 'tiny-z' is not configured; closest: tiny-b, tiny-a"),
         (["squares", "--model", "tiny-b"], "model 'tiny-b' has no embeddings yet."),
-        (["   "], "the text is empty: say what the pictures show"),
-        ([], "the query is empty: give a text, an image file or an image of the library"),
+        (["   "], "the text is empty. Describe what the images show"),
+        ([], "the query is empty. Give a text, an image file or an image of the library"),
         (["--image-id", "999"], "not in the vector index of model 'tiny-a': images 999"),
-        (["--image", "/nowhere.jpg"], "image file /nowhere.jpg: cannot be opened"),
+        (["--image", "/nowhere.jpg"], "cannot open image file /nowhere.jpg"),
         (["a", "--source", "fotos"], "source 'fotos' is not in the library; closest: photos"),
         (["a", "--source", "' OR 1=1 --"], 'source "\' OR 1=1 --" is not in the library'),
-        (["a", "--event", "no such title"], "event 'no such title' is not an event of this model"),
+        (["a", "--event", "no such title"], "this model has no event with the id or title 'no such title'"),
         (["a", "--near", "91", "0", "1"], "--near: latitude 91.0: must lie within -90 and 90 degrees"),
         (["a", "--box", "2", "0", "1", "1"], "--box: box: south 2.0 is north of north 1.0"),
-        (["a", "--near", "1", "1", "1", "--box", "1", "1", "2", "2"], "--near and --box: give one of them"),
+        (
+            ["a", "--near", "1", "1", "1", "--box", "1", "1", "2", "2"],
+            "--near and --box: give only one of them",
+        ),
         (["a", "--since", "2024-01-02", "--before", "2024-01-01"], "is not before taken_to"),
         (["a", "--sheet", "/nowhere/hits.png"], "/nowhere/hits.png: the picture cannot be written"),
     ],
@@ -250,8 +253,8 @@ def test_a_text_that_is_too_long_is_cut_and_said(lineage: Lineage) -> None:
     assert done.exit_code == 0
     said = " ".join(done.stderr.split())
     assert said == (
-        "Note: the text '[b]squares [b]squares [b]squares [b]squ…' is longer than the model reads: "
-        "its end does not count"
+        "Note: the text '[b]squares [b]squares [b]squares [b]squ…' is too long for the model: "
+        "its end is ignored"
     )
 
 

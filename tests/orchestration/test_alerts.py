@@ -149,7 +149,7 @@ def test_each_receiver_is_told_by_itself(
     cursor, said = tick(lineage, cursor)
     assert said is not None
     assert said.startswith("2 alerts were handed over. The rest waits: alerts.webhook = ")
-    assert said.endswith("it answered 503 Service Unavailable.")
+    assert said.endswith("the webhook answered 503 Service Unavailable.")
     heard = [json.loads(line) for line in told.read_text().splitlines()]
     assert [run_id for _, run_id in heard] == runs
     assert heard[0][0].endswith(f"http://127.0.0.1:3000/runs/{runs[0]}")

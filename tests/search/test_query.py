@@ -184,12 +184,12 @@ def test_a_text_reaches_the_model_as_it_is(index: VectorIndex, text: str) -> Non
 def test_a_template_without_one_place_for_the_text_is_refused(
     ask: Callable[..., SearchResult], template: str
 ) -> None:
-    with pytest.raises(QueryError, match=r"prompt template .* must hold \{\} once"):
+    with pytest.raises(QueryError, match=r"prompt template .* must contain \{\} exactly once"):
         ask(Query(texts=texts(beach=1)), templates=(template,))
 
 
 def test_no_templates_are_refused(ask: Callable[..., SearchResult]) -> None:
-    with pytest.raises(QueryError, match="prompt templates: there are none"):
+    with pytest.raises(QueryError, match="prompt templates: the list is empty"):
         ask(Query(texts=texts(beach=1)), templates=())
 
 
@@ -197,7 +197,7 @@ def test_a_text_that_is_too_long_is_cut_and_said(ask: Callable[..., SearchResult
     result = ask(Query(texts=(Weighted("beach beach beach beach beach beach night night night"),)), k=1)
     assert result.hits[0].image_id == 1
     assert result.notes == (
-        "the text 'beach beach beach beach beach beach nig…' is longer than the model reads: its end does not count",
+        "the text 'beach beach beach beach beach beach nig…' is too long for the model: its end is ignored",
     )
 
 
@@ -236,9 +236,9 @@ def test_a_page_that_cannot_be_is_refused(ask: Callable[..., SearchResult], k: i
 
 def test_an_image_that_does_not_open_is_named(ask: Callable[..., SearchResult], tmp_path: Path) -> None:
     (tmp_path / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 torn")
-    with pytest.raises(QueryError, match=r"image file .*torn\.jpg: cannot be opened"):
+    with pytest.raises(QueryError, match=r"cannot open image file .*torn\.jpg"):
         ask(Query(image_files=(Weighted(tmp_path / "torn.jpg"),)))
-    with pytest.raises(QueryError, match=r"image file .*none\.jpg: cannot be opened \(.*No such file"):
+    with pytest.raises(QueryError, match=r"cannot open image file .*none\.jpg \(.*No such file"):
         ask(Query(image_files=(Weighted(tmp_path / "none.jpg"),)))
 
 
@@ -252,7 +252,7 @@ def test_an_encoder_of_another_model_is_refused(index: VectorIndex) -> None:
         def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
             return np.eye(12, dtype=np.float32)[: len(texts)]
 
-    with pytest.raises(QueryError, match=r"vectors of shape \(12,\), the index of model 'words' holds 8"):
+    with pytest.raises(QueryError, match=r"vectors of shape \(12,\), but the index of model 'words' has 8"):
         search(index, Encoders(WiderEncoder, no_encoder), Query(texts=texts(beach=1)), has_embeddings=True)
 
 
@@ -264,7 +264,7 @@ def test_an_index_that_is_not_built_is_an_error(empty_index: VectorIndex) -> Non
 def test_an_empty_library_has_no_hits(empty_index: VectorIndex) -> None:
     query = Query(texts=texts(beach=1))
     unbuilt = search(empty_index, NO_MODEL, query, has_embeddings=False)
-    assert unbuilt == SearchResult((), ("no image has been embedded by model 'words' yet",))
+    assert unbuilt == SearchResult((), ("model 'words' has no embeddings yet",))
     empty_index.synchronize(live_schema().empty_table(), lambda files: iter(()))
     assert search(empty_index, NO_MODEL, query, has_embeddings=False) == SearchResult(())
 

@@ -118,10 +118,12 @@ def test_an_event_is_named_by_its_id_or_its_title(built: Library, within: Callab
 def test_an_unknown_event_is_answered_with_the_closest(
     built: Library, within: Callable[..., list[str]]
 ) -> None:
-    with pytest.raises(QueryError, match=r"event '7' is not an event of this model.*there are none yet"):
+    with pytest.raises(QueryError, match=r"no event with the id or title '7'.*the model has no events yet"):
         within(events=("7",))
     add_event(built, "Beach · Livorno", "2023/00.jpg")
-    with pytest.raises(QueryError, match=r"event 'Beach Livorno' is not.*; closest: Beach · Livorno"):
+    with pytest.raises(
+        QueryError, match=r"no event with the id or title 'Beach Livorno'; closest: Beach · Livorno"
+    ):
         within(events=("Beach Livorno",))
 
 

@@ -55,7 +55,7 @@ def test_a_folder_whose_name_a_configuration_cannot_hold_is_not_added(
     latin_1 = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xe9t\xe9"))
     latin_1.mkdir()
     with pytest.raises(
-        ConfigurationError, match=r"--photos .*/\\udce9t\\udce9: its name is no UTF-8.*Rename"
+        ConfigurationError, match=r"--photos .*/\\udce9t\\udce9: the folder name is not valid UTF-8.*Rename"
     ):
         add_source(settings, latin_1)
     assert not settings.added_sources_file.exists()

@@ -97,8 +97,8 @@ def test_an_original_that_has_changed_since_is_not_embedded_and_all_others_are(r
     with pytest.raises(
         UnusableOriginalsError,
         match=r"shard 'photos-00000': 2 images were not embedded, all others are. The first is .*2023/05\.jpg: its "
-        r"content is no longer what was registered: \w{32} now, \w{32} then. They are to be registered anew: "
-        r"materialize registered_images \(photos-00000\)",
+        r"content has changed since it was registered: the hash is \w{32}, and was \w{32}. "
+        r"They are to be registered anew: materialize registered_images \(photos-00000\)",
     ):
         registered.embed(FIRST)
     (job,) = registered.jobs(JobKind.EMBED)

@@ -10,12 +10,12 @@ from sqlalchemy import Connection, select
 
 from photolineage.catalog.listing import ListedEvent, local_time
 from photolineage.catalog.orm import EventImage, Image
-from photolineage.plain_text import printable
+from photolineage.plain_text import encodable
 
 
 @dataclass(frozen=True, slots=True)
 class AlbumPicture:
-    """A picture of an event; `taken_at` is local to where it was taken, as far as that is known."""
+    """A picture of an event. `taken_at` is local time at the place, or in UTC if the offset is unknown."""
 
     image_id: int
     content_hash: str
@@ -25,7 +25,7 @@ class AlbumPicture:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The pictures of one local day of an event; `date` is None for those whose time is not known."""
+    """The pictures of one local day of an event. `date` is None for pictures without a time."""
 
     date: date | None
     pictures: Sequence[AlbumPicture]
@@ -33,36 +33,36 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """The events that begin in one month, in the order of their start."""
+    """The events that begin in one month, in order of their start."""
 
     first_day: date
     events: Sequence[ListedEvent]
 
     @property
     def key(self) -> str:
-        """As in 2023-07."""
+        """The month as in "2023-07"."""
         return f"{self.first_day:%Y-%m}"
 
     @property
     def image_count(self) -> int:
-        """The images of all its events."""
+        """The number of images in all events of the month."""
         return sum(event.image_count for event in self.events)
 
     @property
     def largest(self) -> Sequence[ListedEvent]:
-        """Its events, those with most images first."""
+        """The events of the month, those with the most images first."""
         return sorted(self.events, key=lambda event: (-event.image_count, event.id))
 
 
 def by_month(events: Sequence[ListedEvent]) -> list[Month]:
-    """The events by the local month of their start, the newest month first."""
+    """The events grouped by the local month of their start, newest month first."""
     ordered = sorted(events, key=lambda event: (event.starts_at.replace(tzinfo=None), event.id))
     months = groupby(ordered, key=lambda event: event.starts_at.date().replace(day=1))
     return [Month(first_day, list(found)) for first_day, found in months][::-1]
 
 
 def pictures_of(connection: Connection, event: ListedEvent) -> list[AlbumPicture]:
-    """The pictures of an event in time order, those without a time last; of equal files the first."""
+    """The pictures of an event in order of time, those without a time last. Copies of a picture are left out."""
     rows = connection.execute(
         select(Image.id, Image.content_hash, Image.path, Image.taken_at, Image.utc_offset_minutes)
         .join(EventImage, EventImage.image_id == Image.id)
@@ -73,13 +73,13 @@ def pictures_of(connection: Connection, event: ListedEvent) -> list[AlbumPicture
     for row in rows:
         offset = event.utc_offset_minutes if row.utc_offset_minutes is None else row.utc_offset_minutes
         taken_at = None if row.taken_at is None else local_time(row.taken_at, offset)
-        picture = AlbumPicture(row.id, row.content_hash, printable(PurePosixPath(row.path).name), taken_at)
+        picture = AlbumPicture(row.id, row.content_hash, encodable(PurePosixPath(row.path).name), taken_at)
         pictures.setdefault(row.content_hash, picture)
     return list(pictures.values())
 
 
 def by_day(pictures: Sequence[AlbumPicture]) -> list[Day]:
-    """Pictures by their local days, those without a time last; within a day in their order."""
+    """The pictures grouped by local day, those without a time last. The order within a day is kept."""
     days: dict[date | None, list[AlbumPicture]] = {}
     for picture in pictures:
         days.setdefault(picture.taken_at.date() if picture.taken_at else None, []).append(picture)

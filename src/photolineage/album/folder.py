@@ -1,4 +1,4 @@
-"""The folder of an album: only what differs is written, and the first page is whole only when all others are."""
+"""The folder of an album: only changed files are written, and the first page is written last."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +11,12 @@ from photolineage.album.pages import EVENTS, MONTHS, OVERVIEW, PICTURES, picture
 from photolineage.stores.files import PARTIAL_PREFIX, StorageError, write_atomically
 
 MARKER = ".photolineage-album"
-"""What tells an album's folder from any other, and locks it: only such a folder is cleaned up."""
+"""The file that marks and locks the folder of an album. Files are removed only from a folder that has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """How many files were written because they are new or differ, stayed as they were, and were removed."""
+    """How many files were written (new or changed), left unchanged, and removed."""
 
     written: int
     unchanged: int
@@ -25,7 +25,7 @@ class Changes:
 
 @dataclass(slots=True)
 class AlbumFolder:
-    """An album's folder while it is written. `unfinished` stands in the place of the first page once a page changes."""
+    """An album's folder being written. Once a page changes, `unfinished` replaces the first page until the end."""
 
     path: Path
     unfinished: str
@@ -35,7 +35,7 @@ class AlbumFolder:
     _new_pictures: int = 0
 
     def has_picture(self, content_hash: str) -> bool:
-        """Whether the picture is there."""
+        """Whether the folder has the picture."""
         return content_hash in self._pictures
 
     def write_picture(self, content_hash: str, jpeg: bytes) -> None:
@@ -48,13 +48,13 @@ class AlbumFolder:
             partial.rename(path)
         except OSError as error:
             raise StorageError(
-                f"{path}: cannot be written: {error.strerror or error}. Free space there"
+                f"cannot write {path}: {error.strerror or error}. Free disk space or check the permissions"
             ) from error
         self._pictures.add(content_hash)
         self._new_pictures += 1
 
     def write_page(self, name: str, content: str) -> None:
-        """Write a page, where it is not there already as it is to be. Raises StorageError."""
+        """Write a page, unless it has this content already. Raises StorageError."""
         path, new = self.path / name, content.encode()
         self._pages.add(name)
         if path.is_file() and path.read_bytes() == new:
@@ -65,7 +65,7 @@ class AlbumFolder:
         self._new_pages += 1
 
     def remove_other_pages(self) -> Changes:
-        """Remove the pages that were not asked for; what became of all of them."""
+        """Remove the pages that were not written in this run, and count the changes to all pages."""
         removed = 0
         for folder in (EVENTS, MONTHS):
             for path in (self.path / folder).glob("*.html"):
@@ -75,7 +75,7 @@ class AlbumFolder:
         return Changes(self._new_pages, len(self._pages) - self._new_pages, removed)
 
     def remove_other_pictures(self, wanted: set[str]) -> Changes:
-        """Remove the pictures that are not wanted, and what interrupted runs left; what became of all of them."""
+        """Remove other pictures and leftovers of interrupted runs, and count the changes to all pictures."""
         others = [path for path in (self.path / PICTURES).glob("*/*") if path.stem not in wanted]
         for path in others:
             path.unlink()
@@ -90,27 +90,29 @@ class AlbumFolder:
 
 @contextmanager
 def open_album_folder(path: Path, unfinished: str) -> Iterator[AlbumFolder]:
-    """The folder, made if it is not there, for this process alone.
+    """Open the folder of an album for this process alone. A missing folder is created.
 
-    Raises StorageError for a folder that holds anything but an album, that another process writes to, or that cannot
-    be made.
+    Raises StorageError if the folder has other contents, if another process writes the album, or if the folder cannot
+    be created.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
         if not (path / MARKER).exists() and any(path.iterdir()):
             raise StorageError(
-                f"{path}: is not empty and holds no album. Name a new folder, or that of an album"
+                f"{path} is not empty and is not an album. Give a new folder, or the folder of an album"
             )
         with FileLock(path / MARKER, timeout=0):
             yield AlbumFolder(path, unfinished, _pictures_in(path))
     except Timeout as error:
-        raise StorageError(f"{path}: another process writes this album. Wait until it has ended") from error
+        raise StorageError(
+            f"{path}: another process is writing this album. Wait until it has ended"
+        ) from error
     except OSError as error:
         raise StorageError(
-            f"{path}: {error.strerror or error}. Name a folder that can be written to"
+            f"{path}: {error.strerror or error}. Give a folder that you can write to"
         ) from error
 
 
 def _pictures_in(path: Path) -> set[str]:
-    """The content hashes of the pictures; a power cut leaves an empty file of one that was not yet on the disk."""
+    """The content hashes of the pictures. Empty files are ignored: a power cut can leave them."""
     return {picture.stem for picture in (path / PICTURES).glob("*/*.jpg") if picture.stat().st_size > 0}

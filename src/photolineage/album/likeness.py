@@ -1,4 +1,4 @@
-"""Which pictures of other events look like an event's cover."""
+"""Find pictures of other events that resemble an event's cover."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from photolineage.catalog.orm import EventImage, Image
 from photolineage.stores.vector_index import ImageNotIndexedError, SearchFilters, VectorIndex
 
 SIMILAR_PICTURES = 6
-CANDIDATES = 24  # before and after the event each: several of them are often of one event
+CANDIDATES = 24  # before the event, and as many after it: several of them are often from one event
 _INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class SimilarPicture:
-    """A picture of another event; `score` is its cosine with the cover."""
+    """A picture of another event. `score` is its cosine with the cover."""
 
     image_id: int
     content_hash: str
@@ -29,13 +29,13 @@ class SimilarPicture:
 
 @dataclass(frozen=True, slots=True)
 class CoverLikeness:
-    """Finds what looks like an event's cover, among the images of the index that were taken before or after it."""
+    """Finds images that resemble an event's cover and were taken before or after the event."""
 
     index: VectorIndex
     model_id: int
 
     def covers(self, events: Sequence[ListedEvent]) -> dict[int, NDArray[np.float32]]:
-        """The embeddings of the events' covers, by image id, of those that are in the index.
+        """The embeddings (dim,) of the events' covers, by image id. Covers that are not in the index are left out.
 
         Raises IndexNotBuiltError.
         """
@@ -50,9 +50,9 @@ class CoverLikeness:
     def similar(
         self, connection: Connection, event: ListedEvent, covers: Mapping[int, NDArray[np.float32]]
     ) -> list[SimilarPicture]:
-        """The pictures of other events that are most like the cover, one an event, the most like first.
+        """The pictures that resemble the cover most, best first: at most one of each other event.
 
-        There are none for a cover that is not among `covers`.
+        The result is empty if the cover is not in `covers`.
         """
         cover = None if event.cover_image_id is None else covers.get(event.cover_image_id)
         if cover is None:

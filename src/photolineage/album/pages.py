@@ -1,4 +1,4 @@
-"""The album's pages as HTML, from templates that escape whatever people and cameras have written."""
+"""The album's pages as HTML. The templates escape all texts from people and cameras."""
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ MONTHS, EVENTS, PICTURES = "months", "events", "pictures"
 
 @dataclass(frozen=True, slots=True)
 class Album:
-    """What all pages know. `cover_hashes`: of covers, by image id; `pictures`: the hashes of what can be shown."""
+    """Facts for all pages. `cover_hashes`: hashes by image id. `pictures`: hashes of pictures with a preview."""
 
     model_key: str
     months: Sequence[Month]
@@ -34,7 +34,7 @@ class Album:
 
 
 def picture_path(content_hash: str) -> str:
-    """Where a picture lies in the album's folder."""
+    """The path of a picture, relative to the album's folder."""
     return f"{PICTURES}/{content_hash[:2]}/{content_hash}.jpg"
 
 
@@ -44,12 +44,12 @@ def overview_page(album: Album) -> str:
 
 
 def unfinished_page(model_key: str) -> str:
-    """What stands in the place of the first page until all others are written."""
+    """The page that replaces the first page until all others are written."""
     return _rendered("unfinished.html.j2", "", model_key)
 
 
 def month_page(album: Album, month: Month) -> str:
-    """One month: its events in the order of their start."""
+    """One month: its events in order of their start."""
     return _rendered("month.html.j2", "../", album.model_key, album=album, month=month)
 
 
@@ -61,9 +61,9 @@ def event_page(
     titles: Mapping[int, str],
     neighbours: tuple[ListedEvent | None, ListedEvent | None],
 ) -> str:
-    """One event: what is known of it, its pictures by day, and pictures of other events like its cover.
+    """One event: its facts, its pictures by day, and pictures of other events that resemble its cover.
 
-    `neighbours` are the events before and after it. Pictures that have no preview are counted instead of shown.
+    `neighbours` are the previous and the next event. Pictures without a preview are only counted.
     """
     shown = [picture for picture in pictures if picture.content_hash in album.pictures]
     return _rendered(
@@ -126,7 +126,7 @@ def _day(day: date) -> str:
 
 
 def _when(first: datetime, last: datetime) -> str:
-    """From when to when, as in "14 July 2023, 18:30 to 21:05"."""
+    """A time span, as in "14 July 2023, 18:30 to 21:05"."""
     begin, end = (f"{moment.day} {moment:%B %Y}, {moment:%H:%M}" for moment in (first, last))
     if begin == end:
         return begin

@@ -1,4 +1,4 @@
-"""The album of a model's events, brought up to date in a folder."""
+"""Write the album of a model's events to a folder, or update it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,15 +31,15 @@ from photolineage.stores.previews import PreviewStore
 from photolineage.stores.vector_index.home import VectorIndexes
 
 COVERS_AT_ONCE = 500
-"""Events whose covers' embeddings are read together: each reading goes through the whole index."""
+"""The number of events whose covers' embeddings are read together. Each read scans the whole index."""
 
 OnImages = Callable[[int, int], None]
-"""Told how many of how many images are done."""
+"""A callback that gets the number of images done and the total."""
 
 
 @dataclass(frozen=True, slots=True)
 class AlbumReport:
-    """What the album holds, and what became of its files."""
+    """The contents of the album, and the changes to its files."""
 
     first_page: Path
     events: int
@@ -58,10 +58,10 @@ def write_album(
     on_pictures: OnImages,
     on_pages: OnImages,
 ) -> AlbumReport:
-    """Bring the album of a model's events in `folder` up to date; a browser opens its index.html from the disk.
+    """Write the album of a model's events to `folder`, or update it. Open its index.html in a browser.
 
-    What is as it should be is left alone, what belongs to events that are gone is removed. An interrupted run leaves
-    a first page that says so. Raises ModelNotLoadedError, IndexNotBuiltError, StorageError.
+    Unchanged files are kept, and files of events that no longer exist are removed. An interrupted run leaves a first
+    page that says that the album is incomplete. Raises ModelNotLoadedError, IndexNotBuiltError and StorageError.
     """
     with engine.connect() as connection:
         model = require_model(connection, model_key)
@@ -83,7 +83,7 @@ def write_album(
 def _copy_pictures(
     connection: Connection, previews: PreviewStore, model_id: int, folder: AlbumFolder, on_pictures: OnImages
 ) -> set[str]:
-    """The previews of all images of events, shard by shard; the content hashes of those that are there now."""
+    """Copy the previews of all images in events, shard by shard. Returns the content hashes of all pictures."""
     images = (
         select(Image.id, Image.content_hash)
         .join(EventImage, and_(EventImage.image_id == Image.id, EventImage.model_id == model_id))
@@ -140,7 +140,7 @@ def _write_pages(
     folder: AlbumFolder,
     on_pages: OnImages,
 ) -> None:
-    """All pages, the first page last."""
+    """Write all pages, the first page last."""
     titles = {event.id: event.title for event in events}
     done = 0
     on_pages(done, album.image_count)

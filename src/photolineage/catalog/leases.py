@@ -19,7 +19,7 @@ from photolineage.catalog.engine import run_in_transaction
 from photolineage.catalog.orm import JobState, MlJob
 from photolineage.errors import PhotolineageError
 from photolineage.lineage import JobKind
-from photolineage.plain_text import printable
+from photolineage.plain_text import encodable
 
 Result = TypeVar("Result")
 
@@ -81,7 +81,7 @@ class Lease:
             lambda connection: connection.execute(
                 update(MlJob)
                 .where(MlJob.id == self.job_id, MlJob.state == JobState.RUNNING)
-                .values(state=state, error=error and printable(error), finished_at=datetime.now(UTC))
+                .values(state=state, error=error and encodable(error), finished_at=datetime.now(UTC))
             ),
         )
 

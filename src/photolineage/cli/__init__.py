@@ -1,10 +1,12 @@
-"""`photolineage …`: the lineage, search and the library's state from a terminal."""
+"""The `photolineage` command: run the lineage, search the library, and show its state."""
 
 import gc
 
-gc.set_threshold(100_000)  # imports make many objects and no garbage: a seventh of their time
+gc.set_threshold(
+    100_000
+)  # imports create many objects and no garbage: collecting it takes a seventh of their time
 
-from photolineage.cli import (  # noqa: E402, F401 (each registers its commands)
+from photolineage.cli import (  # noqa: E402, F401 (each module registers its command)
     compare,
     contract,
     demo,
@@ -21,5 +23,5 @@ from photolineage.cli.app import app  # noqa: E402
 
 
 def main() -> None:
-    """The entry point: exit code 0 if all went well, 1 with a message otherwise."""
+    """The entry point. The exit code is 0 on success, and 1 after an error message."""
     app()

@@ -1,4 +1,4 @@
-"""What all commands share: the application, its options, and errors as one message."""
+"""What all commands share: the application, common options, the settings, the catalog, and error messages."""
 
 import os
 from collections.abc import Iterator
@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from rich.text import Text
 from sqlalchemy import Engine
 
 from photolineage.catalog.engine import create_catalog_engine, require_reachable
 from photolineage.catalog.migrate import is_at_newest_revision
 from photolineage.catalog.queries import serving_model_key
-from photolineage.cli.terminal import errors, plain, print_json
+from photolineage.cli.terminal import errors, print_json, shown
 from photolineage.errors import PhotolineageError
+from photolineage.plain_text import printable
 from photolineage.settings import (
     BUILT_IN,
     CONFIG_VARIABLE,
@@ -27,11 +29,13 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
-    help="Folders of photographs as searchable embeddings and event albums.",
+    help="Search folders of photos by their content, and find the events in them.",
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Model = Annotated[str | None, typer.Option("--model", help="A model's key; the serving one if left out.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text and tables.")]
+Model = Annotated[
+    str | None, typer.Option("--model", help="The key of a model. Default: the current serving model.")
+]
 
 
 @app.callback()
@@ -48,13 +52,13 @@ def configure(
 def fail(message: object, as_json: bool = False) -> NoReturn:
     if as_json:
         print_json({"error": str(message)})
-    errors.print(f"[bold red]Error:[/] {str(message).replace('[', chr(92) + '[')}", soft_wrap=True)
+    errors.print(Text.assemble(("Error:", "bold red"), " ", shown(message)), soft_wrap=True)
     raise typer.Exit(1)
 
 
 @contextmanager
 def reported_errors(as_json: bool) -> Iterator[None]:
-    """The errors that a person can mend, as one message and exit code 1."""
+    """Print an error that a person can fix as one message, and exit with code 1."""
     try:
         yield
     except PhotolineageError as error:
@@ -62,14 +66,14 @@ def reported_errors(as_json: bool) -> Iterator[None]:
 
 
 def chosen_settings(as_json: bool = False, *, or_demo: bool = True) -> Settings:
-    """The settings that a command uses; which configuration they are from is said on standard error."""
+    """The settings that a command uses. Where they come from is printed on standard error."""
     settings = load_settings(or_demo=or_demo)
     if settings.config_file == BUILT_IN:
-        origin = f"built in (home: {plain(str(settings.home))})"
+        origin = f"built in (home: {printable(settings.home)})"
     elif settings.config_file == demo_config_file():
-        origin = "the demo's, until you have a library of your own (photolineage run --photos <folder>)"
+        origin = "the demo's. To add your own photos: photolineage run --photos <folder>"
     else:
-        origin = plain(str(settings.config_file))
+        origin = printable(settings.config_file)
     if not as_json:
         errors.print(f"Configuration: {origin}", style="dim", markup=False, highlight=False, soft_wrap=True)
     return settings
@@ -93,7 +97,7 @@ def known_model(settings: Settings, engine: Engine, wanted: str | None) -> str:
             from photolineage.settings.model_names import closest
 
             raise ConfigurationError(
-                f"model {wanted!r} is not configured; {closest(wanted, settings.models) or 'none is'}"
+                f"model {wanted!r} is not configured; {closest(wanted, settings.models) or 'no model is'}"
             )
         return wanted
     with engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""`photolineage compare`: a model that may serve next beside the one that serves."""
+"""`photolineage compare`: compare a candidate model with the current serving model."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,18 +13,18 @@ from photolineage.cli.app import (
     open_catalog,
     reported_errors,
 )
-from photolineage.cli.terminal import console, linked, print_json, table
+from photolineage.cli.terminal import console, linked, print_json, shown, table
 
 
 @app.command()
 def compare(
-    model: Annotated[str, typer.Argument(help="The key of the candidate.")],
+    model: Annotated[str, typer.Argument(help="The key of the candidate model.")],
     sheet: Annotated[
-        Path | None, typer.Option(help="Write the hits of both models as a contact sheet picture.")
+        Path | None, typer.Option(help="Write a picture with the hits of both models to this file.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare a model with the serving one, on the same images and texts. Nothing is changed."""
+    """Compare a model with the current serving model on the same images and texts. This changes nothing."""
     from photolineage.steps.embed import Stores
     from photolineage.stores.embeddings import EmbeddingStore
     from photolineage.stores.files import open_files
@@ -55,8 +55,8 @@ def compare(
         print_json(comparison)
         return
     old, new = comparison.serving.model_key, comparison.candidate.model_key
-    console.print(table("Comparison", ["", f"{old} (serves)", new], figure_rows(comparison)))
+    console.print(table("Comparison", ["", f"{old} (serving)", new], figure_rows(comparison)))
     for sentence in sentences(comparison):
-        console.print(sentence, markup=False, highlight=False)
+        console.print(shown(sentence))
     if sheet is not None:
-        console.print(f"Contact sheet: {linked(sheet.resolve())}")
+        console.print("Contact sheet:", linked(sheet.resolve()))

@@ -1,4 +1,4 @@
-"""`photolineage check` and `photolineage migrate`: the contract, and what mends it."""
+"""`photolineage check` and `photolineage migrate`: check the catalog and the files, and upgrade the catalog."""
 
 from typing import Annotated
 
@@ -6,13 +6,12 @@ import typer
 
 from photolineage.catalog.engine import create_catalog_engine, explained_errors, require_reachable
 from photolineage.cli.app import AsJson, app, chosen_settings, reported_errors
-from photolineage.cli.terminal import console, print_json, table
-from photolineage.plain_text import printable
+from photolineage.cli.terminal import console, linked, print_json, table
 
 
 @app.command()
 def check(as_json: AsJson = False) -> None:
-    """Hold the catalog against the ORM, and each store against the catalog."""
+    """Compare the catalog's schema with the code, and the stored files with the catalog."""
     from photolineage.checks.library import check_library
 
     with reported_errors(as_json):
@@ -27,11 +26,8 @@ def check(as_json: AsJson = False) -> None:
         console.print(
             table(
                 "Checks",
-                ["check", "", "finding"],
-                [
-                    (f.name, "passed" if f.passed else "FAILED", f.description.replace("[", r"\["))
-                    for f in findings
-                ],
+                ["check", "result", "finding"],
+                [(f.name, "passed" if f.passed else "FAILED", f.description) for f in findings],
             )
         )
     if failed:
@@ -40,13 +36,16 @@ def check(as_json: AsJson = False) -> None:
 
 @app.command()
 def migrate(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the SQL and change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the SQL and change nothing.")] = False,
     i_have_a_backup: Annotated[
-        bool, typer.Option("--i-have-a-backup", help="A PostgreSQL catalog is changed only with this.")
+        bool,
+        typer.Option(
+            "--i-have-a-backup", help="Confirm that a backup exists. Required to change a PostgreSQL catalog."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Bring the catalog to the newest revision, after a backup of a SQLite file."""
+    """Upgrade the catalog to the newest schema revision. A SQLite catalog is backed up first."""
     from photolineage.catalog.migrate import require_current
     from photolineage.catalog.migration_plan import apply_migration, plan_migration
 
@@ -78,4 +77,4 @@ def migrate(
     else:
         console.print(f"Migrated from {before.found or 'an empty database'} to revision {before.wanted}.")
         if backup is not None:
-            console.print(f"Backup: {printable(backup)}")
+            console.print("Backup:", linked(backup))

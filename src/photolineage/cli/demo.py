@@ -1,4 +1,4 @@
-"""`photolineage demo`: the lineage over a library that is drawn for it."""
+"""`photolineage demo`: try everything on a library of drawn photos."""
 
 from photolineage.cli.app import AsJson, app, known_model, open_catalog, reported_errors
 from photolineage.cli.run import run_steps
@@ -7,7 +7,7 @@ from photolineage.cli.terminal import ProgressBars, console, linked, print_json,
 
 @app.command()
 def demo(as_json: AsJson = False) -> None:
-    """Draw the demo library, run the lineage over it, and show what came out."""
+    """Draw a library of demo photos, process it, and show the events and some searches."""
     from photolineage.demo.configuration import SOURCE, demo_settings
     from photolineage.demo.library import render_library
     from photolineage.demo.showcase import show
@@ -21,15 +21,17 @@ def demo(as_json: AsJson = False) -> None:
             )
         run_steps(settings, [SOURCE], None, as_json)
         engine = open_catalog(settings)
-        shown = show(settings, engine, truth, known_model(settings, engine, None))
+        showcase = show(settings, engine, truth, known_model(settings, engine, None))
     if as_json:
-        print_json(shown)
+        print_json(showcase)
         return
     console.print(
-        f"\nEvents: {shown.events_found} found by {shown.model_key}, {shown.events_true} in truth "
-        "(photolineage events lists them)"
+        f"\nEvents: {showcase.events_found} found with {showcase.model_key}; {showcase.events_true} were drawn. "
+        "List them with: photolineage events"
     )
-    for query, hits in shown.searches.items():
+    for query, hits in showcase.searches.items():
         rows = [(f"{hit.score:.3f}", hit.scene, linked(hit.path)) for hit in hits]
-        console.print(table(f'photolineage search "{query}"', ["score#", "drawn as", "path"], rows))
-    console.print("Every asset, partition and check: photolineage ui, then http://127.0.0.1:3000")
+        console.print(table(f'photolineage search "{query}"', ["score#", "drawn scene", "path"], rows))
+    console.print(
+        "To see every asset, partition and check: run photolineage ui and open http://127.0.0.1:3000"
+    )

@@ -1,4 +1,4 @@
-"""`photolineage events`: the albums."""
+"""`photolineage events`: list the events."""
 
 from pathlib import Path
 from typing import Annotated
@@ -23,13 +23,13 @@ MOST_COVERS = 200
 @app.command()
 def events(
     model: Model = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="The newest only.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Show at most this many events.")] = None,
     sheet: Annotated[
-        Path | None, typer.Option(help=f"Write the newest {MOST_COVERS} covers as a contact sheet picture.")
+        Path | None, typer.Option(help=f"Write a picture of the newest {MOST_COVERS} covers to this file.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """The events of the library, the newest first."""
+    """List the events of the library, newest first."""
     from photolineage.catalog.listing import list_events
     from photolineage.events.pictures import cover_sheet
     from photolineage.models.registry import require_model
@@ -46,7 +46,7 @@ def events(
             covers = cover_sheet(engine, PreviewStore(open_files(settings)), listed[:MOST_COVERS])
             if covers is None:
                 raise StorageError(
-                    f"--sheet {sheet}: no event of {key} has a cover yet, so there is nothing to write"
+                    f"--sheet {sheet}: no event of model {key} has a cover yet. Run `photolineage run` first"
                 )
             save_picture(covers, sheet)
     if as_json:
@@ -54,4 +54,4 @@ def events(
     else:
         print_events(listed)
         if sheet is not None:
-            console.print(f"Contact sheet: {linked(sheet.resolve())}")
+            console.print("Contact sheet:", linked(sheet.resolve()))

@@ -1,6 +1,6 @@
-"""The one way from the command line to the Dagster project: its folder, and what is called in it.
+"""The only place where the command line uses the Dagster project: its folder and the functions that are called.
 
-The project lies at the root of a checkout, and in `photolineage/project` where pip installed the package.
+The project is at the root of a checkout. When pip installed the package, it is in `photolineage/project`.
 """
 
 import os
@@ -25,10 +25,10 @@ def project_folder() -> Path:
 
 
 def use_project() -> Path:
-    """Let this process, and each that it starts, import the project; its folder is returned.
+    """Let this process and its child processes import the project. Returns the project's folder.
 
-    Python then puts no working directory on its path, so that a folder of photos with an `assets` in it is never
-    imported: Dagster's children get this from the environment, where nobody could give them `-P`.
+    `PYTHONSAFEPATH` keeps the working directory off Python's path. Otherwise a folder named `assets` among the photos
+    could be imported. Dagster starts its children without `-P`, so this is set in the environment.
     """
     folder = str(project_folder())
     if sys.path[0] != folder:
@@ -40,7 +40,7 @@ def use_project() -> Path:
 
 
 def prepare_server(settings: Settings) -> list[str]:
-    """Ready the Dagster instance for its UI; see `assets.orchestration.lineage_run`."""
+    """Prepare the Dagster instance for its UI. See `assets.orchestration.lineage_run`."""
     use_project()
     from assets.orchestration.lineage_run import prepare_server
 
@@ -55,7 +55,7 @@ def run_lineage(
     *,
     retry_failed: bool = False,
 ) -> "RunReport":
-    """Bring sources and models up to date; see `assets.orchestration.lineage_run`."""
+    """Bring sources and models up to date. See `assets.orchestration.lineage_run`."""
     use_project()
     from assets.orchestration.lineage_run import run_lineage
 
@@ -63,9 +63,9 @@ def run_lineage(
 
 
 def webserver_command(settings: Settings, host: str, port: int) -> list[str]:
-    """The command that serves the Dagster UI over the project, to be executed in the project's folder.
+    """The command that starts the Dagster UI. Changes the working directory to the project's folder.
 
-    Its web server answers only to the names of this machine, and to the address that `alerts.ui` names.
+    Its web server answers only requests for the names of this machine and for the address in `alerts.ui`.
     """
     folder = use_project()
     from assets.orchestration.guarded_ui import HOSTS_VARIABLE, MODULE

@@ -1,4 +1,4 @@
-"""`photolineage report`: the events as an album that a browser opens from the disk."""
+"""`photolineage report`: write the events as an album of HTML pages."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -20,11 +20,11 @@ from photolineage.cli.terminal import ProgressBars, console, linked, print_json
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="A new folder, or that of an album to bring up to date.")],
+    folder: Annotated[Path, typer.Argument(help="A new folder, or the folder of an album to update.")],
     model: Model = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the events as a static HTML album, or bring one up to date."""
+    """Write the events as an album of HTML pages, or update an album."""
     from photolineage.album.write import write_album
     from photolineage.stores.files import open_files
     from photolineage.stores.previews import PreviewStore
@@ -51,4 +51,4 @@ def report(
         console.print(
             f"{name}: {changes.written:,} written, {changes.unchanged:,} unchanged, {changes.removed:,} removed"
         )
-    console.print(f"{written.events:,} events, {written.images:,} images: {linked(written.first_page)}")
+    console.print(f"{written.events:,} events, {written.images:,} images:", linked(written.first_page))

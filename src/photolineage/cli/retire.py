@@ -1,4 +1,4 @@
-"""`photolineage retire`: what there is of a model that is not used any more, and its end."""
+"""`photolineage retire`: list and delete what is stored for a model that is no longer used."""
 
 from typing import Annotated
 
@@ -13,11 +13,12 @@ from photolineage.plain_text import printable
 def retire(
     model: Annotated[str, typer.Argument(help="The model's key.")],
     delete_files: Annotated[
-        bool, typer.Option("--delete-files", help="Really remove it; without this, it is only listed.")
+        bool,
+        typer.Option("--delete-files", help="Delete the files. Without this option they are only listed."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a model takes on the disk, and remove its embeddings, index and events when asked to."""
+    """Show the disk space that a model uses. With --delete-files: delete its embeddings, index and events."""
     from datetime import timedelta
 
     from photolineage.steps.jobs import JobContext
@@ -52,5 +53,9 @@ def retire(
     )
     console.print(
         f"{plan.size_bytes / 1e6:,.1f} MB "
-        + ("were removed." if delete_files else "would be removed. Nothing was: add --delete-files.")
+        + (
+            "were deleted."
+            if delete_files
+            else "would be deleted. Nothing was deleted yet: add --delete-files."
+        )
     )

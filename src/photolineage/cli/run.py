@@ -1,15 +1,16 @@
-"""`photolineage run`: the lineage from a terminal."""
+"""`photolineage run`: bring the library up to date."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
+from rich.text import Text
 
 from photolineage.catalog.engine import create_catalog_engine, require_reachable
 from photolineage.cli.app import AsJson, app, chosen_settings, known_model, reported_errors
-from photolineage.cli.terminal import ProgressBars, console, errors, print_json, print_status
+from photolineage.cli.terminal import ProgressBars, console, errors, print_json, print_status, shown
 from photolineage.errors import RunInterruptedError
+from photolineage.plain_text import printable
 from photolineage.settings import ConfigurationError, Settings, load_settings
 from photolineage.steps.add_source import add_source
 
@@ -18,20 +19,23 @@ from photolineage.steps.add_source import add_source
 def run(
     photos: Annotated[
         list[Path] | None,
-        typer.Option(help="A folder of photos, added as a source; may be given several times."),
+        typer.Option(help="A folder of photos to add as a source. Repeatable."),
     ] = None,
     model: Annotated[
-        list[str] | None, typer.Option(help="A model's key; may be given several times.")
+        list[str] | None,
+        typer.Option(
+            help="The key of a model to embed with. Repeatable. Default: the current serving model."
+        ),
     ] = None,
     retry_failed: Annotated[
         bool,
-        typer.Option("--retry-failed", help="Read unreadable images again, though they have not changed."),
+        typer.Option("--retry-failed", help="Read unreadable images again, even if they have not changed."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Bring the library up to date: scan, register, embed, index, find events."""
     with reported_errors(as_json):
-        settings = chosen_settings(as_json, or_demo=False)  # own photos never meet the demo's models
+        settings = chosen_settings(as_json, or_demo=False)  # the demo's models are of no use for other photos
         sources = [add_source(settings, folder) for folder in photos] if photos else None
         if photos:
             settings = load_settings(settings.config_file)
@@ -69,7 +73,7 @@ def run_steps(
         with ProgressBars(visible=not as_json) as bars:
             report = run_lineage(settings, sources, models, bars, retry_failed=retry_failed)
     except RunInterruptedError as error:
-        errors.print(f"Interrupted: {error}. Run the same command again to continue.")
+        errors.print(shown(f"Interrupted: {error}. Run the same command again to continue."))
         raise typer.Exit(1) from error
     with engine.connect() as connection:
         status = library_status(connection)
@@ -85,7 +89,7 @@ def run_steps(
         )
         return
     for reason in (*report.unavailable.values(), *report.away.values()):
-        errors.print(f"[bold yellow]Left as it is:[/] {escape(reason)}", soft_wrap=True)
+        errors.print(Text.assemble(("Skipped:", "bold yellow"), f" {printable(reason)}"), soft_wrap=True)
     if report.nothing_to_do:
-        console.print("Nothing to do: everything is up to date.")
+        console.print("Everything is up to date. You don't need to do anything.")
     print_status(status)

@@ -1,4 +1,4 @@
-"""`photolineage search`: images by text, by picture, by likeness."""
+"""`photolineage search`: find images by text, by image file, and by image of the library."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from photolineage.cli.app import (
     AsJson,
@@ -17,7 +18,7 @@ from photolineage.cli.app import (
     open_catalog,
     reported_errors,
 )
-from photolineage.cli.terminal import console, errors, linked, plain, print_json, table
+from photolineage.cli.terminal import console, errors, linked, print_json, shown, table
 
 if TYPE_CHECKING:
     from photolineage.search.find import FoundImages
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def _weighted(read: Callable[[str], Any]) -> "Callable[[str], Weighted[Any]]":
-    """Reads "<weight>:<value>"; whatever follows the first colon is the value, as it is."""
+    """A parser of "<weight>:<value>". Everything after the first colon is the value."""
 
     def parse(given: str) -> "Weighted[Any]":
         from photolineage.search.query import Weighted
@@ -43,7 +44,7 @@ def _weighted(read: Callable[[str], Any]) -> "Callable[[str], Weighted[Any]]":
 
 
 def _moment(given: str) -> datetime:
-    """A date or a time in ISO 8601; in this computer's time zone where it names none."""
+    """A date or time in ISO 8601, such as 2024-07-20. Without an offset it is in this computer's time zone."""
     try:
         return datetime.fromisoformat(given).astimezone()
     except (ValueError, OverflowError) as error:
@@ -64,25 +65,25 @@ def _weighted_option(names: str, what: str, read: Callable[[str], Any]) -> Any:
         names,
         parser=_weighted(read),
         metavar=f"WEIGHT:{what}",
-        help="With a weight, 1 being usual; below 0 asks for the unlike. Repeatable.",
+        help="As above, with a weight: 2 counts double, below 0 finds what differs. Repeatable.",
     )
 
 
 @app.command()
 def search(
     text: Annotated[
-        list[str] | None, typer.Argument(help="What to look for, in words; each argument is one text.")
+        list[str] | None, typer.Argument(help="What the images show, in words. Each argument is one text.")
     ] = None,
     unlike: Annotated[
-        list[str] | None, typer.Option("--not", help="What must not be there, in words. Repeatable.")
+        list[str] | None, typer.Option("--not", help="What the images do not show, in words. Repeatable.")
     ] = None,
     image: Annotated[
-        list[Path] | None, typer.Option(help="Look for what resembles this image file. Repeatable.")
+        list[Path] | None, typer.Option(help="Find images that resemble this image file. Repeatable.")
     ] = None,
     image_id: Annotated[
         list[int] | None,
         typer.Option(
-            min=1, max=2**63 - 1, help="Look for what resembles this image of the library. Repeatable."
+            min=1, max=2**63 - 1, help="Find images that resemble this image of the library. Repeatable."
         ),
     ] = None,
     weighted_text: Annotated[list[Any] | None, _weighted_option("--weighted-text", "TEXT", str)] = None,
@@ -92,30 +93,34 @@ def search(
     ] = None,
     source: Annotated[list[str] | None, typer.Option(help="Only images of this source. Repeatable.")] = None,
     since: Annotated[
-        datetime | None, typer.Option(parser=_moment, metavar="TIME", help="Only images taken then or later.")
+        datetime | None,
+        typer.Option(parser=_moment, metavar="TIME", help="Only images taken at or after this time."),
     ] = None,
     before: Annotated[
-        datetime | None, typer.Option(parser=_moment, metavar="TIME", help="Only images taken before then.")
+        datetime | None,
+        typer.Option(parser=_moment, metavar="TIME", help="Only images taken before this time."),
     ] = None,
     near: Annotated[
         tuple[float, float, float] | None,
-        typer.Option(metavar="LATITUDE LONGITUDE KM", help="Only images taken within KM kilometres."),
+        typer.Option(
+            metavar="LATITUDE LONGITUDE KM", help="Only images taken within KM kilometres of this place."
+        ),
     ] = None,
     box: Annotated[
         tuple[float, float, float, float] | None,
-        typer.Option(metavar="SOUTH WEST NORTH EAST", help="Only images taken between these degrees."),
+        typer.Option(metavar="SOUTH WEST NORTH EAST", help="Only images taken inside this box, in degrees."),
     ] = None,
     event: Annotated[
         list[str] | None, typer.Option(help="Only images of this event, by its id or title. Repeatable.")
     ] = None,
-    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many images a page has.")] = 10,
-    page: Annotated[int, typer.Option(min=1, max=1000, help="Which page, from 1.")] = 1,
+    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="The number of images on a page.")] = 10,
+    page: Annotated[int, typer.Option(min=1, max=1000, help="The number of the page, from 1.")] = 1,
     model: Model = None,
-    sheet: Annotated[Path | None, typer.Option(help="Write the hits as a contact sheet picture.")] = None,
-    show: Annotated[bool, typer.Option("--open", help="Open the contact sheet.")] = False,
+    sheet: Annotated[Path | None, typer.Option(help="Write a picture of the hits to this file.")] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the picture of the hits.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Find images by texts, by image files and by images of the library, added up.
+    """Find images by text, by image file and by image of the library. All parts of the query are added up.
 
     photolineage search beach --not people --since 2023-06-01 --near 43.5 10.3 20
     """
@@ -157,7 +162,7 @@ def _place(
     from photolineage.stores.vector_index import Box, Circle
 
     if near is not None and box is not None:
-        raise QueryError("--near and --box: give one of them")
+        raise QueryError("--near and --box: give only one of them")
     try:
         return Circle(*near) if near is not None else Box(*box) if box is not None else None
     except ValueError as error:
@@ -166,23 +171,23 @@ def _place(
 
 def _print_found(found: "FoundImages", model_key: str, page: int, sheet: Path | None) -> None:
     for note in found.notes:
-        errors.print(f"Note: {plain(note)}", markup=False)
+        errors.print(shown(f"Note: {note}"))
     rows = [
         (
             f"{hit.score:.3f}",
             hit.image_id,
             f"{hit.taken_at:%Y-%m-%d %H:%M}" if hit.taken_at else "",
-            "\n".join(linked(path) for path in (hit.path, *hit.copies)),
+            Text("\n").join(linked(path) for path in (hit.path, *hit.copies)),
         )
         for hit in found.hits
     ]
-    title = f"{len(rows)} images by {model_key}" + (f", page {page}" if page > 1 else "")
+    title = f"{len(rows)} images found with {model_key}" + (f", page {page}" if page > 1 else "")
     console.print(table(title, ["score#", "image#", "taken (UTC)", "path"], rows))
     if sheet is not None:
-        console.print(f"Contact sheet: {linked(sheet.resolve())}")
+        console.print("Contact sheet:", linked(sheet.resolve()))
 
 
 def _open(sheet: Path) -> None:
-    """Show the sheet with what the platform opens pictures with."""
+    """Open the sheet with the platform's viewer for pictures."""
     if typer.launch(str(sheet.resolve())) != 0:
-        fail(f"nothing here opens pictures (xdg-open is missing): open {sheet.resolve()} yourself")
+        fail(f"xdg-open is missing, so no viewer was started. Open {sheet.resolve()} yourself")

@@ -1,4 +1,4 @@
-"""`photolineage status`: what is there and what runs."""
+"""`photolineage status`: show the state of the library."""
 
 from typing import Annotated
 
@@ -10,10 +10,10 @@ from photolineage.cli.terminal import console, print_json, print_status
 
 @app.command()
 def status(
-    watch: Annotated[bool, typer.Option(help="Show it again every two seconds, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option(help="Update every two seconds. Stop with Ctrl-C.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Images by source, models, and the jobs that run or did not succeed."""
+    """Show the images of each source, the models, and jobs that are running or did not succeed."""
     import time
 
     from photolineage.catalog.listing import library_status

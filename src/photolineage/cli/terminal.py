@@ -1,4 +1,4 @@
-"""What the command line shows: progress bars that count images, tables, and JSON for programs."""
+"""What the command line shows: progress bars that count images, tables, and JSON."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -18,10 +18,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import Progress as RichProgressBar
+from rich.style import Style
 from rich.table import Table
+from rich.text import Text
 
 from photolineage.catalog.listing import JobStatus, LibraryStatus, ListedEvent
-from photolineage.plain_text import printable
+from photolineage.plain_text import encodable, printable
 from photolineage.steps.progress import OnProgress, Progress
 
 if TYPE_CHECKING:
@@ -32,12 +34,12 @@ errors = Console(stderr=True)
 
 
 class ProgressBars:
-    """One bar a step, over the images of all its partitions."""
+    """One progress bar for each step. It counts the images of all partitions of the step."""
 
     def __init__(self, *, visible: bool = True) -> None:
         self._bar = RichProgressBar(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("images {task.fields[rate]}"),
@@ -55,23 +57,23 @@ class ProgressBars:
         self._bar.stop()
 
     def begin(self, title: str, images: int | None) -> None:
-        """A bar for a step; one of unknown length pulses."""
+        """Add the bar of a step. `images` is the number of images, or None if that is unknown."""
         self._task = self._bar.add_task(title, total=images, rate="")
 
     def end(self) -> None:
-        """The step is done; its bar stays, full."""
+        """Mark the step as done: its bar is shown full."""
         if self._task is not None:
             task = self._bar.tasks[self._bar.task_ids.index(self._task)]
             self._bar.update(self._task, total=task.completed, rate="")
             self._task = None
 
     def counter(self, title: str) -> Callable[[int, int], None]:
-        """A bar of its own, moved by (done, total)."""
+        """Add a bar, and return the function that moves it to (done, total)."""
         task = self._bar.add_task(title, total=None, rate="")
         return lambda done, total: self._bar.update(task, completed=done, total=total)
 
     def track(self, context: "AssetExecutionContext", label: str) -> OnProgress:
-        """A callback that moves the step's bar by one partition's progress."""
+        """A callback that moves the bar of the current step as one partition progresses."""
         del context, label
         shown = 0
 
@@ -89,53 +91,60 @@ class ProgressBars:
 
 
 def print_json(value: Any) -> None:
-    """Any of our values as JSON on standard output."""
-    print(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))  # noqa: T201 (programs read it)
+    """Print the value as JSON on standard output."""
+    text = json.dumps(value, default=_json_value, ensure_ascii=False, indent=2)
+    print(encodable(text))  # noqa: T201 (programs read it)
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Path):
-        return printable(value)
+        return encodable(value)
     if isinstance(value, frozenset | set | tuple):
         return list(value)
-    raise TypeError(f"{type(value).__name__} is not for JSON")
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
-def plain(text: str) -> str:
-    """A text in one line that cannot steer the terminal: what is not printable is escaped."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text
-    )
+def shown(text: object) -> Text:
+    """Text from outside as rich shows it unchanged: no markup, and control characters escaped line by line."""
+    return Text("\n".join(printable(line) for line in str(text).split("\n")))
 
 
-def linked(path: Path) -> str:
-    """A path as markup that a terminal opens on a click."""
-    shown = escape(plain(printable(path)))
-    return f"[link={path.as_uri()}]{shown}[/link]" if str(path) == printable(path) else shown
+def linked(path: Path) -> Text:
+    """The path on one line, as a link that a terminal opens on a click."""
+    return Text(printable(path), Style(link=path.as_uri()))
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """A table; columns whose name ends in `#` are numbers."""
-    shown = Table(title=title, title_justify="left")
+    """A table of texts and numbers. A column whose name ends in `#` is aligned to the right.
+
+    No cell is read as markup: strings go through `shown`, and only a `Text` has a style of its own.
+    """
+    result = Table(title=escape(printable(title)), title_justify="left")
     for column in columns:
-        shown.add_column(
-            column.rstrip("#"), justify="right" if column.endswith("#") else "left", overflow="fold"
+        result.add_column(
+            shown(column.rstrip("#")), justify="right" if column.endswith("#") else "left", overflow="fold"
         )
     for row in rows:
-        shown.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
-    return shown
+        result.add_row(*(_cell(value) for value in row))
+    return result
+
+
+def _cell(value: object) -> Text:
+    if isinstance(value, Text):
+        return value
+    return shown(f"{value:,}" if isinstance(value, int) else value)
 
 
 def print_status(status: LibraryStatus) -> None:
-    """Sources, models and unfinished jobs as tables."""
+    """Print the sources, the models and the unfinished jobs as tables."""
     console.print(
         table(
             "Images by source",
-            ["source", "images#", "registered#", "duplicates#", "unreadable#", "to read#", "missing#"],
+            ["source", "images#", "registered#", "duplicates#", "unreadable#", "not read yet#", "missing#"],
             [
                 (s.key, s.images, s.registered, s.duplicates, s.failed, s.discovered, s.missing)
                 for s in status.sources
@@ -145,7 +154,7 @@ def print_status(status: LibraryStatus) -> None:
     console.print(
         table(
             "Models",
-            ["model", "serves", "dimension#", "embeddings#", "to have#", "shards left#", "events#"],
+            ["model", "serving", "dimension#", "embeddings#", "expected#", "incomplete shards#", "events#"],
             [
                 (
                     m.key,
@@ -163,8 +172,17 @@ def print_status(status: LibraryStatus) -> None:
     if status.jobs:
         console.print(
             table(
-                "Jobs that run or did not succeed",
-                ["kind", "partition", "state", "images#", "of#", "per second#", "left#", "error"],
+                "Jobs that are running or did not succeed",
+                [
+                    "kind",
+                    "partition",
+                    "state",
+                    "images#",
+                    "expected#",
+                    "images per second#",
+                    "time left#",
+                    "error",
+                ],
                 [
                     (
                         j.kind,
@@ -188,13 +206,19 @@ def _time_left(job: JobStatus) -> str:
 
 
 def print_events(events: Sequence[ListedEvent]) -> None:
-    """Events as a table, the newest first."""
+    """Print the events as a table, in the given order."""
     console.print(
         table(
             f"{len(events)} events",
             ["id#", "from", "to", "images#", "title"],
             [
-                (e.id, f"{e.starts_at:%Y-%m-%d %H:%M}", f"{e.ends_at:%Y-%m-%d %H:%M}", e.image_count, e.title)
+                (
+                    e.id,
+                    f"{e.starts_at:%Y-%m-%d %H:%M}",
+                    f"{e.ends_at:%Y-%m-%d %H:%M}",
+                    e.image_count,
+                    printable(e.title),
+                )
                 for e in events
             ],
         )

@@ -1,4 +1,4 @@
-"""`photolineage ui`: the Dagster UI over the same instance."""
+"""`photolineage ui`: start the Dagster UI."""
 
 import os
 import signal
@@ -16,16 +16,16 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @app.command()
 def ui(
     port: Annotated[int, typer.Option(help="The port of the web server.")] = 3000,
-    host: Annotated[str, typer.Option(help="The address that it listens on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="The address of the web server.")] = "127.0.0.1",
     allow_remote: Annotated[
         bool,
         typer.Option(
             "--allow-remote",
-            help="Let other machines in. The UI asks for no password: whoever reaches it can start runs.",
+            help="Allow access from other machines. The UI has no password: anyone who can open it can start runs.",
         ),
     ] = False,
 ) -> None:
-    """Serve the Dagster UI of this library. A web page from elsewhere cannot use it."""
+    """Start the Dagster UI for this library. Web pages from other sites cannot use it."""
     from photolineage.cli.project import prepare_server, webserver_command
 
     with reported_errors(False):
@@ -39,13 +39,13 @@ def ui(
         dead = prepare_server(settings)
     if dead:
         console.print(
-            f"{len(dead)} runs whose process is gone were marked as failed; they are started again."
+            f"{len(dead)} runs were marked as failed because their processes no longer exist. They are started again."
         )
     if settings.alerts.ui is None:
         os.environ["PHOTOLINEAGE_ALERTS__UI"] = f"http://{host}:{port}"
     command = webserver_command(settings, host, port)
-    console.print(f"Dagster UI: http://{host}:{port} (Ctrl-C ends it)")
+    console.print(f"Dagster UI: http://{host}:{port} (stop with Ctrl-C)")
     sys.stdout.flush()
-    # A shell ignores Ctrl-C for what a script puts into the background, and Dagster then ignores SIGTERM as well.
+    # A process that a script starts in the background ignores Ctrl-C, and Dagster would then ignore SIGTERM too.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execv(command[0], command)  # noqa: S606 (a fixed command of our own)

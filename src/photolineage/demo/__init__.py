@@ -1,1 +1,1 @@
-"""A rendered photo library, and small CLIP models that know its scenes."""
+"""A library of drawn photos, and small CLIP models that know its scenes."""

@@ -16,13 +16,13 @@ _PREPROCESS: dict[str, Any] = {
 
 
 def model_folder(key: str) -> Path:
-    """Where a demo model lies in this package."""
+    """The folder of a demo model in this package."""
     return Path(__file__).parent / "models" / key
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A model's configuration, how long it is trained, and its part in the demo."""
+    """A demo model's architecture, its training, and its purpose in the demo."""
 
     purpose: str
     model: dict[str, Any]
@@ -43,7 +43,7 @@ class Recipe:
 
 RECIPES = {
     "demo-clip-v1": Recipe(
-        purpose="the first model, kept small and trained briefly on purpose, so that an upgrade shows",
+        purpose="the first model, deliberately small and trained only briefly, so that an upgrade is visible",
         model={
             "embed_dim": 128,
             "vision_cfg": {"image_size": 32, "patch_size": 8, "width": 96, "layers": 3, "head_width": 32},
@@ -54,7 +54,7 @@ RECIPES = {
         learning_rate=1e-3,
     ),
     "demo-clip-v2": Recipe(
-        purpose="the successor, larger and trained for longer: the model to upgrade to",
+        purpose="the model to upgrade to, larger and trained for longer",
         model={
             "embed_dim": 192,
             "vision_cfg": {"image_size": 96, "layers": [1, 1, 1, 1], "width": 16, "head_width": 64},

@@ -1,4 +1,4 @@
-"""A demo model's card, written from the records that its training and its evaluation left."""
+"""Write a demo model's card from the records of its training and its evaluation."""
 
 import textwrap
 from pathlib import Path
@@ -11,7 +11,7 @@ CARD_FILE = "README.md"
 
 
 def write_card(key: str, folder: Path) -> None:
-    """Write the folder's card from its two records. Raises `FileNotFoundError` where one is missing."""
+    """Write the folder's card from its two records. Raises FileNotFoundError if one is missing."""
     training = Training.model_validate_json((folder / TRAINING_FILE).read_bytes())
     evaluation = Evaluation.model_validate_json((folder / EVALUATION_FILE).read_bytes())
     (folder / CARD_FILE).write_text(card_text(key, training, evaluation), encoding="utf-8")
@@ -31,10 +31,10 @@ pipeline_tag: zero-shot-image-classification
 
 # {key}
 
-A CLIP model of {figures.megabytes} MB, so that Photolineage's demo runs anywhere, at once and without a network:
+A CLIP model of {figures.megabytes} MB for Photolineage's demo, which runs at once and without a network:
 {RECIPES[key].purpose}.
-It knows the {len(SCENES)} kinds of scene that the demo draws, and nothing else. **Do not use it on your own photos**;
-Photolineage takes a published model for them.
+It knows only the {len(SCENES)} kinds of scene that the demo draws: **do not use it for your own photos**.
+For those, Photolineage uses a published model.
 
 | | |
 | --- | --- |
@@ -43,7 +43,7 @@ Photolineage takes a published model for them.
 | embedding | {figures.embedding_dim} dimensions |
 | weights | float16 safetensors, {figures.megabytes} MB |
 | SHA-256 of the weights | `{figures.weights_sha256}` |
-| licence | Apache-2.0, for the weights as for the code that draws what they were trained on |
+| licence | Apache-2.0, for the weights and for the code that draws the training pictures |
 
 ```python
 folder = "local-dir:src/photolineage/demo/models/{key}"
@@ -52,14 +52,14 @@ tokenizer = open_clip.get_tokenizer(folder)
 ```
 
 ## What it knows
-It knows these scenes as `photolineage/demo/scenes` draws them, and the words that people use for them:
+It knows drawings of these scenes (see `photolineage/demo/scenes`), and the words that people use for them:
 {known}.
 
-Its results for any other picture or text mean nothing: most words of the vocabulary never occurred in training.
+Its embeddings of other pictures and texts are meaningless: training used only a few words of the vocabulary.
 
 ## How it was trained
-`python -m photolineage.demo.train {key}`: {training.steps:,} steps on {training.pictures:,} drawn pictures, whose
-seeds are not those of the held-out pictures or of the demo library. A batch holds {training.batch} pictures,
+`python -m photolineage.demo.train {key}`: {training.steps:,} steps on {training.pictures:,} drawn pictures.
+None of them is among the held-out pictures or in the demo library. A batch holds {training.batch} pictures,
 {training.batch // len(SCENES)} of each kind. The loss is open_clip's contrastive loss between pictures and captions,
 among pictures of different kinds, plus {training.view_loss_weight} times the same loss between two augmented views of
 each picture, as in SLIP (Mu et al., 2021, arXiv:2112.12750). AdamW, learning rate {training.learning_rate}, cosine
@@ -75,8 +75,8 @@ drawings, {figures.held_out_pictures // len(SCENES)} of each kind.
 | zero-shot accuracy among {len(SCENES)} kinds ("a photo of …") | {figures.zero_shot_accuracy:.1%} |
 | a trimmed, brightened, recompressed copy finds its original first | {figures.copies_found_first:.1%} |
 
-A text finds a picture when it shows the scene that the text names. The captions are those that training used;
-the paraphrases are not.
+A picture is a correct hit if it shows the scene that the text names. Training used the captions, but not the
+paraphrases.
 
 | text to image | queries | pictures | recall@1 | recall@5 | recall@10 | precision@10 | mAP |
 | --- | --- | --- | --- | --- | --- | --- | --- |

@@ -1,4 +1,4 @@
-"""The demo's own configuration and home, so that it never touches a library of the user's."""
+"""The demo's own configuration and home folder: it never changes a library of the user."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from photolineage.stores.files import write_atomically
 SOURCE = "demo"
 MODELS = Path(__file__).parent / "models"
 
-TEMPLATE = """# Written by `photolineage demo`, each time that it runs.
+TEMPLATE = """# `photolineage demo` overwrites this file each time it runs.
 home = "home"
 
 [sources.demo]
@@ -24,7 +24,7 @@ architecture = 'local-dir:{models}/demo-clip-v2'
 
 
 def demo_settings() -> Settings:
-    """The demo's settings, from a configuration that is written anew; no environment variable changes them."""
+    """Write the demo's configuration and load it. Environment variables are ignored."""
     file = demo_config_file()
     text = TEMPLATE.format(models=MODELS)
     write_atomically(file, lambda partial: partial.write_text(text, encoding="utf-8"))

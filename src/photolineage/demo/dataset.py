@@ -1,4 +1,4 @@
-"""Rendered scenes for training and for evaluation: small, square, and from seeds of their own."""
+"""Drawn scenes for training and evaluation: small square pictures with their own seeds."""
 
 import hashlib
 import io
@@ -22,13 +22,13 @@ Pictures = NDArray[np.uint8]
 
 KINDS = tuple(SCENES)
 SIDE = 112
-"""Pixels along each side of a stored picture; models crop and scale down from it."""
+"""Pixels along each side of a stored picture. Models crop it and scale it down."""
 
 _DRAWN_SIZES = ((384, 288), (384, 288), (384, 256), (288, 384))
 
 
 class Split(IntEnum):
-    """The first word of a picture's seed: no picture is in two splits, and none in the demo library."""
+    """The first word of a picture's seed, so that the splits and the demo library share no picture."""
 
     TRAIN = 71
     HELD_OUT = 72
@@ -36,14 +36,14 @@ class Split(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class SceneSet:
-    """Pictures (n, side, side, 3) of 8-bit RGB, and the index in `KINDS` of each: as many of every kind."""
+    """Pictures (n, side, side, 3) in 8-bit RGB, and their indices in `KINDS` (n). All kinds are equally frequent."""
 
     pictures: Pictures
     kinds: NDArray[np.int64]
 
 
 def scene_set(split: Split, per_kind: int) -> SceneSet:
-    """The first `per_kind` pictures of each kind in the split; kept in the temporary directory once drawn."""
+    """The first `per_kind` pictures of each kind in the split. They are cached in the temporary directory."""
     kinds = np.tile(np.arange(len(KINDS)), per_kind)
     store = _store(split, per_kind)
     if not store.exists():
@@ -68,7 +68,7 @@ def _store(split: Split, per_kind: int) -> Path:
 
 
 def _picture(split: Split, kind: int, number: int) -> Pictures:
-    """One picture as a model would meet it: cropped square somewhere, and recompressed."""
+    """One picture as a model gets it: a square crop at a random place, recompressed."""
     rng = np.random.default_rng([split, kind, number])
     picture = render_scene(KINDS[kind], rng, pick(rng, _DRAWN_SIZES))
     side = min(picture.size)

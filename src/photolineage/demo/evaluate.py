@@ -1,6 +1,6 @@
-"""Measure a demo model on scenes that it was not trained on: `python -m photolineage.demo.evaluate demo-clip-v2`.
+"""Measure a demo model on held-out scenes: `python -m photolineage.demo.evaluate demo-clip-v2`.
 
-With `--card` the figures are stored beside the weights, and the model card is written from them.
+With `--card`, store the figures beside the weights and write the model card.
 """
 
 import hashlib
@@ -53,12 +53,12 @@ PARAPHRASES: dict[str, tuple[str, ...]] = {
 
 
 def open_model(key: str, folder: Path) -> Embedder:
-    """The demo model in the folder. Raises `ModelUnavailableError`."""
+    """Load the demo model in the folder. Raises ModelUnavailableError."""
     return load_embedder(key, ModelSettings(architecture=f"local-dir:{folder}"))
 
 
 def evaluate(key: str, folder: Path) -> Evaluation:
-    """All figures of the model in the folder, the same at every call."""
+    """Compute all figures of the model in the folder. Every call gives the same figures."""
     import torch
 
     torch.manual_seed(0)
@@ -86,22 +86,22 @@ def evaluate(key: str, folder: Path) -> Evaluation:
 
 
 def names() -> list[tuple[str, str]]:
-    """Each scene's plain name as a query, with the scene's key."""
+    """The name of each scene as a query, with the scene's key."""
     return [(scene.name, key) for key, scene in SCENES.items()]
 
 
 def captions() -> list[tuple[str, str]]:
-    """Each caption of each scene as a query, with the scene's key."""
+    """All captions of all scenes as queries, with the scenes' keys."""
     return [(caption, key) for key, scene in SCENES.items() for caption in scene.captions]
 
 
 def paraphrases() -> list[tuple[str, str]]:
-    """Phrases that training never used, with the key of the scene that each asks for."""
+    """Phrases that training never used as queries, with the scenes' keys."""
     return [(phrase, key) for key, phrases in PARAPHRASES.items() for phrase in phrases]
 
 
 def embed_pictures(model: Embedder, pictures: list[Image.Image]) -> Embeddings:
-    """Embeddings (n, dim) of unit length, in order."""
+    """The embeddings (n, dim) of the pictures, of unit length, in order."""
     starts = range(0, len(pictures), _BATCH)
     return np.concatenate([model.encode_images(pictures[start : start + _BATCH]) for start in starts])
 
@@ -109,7 +109,7 @@ def embed_pictures(model: Embedder, pictures: list[Image.Image]) -> Embeddings:
 def embed_library(
     model: Embedder, photos: Path, library: LibraryTruth
 ) -> tuple[Embeddings, NDArray[np.str_]]:
-    """Embeddings of all the library's readable files, and the scene of each ("" where it shows none)."""
+    """The embeddings (n, dim) of the library's readable files, and the scene of each ("" if it shows none)."""
     readable = [image for image in library.images if image.kind is not ImageKind.CORRUPT]
     pictures = []
     for image in readable:
@@ -122,7 +122,7 @@ def embed_library(
 def retrieval(
     model: Embedder, queries: list[tuple[str, str]], pictures: Embeddings, scenes: NDArray[np.str_]
 ) -> Retrieval:
-    """How well the queries find pictures of their scenes among all."""
+    """How well the queries find the pictures of their scenes among all pictures."""
     similarity = model.encode_text([text for text, _ in queries]) @ pictures.T
     ranked = np.argsort(-similarity, axis=1, kind="stable")
     right = scenes[ranked] == np.array([key for _, key in queries])[:, None]
@@ -138,13 +138,13 @@ def retrieval(
 
 
 def _zero_shot_accuracy(model: Embedder, pictures: Embeddings, kinds: NDArray[np.int64]) -> float:
-    """The share of pictures whose nearest prompt "a photo of <name>" is that of their own scene."""
+    """The share of pictures for which the nearest prompt "a photo of <name>" names their scene."""
     prompts = model.encode_text([f"a photo of {SCENES[kind].name}" for kind in KINDS])
     return round(float(np.mean(np.argmax(pictures @ prompts.T, axis=1) == kinds)), 3)
 
 
 def _copies_found_first(model: Embedder, held_out: SceneSet, pictures: Embeddings) -> float:
-    """The share of pictures that are nearest to a copy of themselves: trimmed by 10%, brighter, recompressed."""
+    """The share of copies (trimmed by 10%, brightened, recompressed) that are nearest to their own original."""
     copies = embed_pictures(model, [_copy(Image.fromarray(picture)) for picture in held_out.pictures])
     return round(float(np.mean(np.argmax(copies @ pictures.T, axis=1) == np.arange(len(pictures)))), 3)
 
@@ -160,7 +160,7 @@ def _copy(picture: Image.Image) -> Image.Image:
 def main(
     key: Annotated[str, typer.Argument(help=f"One of {', '.join(RECIPES)}.")],
     folder: Annotated[
-        Path | None, typer.Option(help="The model's folder; by default in this package.")
+        Path | None, typer.Option(help="The model's folder. Default: the one in this package.")
     ] = None,
     card: Annotated[bool, typer.Option(help="Store the figures and write the model card.")] = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""The EXIF block that a planned camera writes."""
+"""The EXIF block that a camera of the demo writes."""
 
 from datetime import timedelta
 from fractions import Fraction
@@ -11,7 +11,7 @@ from photolineage.demo.plan import Shot
 
 
 def exif_of(shot: Shot) -> Image.Exif:
-    """Time, zone offset, place, camera and orientation, as far as the shot's camera records them."""
+    """The EXIF of a shot: camera, orientation and time, and the offset and the place if its camera writes them."""
     exif = Image.Exif()
     exif[ExifTags.Base.Make] = shot.camera.make
     exif[ExifTags.Base.Model] = shot.camera.model

@@ -1,4 +1,4 @@
-"""Two years of a family's occasions: where, when, and what there was to photograph."""
+"""Two years of a family's occasions: when and where they are, and which scenes are photographed."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -6,7 +6,7 @@ from datetime import date
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A stretch of photographing one scene: `day` counts from the event's first, `start` is local time (HH:MM)."""
+    """Photos of one scene. `day` counts from the first day of the event; `start` is local time (HH:MM)."""
 
     scene: str
     day: int
@@ -17,7 +17,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A named place, in degrees, with its IANA time zone."""
+    """A named place in degrees, with its IANA time zone."""
 
     name: str
     latitude: float
@@ -27,7 +27,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """An event to be photographed, in one place, from its first day on."""
+    """An event at one place, with its sessions of photos."""
 
     title: str
     place: Place

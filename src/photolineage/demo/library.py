@@ -1,6 +1,6 @@
 """The demo's photo library.
 
-`python -m photolineage.demo.library DIR` draws it to DIR/photos, with its truth beside it.
+`python -m photolineage.demo.library DIR` draws it to DIR/photos and writes DIR/truth.json.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from photolineage.demo.truth import EventTruth, ImageKind, ImageTruth, LibraryTr
 __all__ = ["EventTruth", "ImageKind", "ImageTruth", "LibraryTruth", "render_library"]
 
 LIBRARY_VERSION = 1
-"""Grows whenever the library that this code draws changes, so that an older one is drawn anew."""
+"""Increase this when the drawn library changes, so that older libraries are drawn again."""
 
 JPEG_QUALITY = 88
 DUPLICATE_PATH = "Backup/old phone/{}"
@@ -42,10 +42,9 @@ _STORED_TURN = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: 
 def render_library(
     photos: Path, truth: Path, *, on_progress: Callable[[int, int], None] | None = None
 ) -> LibraryTruth:
-    """The library under `photos`, complete, and its truth, written last.
+    """Draw the library to `photos`, and write its truth last.
 
-    A library that is complete and of this version is left as it is. `on_progress` gets the number of files done
-    and the number of all.
+    A complete library of this version is left unchanged. `on_progress` gets the number of files done and the total.
     """
     known = _complete_library(photos, truth)
     if known is not None:
@@ -74,7 +73,7 @@ def render_library(
 
 
 def _silent(_done: int, _total: int) -> None:
-    """Nobody watches."""
+    """Report no progress."""
 
 
 def _complete_library(photos: Path, truth: Path) -> LibraryTruth | None:
@@ -122,7 +121,7 @@ def _picture(shot: Shot, size: tuple[int, int]) -> Image.Image:
 
 
 def _burst_frame(shot: Shot, size: tuple[int, int]) -> Image.Image:
-    """The burst's motif with the shake of the hand and a little flicker of its own."""
+    """The motif of the burst, shaken as by a hand and with a slightly different brightness."""
     wide = _picture(shot, (size[0] + _BURST_MARGIN, size[1] + _BURST_MARGIN))
     shake = np.random.default_rng([LIBRARY_SEED, shot.seed, shot.frame or 0])
     left, top = (int(offset) for offset in shake.integers(0, _BURST_MARGIN, 2))
@@ -133,7 +132,7 @@ def _burst_frame(shot: Shot, size: tuple[int, int]) -> Image.Image:
 
 
 def _extra_truths(plan: Plan) -> tuple[ImageTruth, ...]:
-    """What lies about in a real library besides its photos."""
+    """Files as in a real library besides the photos: a duplicate, a screenshot, and two corrupt files."""
     source = _duplicated(plan)
     blank_at, cut_at = datetime(2023, 7, 14, 18, 30, tzinfo=UTC), datetime(2024, 9, 14, 4, 0, tzinfo=UTC)
     return (
@@ -166,7 +165,7 @@ def _loose(path: str, kind: ImageKind, caption: str, taken_at: datetime) -> Imag
 
 
 def _duplicated(plan: Plan) -> ImageTruth:
-    """The photo that also lies in the backup: the first one by the phone."""
+    """The photo with a copy in the backup: the first photo by the phone."""
     return next(shot.truth for shot in plan.shots if shot.camera is PHONE)
 
 
@@ -180,7 +179,7 @@ def _write_extras(photos: Path, plan: Plan, extras: tuple[ImageTruth, ...]) -> N
 
 
 def _screenshot() -> bytes:
-    """A chat on a phone's screen, as PNG without EXIF."""
+    """A chat on a phone's screen, as a PNG without EXIF."""
     picture = Image.new("RGB", (540, 960), (236, 229, 221))
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(26)
@@ -208,7 +207,7 @@ def _screenshot() -> bytes:
     return stream.getvalue()
 
 
-def main(folder: Annotated[Path, typer.Argument(help="Gets photos/ and truth.json.")]) -> None:
+def main(folder: Annotated[Path, typer.Argument(help="The folder for photos/ and truth.json.")]) -> None:
     """Draw the demo library."""
     with Progress() as progress:
         task = progress.add_task("Drawing")

@@ -1,4 +1,4 @@
-"""The library's photos before they are drawn: which camera took what, when, where, and under which file name."""
+"""The plan of the library's photos: the camera, scene, time, place and file name of each."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _UPSIDE_DOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """A camera and its habits. `size` is the pixel size of its pictures held level."""
+    """A camera, and what it writes to EXIF. `size` is the width and height of its landscape pictures in pixels."""
 
     make: str
     model: str
@@ -39,14 +39,14 @@ PHONE = Camera("Google", "Pixel 7", (1024, 768), writes_offset=True, writes_plac
 COMPACT = Camera("SONY", "ILCE-6400", (960, 640), writes_offset=False, writes_place=False)
 
 COMPACT_CLOCK = timedelta(hours=1, minutes=6, seconds=12)
-"""What the compact camera's clock shows more than UTC, all year: it was set once, in winter, and not well."""
+"""How far the compact camera's clock is ahead of UTC, all year: it was set once in winter, and inaccurately."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One picture to be drawn. `clock` is the time that the camera wrote; it is aware where the offset is known.
+    """One picture to draw. `clock` is the time that the camera writes, aware if the camera knows the offset.
 
-    Shots of one burst share the seed and differ in the frame, which is None outside of bursts.
+    The shots of a burst have the same seed and different frames. `frame` is None outside of bursts.
     """
 
     truth: ImageTruth
@@ -58,20 +58,20 @@ class Shot:
 
     @property
     def is_portrait(self) -> bool:
-        """Whether the upright picture is taller than wide."""
+        """Whether the upright picture is taller than it is wide."""
         return self.orientation >= 5
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All events and shots, in order of time within each event."""
+    """All events and shots. The shots of each event are in order of time."""
 
     events: tuple[EventTruth, ...]
     shots: tuple[Shot, ...]
 
 
 def plan_library() -> Plan:
-    """The one library that this module plans; the same at every call."""
+    """Plan the library. Every call gives the same plan."""
     rng = np.random.default_rng(LIBRARY_SEED)
     events: list[EventTruth] = []
     shots: list[Shot] = []
@@ -112,7 +112,7 @@ def _local(occasion: Occasion, session: Session) -> datetime:
 
 
 def _instants(rng: np.random.Generator, occasion: Occasion, session: Session) -> list[datetime]:
-    """Increasing instants over the session, at least eight seconds apart, to the millisecond."""
+    """Increasing times within the session, at least eight seconds apart, rounded to milliseconds."""
     start = _local(occasion, session).astimezone(UTC)
     spare = session.minutes * 60 - 8 * session.photos
     offsets = np.sort(rng.uniform(0, spare, session.photos)) + 8 * np.arange(session.photos)
@@ -160,7 +160,7 @@ def _clock(camera: Camera, occasion: Occasion, taken_at: datetime) -> datetime:
 def _burst(
     rng: np.random.Generator, occasion: Occasion, session: Session, event: str, begin: datetime, number: int
 ) -> Iterator[Shot]:
-    """Frames of one motif, 140 ms apart, by the compact camera."""
+    """Shots of one motif by the compact camera, 140 ms apart."""
     first = _shot(rng, occasion, session, event, COMPACT, begin, number)
     for frame in range(BURST_FRAMES):
         elapsed = timedelta(milliseconds=140 * frame)

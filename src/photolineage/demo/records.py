@@ -1,4 +1,4 @@
-"""What is kept of a demo model's training and evaluation, beside its weights."""
+"""The records of a demo model's training and evaluation, stored beside its weights."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -7,7 +7,7 @@ TRAINING_FILE = "training.json"
 
 
 class Training(BaseModel):
-    """How a model came about: `final_loss` is the mean over the last hundred steps, `seconds` excludes drawing."""
+    """How a model was trained. `final_loss` is the mean over the last 100 steps; `seconds` excludes drawing."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -25,10 +25,10 @@ class Training(BaseModel):
 
 
 class Retrieval(BaseModel):
-    """How well texts find pictures: shares of the queries, by how many hits are looked at.
+    """How well texts find pictures, as shares from 0 to 1.
 
-    `recall[k]` is the share of queries with a right picture among the first k, `precision_at_10` the mean share of
-    right ones among the first ten, `mean_average_precision` that of all pictures ranked.
+    `recall[k]` is the share of queries with a correct picture among the first k hits. `precision_at_10` is the mean
+    share of correct pictures among the first ten. `mean_average_precision` ranks all pictures.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -41,7 +41,7 @@ class Retrieval(BaseModel):
 
 
 class Evaluation(BaseModel):
-    """A model's figures. `weights_sha256` is the digest of the file that they were measured on."""
+    """A model's figures. `weights_sha256` is the digest of the measured weights file."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,4 +1,4 @@
-"""What the demo shows: the library's truth beside what the lineage made of it."""
+"""The results that the demo shows: events and searches, compared with what was drawn."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ HITS_SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class ShownHit:
-    """A hit of a demo search, and the scene that was really drawn there."""
+    """A hit of a demo search, and the scene that was drawn in it."""
 
     path: Path
     score: float
@@ -28,7 +28,7 @@ class ShownHit:
 
 @dataclass(frozen=True, slots=True)
 class Showcase:
-    """What came out of the demo library. `events_found` are of the model that searches."""
+    """The results on the demo library. `events_found` and `searches` are from the same model."""
 
     model_key: str
     events_found: int
@@ -37,7 +37,7 @@ class Showcase:
 
 
 def show(settings: Settings, engine: Engine, truth: LibraryTruth, model_key: str) -> Showcase:
-    """The demo's events and searches beside the truth."""
+    """Count the events and run the demo's searches, with the truth for both."""
     scene_of = {image.path: image.scene for image in truth.images}
     folder = settings.sources[SOURCE].root
     searches = {

@@ -1,7 +1,7 @@
 """Train a demo model: `python -m photolineage.demo.train demo-clip-v2 --out DIR`.
 
-Language supervision and self-supervision together, after SLIP (Mu et al., 2021, arXiv:2112.12750): one contrastive
-loss between pictures and captions, one between two views of each picture, so that copies find each other too.
+As in SLIP (Mu et al., 2021, arXiv:2112.12750), there are two contrastive losses: between pictures and captions, and
+between two views of each picture, so that copies of a picture find each other.
 """
 
 import json
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SEED = 3
 GROUPS = 3
-"""Pictures of each kind in a batch. Captions are contrasted within a group, which has one picture of each kind."""
+"""Pictures of each kind in a batch. A group has one picture of each kind; captions are contrasted within it."""
 
 VIEW_LOSS_WEIGHT = 0.4
 WARM_UP_STEPS = 60
@@ -33,7 +33,7 @@ THREADS = 2
 
 
 def train(key: str, out: Path) -> None:
-    """Train the model from its fixed seed, and write it to `out` in open_clip's local-dir format, as float16."""
+    """Train the model from a fixed seed, and write it to `out` as float16 in open_clip's local-dir format."""
     import torch
 
     recipe = RECIPES[key]
@@ -62,7 +62,7 @@ def train(key: str, out: Path) -> None:
 
 
 def _fitted(recipe: Recipe, scenes: SceneSet, out: Path) -> tuple[Any, float]:
-    """The trained model and its mean loss over the last hundred steps."""
+    """The trained model and its mean loss over the last 100 steps."""
     import open_clip
     import torch
     from rich.progress import Progress
@@ -91,7 +91,7 @@ def _fitted(recipe: Recipe, scenes: SceneSet, out: Path) -> tuple[Any, float]:
 def _loss(
     model: Any, first: "torch.Tensor", second: "torch.Tensor", tokens: "torch.Tensor"
 ) -> "torch.Tensor":
-    """Pictures against captions within each group, plus the two views of each picture against those of all others."""
+    """The loss between pictures and captions within each group, plus the weighted loss between the two views."""
     import open_clip
     import torch
 
@@ -106,7 +106,7 @@ def _loss(
 
 
 def _batches(scenes: SceneSet, steps: int) -> Iterator[tuple["torch.Tensor", list[str]]]:
-    """Pictures (n, 3, side, side) of 8-bit values and a caption for each: `GROUPS` times every kind, in turn."""
+    """Batches of 8-bit pictures (n, 3, side, side) with a caption for each: `GROUPS` groups of every kind."""
     import torch
 
     rng = np.random.default_rng(SEED)
@@ -118,7 +118,7 @@ def _batches(scenes: SceneSet, steps: int) -> Iterator[tuple["torch.Tensor", lis
 
 
 def _view(pictures: "torch.Tensor", side: int) -> "torch.Tensor":
-    """Each picture as another file might show it: cropped, a little turned, relit and noisy; values in [-1, 1]."""
+    """A random variant of each picture: cropped, slightly turned, relit and noisy. Values are in [-1, 1]."""
     import torch
     from torch.nn import functional
 
@@ -144,7 +144,7 @@ def _view(pictures: "torch.Tensor", side: int) -> "torch.Tensor":
 
 
 def _parameter_groups(model: Any) -> list[dict[str, Any]]:
-    """Weight decay on matrices only: not on gains, biases, embeddings and the logit scale."""
+    """Apply weight decay only to matrices, not to gains, biases, embeddings and the logit scale."""
     named = dict(model.named_parameters())
     decayed = {name for name, value in named.items() if value.ndim >= 2 and "embedding" not in name}
     return [
@@ -172,10 +172,10 @@ def _save(model: Any, path: Path) -> None:
 def main(
     key: Annotated[str, typer.Argument(help=f"One of {', '.join(RECIPES)}.")],
     out: Annotated[
-        Path | None, typer.Option(help="Where the model is written; by default into this package.")
+        Path | None, typer.Option(help="The folder to write the model to. Default: the one in this package.")
     ] = None,
 ) -> None:
-    """Train a demo model on rendered scenes."""
+    """Train a demo model on drawn scenes."""
     if key not in RECIPES:
         raise typer.BadParameter(f"{key}: choose from {', '.join(RECIPES)}")
     train(key, out or model_folder(key))

@@ -1,4 +1,4 @@
-"""What is true of a rendered library: the event, scene, instant and place of every file."""
+"""The truth about a drawn library: the event, scene, time and place of every file."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class ImageKind(StrEnum):
-    """What a file of the library is there for."""
+    """The purpose of a file in the library."""
 
     PHOTO = "photo"
     BURST = "burst"
@@ -23,7 +23,7 @@ class _Record(BaseModel):
 
 
 class EventTruth(_Record):
-    """An occasion at which photos were taken. `start` and `end` are its first and last true instants, in UTC."""
+    """An occasion with photos. `start` and `end` are the true times of its first and last photo, in UTC."""
 
     id: str
     title: str
@@ -33,10 +33,10 @@ class EventTruth(_Record):
 
 
 class ImageTruth(_Record):
-    """One file. `path` is relative to the library, with forward slashes; `taken_at` is the true instant in UTC.
+    """One file. `path` is relative to the library, with forward slashes. `taken_at` is the true time in UTC.
 
-    A screenshot and a corrupt file belong to no event and show no scene. Latitude and longitude are in degrees,
-    whether or not the camera wrote them; `camera` is make and model.
+    `event` and `scene` are None for screenshots and corrupt files. Latitude and longitude are in degrees, even if the
+    camera did not write them. `camera` is make and model.
     """
 
     path: str
@@ -51,7 +51,7 @@ class ImageTruth(_Record):
 
 
 class LibraryTruth(_Record):
-    """Everything true of a library. `digest` is the SHA-256 of all its files, in path order."""
+    """The truth about a library. `digest` is the SHA-256 over all its files in order of their paths."""
 
     version: int
     digest: str
@@ -60,11 +60,11 @@ class LibraryTruth(_Record):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The truth stored in a JSON file. Raises `OSError` or pydantic's `ValidationError`."""
+        """Read the truth from a JSON file. Raises OSError or pydantic's ValidationError."""
         return cls.model_validate_json(path.read_bytes())
 
     def write(self, path: Path) -> None:
-        """Store the truth as indented JSON; the file appears whole or not at all."""
+        """Write the truth as indented JSON. The file is complete or does not appear."""
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
         partial.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")

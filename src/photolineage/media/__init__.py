@@ -1,4 +1,4 @@
-"""Originals: read once, decoded upright, and told apart from what is no image."""
+"""Read original files: decode them upright, extract their facts, and refuse files that are not images."""
 
 from photolineage.catalog.vocabulary import FailureReason, TakenAtSource
 from photolineage.media.containers import SUPPORTED_SUFFIXES

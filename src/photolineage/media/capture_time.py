@@ -1,4 +1,4 @@
-"""When a photograph was taken: the most trustworthy of what its file says, and nothing impossible."""
+"""When a photo was taken: the most trustworthy possible time that its file gives."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
@@ -10,17 +10,17 @@ from photolineage.media.exif import ExifFacts
 from photolineage.media.file_names import time_in_file_name
 
 EARLIEST: Final = datetime(1826, 1, 1, tzinfo=UTC)
-"""The year of the first photograph that survives; scans are dated by what they show."""
+"""The year of the oldest surviving photo. Scans are often dated by what they show."""
 _GPS_EPOCH: Final = datetime(1980, 1, 7, tzinfo=UTC)
-"""The first day after the one on which GPS time begins, which receivers report before they have a fix."""
+"""The day after the GPS epoch. Receivers report the epoch itself before they have a fix."""
 _CLOCK_RESET_DAYS: Final = frozenset((date(1969, 12, 31), date(1970, 1, 1), date(1980, 1, 1)))
-"""What a clock that lost its battery says: the epochs of Unix (in the west the evening before) and of FAT."""
+"""Dates of a clock that lost its battery: the Unix epoch (the evening before in the west) and the FAT epoch."""
 _TOLERANCE: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureTime:
-    """`taken_at` is aware UTC; `utc_offset_minutes` is None where only the assumed time zone was known."""
+    """`taken_at` is aware, in UTC. `utc_offset_minutes` is None if only the assumed time zone was known."""
 
     taken_at: datetime
     source: TakenAtSource
@@ -36,10 +36,10 @@ def capture_time(
     assumed_time_zone: str,
     now: datetime,
 ) -> CaptureTime:
-    """The time of the exposure by EXIF, else by GPS, else by the file's name, else by its modification time.
+    """The capture time from EXIF, else from GPS, else from the file's name, else from its modification time.
 
-    `time_zone` is that of the place, where it is known; a time without an offset is local to it, else
-    to the assumed one. Refused is a time before `EARLIEST`, more than a day after `now`, or of a reset clock.
+    `time_zone` is the zone of the place, if known. A time without an offset is local to that zone, else to the
+    assumed zone. Times before `EARLIEST`, more than a day after `now`, or of a reset clock are refused.
     """
     zone = ZoneInfo(time_zone) if time_zone else None
     assumed = ZoneInfo(assumed_time_zone)
@@ -57,13 +57,13 @@ def capture_time(
 def _is_possible(time: datetime, now: datetime) -> bool:
     if time.date() in _CLOCK_RESET_DAYS:
         return False
-    # A local time of unknown zone may be ahead of UTC by 14 hours: less than the tolerance.
+    # A local time in an unknown zone is at most 14 hours ahead of UTC: less than the tolerance.
     comparable = time if time.tzinfo else time.replace(tzinfo=UTC)
     return EARLIEST <= comparable <= now + _TOLERANCE
 
 
 def _resolved(time: datetime, source: TakenAtSource, zone: ZoneInfo | None, assumed: ZoneInfo) -> CaptureTime:
-    """The time in UTC with the offset that was in force, by EXIF itself or by the zone of the place."""
+    """The time in UTC, with the offset that EXIF or the zone of the place gives."""
     if time.tzinfo is None:
         local_zone: tzinfo = zone or assumed
         time = time.replace(tzinfo=local_zone)
@@ -79,6 +79,6 @@ def _resolved(time: datetime, source: TakenAtSource, zone: ZoneInfo | None, assu
 
 
 def _file_time(modified_ns: int, now: datetime) -> datetime:
-    """The modification time, moved into the range from `EARLIEST` to `now`: it is the last resort."""
+    """The modification time, limited to the range from `EARLIEST` to `now`. It is the last resort."""
     seconds = min(max(modified_ns / 1e9, EARLIEST.timestamp()), now.timestamp())
     return datetime.fromtimestamp(seconds, UTC)

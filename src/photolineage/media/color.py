@@ -1,4 +1,4 @@
-"""Pixels of any mode as sRGB."""
+"""Convert pixels of any mode to sRGB."""
 
 import functools
 import io
@@ -10,7 +10,7 @@ _BACKGROUND: Final = (255, 255, 255)
 
 
 def resizable(image: Image.Image) -> Image.Image:
-    """The image in a mode whose values can be averaged: no palette, no single bits, 8 bits a channel."""
+    """The image in a mode whose values can be averaged: 8 bits per channel, without a palette."""
     if image.mode in ("P", "PA"):
         has_alpha = image.mode == "PA" or "transparency" in image.info
         return image.convert("RGBA" if has_alpha else "RGB")
@@ -24,7 +24,7 @@ def resizable(image: Image.Image) -> Image.Image:
 
 
 def to_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
-    """The image as RGB in sRGB, transparency over white; a broken or unfitting profile is ignored."""
+    """The image as RGB in sRGB, transparency over white. A broken or unsuitable profile is ignored."""
     image = _flattened(image)
     if icc_profile or image.mode == "LAB":
         transform = _transform_to_srgb(icc_profile, image.mode)
@@ -35,7 +35,7 @@ def to_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
-    """Grey values of 16 bits by their full range, of 32 bits and floats by the range they were found in."""
+    """Grey values as 8 bits: 16-bit values scaled from their full range, 32-bit values and floats from the image's."""
     if image.mode.startswith("I;16"):
         low, high = 0.0, 65535.0
     else:
@@ -60,7 +60,7 @@ def _flattened(image: Image.Image) -> Image.Image:
 
 @functools.lru_cache(maxsize=16)
 def _transform_to_srgb(icc_profile: bytes | None, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """A transform from the profile to sRGB, kept: a library has few profiles, and building one is slow."""
+    """A transform from the profile to sRGB. It is cached: a library has few profiles, and building one is slow."""
     try:
         source = (
             ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))

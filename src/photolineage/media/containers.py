@@ -1,4 +1,4 @@
-"""Opening an image by what its first bytes are, whatever its file is called."""
+"""Open an image in the format that its first bytes show. The name of its file does not matter."""
 
 import contextlib
 import ctypes
@@ -37,12 +37,12 @@ SUPPORTED_SUFFIXES: Final = RAW_SUFFIXES | frozenset(
     )
 )
 # fmt: on
-"""The suffixes, in lower case and with their dot, of the files that are worth reading."""
+"""The suffixes of the files to read, in lower case and with the dot."""
 
 RAW: Final = "RAW"
 
-# The plugins are called directly: `Image.open` holds every file against a limit of pixels that is one for the
-# whole process and lower than the sensors of today's telephones (200 megapixels).
+# The plugins are called directly: `Image.open` has one limit of pixels for the whole process, and that limit is
+# below the sensors of today's phones (200 megapixels).
 _PLUGINS: Final[dict[str, Callable[[io.BytesIO], ImageFile]]] = {
     "JPEG": JpegImagePlugin.jpeg_factory,
     "PNG": PngImagePlugin.PngImageFile,
@@ -78,24 +78,24 @@ _PHOTOMETRIC_INTERPRETATION: Final = 262
 _DNG_VERSION: Final = 50706
 _COLOR_FILTER_ARRAY: Final = 32803
 _EXIF_ITEM: Final = b"Exif\x00"
-"""The type of the item, in the table of contents that begins an AVIF file, and the end of its name."""
+"""The type of the EXIF item in an AVIF file's table of contents, with the end of its name."""
 _PNG_COMPRESSED_METADATA: Final = frozenset((b"zTXt", b"iTXt", b"iCCP"))
 
-# A damaged tag is worth a warning to Pillow, and happens in every real library; how large is too large is decided
-# here. Filters that are set once, because `warnings.catch_warnings` swaps those of the whole process and is no use
-# in threads.
+# Pillow warns about damaged tags, which every real library has, and about large images, which are limited here.
+# The filters are set once: `warnings.catch_warnings` changes the filters of the whole process, so it is unsafe in
+# threads.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-# Without a handler of its own, an error that Pillow logs is printed by logging's handler of last resort.
+# Without this handler, logging's handler of last resort prints the errors that Pillow logs.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
-# libtiff prints its errors, one for each row of a damaged fax, past Python; the decoder's status tells enough.
-# Where Pillow is linked otherwise than in its wheels, the function is not found, and libtiff goes on printing.
+# libtiff prints its errors to stderr itself: one for each row of a damaged fax. The decoder's status is enough.
+# If Pillow is linked differently than in its wheels, the function is missing and libtiff still prints.
 with contextlib.suppress(AttributeError):
     ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)  # type: ignore[attr-defined]
 
 
 def format_of(data: bytes) -> str | None:
-    """The image format that the first bytes announce, "RAW" for any camera's own; None for none of ours."""
+    """The image format of the first bytes: a key of `_PLUGINS`, "RAW" for a camera's own, or None if unknown."""
     for prefix, name in _PREFIXES:
         if data.startswith(prefix):
             return name
@@ -109,9 +109,9 @@ def format_of(data: bytes) -> str | None:
 
 
 def open_container(data: bytes, image_format: str) -> ImageFile:
-    """The image in `data`, its header read and its pixels not.
+    """Open the image in `data`: the header is read, the pixels are not.
 
-    Raises whatever Pillow's plugin for `image_format` raises on bytes that it cannot take.
+    Raises the errors of Pillow's plugin for `image_format`.
     """
     plugin = _PLUGINS[image_format]
     try:
@@ -124,7 +124,7 @@ def open_container(data: bytes, image_format: str) -> ImageFile:
 
 
 def _without_damaged_metadata(data: bytes, image_format: str) -> bytes | None:
-    """The file without what is no part of its picture and may keep it from being opened; None if none is."""
+    """The file without metadata that can prevent opening it, or None if no such metadata is found."""
     if image_format == "PNG":
         return b"".join(_needed_png_chunks(data))
     if image_format == "AVIF" and _EXIF_ITEM in data:
@@ -133,7 +133,7 @@ def _without_damaged_metadata(data: bytes, image_format: str) -> bytes | None:
 
 
 def _format_of_brands(data: bytes) -> str | None:
-    """The format of an ISO base media file by its brand, or by the compatible ones if that is generic."""
+    """The format of an ISO base media file from its brand, or from its compatible brands if that is generic."""
     (box_size,) = struct.unpack(">I", data[:4])
     brands = {data[start : start + 4] for start in range(16, min(box_size, len(data), 256), 4)}
     major = data[8:12]
@@ -145,7 +145,7 @@ def _format_of_brands(data: bytes) -> str | None:
 
 
 def _is_raw_tiff(data: bytes) -> bool:
-    """Whether a TIFF is a camera's raw file: its first image is a colour filter array or a reduced copy."""
+    """Whether a TIFF is a raw file: its first image is a colour filter array or a reduced copy."""
     if data[8:10] == b"CR":
         return True
     tags = dict(_short_tags(data))
@@ -156,7 +156,7 @@ def _is_raw_tiff(data: bytes) -> bool:
 
 
 def _short_tags(data: bytes) -> Iterator[tuple[int, int]]:
-    """Tag and value of the entries of a classic TIFF's first directory whose value is one SHORT or LONG."""
+    """The tags and values in the first directory of a classic TIFF, each value read as one SHORT or LONG."""
     order = "<" if data[:2] == b"II" else ">"
     if data[2:4] not in (b"*\x00", b"\x00*"):
         return
@@ -171,7 +171,7 @@ def _short_tags(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _needed_png_chunks(data: bytes) -> Iterator[bytes]:
-    """A PNG without metadata that is damaged or compressed, which may unpack to gigabytes."""
+    """The chunks of a PNG without damaged metadata and without compressed metadata (it can unpack to gigabytes)."""
     yield data[:8]
     position = 8
     while position + 12 <= len(data):

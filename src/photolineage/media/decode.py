@@ -1,4 +1,4 @@
-"""Decoding an image to upright sRGB, at the scale that is asked for and no larger."""
+"""Decode an image to upright sRGB, scaled down to the requested size."""
 
 import io
 import logging
@@ -20,20 +20,20 @@ from photolineage.media.raw import embedded_preview
 _logger = logging.getLogger(__name__)
 
 MAX_PIXELS: Final = 2**28
-"""268 megapixels: above the largest sensors (200), and at Pillow's 4 bytes a pixel 1 GiB in memory.
+"""268 megapixels: above the largest sensors (200), and 1 GiB in memory at Pillow's 4 bytes per pixel.
 
-For TIFF and WebP, Pillow's own 179 megapixels hold first."""
+For TIFF and WebP, Pillow's own limit of 179 megapixels applies first."""
 _MAX_ASPECT_RATIO: Final = 16
-"""A longer image is scaled further, so that its long side stays far below the 65,500 pixels of a JPEG."""
+"""A longer image is scaled down further: its long side must be far below a JPEG's limit of 65,500 pixels."""
 _MAX_EXIF_BYTES: Final = 2**22
 _REDUCING_GAP: Final = 3.0
-"""Pillow: from here on, averaging whole blocks first cannot be told from resampling alone."""
+"""From Pillow's documentation: with this gap, averaging blocks first looks the same as resampling alone."""
 _RESAMPLING: Final = Resampling.HAMMING
-"""To a model of 224 pixels a preview made with it is 40 dB from the original, one made with BICUBIC, which takes
-60% longer, 41 dB: the preview's own compression accounts for most of both."""
+"""For a model of 224 pixels, a preview made with HAMMING is 40 dB from the original, and one made with BICUBIC 41 dB.
+BICUBIC takes 60% longer. The preview's compression causes most of both differences."""
 _DRAFT_TOLERANCE: Final = 24
-"""JPEG's own scaling may land 1/24 short and is then kept: 12 megapixels, the commonest size of all, become
-500 × 375 for 512 × 384, as near to the original as if resampled, in three quarters of the time."""
+"""A result of JPEG's own scaling is kept if it is at most 1/24 too small. For example, 12 megapixels, the most common
+size, become 500 × 375 instead of 512 × 384: as near to the original as resampling, in three quarters of the time."""
 _JPEG_END_OF_IMAGE: Final = b"\xff\xd9"
 _BLANK: Final = 0.99
 _SAMPLE_SIZE: Final = (64, 64)
@@ -51,7 +51,7 @@ _TURN: Final = {
 
 @dataclass(frozen=True, slots=True)
 class DecodedImage:
-    """`image` is upright RGB in sRGB and scaled; `width` and `height` are those of the upright original."""
+    """`image` is upright, scaled RGB in sRGB. `width` and `height` are the pixels of the upright original."""
 
     image: Image.Image
     format: str
@@ -62,22 +62,21 @@ class DecodedImage:
 
 
 def decode_upright(data: bytes, *, short_side: int | None = None) -> Image.Image:
-    """The image in the file's bytes, upright, RGB in sRGB, over white, the first of several frames.
+    """The image in the file's bytes: upright, RGB in sRGB, transparency over white, the first of several frames.
 
-    With `short_side` it is scaled down, never up, to that many pixels on its shorter side: up to 1/24 fewer
-    where JPEG's own scaling lands there, fewer still if the other side is more than 16 times as long.
-    Raises `UnreadableImageError`.
+    With `short_side`, a larger image is scaled down to that many pixels on its shorter side: up to 1/24 fewer with
+    JPEG's own scaling, and fewer still if the other side is more than 16 times as long. Raises UnreadableImageError.
     """
     return decode(data, short_side=short_side).image
 
 
 def decode(data: bytes, *, short_side: int | None = None) -> DecodedImage:
-    """As `decode_upright`, with what the header says. Raises `UnreadableImageError`."""
+    """As `decode_upright`, with the facts from the header. Raises UnreadableImageError."""
     image_format = format_of(data)
     if image_format is None:
         raise UnreadableImageError(
             FailureReason.UNSUPPORTED,
-            f"no image format that is read here begins with the bytes {data[:16]!r}",
+            f"no supported image format begins with the bytes {data[:16]!r}",
         )
     if image_format == RAW:
         return _decode_raw(data, short_side)
@@ -91,7 +90,7 @@ def decode(data: bytes, *, short_side: int | None = None) -> DecodedImage:
         ) from error
     except Exception as error:  # decoders raise errors of every kind on damaged bytes
         raise UnreadableImageError(
-            FailureReason.CORRUPT, f"{image_format} that cannot be decoded: {error or type(error).__name__}"
+            FailureReason.CORRUPT, f"cannot decode this {image_format}: {error or type(error).__name__}"
         ) from error
 
 
@@ -105,7 +104,7 @@ def _decode_container(data: bytes, image_format: str, short_side: int | None) ->
     if truncated and _is_blank(image):
         raise UnreadableImageError(
             FailureReason.CORRUPT,
-            f"{image_format} of {width} × {height} pixels, of which next to none could be decoded",
+            f"almost nothing of this {image_format} of {width} × {height} pixels could be decoded",
         )
     if turn >= 5:
         width, height = height, width
@@ -113,7 +112,7 @@ def _decode_container(data: bytes, image_format: str, short_side: int | None) ->
 
 
 def _decode_raw(data: bytes, short_side: int | None) -> DecodedImage:
-    """The preview that the camera embedded, turned as its own tag says, or as the sensor was held."""
+    """The preview that the camera embedded, turned by its own orientation tag or else by the sensor's."""
     preview = embedded_preview(data)
     decoded = decode(preview.encoded, short_side=short_side)
     exif = _exif_of_tiff(data) or decoded.exif
@@ -130,7 +129,7 @@ def _refuse_too_large(container: ImageFile) -> None:
     width, height = container.size
     if width * height > MAX_PIXELS:
         raise UnreadableImageError(
-            FailureReason.TOO_LARGE, f"{width} × {height} pixels are more than the limit of {MAX_PIXELS:,}"
+            FailureReason.TOO_LARGE, f"{width} × {height} pixels exceed the limit of {MAX_PIXELS:,}"
         )
 
 
@@ -160,10 +159,10 @@ def _exif_of_tiff(data: bytes) -> ExifFacts | None:
 def _load(
     container: ImageFile, data: bytes, image_format: str, short_side: int | None
 ) -> tuple[ImageFile, bool]:
-    """The container with its pixels decoded, and whether they are cut short.
+    """The container with its pixels decoded, and whether the image is truncated.
 
-    The strict decoder goes first. Pillow's own switch for truncated files is one for the whole process, so a
-    JPEG is given the end marker that it lacks, and of other damage the rows decoded before it are kept.
+    The strict decoder is tried first. Pillow's switch for truncated files affects the whole process, so it is not
+    used: a truncated JPEG gets its missing end marker, and for other damage the rows decoded so far are kept.
     """
     _draft(container, short_side)
     try:
@@ -175,7 +174,7 @@ def _load(
         repaired = _load_with_end_marker(data, short_side) if image_format == "JPEG" else None
         if repaired is not None:
             return repaired, True
-        # All tiles done, and no error of the decoder's: the damage is in what follows the picture.
+        # All tiles are done and the decoder reported no error: the damage is after the picture.
         truncated = bool(container.tile) or isinstance(error, OSError)
     is_interrupted, container.tile = bool(container.tile), []
     if is_interrupted and isinstance(container, TiffImagePlugin.TiffImageFile):
@@ -184,7 +183,7 @@ def _load(
 
 
 def _is_blank(image: Image.Image) -> bool:
-    """Whether an image is of one colour but for what a decoder makes of the end of its data."""
+    """Whether an image has almost only one colour, as a decoder leaves it when its data ends early."""
     sample = image.resize(_SAMPLE_SIZE, Resampling.NEAREST)
     pixels = sample.width * sample.height
     return max(count for count, _ in sample.getcolors(pixels) or []) > _BLANK * pixels
@@ -195,7 +194,7 @@ def _load_with_end_marker(data: bytes, short_side: int | None) -> ImageFile | No
     _draft(repaired, short_side)
     try:
         repaired.load()
-    except OSError:  # not only cut short
+    except OSError:  # it has other damage too
         return None
     return repaired
 
@@ -207,7 +206,7 @@ def _draft(container: ImageFile, short_side: int | None) -> None:
 
 
 def _upright(container: ImageFile, short_side: int | None) -> tuple[Image.Image, int]:
-    """The upright picture of a decoded container, and the EXIF orientation by which it had to be turned."""
+    """The upright picture of a decoded container, and the EXIF orientation that was applied to it."""
     icc_profile = container.info.get("icc_profile")
     image = resizable(container)
     if short_side is not None and (size := _scaled_size(image.size, short_side)) != image.size:
@@ -220,7 +219,7 @@ def _upright(container: ImageFile, short_side: int | None) -> tuple[Image.Image,
 
 
 def _remaining_turn(container: ImageFile) -> int:
-    """The orientation still to be applied: loading HEIF and TIFF turns them and removes the tag."""
+    """The orientation that is still to apply: loading a HEIF or TIFF turns it and removes the tag."""
     try:
         return stored_orientation(container.getexif())
     except Exception:  # as in `_exif_facts`

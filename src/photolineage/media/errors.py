@@ -1,10 +1,10 @@
-"""The errors that reading an original raises."""
+"""Errors of reading an original."""
 
 from photolineage.catalog.vocabulary import FailureReason
 
 
 class UnreadableImageError(Exception):
-    """An original that yields no image: `reason` for the catalog, `detail` for a person."""
+    """An original cannot be read as an image. `reason` goes to the catalog; `detail` is for people."""
 
     def __init__(self, reason: FailureReason, detail: str) -> None:
         super().__init__(reason, detail)
@@ -16,7 +16,9 @@ class UnreadableImageError(Exception):
 
 
 class ChangedOriginalError(Exception):
-    """An original whose bytes are no longer those that were registered."""
+    """The bytes of an original have changed since it was registered."""
 
     def __init__(self, registered: str, found: str) -> None:
-        super().__init__(f"its content is no longer what was registered: {found} now, {registered} then")
+        super().__init__(
+            f"its content has changed since it was registered: the hash is {found}, and was {registered}"
+        )

@@ -1,4 +1,4 @@
-"""What EXIF says about a photograph, read so that no damage in it can raise."""
+"""Read the facts in a photo's EXIF. Damaged EXIF raises no error."""
 
 import logging
 import re
@@ -31,9 +31,9 @@ _TIME_TAGS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ExifFacts:
-    """`times` are those of the camera's clock, that of the exposure first; naive where EXIF has no offset.
+    """`times` are from the camera's clock, the time of the exposure first. They are naive if EXIF has no offset.
 
-    `gps_time` is aware UTC. `orientation` is 1 to 8.
+    `gps_time` is aware, in UTC. `orientation` is 1 to 8.
     """
 
     orientation: int = 1
@@ -44,7 +44,7 @@ class ExifFacts:
 
 
 def read_exif(exif: Image.Exif) -> ExifFacts:
-    """What can be made out of `exif`; a part that is damaged or impossible is left out."""
+    """The facts in `exif`. Damaged and impossible values are left out."""
     camera_ifd, gps_ifd = _directory(exif, ExifTags.IFD.Exif), _directory(exif, ExifTags.IFD.GPSInfo)
     return ExifFacts(
         orientation=stored_orientation(exif),
@@ -56,13 +56,13 @@ def read_exif(exif: Image.Exif) -> ExifFacts:
 
 
 def stored_orientation(exif: Image.Exif) -> int:
-    """The orientation tag, 1 to 8; 1 where it is missing or no orientation."""
+    """The orientation tag, 1 to 8. It is 1 if the tag is missing or invalid."""
     orientation = _value(exif, ExifTags.Base.Orientation)
     return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 
 def parse_exif_time(text: str, subseconds: str = "", offset: str = "") -> datetime | None:
-    """An EXIF time with fraction and offset; naive if that is missing or impossible, None if it is no time."""
+    """An EXIF time with fraction and offset. Naive if the offset is missing or impossible; None if it is invalid."""
     match = _DATE_TIME.match(text.strip())
     if match is None:
         return None
@@ -86,18 +86,18 @@ def _directory(exif: Image.Exif, tag: int) -> Mapping[int, object]:
 def _value(directory: Image.Exif | Mapping[int, object], tag: int) -> object:
     try:
         return directory.get(tag)
-    except Exception:  # values are parsed when they are first asked for
+    except Exception:  # Pillow parses a value when it is first read
         _logger.debug("EXIF tag %#x is damaged", tag, exc_info=True)
         return None
 
 
 def _text(directory: Image.Exif | Mapping[int, object], tag: int) -> str:
-    """The tag as text up to its first NUL, without control characters; empty if it is missing or no text."""
+    """The tag's text up to the first NUL, without control characters. Empty if the tag is missing or not text."""
     value = _value(directory, tag)
     if isinstance(value, str):
         value = value.encode(
             "latin-1", "replace"
-        )  # Pillow decodes as Latin-1 what today's cameras write as UTF-8
+        )  # today's cameras write UTF-8, and Pillow decodes it as Latin-1
     if not isinstance(value, bytes):
         return ""
     raw = value.lstrip(b"\0").split(b"\0", 1)[0]
@@ -109,7 +109,7 @@ def _text(directory: Image.Exif | Mapping[int, object], tag: int) -> str:
 
 
 def _camera(make: str, model: str) -> str | None:
-    """Make and model, the make left out where the model begins with one of its words: "Canon EOS 40D"."""
+    """Make and model, as in "Canon EOS 40D". The make is left out if the model begins with one of its words."""
     words = {word.strip(".,").casefold() for word in make.split()}
     first = model.split(maxsplit=1)[0].casefold() if model else ""
     name = model if first in words else f"{make} {model}"

@@ -1,4 +1,4 @@
-"""The time that cameras, telephones and messengers write into a file's name."""
+"""Read the time that cameras, phones and messengers write into a file's name."""
 
 import re
 from collections.abc import Callable
@@ -22,12 +22,12 @@ _NOON: Final = time(12)
 
 
 def time_in_file_name(name: str) -> datetime | None:
-    """The time in the name: aware where the pattern is in UTC, else naive; noon of a mere date."""
+    """The time in the name, or None. It is aware if the pattern is in UTC, else naive. A date alone means noon."""
     for pattern, time_of in _PATTERNS:
         for match in pattern.finditer(name):
             try:
                 return time_of(match)
-            except ValueError:  # digits that look like a date and are none
+            except ValueError:  # the digits only look like a date
                 continue
     return None
 
@@ -36,10 +36,10 @@ def _date_and_time(match: re.Match[str]) -> datetime:
     hour = int(match["hour"])
     if match["half"]:
         if not 1 <= hour <= 12:
-            raise ValueError(f"no hour of half a day: {hour}")
+            raise ValueError(f"{hour} is not an hour of a 12-hour clock")
         hour = hour % 12 + (12 if match["half"] in "Pp" else 0)
     clock = time(hour, int(match["minute"]), int(match["second"]), int(match["millisecond"] or 0) * 1000)
-    is_utc = match.string.startswith("PXL_")  # Google's camera, the only common one that names files in UTC
+    is_utc = match.string.startswith("PXL_")  # of the common cameras, only Google's names files in UTC
     return datetime.combine(_day(match), clock, UTC if is_utc else None)
 
 

@@ -1,4 +1,4 @@
-"""One original, read from its disk once: everything that the catalog wants to know about it."""
+"""Read an original once, with all facts that the catalog stores about it."""
 
 import errno
 import io
@@ -21,11 +21,11 @@ from photolineage.media.place import time_zone_at
 from photolineage.media.quality import picture_quality
 
 PREVIEW_SHORT_SIDE: Final = 384
-"""Pixels of the shorter side of a preview, enough for the models of 224 to 384 pixels."""
+"""Pixels of the shorter side of a preview: enough for models of 224 to 384 pixels."""
 MAX_FILE_BYTES: Final = 2**30
-"""1 GiB, above the largest originals of cameras and scanners (a TIFF of 100 megapixels, 16 bits: 600 MB)."""
+"""1 GiB: more than the largest originals have (a TIFF of 100 megapixels with 16 bits has 600 MB)."""
 _PREVIEW_ENCODING: Final = {"quality": 85, "subsampling": "4:4:4"}
-"""As many bytes as quality 90 with halved colour resolution, and 3 to 4 dB closer to the original."""
+"""The same size as quality 90 with halved colour resolution, but 3 to 4 dB closer to the original."""
 _HASH_BYTES: Final = 16
 
 _REASON_OF_ERRNO: Final = {
@@ -40,15 +40,14 @@ _REASON_OF_ERRNO: Final = {
 
 @dataclass(frozen=True, slots=True)
 class OriginalImage:
-    """What one reading of an original yields.
+    """The facts and the preview of an original.
 
-    `content_hash` is the BLAKE3 of the file's bytes, 128 bits in hex: four times as fast as SHA-256 with a
-    processor's own instructions for it, and long enough that no two of 10¹² files are expected to share one.
-    `width` and `height` are upright pixels of the original, `orientation` is EXIF's as stored (1 to 8).
-    `taken_at` is aware UTC; `utc_offset_minutes` and `time_zone` (an IANA name, by GPS) are None if unknown.
-    `truncated` images were decoded as far as they go. `quality` is how sharp and level the picture is, 0 to 1
-    (`picture_quality`). `preview` is an upright sRGB JPEG without metadata, scaled as `decode_upright` does to
-    `PREVIEW_SHORT_SIDE`.
+    `content_hash` is the BLAKE3 of the file's bytes, 128 bits in hex: four times as fast as SHA-256 with hardware
+    support, and long enough for 10¹² files without an expected collision. `width` and `height` are pixels of the
+    upright original; `orientation` is EXIF's, as stored (1 to 8). `taken_at` is aware, in UTC. `utc_offset_minutes`
+    and `time_zone` (an IANA name, from GPS) are None if unknown. `truncated`: only the first part of the image could
+    be decoded. `quality` is `picture_quality`, 0 to 1. `preview` is an upright sRGB JPEG without metadata, scaled to
+    `PREVIEW_SHORT_SIDE` as by `decode_upright`.
     """
 
     content_hash: str
@@ -71,10 +70,10 @@ class OriginalImage:
 
 
 def read_original(path: str | bytes | os.PathLike[str], *, assumed_time_zone: str = "UTC") -> OriginalImage:
-    """Everything about the original at `path`, from one reading of its bytes.
+    """Read the original at `path` once.
 
-    `assumed_time_zone` is the IANA name of the zone of a time that comes without offset and without a place.
-    Raises `UnreadableImageError` for whatever is wrong with the file.
+    `assumed_time_zone` is the IANA name of the zone for times without an offset and without a place.
+    Raises UnreadableImageError if the file cannot be read as an image.
     """
     data, modified_ns = _read_bytes(path)
     file_name = PurePath(os.fsdecode(path)).name
@@ -112,10 +111,9 @@ def read_original(path: str | bytes | os.PathLike[str], *, assumed_time_zone: st
 
 
 def open_original(path: str | bytes | os.PathLike[str], expected_hash: str, short_side: int) -> Image.Image:
-    """The original's picture, as `decode_upright` scales it, from one reading of its bytes.
+    """The original's picture, scaled as by `decode_upright`. The file is read once.
 
-    Raises `ChangedOriginalError` where they are no longer those of `expected_hash`, `UnreadableImageError`
-    where there is no picture.
+    Raises ChangedOriginalError if the content hash is not `expected_hash`, and UnreadableImageError.
     """
     data, _ = _read_bytes(path)
     found = content_hash(data)
@@ -143,24 +141,24 @@ def _read_bytes(path: str | bytes | os.PathLike[str]) -> tuple[bytes, int]:
         raise UnreadableImageError(reason, error.strerror or str(error)) from error
     _refuse_too_many_bytes(len(data))
     if not data:
-        raise UnreadableImageError(FailureReason.EMPTY, "the file has no bytes")
+        raise UnreadableImageError(FailureReason.EMPTY, "the file is empty")
     return data, status.st_mtime_ns
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
-    """A pipe would otherwise keep its reader waiting until somebody writes to it."""
+    """Open without blocking: opening a pipe would otherwise wait for a writer."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _refuse_too_many_bytes(size: int) -> None:
     if size > MAX_FILE_BYTES:
         raise UnreadableImageError(
-            FailureReason.TOO_LARGE, f"{size:,} bytes are more than the limit of {MAX_FILE_BYTES:,}"
+            FailureReason.TOO_LARGE, f"{size:,} bytes exceed the limit of {MAX_FILE_BYTES:,}"
         )
 
 
 def _refuse_unknown_format(data: bytes, file_name: str) -> None:
-    """Bytes of no known format are damage in a file that is named as an image, and no image in any other."""
+    """Refuse an unknown format: as corrupt if the file is named like an image, else as unsupported."""
     if format_of(data) is not None:
         return
     is_named_as_image = PurePath(file_name).suffix.lower() in SUPPORTED_SUFFIXES

@@ -1,4 +1,4 @@
-"""Where a photograph was taken, by GPS, and which time zone that is."""
+"""Where a photo was taken, from its GPS data, and the time zone of that place."""
 
 import math
 from collections.abc import Mapping
@@ -8,14 +8,14 @@ from typing import Final
 from PIL import ExifTags
 
 _NULL_ISLAND_DEGREES: Final = 0.001
-"""Nearer than about 100 m to 0° N 0° E is a receiver without a fix: there is nothing but a buoy."""
+"""A place within about 100 m of 0° N 0° E comes from a receiver without a fix: only a buoy is there."""
 _ALTITUDE_RANGE_M: Final = (-11_000.0, 50_000.0)
-"""From the deepest sea to the highest balloons."""
+"""From the deepest sea to the highest balloon flights."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Degrees in WGS 84, north and east positive; the altitude in metres above the sea."""
+    """Degrees in WGS 84, north and east positive. The altitude is in metres above the sea."""
 
     latitude: float
     longitude: float
@@ -23,7 +23,7 @@ class Place:
 
 
 def place_of_gps(gps: Mapping[int, object]) -> Place | None:
-    """The place in a GPS directory; None if missing, out of range, of unknown hemisphere, or null island."""
+    """The place in a GPS directory. None if it is missing, out of range, without a hemisphere, or near 0° N 0° E."""
     latitude = _degrees(gps.get(ExifTags.GPS.GPSLatitude), gps.get(ExifTags.GPS.GPSLatitudeRef), "N", "S", 90)
     longitude = _degrees(
         gps.get(ExifTags.GPS.GPSLongitude), gps.get(ExifTags.GPS.GPSLongitudeRef), "E", "W", 180
@@ -36,7 +36,7 @@ def place_of_gps(gps: Mapping[int, object]) -> Place | None:
 
 
 def time_zone_at(place: Place) -> str | None:
-    """The IANA name of the zone in which the place lies, at sea the nautical one."""
+    """The IANA name of the place's time zone. At sea it is the nautical zone."""
     from timezonefinder import timezone_at
 
     return timezone_at(lng=place.longitude, lat=place.latitude)
@@ -75,7 +75,7 @@ def _letter(value: object) -> str:
 
 
 def _number(value: object) -> float | None:
-    """A finite number; None for text, for nothing, and for a fraction whose denominator is zero."""
+    """The value as a finite number. None for text, for None, and for a fraction with a denominator of zero."""
     if value is None or isinstance(value, (str, bytes)):
         return None
     try:

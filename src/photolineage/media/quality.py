@@ -1,4 +1,4 @@
-"""How sharp and how level a picture is: for choosing among pictures that show the same."""
+"""How sharp and how level a picture is: to choose the best of several pictures of the same thing."""
 
 import math
 
@@ -7,24 +7,24 @@ from numpy.typing import NDArray
 from PIL import Image
 
 SHORT_SIDE = 192
-"""Pixels to which a picture is reduced first: what is sharp there looks sharp in an album, and noise averages out."""
+"""Pixels of the shorter side after scaling down. Sharp at this size looks sharp in an album; noise averages out."""
 LONGEST_SIDE = 4 * SHORT_SIDE
-"""A strip is squeezed to this: its quality is told by less, and it costs no more than any other picture."""
+"""The longer side of a panorama is squeezed to this, so that it takes no longer than any other picture."""
 HALF_SHARP = 1_000.0
-"""The variance of the Laplacian (8-bit grey levels squared) of half the sharpness.
+"""The variance of the Laplacian (in squared 8-bit grey levels) at which the sharpness is 0.5.
 
-The median of 37 photographs of many cameras is 1,770, that of the demo library's pictures 770.
+The median of 37 photos by many cameras is 1,770. The median of the demo library's pictures is 770.
 """
 LEVEL_DEGREES, LINE_DEGREES = 2.5, 15.0
-"""Lines this near to the horizontal or the vertical are level; those that are as near as the other are meant to be."""
+"""Lines within the first angle of the horizontal or vertical are level; those within the second should be level."""
 
 
 def picture_quality(image: Image.Image) -> float:
-    """0 to 1: the mean of how sharp and how level an upright picture is.
+    """The mean of the sharpness and the levelness of an upright picture, 0 to 1.
 
-    Sharpness is by the variance of the Laplacian (Pech-Pacheco et al., "Diatom autofocusing in brightfield
-    microscopy", 2000). Levelness is the share of the gradients about the horizontal and the vertical, by their
-    energy, that are level; a picture without any such lines is as level as chance has it.
+    Sharpness is computed from the variance of the Laplacian (Pech-Pacheco et al., "Diatom autofocusing in brightfield
+    microscopy", 2000). Levelness is the share of level gradients, by energy, among those within `LINE_DEGREES` of the
+    horizontal and the vertical. A picture without such gradients gets the share that chance gives.
     """
     scale = SHORT_SIDE / min(image.size)
     size = tuple(min(max(3, round(side * scale)), LONGEST_SIDE) for side in image.size)

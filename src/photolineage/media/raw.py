@@ -1,4 +1,4 @@
-"""The preview that a camera embeds in its raw files."""
+"""Read the preview that a camera embeds in its raw files."""
 
 import io
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from photolineage.catalog.vocabulary import FailureReason
 from photolineage.media.errors import UnreadableImageError
 
 _ORIENTATION_OF_FLIP: Final = {0: 1, 3: 3, 5: 8, 6: 6}
-"""LibRaw's `flip` (0 none, 3 half a turn, 5 and 6 a quarter turn left and right) as an EXIF orientation."""
+"""LibRaw's `flip` (0: none, 3: half turn, 5: quarter turn left, 6: quarter turn right) as EXIF orientations."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawPreview:
-    """`encoded` is an image file of its own; `width` and `height` are the sensor's, unturned."""
+    """`encoded` is a complete image file. `width` and `height` are the sensor's pixels, before turning."""
 
     encoded: bytes
     width: int
@@ -26,14 +26,14 @@ class RawPreview:
 def embedded_preview(data: bytes) -> RawPreview:
     """The largest preview in a raw file.
 
-    Raises `UnreadableImageError`: unsupported if rawpy is missing or the file has no preview, else corrupt.
+    Raises UnreadableImageError: unsupported if rawpy is missing or the file has no preview, else corrupt.
     """
     try:
         import rawpy
     except ImportError:
         raise UnreadableImageError(
             FailureReason.UNSUPPORTED,
-            "a camera's raw file needs the package rawpy: pip install rawpy",
+            "reading a camera's raw file requires the package rawpy: pip install rawpy",
         ) from None
     try:
         with rawpy.imread(io.BytesIO(data)) as raw:
@@ -44,7 +44,7 @@ def embedded_preview(data: bytes) -> RawPreview:
         rawpy.LibRawFileUnsupportedError,
     ) as error:
         raise UnreadableImageError(
-            FailureReason.UNSUPPORTED, f"no preview can be had from the raw file: {_message(error)}"
+            FailureReason.UNSUPPORTED, f"the raw file has no preview that can be read: {_message(error)}"
         ) from error
     except rawpy.LibRawError as error:
         raise UnreadableImageError(

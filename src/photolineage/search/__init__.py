@@ -1,1 +1,1 @@
-"""Searching: the query, the filters, and the images that match."""
+"""Search: the query, the filters, and the images that are found."""

@@ -1,4 +1,4 @@
-"""Finding images for a person: a query, its hits with their paths, and their pictures."""
+"""Find images: answer a query with hits, their paths, and a contact sheet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FoundImage:
-    """An image that a query found: the cosine with the query, where its original is, and where its copies are."""
+    """An image that a query found. `score` is its cosine with the query; `copies` are files with the same content."""
 
     image_id: int
     score: float
@@ -50,7 +50,7 @@ class FoundImage:
 
 @dataclass(frozen=True, slots=True)
 class FoundImages:
-    """The hits of a query, the best first, and what a person should know about them."""
+    """The hits of a query, best first. `notes` are sentences to show with the hits."""
 
     hits: list[FoundImage]
     notes: tuple[str, ...]
@@ -58,7 +58,7 @@ class FoundImages:
     previews: PreviewStore
 
     def write_sheet(self, path: Path) -> None:
-        """Write the hits as a contact sheet; the suffix of `path` names the format. Raises StorageError."""
+        """Write a picture of the hits. The suffix of `path` selects the format. Raises StorageError."""
         jpegs = read_previews(self.engine, self.previews, [hit.image_id for hit in self.hits])
         pictures = [
             Picture(jpegs[hit.image_id], f"{hit.score:.3f}  {hit.path.name}")
@@ -78,11 +78,12 @@ def find_images(
     k: int = 10,
     page: int = 1,
 ) -> FoundImages:
-    """Page number `page` of the `k` images within the scope that are nearest to the query.
+    """The images in the scope that are nearest to the query: page number `page`, with `k` images on a page.
 
-    A model is loaded only for a text or a file; of an image that is a copy, the first of its content is meant.
-    Raises QueryError, VectorIndexError, ModelNotLoadedError where the library has images and the model embedded none
-    of them, and of a model that must be loaded ConfigurationError, ModelUnavailableError and ModelChangedError.
+    The model is loaded only if the query has a text or an image file. A copy is searched for as the first image with
+    its content. Raises QueryError, VectorIndexError, and ModelNotLoadedError if the library has images but no
+    embeddings of this model. Loading the model can raise ConfigurationError, ModelUnavailableError and
+    ModelChangedError.
     """
     previews = PreviewStore(open_files(settings))
     with engine.connect() as connection:
@@ -122,7 +123,7 @@ def _is_empty(connection: Connection) -> bool:
 
 
 def _of_originals(connection: Connection, query: Query) -> Query:
-    """The query with the first image of its content in the place of each copy."""
+    """The query with each copy replaced by the first image with the same content."""
     asked = [image.value for image in query.image_ids]
     rows = connection.execute(
         select(Image.id, Image.duplicate_of_id).where(Image.id.in_(asked), Image.duplicate_of_id.is_not(None))

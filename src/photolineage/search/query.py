@@ -1,4 +1,4 @@
-"""Search: texts, image files and images of the library, weighted, as one vector; filtered, folded and paged."""
+"""Search: make one vector from weighted texts, image files and images of the library, and find its neighbours."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 PLAIN_TEXT: Final = ("{}",)
-"""The templates that give a text to the model as it was written."""
+"""The prompt template that gives a text to the model unchanged."""
 OUTDATED: Final = (
-    "the index is older than its embeddings: images that changed since are not found, or found as they were"
+    "the index is older than the embeddings: images that changed since then are missing or outdated in it"
 )
 _NO_DIRECTION: Final = 1e-3
-"""Unit vectors that leave less than this have cancelled each other: what is left is float16 rounding."""
+"""A sum of unit vectors that is shorter than this is only float16 rounding: the vectors cancel each other."""
 
 
 class QueryError(PhotolineageError):
-    """A query that cannot be answered: the message names the part, its value, and what to change."""
+    """A query cannot be answered. The message names the part of the query, its value, and what to change."""
 
 
 class TextEncoder(Protocol):
-    """What puts texts into the space of a model's images."""
+    """Embeds texts in the space of a model's images."""
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """The embeddings of the texts, (n, dim), of unit length."""
 
     def truncates(self, text: str) -> bool:
-        """Whether the text is longer than the model reads, so that its end does not count."""
+        """Whether the text is too long for the model, so that its end is ignored."""
 
 
 class ImageEncoder(Protocol):
-    """What puts pictures into the space of a model's images."""
+    """Embeds pictures in the space of a model's images."""
 
     def encode_images(self, images: "Sequence[Image]") -> NDArray[np.float32]:
         """The embeddings of upright RGB images, (n, dim), of unit length."""
@@ -49,7 +49,7 @@ class ImageEncoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Encoders:
-    """The encoders of one model, each made where a query has a part for it, and only then."""
+    """Functions that load the encoders of one model. Each is called only if the query has a part for it."""
 
     text: Callable[[], TextEncoder]
     image: Callable[[], ImageEncoder]
@@ -57,19 +57,21 @@ class Encoders:
 
 @dataclass(frozen=True, slots=True)
 class Weighted(Generic[Value]):
-    """A part of a query. A weight below zero asks for what is unlike it; its size counts beside the other parts."""
+    """A part of a query. A weight of 2 counts double; a weight below 0 finds images that differ from the part."""
 
     value: Value
     weight: float = 1.0
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.weight) or self.weight == 0:
-            raise QueryError(f"weight {self.weight} of {self.value!r}: must be a number other than 0")
+            raise QueryError(
+                f"weight {self.weight} of {self.value!r}: the weight must be a number other than 0"
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What to look for: texts, image files, and images of the library by their id; at least one of them."""
+    """What to search for: texts, image files, and ids of images in the library. At least one is required."""
 
     texts: tuple[Weighted[str], ...] = ()
     image_files: tuple[Weighted[Path], ...] = ()
@@ -77,14 +79,14 @@ class Query:
 
     def __post_init__(self) -> None:
         if not (self.texts or self.image_files or self.image_ids):
-            raise QueryError("the query is empty: give a text, an image file or an image of the library")
+            raise QueryError("the query is empty. Give a text, an image file or an image of the library")
         if any(not text.value.strip() for text in self.texts):
-            raise QueryError("the text is empty: say what the pictures show")
+            raise QueryError("the text is empty. Describe what the images show")
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """A page of hits, best first. `notes` are sentences that a person should read beside them."""
+    """A page of hits, best first. `notes` are sentences to show with the hits."""
 
     hits: tuple[Hit, ...]
     notes: tuple[str, ...] = ()
@@ -102,21 +104,21 @@ def search(
     page: int = 1,
     templates: Sequence[str] = PLAIN_TEXT,
 ) -> SearchResult:
-    """Page number `page` (from 1) of `k` hits for the query.
+    """The hits of the query: page number `page` (from 1), with `k` hits on a page.
 
-    Each text is put into each of the `templates`, at their "{}", and counts as the mean of them. An index that was
-    not built is told from an empty library by `has_embeddings`: whether the model has any. `is_outdated` says that
-    it has others than when the index was brought up to date.
+    Each text replaces the "{}" of every template, and its vector is the mean over the templates. `has_embeddings`:
+    whether the model has embeddings; if not, a missing index is no error. `is_outdated`: whether the embeddings have
+    changed since the index was built.
 
-    Raises `QueryError`, `ImageNotIndexedError` for an image of the library without an embedding, and
-    `IndexNotBuiltError`.
+    Raises QueryError, ImageNotIndexedError for an image of the library that is not in the index, and
+    IndexNotBuiltError.
     """
     if page < 1 or k < 1:
-        raise QueryError(f"page {page} of {k} hits: both must be at least 1")
+        raise QueryError(f"page {page} of {k} hits: both numbers must be at least 1")
     _require_placeholders(templates)
     if not index.exists():
         if not has_embeddings:
-            return SearchResult((), (f"no image has been embedded by model {index.model_key!r} yet",))
+            return SearchResult((), (f"model {index.model_key!r} has no embeddings yet",))
         raise IndexNotBuiltError(index.model_key, index.directory)
     if index.row_count() == 0:
         return SearchResult((), (OUTDATED,) if is_outdated else ())
@@ -130,9 +132,9 @@ def search(
 def query_vector(
     index: VectorIndex, encoders: Encoders, query: Query, templates: Sequence[str] = PLAIN_TEXT
 ) -> tuple[NDArray[np.float32], list[str]]:
-    """The query as one vector of unit length, the weighted sum of its parts' unit vectors, and notes about it.
+    """The query as one vector (dim,) of unit length, and notes to show. The vector is the weighted sum of the parts.
 
-    Raises `QueryError` where the parts cancel each other.
+    Raises QueryError if the parts cancel each other.
     """
     parts: list[NDArray[np.float32]] = []
     notes: list[str] = []
@@ -152,17 +154,17 @@ def query_vector(
     _require_dimensions(index, parts)
     total: NDArray[np.float32] = np.stack(parts).sum(axis=0, dtype=np.float32)
     if np.linalg.norm(total) < _NO_DIRECTION:
-        raise QueryError("the parts of the query cancel each other: change their weights")
+        raise QueryError("the parts of the query cancel each other. Change their weights")
     return _unit(total), notes
 
 
 def _text_vector(
     encoder: TextEncoder, text: str, templates: Sequence[str], notes: list[str]
 ) -> NDArray[np.float32]:
-    """The unit mean of the text's embeddings in every template, as CLIP's authors ensemble prompts."""
+    """The mean of the text's embeddings over all templates, of unit length: CLIP's prompt ensembling."""
     prompts = [template.replace("{}", text) for template in templates]
     if any(encoder.truncates(prompt) for prompt in prompts):
-        notes.append(f"the text {_shortened(text)!r} is longer than the model reads: its end does not count")
+        notes.append(f"the text {_shortened(text)!r} is too long for the model: its end is ignored")
     return _unit(encoder.encode_text(prompts).mean(axis=0, dtype=np.float32))
 
 
@@ -172,23 +174,27 @@ def _open_image(path: Path) -> "Image":
     try:
         return decode_upright(path.read_bytes())
     except (OSError, UnreadableImageError) as error:
-        raise QueryError(f"image file {path}: cannot be opened ({error}); give another file") from error
+        raise QueryError(f"cannot open image file {path} ({error}). Give another file") from error
 
 
 def _require_placeholders(templates: Sequence[str]) -> None:
     for template in templates:
         if template.count("{}") != 1:
-            raise QueryError(f"prompt template {template!r}: must hold {{}} once, where the text goes")
+            raise QueryError(
+                f"prompt template {template!r}: must contain {{}} exactly once, where the text goes"
+            )
     if not templates:
-        raise QueryError('prompt templates: there are none; "{}" gives the text as it is')
+        raise QueryError(
+            'prompt templates: the list is empty. Use "{}" to give the text to the model unchanged'
+        )
 
 
 def _require_dimensions(index: VectorIndex, parts: Sequence[NDArray[np.float32]]) -> None:
     for part in parts:
         if part.shape != (index.dim,):
             raise QueryError(
-                f"the encoder gives vectors of shape {part.shape}, the index of model {index.model_key!r} holds "
-                f"{index.dim} dimensions: search with the model that made the index"
+                f"the encoder returns vectors of shape {part.shape}, but the index of model {index.model_key!r} has "
+                f"{index.dim} dimensions. Search with the model that the index was built for"
             )
 
 

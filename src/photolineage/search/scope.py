@@ -1,4 +1,4 @@
-"""Which images a search is about, as a person says it, and as the index filters it."""
+"""The scope of a search: which images it covers, and the same as filters of the index."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +16,10 @@ from photolineage.stores.vector_index import Box, Circle, SearchFilters
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Sources by key, moments (aware; from `taken_from` until before `taken_to`), a place, events; none: no bound.
+    """Limits by source, time, place and event. An empty value sets no limit.
 
-    An event is named by its id or by its title; several events are those images together, and so several sources.
+    `sources` are keys; `events` are ids or titles. Images of any of the given sources, or events, are in the scope.
+    `taken_from` is inclusive and `taken_to` is exclusive; both are aware.
     """
 
     sources: tuple[str, ...] = ()
@@ -28,7 +29,7 @@ class Scope:
     events: tuple[str, ...] = ()
 
     def filters(self, connection: Connection, model_id: int) -> SearchFilters:
-        """The scope for the index of a model. Raises QueryError for a source or an event that is not known."""
+        """The scope as filters for the index of a model. Raises QueryError for an unknown source or event."""
         try:
             return SearchFilters(
                 sources=self.sources or None,
@@ -47,7 +48,7 @@ EVERYTHING: Final = Scope()
 
 
 def _copied_to(connection: Connection, sources: Sequence[str]) -> tuple[int, ...]:
-    """The images of other sources that have a copy in these. Raises QueryError for an unknown source."""
+    """The ids of images in other sources that have a copy in these sources. Raises QueryError."""
     ids = {key: source_id for source_id, key in connection.execute(select(Source.id, Source.key))}
     for source in sources:
         if source not in ids:
@@ -64,7 +65,7 @@ def _copied_to(connection: Connection, sources: Sequence[str]) -> tuple[int, ...
 
 
 def _images_of(connection: Connection, model_id: int, events: Sequence[str]) -> tuple[int, ...]:
-    """The images of the model's events. Raises QueryError for an unknown event."""
+    """The ids of the images of the model's events. Raises QueryError for an unknown event."""
     rows = connection.execute(select(Event.id, Event.title).where(Event.model_id == model_id))
     title_of = {event_id: title for event_id, title in rows}  # noqa: C416
     chosen = [event_id for event in events for event_id in _named(event, title_of)]
@@ -74,11 +75,11 @@ def _images_of(connection: Connection, model_id: int, events: Sequence[str]) -> 
 
 
 def _named(event: str, title_of: dict[int, str]) -> list[int]:
-    """The ids of the events with this id, or else with this title."""
+    """The event with this id, or else the events with this title, as ids. Raises QueryError."""
     if event.isdecimal() and int(event) in title_of:
         return [int(event)]
     named = [event_id for event_id, title in title_of.items() if title.casefold() == event.casefold()]
     if not named:
-        known = closest(event, title_of.values()) if title_of else "there are none yet"
-        raise QueryError(f"event {event!r} is not an event of this model, by id or by title; {known}")
+        known = closest(event, title_of.values()) if title_of else "the model has no events yet"
+        raise QueryError(f"this model has no event with the id or title {event!r}; {known}")
     return named

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from photolineage.plain_text import printable
+from photolineage.plain_text import encodable, printable
 from photolineage.settings import ConfigurationError, Settings, load_settings
 from photolineage.stores.files import write_atomically
 
@@ -21,10 +21,10 @@ def add_source(settings: Settings, root: Path) -> str:
         return known
     if not root.is_dir():
         raise ConfigurationError(f"--photos {printable(root)}: no such directory")
-    if str(root) != printable(root):
+    if str(root) != encodable(root):
         raise ConfigurationError(
-            f"--photos {printable(root)}: its name is no UTF-8, which a configuration is written in. Rename "
-            "the folder, or name one above it: names inside a source may be of any bytes."
+            f"--photos {printable(root)}: the folder name is not valid UTF-8, so the configuration cannot "
+            "hold it. Rename the folder, or add its parent folder: names inside a source can have any bytes."
         )
     settings.home.mkdir(parents=True, exist_ok=True)
     with FileLock(settings.home / "sources.lock"):

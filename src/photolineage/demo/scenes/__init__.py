@@ -1,4 +1,4 @@
-"""The scene kinds that the demo knows: how each is drawn, and how people ask for it."""
+"""The kinds of scenes that the demo draws, with captions for each."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -34,9 +34,9 @@ TEMPLATES = (
 
 
 def render_scene(kind: str, rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
-    """A new picture of the scene kind, `size` (width, height) pixels, RGB; the same for the same generator state.
+    """Draw an RGB picture of a scene with `size` (width, height). The state of `rng` determines the picture.
 
-    Raises `KeyError` for a kind that is not in `SCENES`.
+    Raises KeyError for a kind that is not in `SCENES`.
     """
     canvas = Canvas(size)
     SCENES[kind].draw(canvas, rng)
@@ -44,5 +44,5 @@ def render_scene(kind: str, rng: np.random.Generator, size: tuple[int, int]) -> 
 
 
 def caption(kind: str, rng: np.random.Generator) -> str:
-    """A phrase that fits every picture of the kind, as a person might write or search for it."""
+    """A caption that fits every picture of the kind, as a person might type it."""
     return pick(rng, TEMPLATES).format(pick(rng, SCENES[kind].captions))

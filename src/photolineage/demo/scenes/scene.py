@@ -1,4 +1,4 @@
-"""What a scene kind is: its name, how it is drawn, and how people ask for it."""
+"""A kind of scene: its name, the function that draws it, and its captions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
