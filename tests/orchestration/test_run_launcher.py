@@ -127,20 +127,20 @@ def test_a_dead_run_has_failed_unless_it_was_asked_to_end(
 def launch(new_lineage: Lineage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], DagsterRun]:
     """Launches a run of `catalog_schema` as the daemon does.
 
-    No `dagster` is on the PATH, and the working directory has an `assets` that does not load.
+    No `dagster` is on the PATH, and the working directory has a `sqlalchemy` that does not load.
     """
-    trap = tmp_path / "trap" / "assets"
+    trap = tmp_path / "trap" / "sqlalchemy"
     trap.mkdir(parents=True)
     (trap / "__init__.py").write_text("raise RuntimeError('the working directory was imported')")
     monkeypatch.chdir(trap.parent)
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     monkeypatch.setenv(CONFIG_VARIABLE, str(new_lineage.config_file))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(REPOSITORY_ROOT / "src"), str(REPOSITORY_ROOT)]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(REPOSITORY_ROOT), str(REPOSITORY_ROOT / "src")]))
     instance = new_lineage.instance
     job = new_lineage.definitions.resolve_job_def("materialize_catalog_schema")
 
     def launch() -> DagsterRun:
-        repository = ReconstructableRepository.for_module("definitions", "defs")
+        repository = ReconstructableRepository.for_module("definitions", "defs", str(REPOSITORY_ROOT))
         origin = repository.get_reconstructable_job(job.name).get_python_origin()
         run = instance.create_run_for_job(job, job_code_origin=origin, status=DagsterRunStatus.STARTING)
         instance.run_launcher.launch_run(LaunchRunContext(run, workspace=None))
