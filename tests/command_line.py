@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 from typer.testing import CliRunner
 
+from photolineage.cli import terminal
 from photolineage.cli.app import app
 from photolineage.settings import CONFIG_VARIABLE
 from tests.lineage import Lineage
@@ -40,12 +41,23 @@ def photolineage(lineage: Lineage, *arguments: str) -> subprocess.CompletedProce
     An exception that a person would see as a traceback is raised.
     """
     python_path = list(sys.path)
-    with patch.dict(os.environ, environment(lineage.config_file)), contextlib.chdir(Path.cwd()):
+    with (
+        patch.dict(os.environ, environment(lineage.config_file)),
+        patch.object(terminal.console, "_width", None),  # else as wide as COLUMNS was when it was imported
+        patch.object(terminal.errors, "_width", None),
+        contextlib.chdir(Path.cwd()),
+    ):
         try:
             done = CliRunner().invoke(app, arguments, catch_exceptions=False)
         finally:
             sys.path[:] = python_path
     return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
+
+
+def after_configuration(stderr: str) -> str:
+    """What a command says on standard error after the line that names its configuration, if it says that."""
+    first, _, others = stderr.partition("\n")
+    return others if first.startswith("Configuration: ") else stderr
 
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

@@ -39,14 +39,15 @@ def slow_lineage(tmp_path: Path, tiny_models: Mapping[str, Path]) -> Any:
 
 def wait_for_embeddings(lineage: Lineage, process: subprocess.Popen[str]) -> int:
     """The committed embeddings as soon as there are some, while the run goes on."""
-    for _ in range(1200):
+    deadline = time.monotonic() + 300  # a loaded machine takes a minute for the imports alone
+    while time.monotonic() < deadline:
         committed, _distinct = embedded_images(lineage)
         if committed:
             assert process.poll() is None
             return committed
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
-    raise AssertionError("nothing was embedded within a minute")
+    raise AssertionError("nothing was embedded within five minutes")
 
 
 def test_a_shard_that_fails_holds_up_no_other(lineage: Lineage) -> None:
@@ -57,7 +58,7 @@ def test_a_shard_that_fails_holds_up_no_other(lineage: Lineage) -> None:
     message = failure(lineage, "run", "--model", "tiny-b")
 
     assert "tiny-b|photos-00001" in message
-    assert "cannot be written: File exists" in message
+    assert "cannot be looked at: Not a directory" in message
     assert lineage.materialized_partitions("image_embeddings") >= {
         "tiny-b|photos-00000",
         "tiny-b|photos-00002",
@@ -99,7 +100,7 @@ def test_all_shards_that_fail_are_told(lineage: Lineage) -> None:
         taken.touch()
     message = failure(lineage, "run", "--model", "tiny-b")
     assert "2 partitions failed. The others are done." in message
-    assert message.count("File exists") == 2
+    assert message.count("Not a directory") == 2
 
 
 def test_a_run_that_is_killed_continues(slow_lineage: Lineage) -> None:
@@ -126,7 +127,7 @@ def test_ctrl_c_ends_at_a_checkpoint_and_says_how_to_continue(slow_lineage: Line
     run = start_run(slow_lineage.config_file)
     wait_for_embeddings(slow_lineage, run)
     run.send_signal(signal.SIGINT)
-    _, said = run.communicate(timeout=60)
+    _, said = run.communicate(timeout=300)
 
     assert run.returncode == 1
     kept, distinct = embedded_images(slow_lineage)

@@ -17,7 +17,7 @@ from photolineage.cli.app import app
 from photolineage.models.registry import require_model
 from photolineage.search.query import OUTDATED
 from photolineage.settings import CONFIG_VARIABLE
-from tests.command_line import PHOTOLINEAGE, environment, photolineage
+from tests.command_line import PHOTOLINEAGE, after_configuration, environment, photolineage
 from tests.library import draw_photo, write_tiny_model
 from tests.lineage import Lineage, change_model
 
@@ -141,7 +141,7 @@ def test_neither_an_image_of_the_library_nor_a_text_loads_torch(lineage: Lineage
 
 def test_paths_are_links_and_hostile_names_are_shown_as_text(lineage: Lineage) -> None:
     hostile = draw_photo(lineage.library.root / "2025/[red]\x1b]0;owned\x07\nx\\.jpg", 700)
-    lineage.build("tiny-a")
+    lineage.library.build("tiny-a")
     done = subprocess.run(
         [PHOTOLINEAGE, "search", "--image", hostile, "-k", "1"],
         env=environment(lineage.config_file) | {"FORCE_COLOR": "1", "TERM": "xterm-256color"},
@@ -191,13 +191,15 @@ def test_where_nothing_opens_pictures_the_sheet_is_named(lineage: Lineage, tmp_p
 
 
 def search_and_open(lineage: Lineage, path: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    done = subprocess.run(
         [PHOTOLINEAGE, "search", "--image-id", "1", "--open"],
         env=environment(lineage.config_file) | {"PATH": path},
         capture_output=True,
         text=True,
         check=False,
     )
+    done.stderr = after_configuration(done.stderr)
+    return done
 
 
 @pytest.mark.parametrize(
@@ -225,7 +227,7 @@ def search_and_open(lineage: Lineage, path: str) -> subprocess.CompletedProcess[
 def test_a_search_that_cannot_be_answered(lineage: Lineage, arguments: list[str], message: str) -> None:
     done = search(*arguments)
     assert (done.exit_code, done.stdout) == (1, "")
-    said = " ".join(done.stderr.split())
+    said = " ".join(after_configuration(done.stderr).split())
     assert said.startswith("Error: ")
     assert message in said
 
@@ -251,7 +253,7 @@ def test_a_value_that_is_none_is_refused(lineage: Lineage, arguments: list[str],
 def test_a_text_that_is_too_long_is_cut_and_said(lineage: Lineage) -> None:
     done = search("[b]squares " * 90, "-k", "1")
     assert done.exit_code == 0
-    said = " ".join(done.stderr.split())
+    said = " ".join(after_configuration(done.stderr).split())
     assert said == (
         "Note: the text '[b]squares [b]squares [b]squares [b]squ…' is too long for the model: "
         "its end is ignored"
@@ -284,7 +286,7 @@ def test_other_weights_under_a_known_key_are_refused(lineage: Lineage, tmp_path:
     change_model(lineage, "tiny-a", write_tiny_model(tmp_path / "other", dim=16, seed=99))
     done = search("--image", str(lineage.library.root / "2024/07.jpg"))
     assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr.startswith("Error: models.tiny-a: these are other weights")
+    assert after_configuration(done.stderr).startswith("Error: models.tiny-a: these are other weights")
 
 
 def test_a_serving_model_that_is_not_configured_any_more(lineage: Lineage) -> None:

@@ -30,14 +30,14 @@ def _weighted(read: Callable[[str], Any]) -> "Callable[[str], Weighted[Any]]":
     """A parser of "<weight>:<value>". Everything after the first colon is the value."""
 
     def parse(given: str) -> "Weighted[Any]":
-        from photolineage.search.query import Weighted
+        from photolineage.search.query import QueryError, Weighted
 
         weight, colon, value = given.partition(":")
         if not colon:
             raise typer.BadParameter(f"{given!r}: give a weight and a value, such as 0.5:{given}")
         try:
             return Weighted(read(value), float(weight))
-        except ValueError as error:
+        except (ValueError, QueryError) as error:
             raise typer.BadParameter(f"{given!r}: {error}") from error
 
     return parse
