@@ -48,6 +48,12 @@ def hits(lineage: Lineage, *arguments: str) -> list[str]:
     return [str(Path(hit["path"]).relative_to(lineage.library.root)) for hit in found]
 
 
+def message_of(done: Result | subprocess.CompletedProcess[str]) -> str:
+    """Standard error on one line, without the line that names the configuration."""
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("Configuration: ")]
+    return " ".join(" ".join(lines).split())
+
+
 def image_id(lineage: Lineage, path: str) -> str:
     return str(lineage.library.images()[path].id)
 
@@ -183,7 +189,7 @@ def test_the_sheet_is_opened_by_the_platform_s_opener(lineage: Lineage, tmp_path
 def test_where_nothing_opens_pictures_the_sheet_is_named(lineage: Lineage, tmp_path: Path) -> None:
     done = search_and_open(lineage, str(tmp_path))
     assert done.returncode == 1
-    said = " ".join(done.stderr.split())
+    said = message_of(done)
     assert said.startswith("Error: xdg-open is missing, so no viewer was started.")
     assert str(lineage.home / "search.jpg") in said
     assert "2023/00.jpg" in done.stdout
@@ -225,7 +231,7 @@ def search_and_open(lineage: Lineage, path: str) -> subprocess.CompletedProcess[
 def test_a_search_that_cannot_be_answered(lineage: Lineage, arguments: list[str], message: str) -> None:
     done = search(*arguments)
     assert (done.exit_code, done.stdout) == (1, "")
-    said = " ".join(done.stderr.split())
+    said = message_of(done)
     assert said.startswith("Error: ")
     assert message in said
 
@@ -251,7 +257,7 @@ def test_a_value_that_is_none_is_refused(lineage: Lineage, arguments: list[str],
 def test_a_text_that_is_too_long_is_cut_and_said(lineage: Lineage) -> None:
     done = search("[b]squares " * 90, "-k", "1")
     assert done.exit_code == 0
-    said = " ".join(done.stderr.split())
+    said = message_of(done)
     assert said == (
         "Note: the text '[b]squares [b]squares [b]squares [b]squ…' is too long for the model: "
         "its end is ignored"
@@ -284,7 +290,7 @@ def test_other_weights_under_a_known_key_are_refused(lineage: Lineage, tmp_path:
     change_model(lineage, "tiny-a", write_tiny_model(tmp_path / "other", dim=16, seed=99))
     done = search("--image", str(lineage.library.root / "2024/07.jpg"))
     assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr.startswith("Error: models.tiny-a: these are other weights")
+    assert message_of(done).startswith("Error: models.tiny-a: these are other weights")
 
 
 def test_a_serving_model_that_is_not_configured_any_more(lineage: Lineage) -> None:
