@@ -1,4 +1,4 @@
-"""The code location of the Dagster UI: the lineage over the configuration."""
+"""The Dagster code location: the definitions of the lineage for the current configuration."""
 
 from assets.orchestration.build import build_definitions
 from photolineage.settings import load_settings

@@ -1,1 +1,1 @@
-"""What is built: one module for each asset of the lineage, named after it."""
+"""The assets of the lineage: one module for each, named after it."""

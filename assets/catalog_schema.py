@@ -1,4 +1,4 @@
-"""`catalog_schema`: the catalog's tables exist, at the revision that the code wants."""
+"""`catalog_schema`: the catalog's tables, at the revision that the code expects."""
 
 from dagster import AssetExecutionContext, MaterializeResult, MetadataValue
 
@@ -12,9 +12,9 @@ from resources.home import CatalogResource
 
 @step_asset(
     CATALOG_SCHEMA,
-    "The catalog's tables. A new database is created; one of an older revision is refused, with the "
+    "The catalog's tables. Creates them in a new database. Fails on a catalog of an older revision, and lists the "
     "migrations to apply.\n\n**Needs** nothing: materialize it first.\n\n**Next:** materialize "
-    "`source_files`. If it was refused: launch the job `migrate_catalog`.",
+    "`source_files`. If the catalog is of an older revision: launch the job `migrate_catalog`.",
 )
 def catalog_schema(context: AssetExecutionContext, catalog: CatalogResource) -> MaterializeResult[None]:
     engine = catalog.engine
@@ -23,7 +23,7 @@ def catalog_schema(context: AssetExecutionContext, catalog: CatalogResource) -> 
             is_new = catalog_revision(connection).found is None
         if is_new:
             upgrade(engine)
-            context.log.info("the catalog was created")
+            context.log.info("created the catalog")
         require_current(engine)
     with engine.connect() as connection:
         revision = catalog_revision(connection)

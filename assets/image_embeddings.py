@@ -1,4 +1,4 @@
-"""`image_embeddings`: the embeddings of a shard's images by a model, in committed checkpoints."""
+"""`image_embeddings`: one model's embeddings of a shard's images, committed checkpoint by checkpoint."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -31,13 +31,14 @@ MODEL_CHECK = "model_contract"
 
 @step_asset(
     IMAGE_EMBEDDINGS,
-    "One unit vector for each distinct image of a shard, by one model. A killed run "
-    "loses at most one checkpoint; materializing it again computes only what is missing.\n\n"
-    "**Needs** the shard in `registered_images`, and the model's weights.\n\n**Next:** when a model's "
-    "row is complete, materialize that model in `vector_index`.",
+    "One unit vector for each distinct image of a shard, computed with one model. A killed run "
+    "loses at most one checkpoint. Materialize the partition again to compute only the missing embeddings.\n\n"
+    "**Needs** the shard in `registered_images`, and the model's weights.\n\n**Next:** when all "
+    "partitions of a model are materialized, materialize that model in `vector_index`.",
     checks={
-        MODEL_CHECK: "The loaded weights are those that made the model's embeddings: dimension, image size, digest and "
-        "precision. Checked before the first write: if the check fails, nothing was written."
+        MODEL_CHECK: "The loaded model is the one that the model's embeddings were computed with: same dimension, "
+        "image size, weights and precision. The check runs before the first write: if it fails, nothing was "
+        "written."
     },
 )
 def image_embeddings(
@@ -76,7 +77,7 @@ def image_embeddings(
                     yield from materialized(
                         context, IMAGE_EMBEDDINGS, key, _metadata(report, model, no_text_encoder)
                     )
-            del model  # so that the next model does not find it in memory
+            del model  # frees its memory before the next model is loaded
     if opened or drifts:
         yield _model_result(drifts)
     failed.raise_at_end()
@@ -90,7 +91,7 @@ def _model_result(drifts: "Sequence[Drift]") -> AssetCheckResult:
         asset_key=AssetKey(IMAGE_EMBEDDINGS.name),
         passed=not drifts,
         description="; ".join(drift.fix.note for drift in drifts[:1])
-        or "The loaded weights are the recorded ones.",
+        or "The loaded model matches the one in the catalog.",
         metadata={
             "drifts": len(drifts),
             "differences": difference_table(drifts),
@@ -99,7 +100,7 @@ def _model_result(drifts: "Sequence[Drift]") -> AssetCheckResult:
 
 
 def _by_model(partition_keys: object) -> Iterator[tuple[str, list[MultiPartitionKey]]]:
-    """The partitions of each model together, so that it is loaded once."""
+    """The partitions grouped by model, so that each model is loaded once."""
     assert isinstance(partition_keys, list | tuple)
     keys = [key for key in partition_keys if isinstance(key, MultiPartitionKey)]
     for model_key, of_model in groupby(sorted(keys), key=lambda key: key.keys_by_dimension["model"]):
@@ -113,7 +114,7 @@ def _open_model(
     model: ModelSettings,
     drifts: "list[Drift]",
 ) -> "LibraryModel":
-    """The model of the library. Raises ModelChangedError for another one than recorded, and notes the drifts."""
+    """Load a model. Raises ModelChangedError if it differs from the catalog's; the drifts are appended to `drifts`."""
     from photolineage.checks.store_contract import compare_model
     from photolineage.models.loading import load_model
     from photolineage.models.registry import ModelChangedError
@@ -128,7 +129,9 @@ def _open_model(
 def _metadata(
     report: "EmbeddingReport", model: "LibraryModel", no_text_encoder: str | None
 ) -> dict[str, MetadataValue[Any]]:
-    text_search = f"loads the whole model: {no_text_encoder}" if no_text_encoder else "without torch"
+    text_search = (
+        f"loads the whole model, with torch: {no_text_encoder}" if no_text_encoder else "without torch"
+    )
     return {
         "text_search": MetadataValue.text(text_search),
         "images": MetadataValue.int(report.total),

@@ -1,4 +1,4 @@
-"""`image_events`: a model's images, clustered into events."""
+"""`image_events`: the indexed images of a model, clustered into events."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -42,9 +42,9 @@ EVENT_COLUMNS = TableSchema(
 
 @step_asset(
     IMAGE_EVENTS,
-    "Images that belong together in time, place and looks, as albums with a title and a cover. "
+    "Events: images that belong together in time, place and looks, each event with a title and a cover. "
     "An event that keeps most of its images keeps its id.\n\n**Needs** the model in `vector_index`.\n\n"
-    "**Next:** look at the covers in the metadata; `photolineage events` lists them all.",
+    "**Next:** look at the covers in the metadata; `photolineage events` lists all events.",
 )
 def image_events(
     context: AssetExecutionContext,
@@ -87,10 +87,10 @@ def image_events(
             "images_in_events": report.images,
             "undated_images": report.undated,
             "undated_images_joined": report.joined,
-            "least_confidence_of_joined": report.least_confidence,
+            "lowest_confidence_of_joined": report.least_confidence,
             "images_clustered": report.clustered,
-            "images_taken_over": report.taken_over,
-            "nothing_taken_over_because": report.nothing_kept or "–",
+            "images_reused": report.taken_over,
+            "nothing_reused_because": report.nothing_kept or "–",
             "created": len(report.matching.created),
             "grown": len(report.matching.grown),
             "shrunk": len(report.matching.shrunk),
@@ -98,7 +98,7 @@ def image_events(
             "merged": len(report.matching.merged),
             "vanished": len(report.matching.vanished),
             "clock_offsets": [
-                f"{offset.camera}: {offset.correction_seconds:+d} s against {offset.reference}"
+                f"{offset.camera}: {offset.correction_seconds:+d} s compared with {offset.reference}"
                 for offset in report.clock_offsets
             ],
             "seconds": round(report.seconds, 1),

@@ -1,4 +1,4 @@
-"""`model_comparison`: a model that may serve next, beside the one that serves."""
+"""`model_comparison`: a candidate compared with the current serving model."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 @step_asset(
     MODEL_COMPARISON,
-    "A candidate beside the serving model, on the same images and texts: what they find in common, "
-    "whether near-duplicates find their originals, speed and size, and a contact sheet of the hits of both. "
-    "It changes nothing.\n\n**Needs** the candidate in `vector_index`, and a model that serves.\n\n**Next:** read "
-    "it, and promote the candidate by `serving_model`.",
+    "Compares a candidate with the current serving model on the same images and texts: the hits that both find, "
+    "the recall of near-duplicates, speed, size, and a contact sheet with the hits of both models. "
+    "Changes nothing.\n\n**Needs** the candidate in `vector_index`, and a serving model.\n\n**Next:** read "
+    "the report; to promote the candidate, materialize `serving_model` with `model: <key>`.",
 )
 def model_comparison(
     context: AssetExecutionContext,

@@ -1,4 +1,4 @@
-"""`registered_images`: every original of a shard, read once: its facts, or why it cannot be read."""
+"""`registered_images`: the facts of each image of a shard, or the reason why the image cannot be read."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -36,22 +36,22 @@ LISTED_FAILURES = 100
 
 
 class RegisteredImagesConfig(Config):
-    """What is read beside the new and changed images."""
+    """What to read besides the new and changed images."""
 
     retry_failed: bool = Field(
         default=False,
-        description="Read the unreadable images again too, though their files have not changed: after a "
-        "permission was given, a codec installed, or a failing disk replaced.",
+        description="Read the unreadable images again, even if their files have not changed. Set this after you "
+        "fixed a permission, installed a codec or replaced a failing disk.",
     )
 
 
 @step_asset(
     REGISTERED_IMAGES,
     "Content hash, size, time, place, camera and a preview of each image of a shard. "
-    "Unreadable images are rows with a reason. Materializing it again reads only what is new "
-    "or changed; with `retry_failed: true` also what could not be read.\n\n**Needs** `source_files`: "
-    "before it, there are no shards and so no partitions here.\n\n**Next:** materialize the missing "
-    "partitions of `image_embeddings`.",
+    "An unreadable image is recorded with the reason. Materialize the partition again to read only new and "
+    "changed images; with `retry_failed: true` it reads the unreadable images again too.\n\n**Needs** "
+    "`source_files`, which creates the shards: each shard is a partition of this asset.\n\n**Next:** materialize "
+    "the missing partitions of `image_embeddings`.",
 )
 def registered_images(
     context: AssetExecutionContext,

@@ -23,22 +23,22 @@ LISTED_VIOLATIONS = 5
 
 
 class ServingModelConfig(Config):
-    """Which model is to serve."""
+    """Which model to promote."""
 
     model: str | None = Field(
         default=None,
-        description="The key of the model to promote. Left out: the one that serves stays, or the first one "
-        "that has embeddings is promoted.",
+        description="The key of the model to promote. If you leave it out, the current serving model is kept; if no "
+        "model serves yet, the first configured model with embeddings is promoted.",
     )
 
 
 @step_asset(
     SERVING_MODEL,
-    "The model that search uses. Materialize it with `model: <key>` to promote another; it "
-    "refuses one that does not cover every image, whose files are not as the contract says, or whose recall is "
-    "too low, and says why. Promoting a former model again is the way back: it was assessed when it first served, "
-    "and what it lacks by now is a warning.\n\n**Needs** the model in "
-    "`vector_index`, complete; read its `model_comparison` before.\n\n"
+    "The model that search uses. Materialize it with `model: <key>` to promote another model. It fails, says why and "
+    "changes nothing if the new model has not embedded every image, if its files do not match the contract, or if "
+    "its recall is too low. To go back, promote the former model again: it was tested when it first served, so "
+    "missing embeddings and an outdated index are only warnings.\n\n**Needs** the model in `vector_index`, with "
+    "every image embedded; read its `model_comparison` first.\n\n"
     '**Next:** search: `photolineage search "a red boat"`.',
 )
 def serving_model(
@@ -72,12 +72,12 @@ def serving_model(
                 settings.recall_bar,
             )
         before = serve(catalog.engine, readiness)
-    context.log.info(f"{model_key} serves (before: {before or 'none'})")
+    context.log.info(f"{model_key} is the serving model now (before: {before or 'none'})")
     for warning in readiness.warnings:
-        context.log.warning(f"{model_key} serves, and {warning}")
+        context.log.warning(f"{model_key} serves, but {warning}")
     metadata: dict[str, str | int | float] = {
         "model": model_key,
-        "before": before or "none",
+        "previous_model": before or "none",
         "images": readiness.embeddable,
         "not_embedded": readiness.embeddable - readiness.embedded,
     }

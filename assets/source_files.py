@@ -1,4 +1,4 @@
-"""`source_files`: what is on the disk of each source, as rows of the catalog."""
+"""`source_files`: the image files of each source, recorded in the catalog."""
 
 from collections.abc import Iterator
 
@@ -24,10 +24,10 @@ from schema_checks.freshness import UNSCANNED_FOR
 
 @step_asset(
     SOURCE_FILES,
-    "The files of a source, by directory listing alone: new, changed, missing and returned "
-    "images become rows, in shards.\n\n**Needs** `catalog_schema`, and the source's disk.\n\n**Next:** "
-    "materialize the missing partitions of `registered_images`. Materialize this again when photos were "
-    "added, or turn on the sensor `stale_partitions`, which does everything from here by itself.",
+    "Scans a source and records new, changed, missing and returned images, in shards. It only lists the folders; "
+    "it does not open the files.\n\n**Needs** `catalog_schema`, and the source's disk.\n\n**Next:** "
+    "materialize the missing partitions of `registered_images`. When you add photos, materialize `source_files` "
+    "again, or turn on the sensor `stale_partitions`, which runs this and all later steps automatically.",
     freshness_policy=FreshnessPolicy.time_window(fail_window=UNSCANNED_FOR),
 )
 def source_files(
@@ -62,7 +62,9 @@ def source_files(
     context.instance.add_dynamic_partitions(str(SHARDS.name), shards)
     unreadable_folders = [printable(folder) for folder in report.unreadable_folders]
     if unreadable_folders:
-        context.log.warning(f"permission denied, left as they were: {unreadable_folders[:20]}")
+        context.log.warning(
+            f"cannot read these folders, so their images are kept as they were: {unreadable_folders[:20]}"
+        )
     away = explain_places_away(report.away) if report.away else ""
     if away:
         context.log.warning(away)

@@ -1,4 +1,4 @@
-"""`vector_index`: a model's embeddings, searchable."""
+"""`vector_index`: the searchable index of a model's embeddings."""
 
 from collections.abc import Iterator
 
@@ -18,10 +18,10 @@ from resources.progress import ProgressSink
 
 @step_asset(
     VECTOR_INDEX,
-    "One row for each distinct image, with what search filters by. Brought up to date by what "
-    "changed; a new model gets a table of its own.\n\n**Needs** the model in `image_embeddings`; what is not "
-    "embedded yet is left out, and counted.\n\n**Next:** materialize the model in `image_events`, and "
-    "`serving_model` to search with it.",
+    "The vector index of a model: one row for each distinct image, with its embedding and the columns that search "
+    "filters by. Only changed rows are written; each model has a table of its own.\n\n**Needs** the model in "
+    "`image_embeddings`; images without an embedding are left out, and `not_embedded` counts them.\n\n**Next:** "
+    "materialize the model in `image_events`; to search with the model, materialize `serving_model`.",
 )
 def vector_index(
     context: AssetExecutionContext,

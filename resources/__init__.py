@@ -1,2 +1,1 @@
-"""What an asset is given: settings, the image store, the embedder, the stores of previews and embeddings,
-the vector index and analytics."""
+"""The Dagster resources: the catalog, the stores, the progress in a run's log, and how failures are reported."""

@@ -1,4 +1,4 @@
-"""Failures of runs: an error that a person can mend becomes one with its message, and its message is found again."""
+"""Failures of runs: expected errors become failures with their own message; `failure_reason` finds it again."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from resources.home import CatalogResource
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Turns an error that a person can mend into a failure with its message, which is not retried."""
+    """Turns a PhotolineageError into a Failure with the same message; it is not retried."""
     try:
         yield
     except PhotolineageError as error:
@@ -20,15 +20,15 @@ def reported() -> Iterator[None]:
 
 
 def require_migrated(catalog: CatalogResource) -> None:
-    """Raises Failure, which says what to do first, where the catalog is not at the revision of the code."""
+    """Raises Failure, which says what to do, if the catalog is not at the revision of the code."""
     with reported():
         require_current(catalog.engine)
 
 
 def failure_reason(events: Iterable[DagsterEvent]) -> str | None:
-    """The description of the first failed step, else the error below it, else what Dagster says of the run.
+    """The description of the first failed step, else its error, else Dagster's message about the run.
 
-    None where no event tells of a failure.
+    None if no event is a failure.
     """
     of_the_run = None
     for event in events:
@@ -43,8 +43,8 @@ def _step_failure_reason(event: DagsterEvent) -> str:
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description
-    # Dagster's own error says only which step failed; its cause is what was raised there.
+    # Dagster's own error says only which step failed; its cause is the error that the step raised.
     raised = data.error.cause if data.error is not None and data.error.cause else data.error
     if raised is None:
-        return "failed without a message"
+        return "failed without an error message"
     return raised.message.strip().split(f"{raised.cls_name}: ", 1)[-1]

@@ -1,4 +1,4 @@
-"""The Dagster resources: the settings of each store, and its objects when asked for."""
+"""The Dagster resources of the catalog and of the stores; they open a store when an asset uses it."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -24,13 +24,13 @@ class CatalogResource(ConfigurableResource[None]):
 
     url: str = Field(description="SQLAlchemy URL of the catalog: sqlite:///… or postgresql://…")
     lease_timeout_seconds: int = Field(
-        description="Silence after which a run loses the lease of its partition."
+        description="A run that sends no heartbeat for this long loses the lease of its partition, in seconds."
     )
     _engine: Engine | None = PrivateAttr(default=None)
 
     @property
     def engine(self) -> Engine:
-        """The engine, made at its first use. Raises CatalogUnreachableError."""
+        """The engine, created at its first use. Raises CatalogUnreachableError."""
         if self._engine is None:
             engine = create_catalog_engine(self.url)
             require_reachable(engine)
@@ -39,7 +39,7 @@ class CatalogResource(ConfigurableResource[None]):
 
     @property
     def lease_timeout(self) -> timedelta:
-        """Silence after which a run loses the lease of its partition."""
+        """A run that sends no heartbeat for this long loses the lease of its partition."""
         return timedelta(seconds=self.lease_timeout_seconds)
 
     def teardown_after_execution(self, context: InitResourceContext) -> None:
@@ -51,13 +51,13 @@ class CatalogResource(ConfigurableResource[None]):
 
 
 class StorageResource(ConfigurableResource[None]):
-    """The files under the home directory: previews, embeddings, vector indexes, segments of events."""
+    """The files in the home directory: previews, embeddings, vector indexes, event segments."""
 
-    home: str = Field(description="The folder under which everything is written.")
+    home: str = Field(description="The home directory: all files are written there.")
 
     @property
     def files(self) -> "Files":
-        """Where previews, embeddings, segments of events and text encoders are stored."""
+        """The files of previews, embeddings, event segments and text encoders."""
         from photolineage.stores.files import LocalFiles
 
         return LocalFiles(Path(self.home))
@@ -78,7 +78,7 @@ class StorageResource(ConfigurableResource[None]):
 
     @property
     def segments(self) -> "SegmentStore":
-        """What event clustering keeps between runs, by model."""
+        """The segments that event clustering keeps between runs, by model."""
         from photolineage.stores.event_segments import SegmentStore
 
         return SegmentStore(self.files)
@@ -92,10 +92,10 @@ class StorageResource(ConfigurableResource[None]):
 
 
 def catalog_resource(settings: Settings) -> CatalogResource:
-    """The catalog that the settings name."""
+    """The catalog in the settings."""
     return CatalogResource(url=settings.catalog.url, lease_timeout_seconds=settings.lease_timeout_seconds)
 
 
 def storage_resource(settings: Settings) -> StorageResource:
-    """The stores under the home directory that the settings name."""
+    """The stores in the home directory of the settings."""
     return StorageResource(home=str(settings.home))

@@ -1,4 +1,4 @@
-"""Progress in a run's log: images done, rate and time left, at intervals that a person reads."""
+"""Progress in a run's log: images done, rate and time left, every ten seconds."""
 
 import time
 from datetime import timedelta
@@ -12,15 +12,15 @@ LOG_INTERVAL_SECONDS = 10.0
 
 
 class ProgressSink(Protocol):
-    """Where an asset's progress is shown."""
+    """Shows the progress of an asset."""
 
     def track(self, context: AssetExecutionContext, label: str) -> OnProgress:
-        """A callback for the progress of one partition."""
+        """A callback that shows the progress of one partition."""
         ...
 
 
 class LoggedProgress:
-    """Progress in the run's log: at the start of resumed work, then every ten seconds, and at the end."""
+    """Progress in the run's log: when work resumes, then every ten seconds, and at the end."""
 
     def track(self, context: AssetExecutionContext, label: str) -> OnProgress:
         """A callback that logs the progress of one partition."""

@@ -1,4 +1,4 @@
-"""The asset checks: the catalog table by table, and each store beside it."""
+"""The asset checks: one for each table of the catalog, and those of the stores."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 
 
 def catalog_table_checks() -> AssetChecksDefinition:
-    """One blocking check for each table of the catalog, so that the failing table is the failing line."""
+    """One blocking check for each table of the catalog, so that the UI shows which table failed."""
     tables = sorted(Base.metadata.tables)
 
     @multi_asset_check(
         name="catalog_tables",
-        can_subset=True,  # so that the UI can execute one of them alone
+        can_subset=True,  # the UI can run a single check
         specs=[
             AssetCheckSpec(
                 f"table_{table}",
                 asset=CATALOG_SCHEMA.name,
                 blocking=True,
-                description=f"The table `{table}` in the database is as the ORM says.",
+                description=f"The table `{table}` in the database matches the code.",
             )
             for table in tables
         ],
@@ -71,13 +71,13 @@ def catalog_table_checks() -> AssetChecksDefinition:
 def store_checks(
     models: PartitionsDefinition[str], model_shards: PartitionsDefinition[MultiPartitionKey]
 ) -> Sequence[AssetChecksDefinition]:
-    """The checks of embedding files, index and events, each by the partitions of its asset."""
+    """The checks of embedding files, index and events, with the partitions of their assets."""
 
     @asset_check(
         asset=IMAGE_EMBEDDINGS.name,
         partitions_def=model_shards,
-        description="The committed files of the partition exist and hold what their commit records say: schema, "
-        "dimension, weights, finite unit vectors, no image twice or of another shard.",
+        description="The committed files of the partition exist and match their commit records: schema, dimension "
+        "and weights match, vectors are finite and of unit length, each image is of this shard and occurs once.",
     )
     def embedding_files(
         context: AssetCheckExecutionContext, catalog: CatalogResource, storage: StorageResource
@@ -95,7 +95,8 @@ def store_checks(
     @asset_check(
         asset=VECTOR_INDEX.name,
         partitions_def=models,
-        description="Index rows = committed embeddings = registered images, less duplicates.",
+        description="The index has exactly one row for each distinct registered image: index rows = "
+        "committed embeddings = distinct registered images.",
     )
     def index_coverage(
         context: AssetCheckExecutionContext, catalog: CatalogResource, storage: StorageResource
@@ -111,7 +112,7 @@ def store_checks(
     @asset_check(
         asset=VECTOR_INDEX.name,
         partitions_def=models,
-        description="recall@10 of the index against exact search on a seeded sample.",
+        description="recall@10 of the index, compared with exact search on a fixed sample, is at least `recall_bar`.",
     )
     def index_recall(
         context: AssetCheckExecutionContext,
@@ -130,8 +131,8 @@ def store_checks(
             return AssetCheckResult(passed=False, description=str(error), metadata={"partition": model_key})
         return AssetCheckResult(
             passed=bool(recall.recall >= settings.recall_bar),
-            description=f"{model_key}: recall@{recall.k} is {recall.recall:.3f}, the bar is {settings.recall_bar} "
-            "(recall_bar)",
+            description=f"{model_key}: recall@{recall.k} is {recall.recall:.3f}; at least {settings.recall_bar} "
+            "is required (recall_bar)",
             metadata={
                 "partition": model_key,
                 "recall": recall.recall,
@@ -144,8 +145,8 @@ def store_checks(
     @asset_check(
         asset=IMAGE_EVENTS.name,
         partitions_def=models,
-        description="Every dated image is in exactly one event, members are registered images, sizes agree, and no "
-        "event spans more than its limit.",
+        description="Every dated image is in exactly one event, every image of an event is registered, the recorded "
+        "sizes are right, and no event is longer than `max_event_days`.",
     )
     def event_membership(
         context: AssetCheckExecutionContext,
@@ -162,7 +163,7 @@ def store_checks(
 
     @asset_check(
         asset=SERVING_MODEL.name,
-        description="The events of the model that serves are not older than its index.",
+        description="The events of the serving model were computed from its current index.",
     )
     def events_are_current(catalog: CatalogResource) -> AssetCheckResult:
         from photolineage.checks.stores import check_events_of_serving_model
@@ -170,7 +171,7 @@ def store_checks(
         with catalog.engine.connect() as connection:
             findings = check_events_of_serving_model(connection)
             serving = serving_model_key(connection)
-        return _result([findings], serving or "no model serves", "models")
+        return _result([findings], serving or "no serving model", "models")
 
     return [embedding_files, index_coverage, index_recall, event_membership, events_are_current]
 
@@ -192,9 +193,7 @@ def _result(findings: "Sequence[StoreFindings]", partition: str, unit: str) -> A
     drifts = [drift for finding in findings for drift in finding.drifts]
     looked_at = sum(finding.looked_at for finding in findings)
     wrong = len(problems) + len(drifts)
-    description = f"{partition}: {looked_at} {unit}, " + (
-        f"{len(problems)} problems" if problems else "all as recorded"
-    )
+    description = f"{partition}: {looked_at} {unit}, " + (f"{wrong} problems" if wrong else "no problems")
     return AssetCheckResult(
         passed=not wrong,
         severity=AssetCheckSeverity.ERROR,

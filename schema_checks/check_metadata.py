@@ -1,4 +1,4 @@
-"""What a check shows of drifts: a table that the Dagster UI draws in place."""
+"""The metadata of a contract check: a table of the differences, which the Dagster UI shows on its page."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,18 +13,18 @@ _SCHEMA = TableSchema(columns=[TableColumn(column, "string") for column in COLUM
 
 
 def difference_table(drifts: Iterable[Drift]) -> TableMetadataValue:
-    """One row a drift: what differs, where, both sides, and what mends it."""
+    """One row for each drift: what differs, where, both sides, and the fix."""
     return MetadataValue.table([TableRecord(row) for row in difference_rows(drifts)], schema=_SCHEMA)
 
 
 def contract_metadata(report: ContractReport) -> dict[str, MetadataValue[Any]]:
-    """A report of the contract as the metadata of a check."""
+    """A contract report as the metadata of a check."""
     metadata: dict[str, MetadataValue[Any]] = {
         "differences": difference_table(report.drifts),
         "drifts": MetadataValue.int(len(report.drifts)),
         "revision_found": MetadataValue.text(report.revision_found or "none"),
-        "revision_wanted": MetadataValue.text(report.revision_wanted),
+        "revision_expected": MetadataValue.text(report.revision_wanted),
     }
     if report.revisions_to_come:
-        metadata["revisions_to_come"] = MetadataValue.text(", ".join(report.revisions_to_come))
+        metadata["pending_revisions"] = MetadataValue.text(", ".join(report.revisions_to_come))
     return metadata

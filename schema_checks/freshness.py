@@ -1,4 +1,4 @@
-"""The check `up_to_date` of each asset: whether its partitions have seen the inputs that there are now."""
+"""The check `up_to_date` of each asset: whether its partitions were made from the current inputs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -29,10 +29,10 @@ LISTED = 100
 
 
 def freshness_checks() -> AssetChecksDefinition:
-    """One check an asset; they warn, and block nothing.
+    """One check for each asset; a failed check is a warning, and blocks no run.
 
-    A partition is stale when it was materialized from other inputs than there are now; one that never was is
-    missing, which Dagster shows by itself.
+    A partition is stale if its inputs have changed since it was materialized, or if its files are lost. A partition
+    that was never materialized is missing, which Dagster shows anyway.
     """
 
     @multi_asset_check(
@@ -42,9 +42,8 @@ def freshness_checks() -> AssetChecksDefinition:
             AssetCheckSpec(
                 FRESHNESS_CHECK,
                 asset=step.name,
-                description="No partition was made from other inputs than there are now, and no file of one is "
-                "lost. Where there is such a partition, the table names it: materialize it, or turn on the sensor "
-                "`stale_partitions`.",
+                description="Every partition was made from its current inputs, and all its files exist. The table "
+                "lists the stale partitions: materialize them, or turn on the sensor `stale_partitions`.",
             )
             for step in JOB_STEPS.values()
         ],
@@ -68,7 +67,7 @@ def freshness_checks() -> AssetChecksDefinition:
 def _stale_partitions(
     catalog: CatalogResource, storage: StorageResource, settings: Settings, asked: Sequence[Step]
 ) -> dict[Step, list[str]]:
-    """By step; where no step that is asked about needs a model, steps that do are not looked at, and left empty."""
+    """The stale partitions by step. If no asked step needs a model, the lists of the steps with a model are empty."""
     from photolineage.steps.freshness import find_stale_work
     from photolineage.steps.lost_files import find_lost_files
 
@@ -88,7 +87,7 @@ def _stale_partitions(
 
 
 def _stale_before(step: Step, stale: Mapping[Step, Sequence[str]]) -> str | None:
-    """The first step before this one that is stale; a scan, which is due by the clock, holds up nothing."""
+    """The first stale step before this one. Scans don't count: they are due by the clock."""
     steps = list(JOB_STEPS.values())
     before = [one for one in steps[: steps.index(step)] if one.partitioned_by is not PartitionedBy.SOURCE]
     return next((one.name for one in before if stale[one]), None)
@@ -96,11 +95,13 @@ def _stale_before(step: Step, stale: Mapping[Step, Sequence[str]]) -> str | None
 
 def _result(step: Step, stale: Sequence[str], upstream: str | None) -> AssetCheckResult:
     if stale:
-        described = f"{len(stale)} stale: materialize what the table lists, or turn on stale_partitions."
+        described = (
+            f"{len(stale)} stale: materialize the listed partitions, or turn on the sensor stale_partitions."
+        )
     elif upstream is not None:
         described = f"Waits for {upstream}, which is stale."
     else:
-        described = "Every partition has seen its present inputs."
+        described = "Every partition was made from its current inputs."
     metadata: dict[str, MetadataValue[Any]] = {"stale": MetadataValue.int(len(stale))}
     if stale:
         records = [TableRecord({"partition": subject}) for subject in stale[:LISTED]]

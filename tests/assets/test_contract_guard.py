@@ -43,7 +43,7 @@ def test_nothing_is_written_to_a_catalog_that_differs(
     assert plain(contract.metadata)["drifts"] >= 1
     assert any(table in row["where"] for row in differences(contract))
     assert re.fullmatch(
-        rf"\d differences \(\d errors\) between the ORM and the database in {table}. Nothing was written.",
+        rf"\d differences \(\d errors\) between the code and the database, in {table}. Nothing was written.",
         failure_of(refused),
     )
     assert "ASSET_MATERIALIZATION" not in steps_of(refused)

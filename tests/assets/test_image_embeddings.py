@@ -133,7 +133,7 @@ def test_a_failing_partition_does_not_stop_the_others(lineage: Lineage) -> None:
     assert not failed.success
     assert recorded(failed) == {first: 10, third: 8}
     assert failure_of(failed).startswith(
-        f"1 of 3 partitions failed. The others are materialized.\n- {second}: "
+        f"1 of 3 partitions failed. The other partitions are materialized.\n- {second}: "
     )
     assert "Not a directory" in failure_of(failed)
     assert second not in lineage.materialized_partitions("image_embeddings")
@@ -175,7 +175,7 @@ def test_a_model_that_cannot_be_loaded_fails_its_own_partitions(
     assert not run.success
     assert list(recorded(run)) == model_keys(lineage, "tiny-b")
     summary, reason = failure_of(run).splitlines()
-    assert summary == "3 of 6 partitions failed. The others are materialized."
+    assert summary == "3 of 6 partitions failed. The other partitions are materialized."
     assert reason.startswith(f"- {', '.join(model_keys(lineage, 'tiny-a'))}: ")
     assert f"models.tiny-a: local-dir:{bare} cannot be loaded: " in reason
 

@@ -26,7 +26,7 @@ def test_a_candidate_beside_the_serving_model(lineage: Lineage) -> None:
     assert 0 < found["neighbours_in_common"] < 1
     assert 0 < found["near_duplicate_recall"] <= 1
     assert 0 < found["near_duplicate_recall_of_serving"] <= 1
-    assert found["report"].startswith("| | tiny-a (serves) | tiny-b |\n")
+    assert found["report"].startswith("| | tiny-a (serving) | tiny-b |\n")
     picture = re.fullmatch(
         r"!\[The hits of both models\]\(data:image/webp;base64,(.*)\)", found["hits_of_both"]
     )
@@ -44,7 +44,7 @@ def test_a_candidate_beside_the_serving_model(lineage: Lineage) -> None:
     [
         (
             "tiny-a",
-            "tiny-a is the serving model: it would be compared with itself. Compare another one: tiny-b.",
+            "tiny-a is the serving model: choose another model to compare it with: tiny-b.",
         ),
         ("tiny-b", "model 'tiny-b' has no embeddings yet. Materialize image_embeddings for it first."),
     ],

@@ -109,7 +109,7 @@ def test_a_failing_shard_does_not_stop_the_others(new_lineage: Lineage) -> None:
     assert not run.success
     assert new_lineage.materialized_partitions("registered_images") == {"photos-00000", "photos-00002"}
     assert failure_of(run).startswith(
-        "1 of 3 partitions failed. The others are materialized.\n- photos-00001: "
+        "1 of 3 partitions failed. The other partitions are materialized.\n- photos-00001: "
     )
 
     folder.unlink()

@@ -93,10 +93,10 @@ def test_events_keep_their_ids_and_say_what_changed(lineage: Lineage) -> None:
     found = metadata_of(run)
     assert found["events"] == len(before) >= 2
     assert {name: found[name] for name in WHAT_BECAME} == dict.fromkeys(WHAT_BECAME, 0)
-    assert (found["images_clustered"], found["images_taken_over"]) == (0, 13)
-    assert found["nothing_taken_over_because"] == "–"
+    assert (found["images_clustered"], found["images_reused"]) == (0, 13)
+    assert found["nothing_reused_because"] == "–"
     assert (found["undated_images_joined"], found["undated_images"]) == (13, 0)
-    assert 0.6 <= found["least_confidence_of_joined"] <= 1
+    assert 0.6 <= found["lowest_confidence_of_joined"] <= 1
     assert found["images_in_events"] + found["undated_images"] == 27
     assert found["images_in_events"] == sum(count for _, count in before)
     newest = found["newest_events"]
@@ -113,14 +113,14 @@ def test_promotion_and_the_way_back(lineage_of_two: Lineage) -> None:
     lineage_of_two.materialize("vector_index", "tiny-b")
 
     promoted = metadata_of(lineage_of_two.materialize("serving_model", config={"model": "tiny-b"}))
-    assert (promoted["model"], promoted["before"], promoted["images"]) == ("tiny-b", "tiny-a", 26)
+    assert (promoted["model"], promoted["previous_model"], promoted["images"]) == ("tiny-b", "tiny-a", 26)
     assert promoted["recall_at_10"] == 1.0
 
     kept = metadata_of(lineage_of_two.materialize("serving_model"))
-    assert (kept["model"], kept["before"]) == ("tiny-b", "tiny-b")
+    assert (kept["model"], kept["previous_model"]) == ("tiny-b", "tiny-b")
 
     back = metadata_of(lineage_of_two.materialize("serving_model", config={"model": "tiny-a"}))
-    assert (back["model"], back["before"]) == ("tiny-a", "tiny-b")
+    assert (back["model"], back["previous_model"]) == ("tiny-a", "tiny-b")
 
 
 def test_the_way_back_with_images_missing_and_files_that_cannot_be_read(lineage_of_two: Lineage) -> None:
@@ -133,7 +133,7 @@ def test_the_way_back_with_images_missing_and_files_that_cannot_be_read(lineage_
 
     back = metadata_of(lineage_of_two.materialize("serving_model", config={"model": "tiny-a"}))
 
-    assert back == {"model": "tiny-a", "before": "tiny-b", "images": 27, "not_embedded": 1}
+    assert back == {"model": "tiny-a", "previous_model": "tiny-b", "images": 27, "not_embedded": 1}
 
 
 def test_the_way_back_needs_an_index_as_the_contract_says(lineage_of_two: Lineage) -> None:
@@ -153,8 +153,8 @@ def test_a_model_that_does_not_cover_every_image_cannot_serve(lineage: Lineage) 
 
     assert not refused.success
     assert failure_of(refused) == (
-        "tiny-b cannot serve: 16 of 26 images have no embedding of it: materialize the missing partitions of "
-        "image_embeddings for tiny-b. The serving model stays."
+        "tiny-b cannot serve: 16 of 26 images have no embedding yet: materialize the missing partitions of "
+        "image_embeddings for tiny-b. The serving model was not changed."
     )
     assert [row for row in lineage.rows() if 'INTO "ml_model"' in row] == models
 
@@ -199,14 +199,14 @@ def rename_column(lineage: Lineage) -> None:
     [
         (
             relabel,
-            r"tiny-a cannot serve: .*0000\.parquet: photolineage\.weights_digest is of-other-weights, and",
+            r"tiny-a cannot serve: .*0000\.parquet: photolineage\.weights_digest: expected .*, found of-other-weights",
         ),
         (lose_file, r"tiny-a cannot serve: .*0000\.parquet: a committed embedding file cannot be read: "),
         (
             add_column,
-            r"tiny-a cannot serve: the index of tiny-a: rating is .*, and must be absent\. The serving",
+            r"tiny-a cannot serve: the index of tiny-a: rating: expected nothing, found .*\. The serving",
         ),
-        (rename_column, r".* between the ORM and the database in shard_file\. Nothing was written\."),
+        (rename_column, r".* between the code and the database, in shard_file\. Nothing was written\."),
     ],
 )
 def test_a_model_that_is_not_as_the_contract_says_cannot_serve(
@@ -223,7 +223,7 @@ def test_a_model_that_is_not_as_the_contract_says_cannot_serve(
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        ("no-such-model", "model 'no-such-model' is not configured. Valid: tiny-a, tiny-b"),
+        ("no-such-model", "model 'no-such-model' is not configured. Configured models: tiny-a, tiny-b"),
         ("tiny-b", "model 'tiny-b' has no embeddings yet. Materialize image_embeddings for it first."),
     ],
 )

@@ -54,9 +54,9 @@ def test_a_table_without_a_difference_has_its_columns_all_the_same() -> None:
     assert tuple(column.name for column in table.schema.columns) == COLUMNS
 
 
-def test_a_catalog_that_is_not_migrated_names_the_revisions_to_come() -> None:
+def test_a_catalog_that_is_not_migrated_names_the_pending_revisions() -> None:
     metadata = contract_metadata(ContractReport((), None, "0004", "…", ("0001 (first)", "0002 (second)")))
-    assert metadata["revisions_to_come"].value == "0001 (first), 0002 (second)"
+    assert metadata["pending_revisions"].value == "0001 (first), 0002 (second)"
     assert metadata["revision_found"].value == "none"
     holds = contract_metadata(ContractReport((), "0004", "0004", "…"))
-    assert "revisions_to_come" not in holds
+    assert "pending_revisions" not in holds

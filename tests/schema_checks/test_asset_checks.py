@@ -51,14 +51,14 @@ def test_an_index_without_a_row_fails(lineage: Lineage) -> None:
     evaluation = run_check(lineage, "index_coverage")
     assert not evaluation.passed
     assert evaluation.metadata["index_rows"].value == 26
-    assert "1 rows of the index are of images" in str(evaluation.metadata["problems"].value)
+    assert "1 rows of the index belong to removed images" in str(evaluation.metadata["problems"].value)
 
 
 def test_an_event_of_a_wrong_size_fails(lineage: Lineage) -> None:
     lineage.execute("UPDATE event SET image_count = 99 WHERE id = 1")
     evaluation = run_check(lineage, "event_membership")
     assert not evaluation.passed
-    assert "says 99 images and has" in str(evaluation.metadata["problems"].value)
+    assert "records 99 images but contains" in str(evaluation.metadata["problems"].value)
 
 
 def check_of_serving_model(lineage: Lineage) -> AssetCheckEvaluation:
@@ -68,14 +68,16 @@ def check_of_serving_model(lineage: Lineage) -> AssetCheckEvaluation:
 def test_a_serving_model_with_present_events_passes(lineage: Lineage) -> None:
     evaluation = check_of_serving_model(lineage)
     assert evaluation.passed
-    assert evaluation.description == "tiny-a: 1 models, all as recorded"
+    assert evaluation.description == "tiny-a: 1 models, no problems"
 
 
 def test_a_serving_model_with_old_events_fails(lineage: Lineage) -> None:
     lineage.execute("UPDATE ml_job SET input_version = 'older' WHERE kind = 'cluster'")
     evaluation = check_of_serving_model(lineage)
     assert not evaluation.passed
-    assert "of `tiny-a`, which serves, are older than its index" in str(evaluation.metadata["problems"].value)
+    assert "of the serving model `tiny-a` are older than its index" in str(
+        evaluation.metadata["problems"].value
+    )
 
 
 def run_table_checks(lineage: Lineage) -> dict[str, AssetCheckEvaluation]:
@@ -153,4 +155,4 @@ def test_an_index_that_finds_too_little_fails(lineage: Lineage) -> None:
     assert not evaluation.passed
     assert 0 < plain(evaluation.metadata)["recall"] < 0.95
     assert evaluation.metadata["sample"].value == 200
-    assert str(evaluation.description).endswith(", the bar is 0.95 (recall_bar)")
+    assert str(evaluation.description).endswith("; at least 0.95 is required (recall_bar)")
