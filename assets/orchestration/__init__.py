@@ -1,1 +1,1 @@
-"""What runs the assets: jobs, sensors, schedules, the run queue and the run launcher."""
+"""Everything that runs the assets: jobs, sensors, schedules, the run queue and the run launcher."""

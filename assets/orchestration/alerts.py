@@ -1,4 +1,4 @@
-"""The sensor `alerts`: each failed run and each failed check, told once to whom the settings name."""
+"""The sensor `alerts`: it reports each failed run and each failed check once to the configured receivers."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -38,7 +38,7 @@ ENDS: Final = (DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_SUCCESS)
 
 @dataclass(slots=True)
 class _Told:
-    """Up to which end of a run each receiver was told: by receiver and type of end, the id of its record."""
+    """The last reported event of each receiver: the id of its record, by receiver and by type of event."""
 
     positions: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -51,7 +51,7 @@ class _Told:
         return json.dumps(self.positions)
 
     def begin(self, receiver: str, instance: DagsterInstance) -> None:
-        """A receiver that is new is told what comes, not what was."""
+        """Start at the newest events: a new receiver gets no alerts about earlier runs."""
         self.positions[receiver] = {
             end.value: records[0].storage_id
             if (records := instance.fetch_run_status_changes(end, limit=1).records)
@@ -61,7 +61,7 @@ class _Told:
 
 
 def alerts_sensor(settings: Settings) -> SensorDefinition:
-    """Tells each receiver of each run that failed, or one of whose checks failed; what it refuses is told later."""
+    """Sends each receiver an alert for each run that failed or has a failed check; retries alerts that it refused."""
 
     @sensor(
         name="alerts",
@@ -69,16 +69,18 @@ def alerts_sensor(settings: Settings) -> SensorDefinition:
         default_status=DefaultSensorStatus.RUNNING
         if settings.alerts.configured
         else DefaultSensorStatus.STOPPED,
-        description="Tells a webhook or a command (`alerts.webhook`, `alerts.command` in photolineage.toml) of "
-        "every run that failed and of every check that failed in one, once each. A receiver that is down is "
-        "told when it is back; until then the ticks fail and say why.",
+        description="Sends one alert for each run that failed or has failed checks, to a webhook or a command "
+        "(`alerts.webhook`, `alerts.command` in photolineage.toml). While a receiver is down, the ticks fail and say "
+        "why; the alerts are sent when it is back.",
     )
     def alerts(
         context: SensorEvaluationContext, settings: ResourceParam[Settings]
     ) -> SensorResult | SkipReason:
         receivers = alert_receivers(settings.alerts)
         if not receivers:
-            return SkipReason("Nobody is told: set alerts.webhook or alerts.command in photolineage.toml.")
+            return SkipReason(
+                "No receiver is configured: set alerts.webhook or alerts.command in photolineage.toml."
+            )
         told = _Told.from_cursor(context.cursor)
         before = told.cursor
         refusals, count = [], 0
@@ -93,11 +95,9 @@ def alerts_sensor(settings: Settings) -> SensorDefinition:
             except AlertNotDeliveredError as error:
                 refusals.append(str(error))
         if refusals and told.cursor == before:
-            raise AlertNotDeliveredError("; ".join(refusals) + ". It is tried again at every tick.")
-        waiting = f" The rest waits: {'; '.join(refusals)}." if refusals else ""
-        return SensorResult(
-            skip_reason=SkipReason(f"{count} alerts were handed over.{waiting}"), cursor=told.cursor
-        )
+            raise AlertNotDeliveredError("; ".join(refusals) + ". Every tick tries again.")
+        waiting = f" The others are tried again at the next tick: {'; '.join(refusals)}." if refusals else ""
+        return SensorResult(skip_reason=SkipReason(f"{count} alerts were sent.{waiting}"), cursor=told.cursor)
 
     return alerts
 
@@ -105,7 +105,7 @@ def alerts_sensor(settings: Settings) -> SensorDefinition:
 def _tell(
     instance: DagsterInstance, position: dict[str, int], receiver: Receiver, ui: str
 ) -> Iterator[Alert]:
-    """The alerts that the receiver took; `position` follows. Raises AlertNotDeliveredError at the first refusal."""
+    """Sends and yields the new alerts, and advances `position`. Raises AlertNotDeliveredError at the first refusal."""
     for end in ENDS:
         records = instance.fetch_run_status_changes(
             RunStatusChangeRecordsFilter(end, after_storage_id=position[end.value]),
@@ -122,7 +122,7 @@ def _tell(
 
 
 def find_alert(instance: DagsterInstance, run: DagsterRun, ui: str) -> Alert | None:
-    """What there is to tell of a run that has ended; None where it succeeded and its checks hold."""
+    """The alert about a run that has ended; None if it succeeded and all its checks passed."""
     checks = _failed_checks(instance, run, ui)
     if run.is_success and not checks:
         return None
@@ -153,7 +153,7 @@ def _reason(instance: DagsterInstance, run: DagsterRun) -> str:
     events = (entry.dagster_event for entry in instance.all_logs(run.run_id, of_type=failures))
     reason = failure_reason(event for event in events if event is not None) or "failed"
     if run.tags.get(WILL_RETRY_TAG) == "true":
-        return f"{reason} It is started again by itself."
+        return f"{reason} It is started again automatically."
     return reason
 
 

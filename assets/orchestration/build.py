@@ -1,4 +1,4 @@
-"""The lineage over a configuration: composition, and nothing else."""
+"""Builds the Dagster definitions of the lineage from the settings."""
 
 import warnings
 
@@ -39,14 +39,14 @@ ASSETS = (
 
 
 def build_definitions(settings: Settings) -> Definitions:
-    """The lineage over these settings."""
+    """The definitions of the lineage with these settings."""
     jobs = lineage_jobs()
     contract_job = check_contract_job()
     freshness = freshness_checks()
     freshness_job = check_freshness_job(freshness)
     indexes_job, sweep_job = maintain_indexes_job(), sweep_files_job()
     with warnings.catch_warnings():
-        # Partitioned checks are a preview in Dagster 1.13; without them the UI shows the last partition's alone.
+        # Partitioned checks are a preview in Dagster 1.13. Without them the UI shows only the last partition's result.
         warnings.simplefilter("ignore", PreviewWarning)
         assets = [make(settings) for make in ASSETS]
         checks = [

@@ -1,20 +1,20 @@
-"""Every name that this project uses and Dagster does not publish. A test keeps them out of all other modules.
+"""Every name that this project uses and that is not in Dagster's public API. A test keeps them out of other modules.
 
-Each has the reason it is needed, and what to do when a release of Dagster no longer has it.
+Each comment says why the name is needed, and what to do if a release of Dagster removes it.
 """
 
 from types import ModuleType
 
-# What `define_asset_job` returns. If it goes: use the type that the signature then names.
+# The type that `define_asset_job` returns. If it is removed: use the type in the function's new signature.
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-# Tells an interrupted run from a failed one. If it goes: compare the reason with the text "UNEXPECTED_TERMINATION".
+# Distinguishes an interrupted run from a failed one. If it is removed: compare the reason with UNEXPECTED_TERMINATION.
 from dagster._core.events import RunFailureReason
 
-# What a run launcher gets and returns. If they go: use the types in the methods of the public `DefaultRunLauncher`.
+# The types of a run launcher. If they are removed: use the types in the methods of the public `DefaultRunLauncher`.
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 
-# Tags that Dagster sets on runs or reads from them. If one goes: write its value, which the UI shows with every run.
+# Tags that Dagster sets on runs or reads from them. If one is removed: write its value, which the UI shows.
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -25,7 +25,7 @@ from dagster._core.storage.tags import (
     WILL_RETRY_TAG,
 )
 
-# Makes the command line of a run's process. If it goes: use what the launchers of dagster-docker and dagster-k8s use.
+# Makes the command line of a run's process. If it is removed: see what dagster-docker and dagster-k8s use.
 from dagster._grpc.types import ExecuteRunArgs
 
 __all__ = [
@@ -49,7 +49,7 @@ __all__ = [
 def dev_command_module() -> ModuleType:
     """The module of `dagster dev`, whose `open_ipc_subprocess` starts the web server.
 
-    The guarded UI starts its own web server in its place. If it goes: start web server, daemon and code server as the
+    The guarded UI starts its own web server instead. If it is removed: start web server, daemon and code server as the
     new `dagster dev` does.
     """
     from dagster._cli import dev

@@ -1,7 +1,7 @@
-"""Runs that Dagster believes to be alive and whose process is gone.
+"""Dead runs: Dagster shows them as running, but their process is gone.
 
-After a power cut they would stay STARTED for ever, and the queue blocked behind them. Every run names its process in a
-tag, those of the UI and those of the command line.
+For example after a power cut: they would stay STARTED and block the queue forever. Every run, from the UI or from the
+command line, names its process in a tag.
 """
 
 import fcntl
@@ -22,20 +22,20 @@ GONE = "The process of this run is gone (power cut, kill or reboot)."
 
 
 class ServerRunningError(PhotolineageError):
-    """Another UI serves the same home directory; the message says how to end it."""
+    """Another UI already uses the same home directory; the message names its process."""
 
 
 def process_tag(run_id: str, pid: int | None = None) -> dict[str, str]:
     """The tag that names the process of a run: this process, or the one with the pid.
 
-    A run that retries another inherits the tag; the run's id in it tells that it is not meant.
+    A retry inherits the tags of the first run. The tag contains the run's id, so the retry ignores an inherited tag.
     """
     process = psutil.Process(pid)
     return {PROCESS_TAG: f"{run_id}/{socket.gethostname()}/{process.pid}/{started_after_boot(process):.2f}"}
 
 
 def process_of(run: DagsterRun) -> psutil.Process | None:
-    """The process of a run, where it is one of this machine and alive."""
+    """The process of a run, if it is alive and on this machine."""
     named = _named_process(run)
     if named is None or named[0] != socket.gethostname() or process_is_gone(*named):
         return None
@@ -46,7 +46,7 @@ def process_of(run: DagsterRun) -> psutil.Process | None:
 
 
 def is_alive(run: DagsterRun, *, unnamed: bool) -> bool:
-    """Whether the process of a run is alive; one of another machine is. `unnamed`: whether one without a tag is."""
+    """Whether the process of a run is alive; always true on another machine. `unnamed`: the answer without a tag."""
     named = _named_process(run)
     return unnamed if named is None else not process_is_gone(*named)
 
@@ -60,9 +60,9 @@ def _named_process(run: DagsterRun) -> tuple[str, int, float] | None:
 
 
 def lock_server(dagster_home: Path) -> None:
-    """Be the one UI of this home until the process, and what it becomes by `exec`, ends.
+    """Lock the home for this process, the only UI that may use it. The lock survives `exec`.
 
-    Raises ServerRunningError where another one is.
+    Raises ServerRunningError if another UI holds the lock.
     """
     descriptor = os.open(dagster_home / SERVER_LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
@@ -71,8 +71,8 @@ def lock_server(dagster_home: Path) -> None:
         holder = os.read(descriptor, 32).decode().strip()
         os.close(descriptor)
         raise ServerRunningError(
-            f"{dagster_home}: a Dagster UI (process {holder or 'unknown'}) already serves this home. "
-            "Use it, or end it first: two would launch every run twice."
+            f"{dagster_home}: a Dagster UI (process {holder or 'unknown'}) already uses this home. "
+            "Use it, or stop it first: two UIs would launch every run twice."
         ) from error
     os.ftruncate(descriptor, 0)
     os.write(descriptor, str(os.getpid()).encode())
@@ -80,7 +80,7 @@ def lock_server(dagster_home: Path) -> None:
 
 
 def server_is_running(dagster_home: Path) -> bool:
-    """Whether a UI of this home is alive."""
+    """Whether a UI of this home is running."""
     try:
         descriptor = os.open(dagster_home / SERVER_LOCK, os.O_RDWR)
     except FileNotFoundError:
@@ -95,10 +95,11 @@ def server_is_running(dagster_home: Path) -> bool:
 
 
 def fail_dead_runs(instance: DagsterInstance, *, server_running: bool) -> list[str]:
-    """Mark the runs whose process is gone as failed, so that the queue goes on; their ids are returned.
+    """Mark the runs whose process is gone as failed, so that they don't block the queue, and return their ids.
 
-    One that was asked to end is canceled. A run that names no process yet is about to get one, where a server is
-    running. Where retries are on, the daemon starts each failed one again, and it continues at its last checkpoint.
+    A dead run that was being canceled is marked as canceled. A run without a process tag counts as alive if a server
+    is running, which is about to start it. If retries are on, the daemon starts each failed run again; it continues at
+    its last checkpoint.
     """
     dead = [
         run
@@ -109,7 +110,7 @@ def fail_dead_runs(instance: DagsterInstance, *, server_running: bool) -> list[s
 
 
 def report_dead(instance: DagsterInstance, run: DagsterRun, message: str) -> bool:
-    """Mark a run whose process is gone: as canceled where that was asked for, else as failed, and then true."""
+    """Mark a run whose process is gone as canceled if it was being canceled, else as failed. True if failed."""
     if run.status == DagsterRunStatus.CANCELING:
         instance.report_run_canceled(run)
         return False

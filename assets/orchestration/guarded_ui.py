@@ -1,8 +1,8 @@
-"""The Dagster UI behind a guard: a web page from elsewhere can neither read from it nor write to it.
+"""The Dagster UI behind a guard that blocks requests from the web pages of other sites.
 
-Dagster's own web server answers any page that a browser on this machine shows: it runs mutations sent by GET, and looks
-at neither Host nor Origin. `photolineage ui` serves through `SameOriginGuard` instead. `dagster dev` starts the web
-server as a module of its own name; `python -m assets.orchestration.guarded_ui dev …` starts this one in its place.
+Dagster's own web server answers any page that a browser on this machine opens: it runs mutations sent by GET, and does
+not check the Host and Origin headers. `photolineage ui` puts `SameOriginGuard` in front of it.
+`python -m assets.orchestration.guarded_ui dev …` is `dagster dev` with this guarded web server.
 """
 
 import os
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 HOSTS_VARIABLE = "PHOTOLINEAGE_UI_HOSTS"
-"""The values of the Host header that the guard lets through, separated by spaces."""
+"""The allowed values of the Host header, separated by spaces."""
 
 MODULE = "assets.orchestration.guarded_ui"
 READING = frozenset({"GET", "HEAD"})
 
 
 class SameOriginGuard:
-    """An ASGI application in front of another one; refuses with 403 whatever may come from another site's page.
+    """An ASGI application in front of another one; it answers 403 to requests that another site's page may have sent.
 
-    - The Host header is one of `hosts`, so that a name of somebody else's that resolves to this machine does not help.
-    - An Origin header, if there is one, names one of `hosts`. A WebSocket needs one.
-    - GET and HEAD carry no GraphQL query, so that they only read. Everything else is a JSON body: a browser sends one
-      to another site only after that site has agreed, and this one never does.
+    - The Host header must be one of `hosts`, so that a foreign host name that resolves to this machine is refused.
+    - An Origin header, if present, must name one of `hosts`. A WebSocket request must have one.
+    - GET and HEAD must not contain a GraphQL query, so that they only read. All other requests must have a JSON body: a
+      browser sends JSON to another site only with that site's consent, and this server never gives it.
     """
 
     def __init__(self, application: "ASGIApp", hosts: Collection[str]) -> None:
@@ -37,7 +37,7 @@ class SameOriginGuard:
         self._hosts = frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """Pass the request on, or refuse it with the reason."""
+        """Pass the request on, or refuse it and say why."""
         if scope["type"] in {"http", "websocket"}:
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
             reason = self._why_refused(scope, headers)
@@ -56,7 +56,7 @@ class SameOriginGuard:
             return None if origin is not None else "a WebSocket needs an Origin"
         if scope["method"] in READING:
             names = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-            return "a query in the address; send it as JSON by POST" if "query" in names else None
+            return "the address contains a query; send it as JSON by POST" if "query" in names else None
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         return None if kind == "application/json" else f"the content type {kind!r} is not application/json"
 
@@ -72,7 +72,7 @@ async def _refuse(scope: "Scope", receive: "Receive", send: "Send", reason: str)
 
 
 def serve_guarded(arguments: list[str]) -> None:
-    """dagster-webserver with these arguments, behind the guard."""
+    """Run dagster-webserver with these arguments, behind the guard."""
     from dagster_webserver import cli
 
     create_application: Any = cli.create_app_from_workspace_process_context  # type: ignore[attr-defined]
@@ -85,7 +85,7 @@ def serve_guarded(arguments: list[str]) -> None:
 
 
 def run_dev(arguments: list[str]) -> None:
-    """`dagster dev` with these arguments; its web server is the guarded one."""
+    """Run `dagster dev` with these arguments and the guarded web server."""
     dev = dev_command_module()
     open_subprocess: Any = vars(dev)["open_ipc_subprocess"]
 

@@ -1,4 +1,4 @@
-"""The jobs of the assets, and those that only check."""
+"""The jobs that materialize the assets, and the jobs that only run checks."""
 
 from dagster import AssetChecksDefinition, AssetSelection, define_asset_job
 
@@ -12,8 +12,8 @@ def lineage_jobs() -> dict[Step, UnresolvedAssetJobDefinition]:
         step: define_asset_job(
             step.job_name,
             selection=[step.name],
-            description=f"Materializes `{step.name}` and runs its checks, as a launch from the asset's own page does. "
-            "**Needs** and **next:** see the asset.",
+            description=f"Materializes `{step.name}` and runs its checks, like the Materialize button of the asset. "
+            "**Needs** and **Next:** see the asset.",
         )
         for step in STEPS
     }
@@ -25,16 +25,16 @@ def check_contract_job() -> UnresolvedAssetJobDefinition:
         "check_contract",
         selection=AssetSelection.checks_for_assets(CATALOG_SCHEMA.name),
         description="Compares every table of the catalog with the code; changes nothing. **Needs** "
-        "`catalog_schema`. **Next:** each failed check opens on a table that says what differs and what mends it.",
+        "`catalog_schema`. **Next:** open each failed check: its table shows the differences and how to fix them.",
     )
 
 
 def check_freshness_job(checks: AssetChecksDefinition) -> UnresolvedAssetJobDefinition:
-    """The job that asks every asset whether it is stale."""
+    """The job that looks for stale partitions of every asset."""
     return define_asset_job(
         "check_freshness",
         selection=AssetSelection.checks(checks),
-        description="Asks every asset whether its partitions have seen the files, images and embeddings that there "
-        "are now; changes nothing. **Needs** `catalog_schema`. **Next:** materialize what the checks `up_to_date` "
-        "list.",
+        description="Looks for stale partitions of every asset: those whose inputs (files, images, embeddings) have "
+        "changed since they were materialized; changes nothing. **Needs** `catalog_schema`. **Next:** materialize "
+        "the partitions that the `up_to_date` checks list.",
     )

@@ -1,4 +1,4 @@
-"""The whole lineage in this process, through Dagster and its instance, step by step."""
+"""Runs the whole lineage step by step in this process, recorded in the Dagster instance."""
 
 import os
 import shutil
@@ -51,31 +51,31 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 class StepFailedError(PhotolineageError):
-    """A step of the lineage failed; the message is its cause."""
+    """A step of the lineage failed; the message is the cause."""
 
 
 class SourceAwayError(StepFailedError):
-    """A source is not there now; nothing of it was changed."""
+    """A source is unavailable, for example its disk is unplugged; its images are kept as they were."""
 
 
 class StepProgress(ProgressSink, Protocol):
-    """Progress over the partitions of one step after the other."""
+    """Shows the progress of one step after the other, over all its partitions."""
 
     def begin(self, title: str, images: int | None) -> None:
-        """A step begins that will go through this many images, if that is known."""
+        """A step begins. `images`: how many it will process; None if unknown."""
         ...
 
     def end(self) -> None:
-        """The step is done."""
+        """The step has ended."""
         ...
 
 
 @dataclass(slots=True)
 class RunReport:
-    """Which partitions were materialized, by asset; empty where there was nothing to do.
+    """Which partitions were materialized, by asset.
 
-    `unavailable`: why, by source, those that are not there were left as they are; `away`: what, by source, was left as
-    it is of those that are.
+    `unavailable`: by source, why it is unavailable. `away`: by available source, which of its folders are missing and
+    why their images are kept as they were.
     """
 
     materialized: dict[str, list[str]] = field(default_factory=dict)
@@ -84,12 +84,12 @@ class RunReport:
 
     @property
     def nothing_to_do(self) -> bool:
-        """Whether everything but the scan was up to date."""
+        """Whether everything was up to date, so that the run only scanned."""
         return not any(asset != SOURCE_FILES.name for asset in self.materialized)
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
-    """The folder of the Dagster instance, with the local deployment's configuration; `DAGSTER_HOME` names it."""
+    """Create the folder of the Dagster instance, with the local configuration, and set `DAGSTER_HOME` to it."""
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists():
@@ -99,9 +99,9 @@ def prepare_dagster_home(settings: Settings) -> Path:
 
 
 def prepare_server(settings: Settings) -> list[str]:
-    """Ready the instance for its UI; the ids of dead runs that were marked as failed are returned.
+    """Prepare the instance for the UI, and return the ids of the dead runs that were marked as failed.
 
-    Every shard of the catalog is known to the instance, also to a new one. Raises ServerRunningError.
+    Adds every shard of the catalog to the instance, which may be new. Raises ServerRunningError.
     """
     lock_server(prepare_dagster_home(settings))
     engine = create_catalog_engine(settings.catalog.url)
@@ -123,9 +123,9 @@ def run_lineage(
 ) -> RunReport:
     """Bring sources and models up to date, from the disk to the events.
 
-    Only what is stale is materialized; unreadable images are read again on request. A source that is not there
-    holds up no other, and neither does a shard that fails; an index waits for all shards. Raises StepFailedError,
-    also where no source is there, and RunInterruptedError.
+    Materializes only stale partitions; with `retry_failed` also reads the unreadable images again. After an
+    unavailable source or a failed shard, the other sources and shards go on; an index is built only if all shards
+    succeeded. Raises StepFailedError, also if no source is available, and RunInterruptedError.
     """
     dagster_home = prepare_dagster_home(settings)
     engine = create_catalog_engine(settings.catalog.url)
@@ -162,18 +162,19 @@ class _LineageRun:
             raise StepFailedError(self._no_images(source_keys))
         self.instance.add_dynamic_partitions(str(SHARDS.name), sorted(sizes))
         images = sum(sizes[shard] for shard in again)
-        self._step(REGISTERED_IMAGES, "Reading unreadable again", again, images, {"retry_failed": True})
+        self._step(
+            REGISTERED_IMAGES, "Reading unreadable images again", again, images, {"retry_failed": True}
+        )
         steps = JOB_STEPS.values()
         by_shard = [step for step in steps if step.partitioned_by is PartitionedBy.SHARD]
-        for step in (
-            by_shard * 2
-        ):  # a file that changed since the scan is found on reading: its shard is due once more
+        # Twice: reading finds files that changed since the scan, and their shards are stale again.
+        for step in by_shard * 2:
             self._bring_up_to_date(step, mine)
         for number, model in enumerate(model_keys, 1):
             of = f" (model {number} of {len(model_keys)})" if len(model_keys) > 1 else ""
             for step in [step for step in steps if step.needs_model]:
                 if step.partitioned_by is PartitionedBy.MODEL and self.failures:
-                    break  # an index waits for all shards
+                    break  # an index is built only if all shards succeeded
                 self._bring_up_to_date(step, mine, model, of)
         with self.engine.connect() as connection:
             serving = serving_model_key(connection)
@@ -187,8 +188,9 @@ class _LineageRun:
 
         roots = ", ".join(printable(self.settings.sources[key].root) for key in source_keys)
         return (
-            f"no images were found in {roots}. Name the folder that holds the photos, or change the source's `exclude` "
-            f"and `hidden` settings. An image's name ends in one of {' '.join(sorted(SUPPORTED_SUFFIXES))}"
+            f"no images were found in {roots}. Name the folder that contains the photos, or change the source's "
+            "`exclude` and `hidden` settings. The name of an image ends in one of "
+            f"{' '.join(sorted(SUPPORTED_SUFFIXES))}"
         )
 
     def _raise_failures(self) -> None:
@@ -198,27 +200,27 @@ class _LineageRun:
             listed = [str(failure) for failure in self.failures[:LISTED_FAILURES]]
             more = len(self.failures) - len(listed)
             raise StepFailedError(
-                "\n- ".join([f"{len(self.failures)} partitions failed. The others are done.", *listed])
+                "\n- ".join([f"{len(self.failures)} partitions failed. The others succeeded.", *listed])
                 + (f"\n- … and {more} more" if more else "")
             )
 
     def _scan(self, source_keys: Sequence[str]) -> list[str]:
-        """Scan the sources; the keys of those that are there are returned."""
-        there = []
+        """Scan the sources, and return the keys of those that are available."""
+        available = []
         for key in source_keys:
             try:
                 self._step(SOURCE_FILES, SOURCE_FILES.title, [key])
-                there.append(key)
+                available.append(key)
             except SourceAwayError as error:
                 self.report.unavailable[key] = str(error)
                 if len(self.report.unavailable) == len(source_keys):
                     raise
-        return there
+        return available
 
     def _bring_up_to_date(
         self, step: Step, mine: Mapping[str, int], model: str | None = None, of: str = ""
     ) -> None:
-        """Materialize what is stale of a step: for one model where it has one, and of the shards only mine."""
+        """Materialize the stale partitions of a step: those of `model`, if given, and of the shards in `mine`."""
         models = [] if model is None else [model]
         with self.engine.connect() as connection:
             lost = find_lost_files(
@@ -228,7 +230,7 @@ class _LineageRun:
         shards = {one.subject: step.subject(one.subject).shard for one in found}
         stale = [subject for subject, shard in shards.items() if shard is None or shard in mine]
         sizes = [mine[shard] for shard in shards.values() if shard is not None and shard in mine]
-        title = step.title if model is None else f"{step.title} by {model}{of}"
+        title = step.title if model is None else f"{step.title} with {model}{of}"
         self._step(step, title, stale, sum(sizes) if sizes else None)
 
     def _step(

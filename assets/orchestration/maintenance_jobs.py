@@ -1,4 +1,4 @@
-"""The jobs of upkeep: `maintain_indexes` and `sweep_files`, over the plain functions."""
+"""The maintenance jobs `maintain_indexes` and `sweep_files`."""
 
 from typing import TYPE_CHECKING
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 
 def maintain_indexes_job() -> JobDefinition:
-    """The job over every model that has an index."""
+    """The job that compacts the index of each configured model."""
 
-    @op(description="Makes each model's index compact; what is being built is left alone.")
+    @op(description="Compacts the index of each model. Skips an index that a run is building.")
     def compact_indexes(
         context: OpExecutionContext,
         catalog: CatalogResource,
@@ -44,20 +44,20 @@ def maintain_indexes_job() -> JobDefinition:
             try:
                 report = maintain_index(job_context, storage.indexes, model_key)
             except LeaseHeldError as error:
-                context.log.info(f"{model_key}: left alone. {error}")
+                context.log.info(f"{model_key}: skipped. {error}")
                 continue
             if report is None:
-                context.log.info(f"{model_key}: has no index yet; materialize vector_index for it")
+                context.log.info(f"{model_key}: no index yet; materialize vector_index for {model_key}")
             else:
                 rows.append(_record(model_key, report))
         return Output(None, metadata={"indexes": MetadataValue.table(rows)} if rows else {})
 
     @job(
         name="maintain_indexes",
-        description="Merges the small pieces of each vector index, deletes old versions, and trains the "
-        "approximate index anew where the library has doubled since. **Needs** a `vector_index` that was "
-        "materialized once. Search goes on meanwhile. **Next:** nothing; the schedule "
-        "`nightly_index_maintenance` runs it every night.",
+        description="Compacts each vector index: merges small fragments, deletes old versions, and trains the "
+        "approximate index again if the library has doubled since it was trained. Search works in the meantime. "
+        "**Needs** a materialized `vector_index`. **Next:** you don't need to do anything; the schedule "
+        "`nightly_index_maintenance` runs this job every night.",
     )
     def maintain_indexes() -> None:
         compact_indexes()
@@ -80,15 +80,15 @@ def _record(model_key: str, report: "IndexMaintenanceReport") -> TableRecord:
 
 
 class SweepConfig(Config):
-    """What the job may do."""
+    """Whether to remove the files or only list them."""
 
-    dry_run: bool = Field(default=False, description="Name the files and remove none.")
+    dry_run: bool = Field(default=False, description="Only list the files; remove nothing.")
 
 
 def sweep_files_job() -> JobDefinition:
-    """The job over all preview and embedding files."""
+    """The job that removes leftover preview and embedding files."""
 
-    @op(description="Removes files that no row of the catalog names and that are older than a day.")
+    @op(description="Removes files that are not in the catalog and are older than a day.")
     def remove_garbage(
         context: OpExecutionContext, config: SweepConfig, catalog: CatalogResource, storage: StorageResource
     ) -> Output[None]:
@@ -98,7 +98,7 @@ def sweep_files_job() -> JobDefinition:
         with reported():
             report = sweep_files(catalog.engine, storage.files, remove=not config.dry_run)
         verb = "would be removed" if config.dry_run else "were removed"
-        context.log.info(f"{len(report.garbage)} files {verb}, {report.kept} stay")
+        context.log.info(f"{len(report.garbage)} files {verb}, {report.kept} files are kept")
         return Output(
             None,
             metadata={
@@ -111,9 +111,10 @@ def sweep_files_job() -> JobDefinition:
 
     @job(
         name="sweep_files",
-        description="Removes what killed runs left behind, older than a day: previews and embeddings that no row of "
-        "the catalog names, and unfinished exports. **Needs** nothing; with `dry_run: true` it only names them. "
-        "**Next:** nothing; the schedule `nightly_sweep` runs it every night.",
+        description="Removes files that killed runs left behind: previews and embeddings that are not in the catalog, "
+        "and unfinished exports. Files younger than a day are kept; with `dry_run: true`, the job only lists the "
+        "files. **Needs** `catalog_schema`. **Next:** you don't need to do anything; the schedule `nightly_sweep` "
+        "runs this job every night.",
     )
     def sweep_files() -> None:
         remove_garbage()

@@ -1,4 +1,4 @@
-"""The job `migrate_catalog`: shows the SQL, and applies it when asked to."""
+"""The job `migrate_catalog`: it shows the SQL of the migrations, and applies them with `dry_run: false`."""
 
 from pathlib import Path
 from typing import Any
@@ -11,20 +11,21 @@ from resources.home import CatalogResource, StorageResource
 
 
 class MigrateCatalogConfig(Config):
-    """What the job may do."""
+    """Whether to apply the migrations or only show them."""
 
-    dry_run: bool = Field(default=True, description="Show the SQL and change nothing.")
+    dry_run: bool = Field(default=True, description="Only show the SQL; change nothing.")
     i_have_a_backup: bool = Field(
         default=False,
-        description="A PostgreSQL catalog is changed only if this is true. SQLite is backed up by itself.",
+        description="Set this to true to migrate a PostgreSQL catalog. SQLite is backed up automatically.",
     )
 
 
 def migrate_catalog_job() -> JobDefinition:
-    """The job, for the Dagster UI; `photolineage migrate` is the same on the command line."""
+    """The job, for the Dagster UI; `photolineage migrate` does the same on the command line."""
 
     @op(
-        description="Shows the SQL of the migrations to come; with `dry_run: false` backs up, applies and verifies."
+        description="Shows the SQL of the pending migrations. With `dry_run: false`: backs up the catalog, applies "
+        "them and compares the tables with the code."
     )
     def migrate(
         context: OpExecutionContext,
@@ -41,14 +42,16 @@ def migrate_catalog_job() -> JobDefinition:
             steps = ", ".join(f"{step.id} ({step.title})" for step in plan.revision.pending)
             metadata: dict[str, MetadataValue[Any]] = {
                 "revision_found": MetadataValue.text(plan.revision.found or "none"),
-                "revision_wanted": MetadataValue.text(plan.revision.wanted),
-                "sql": MetadataValue.md(f"```sql\n{plan.sql.strip() or '-- nothing to do'}\n```"),
+                "revision_expected": MetadataValue.text(plan.revision.wanted),
+                "sql": MetadataValue.md(f"```sql\n{plan.sql.strip() or '-- no pending migrations'}\n```"),
             }
             if plan.revision.is_current:
                 context.log.info(f"already up to date (revision {plan.revision.wanted})")
                 return Output(None, metadata=metadata)
             if config.dry_run:
-                context.log.info(f"to come: {steps}. Run it again with `dry_run: false` to apply this.")
+                context.log.info(
+                    f"pending: {steps}. To apply them, launch the job again with `dry_run: false`."
+                )
                 context.log.info(plan.sql)
                 return Output(None, metadata=metadata)
             backup = apply_migration(
@@ -64,9 +67,9 @@ def migrate_catalog_job() -> JobDefinition:
 
     @job(
         name="migrate_catalog",
-        description="Brings the catalog to the newest revision. By default it only shows the SQL (`dry_run`). "
-        "**Needs** that no other run writes. **Next:** launch it again with `dry_run: false`; a SQLite catalog is "
-        "backed up first, for PostgreSQL say `i_have_a_backup: true`.",
+        description="Migrates the catalog to the newest revision. By default, the job only shows the SQL. "
+        "**Needs** that no other run is in progress. **Next:** launch it again with `dry_run: false`. A SQLite catalog "
+        "is backed up automatically; back up a PostgreSQL catalog yourself, and set `i_have_a_backup: true`.",
     )
     def migrate_catalog() -> None:
         migrate()

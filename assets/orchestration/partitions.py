@@ -1,4 +1,4 @@
-"""The partitions of each step of the lineage, and their keys, as Dagster has them."""
+"""Dagster's partitions and partition keys for each step of the lineage."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from photolineage.lineage import PartitionedBy, Step, split_partition_key
 from photolineage.settings import Settings
 
 SHARDS = DynamicPartitionsDefinition(name="shard")
-"""Shards come to exist when `source_files` is materialized."""
+"""The asset `source_files` adds the shards."""
 
 
 def model_partitions(settings: Settings) -> StaticPartitionsDefinition:
@@ -30,7 +30,7 @@ def model_shard_partitions(settings: Settings) -> MultiPartitionsDefinition:
 
 
 def partitions_of(step: Step, settings: Settings) -> PartitionsDefinition[Any] | None:
-    """The partitions of a step; None for one that has none."""
+    """The partitions of a step; None for an unpartitioned step."""
     match step.partitioned_by:
         case PartitionedBy.NOTHING:
             return None
@@ -45,9 +45,9 @@ def partitions_of(step: Step, settings: Settings) -> PartitionsDefinition[Any] |
 
 
 def dependencies_of(step: Step) -> list[AssetDep]:
-    """What a step depends on.
+    """The dependencies of a step.
 
-    A shard depends on every source: Dagster would otherwise look for a source with the shard's key.
+    Each shard depends on all sources: by default Dagster would look for a source with the shard's key.
     """
     by_shard = step.partitioned_by is PartitionedBy.SHARD
     return [
@@ -59,12 +59,12 @@ def dependencies_of(step: Step) -> list[AssetDep]:
 
 
 def model_shard_key(model_key: str, shard_key: str) -> MultiPartitionKey:
-    """The partition key of one model and shard."""
+    """The partition key of a model and a shard."""
     return MultiPartitionKey({"model": model_key, "shard": shard_key})
 
 
 def dagster_key(step: Step, partition_key: str) -> str:
-    """The key of a step's partition in the type that Dagster asks for."""
+    """The partition key in the type that Dagster expects: a MultiPartitionKey for a model and a shard."""
     if step.partitioned_by is PartitionedBy.MODEL_AND_SHARD:
         return model_shard_key(*split_partition_key(partition_key))
     return partition_key

@@ -1,4 +1,4 @@
-"""The job `retire_model`: lists what there is of a model, and removes it when asked to."""
+"""The job `retire_model`: it lists the files of a model, and removes them with `delete_files: true`."""
 
 from dagster import (
     Config,
@@ -19,20 +19,20 @@ from resources.home import CatalogResource, StorageResource
 
 
 class RetireModelConfig(Config):
-    """Which model, and whether its files really go."""
+    """Which model to retire, and whether to remove its files."""
 
-    model: str = Field(description="The key of the model.")
+    model: str = Field(description="The key of the model to retire.")
     delete_files: bool = Field(
         default=False,
-        description="Remove its embeddings, index and events; otherwise they are only listed. The model may be "
-        "neither the serving one nor configured any more.",
+        description="Remove the model's embeddings, index and events; false only lists them. First promote another "
+        "model, and remove this one from the configuration.",
     )
 
 
 def retire_model_job() -> JobDefinition:
-    """The job, for the Dagster UI; `photolineage retire` is the same on the command line."""
+    """The job, for the Dagster UI; `photolineage retire` does the same on the command line."""
 
-    @op(description="Lists what there is of a model with its size; removes it with `delete_files: true`.")
+    @op(description="Lists the files of a model and their sizes. With `delete_files: true`: removes them.")
     def retire(
         context: OpExecutionContext,
         config: RetireModelConfig,
@@ -79,9 +79,9 @@ def retire_model_job() -> JobDefinition:
 
     @job(
         name="retire_model",
-        description="Removes what was made with a model that is not used any more; by default it only lists it. "
-        "**Needs** another serving model, and the entry of this one removed from the configuration. **Next:** "
-        "nothing.",
+        description="Removes the embeddings, index and events of a model that you don't use any more. By default, the "
+        "job only lists them. **Needs** another serving model, and this one removed from the configuration. "
+        "**Next:** launch it again with `delete_files: true`.",
     )
     def retire_model_of_config() -> None:
         retire()

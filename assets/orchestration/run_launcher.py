@@ -1,7 +1,7 @@
-"""The run launcher: each run is a process of its own, started by the command line that Dagster gives for it.
+"""The run launcher: it starts each run as a process of its own, with Dagster's command line for that run.
 
-Dagster's default launcher cannot tell whether a run is still alive once its code server is gone. Here a tag of the run
-names its process.
+Dagster's default launcher cannot check whether a run is still alive after its code server has exited. This launcher
+names the process in a tag of the run.
 """
 
 import signal
@@ -35,18 +35,18 @@ class ProcessRunLauncher(DefaultRunLauncher):
         run = context.dagster_run
         origin = run.job_code_origin
         if origin is None:
-            raise ValueError(f"Run {run.run_id} does not say where its code is.")
-        # Dagster would look for `dagster` on the PATH, which need not be the one of this environment.
+            raise ValueError(f"Run {run.run_id} has no code origin, so it cannot be launched.")
+        # Dagster would use the `dagster` on the PATH, which may belong to another environment.
         repository = origin.repository_origin._replace(entry_point=PYTHON_OF_THIS_ENVIRONMENT)
         origin = origin._replace(repository_origin=repository)
         command = ExecuteRunArgs(origin, run.run_id, self._instance.get_ref()).get_command_args()
-        # In a session of its own: Ctrl-C in the terminal of the UI ends the UI and not the run.
+        # A session of its own, so that Ctrl-C in the terminal of the UI does not stop the run.
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
         self._instance.add_run_tags(run.run_id, process_tag(run.run_id, process.pid))
         threading.Thread(target=self._watch, args=(process, run.run_id), daemon=True).start()
 
     def terminate(self, run_id: str) -> bool:
-        """Ask the run to end at its next checkpoint. False if the run has ended or its process is not here."""
+        """Ask the run to stop at its next checkpoint. False if it has ended or its process is not on this machine."""
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return False
@@ -54,7 +54,7 @@ class ProcessRunLauncher(DefaultRunLauncher):
         process = process_of(run)
         if process is None:
             self._instance.report_engine_event(
-                "The process of this run is not on this machine (any more).", run
+                "The process of this run has ended, or it is on another machine.", run
             )
             return False
         try:
@@ -75,7 +75,7 @@ class ProcessRunLauncher(DefaultRunLauncher):
         return CheckRunHealthResult(WorkerStatus.FAILED, GONE)
 
     def _watch(self, process: subprocess.Popen[bytes], run_id: str) -> None:
-        """Wait for the end of the process, and mark the run as failed if it has not reported its own end."""
+        """Wait until the process exits, and mark the run as failed if it did not report its end."""
         exit_code = process.wait()
         run = self._instance.get_run_by_id(run_id)
         if run is not None and not run.is_finished:

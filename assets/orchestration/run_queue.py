@@ -1,7 +1,7 @@
-"""The run queue that knows what a run works on, so that the deployment can limit it by that.
+"""The run queue: it tags each run with its model, source and device, so that the deployment can limit runs by them.
 
-`dagster.yaml` limits runs by their tags, and Dagster gives a run of the UI or of a backfill none but its
-partition's key. Here each run is tagged, however it was started, before it waits.
+`dagster.yaml` limits runs by their tags. Dagster tags a run from the UI or from a backfill only with its partition key,
+so the queue adds these tags to every run.
 """
 
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ DEVICE_TAG = "photolineage/device"
 
 
 class LineageRunCoordinator(QueuedRunCoordinator):
-    """Dagster's queue, over runs that are tagged by model, by the source whose disk they read, and by device."""
+    """Dagster's queue, which also tags each run with its model, the source that it reads from, and its device."""
 
     def submit_run(self, context: SubmitRunContext) -> DagsterRun:
-        """Tag the run and put it into the queue."""
+        """Tag the run and queue it."""
         run = context.dagster_run
         missing = {key: value for key, value in queue_tags(run).items() if key not in run.tags}
         if missing:
@@ -29,9 +29,9 @@ class LineageRunCoordinator(QueuedRunCoordinator):
 
 
 def queue_tags(run: DagsterRun) -> Mapping[str, str]:
-    """What the deployment's limits may speak of: model, source and device, where the run has them.
+    """The tags that the deployment can limit runs by: model, source and device, if the run has them.
 
-    The runs of a backfill are cut at each model, so the first partition of a range tells for all.
+    A range of partitions in a backfill never spans two models, so the first partition gives the tags of the range.
     """
     partition = run.tags.get(ASSET_PARTITION_RANGE_START_TAG) or run.tags.get(PARTITION_NAME_TAG)
     tags = {}
@@ -43,7 +43,7 @@ def queue_tags(run: DagsterRun) -> Mapping[str, str]:
             if subject.model is not None:
                 tags[MODEL_TAG] = subject.model
             elif subject.source is not None:
-                # Only without a model: a step that has one reads previews, and not the source's disk.
+                # Only without a model: a step with a model reads previews, not the source's disk.
                 tags[SOURCE_TAG] = subject.source
     return tags
 

@@ -1,4 +1,4 @@
-"""What every partitioned asset does around its plain function: guard, lease, progress, failure."""
+"""What every asset does around its plain function: check the contract, record partitions, report failures."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,20 +28,20 @@ CONTRACT_CHECK = "catalog_contract"
 
 
 def job_context(context: AssetExecutionContext, catalog: CatalogResource) -> "JobContext":
-    """Who works in this run."""
+    """The context in which this run's jobs work."""
     from photolineage.steps.jobs import JobContext
 
     return JobContext(catalog.engine, context.run.run_id, catalog.lease_timeout)
 
 
 def first_attempt(context: AssetExecutionContext) -> str:
-    """The id of the run that a person or the sensor asked for: this one, or the one that it retries by itself."""
+    """The id of the run that a person or the sensor launched: this run, or the first run if this is a retry."""
     tags = context.run.tags
     return tags[ROOT_RUN_ID_TAG] if RETRY_NUMBER_TAG in tags else context.run.run_id
 
 
 def guard(catalog: CatalogResource, step: Step) -> Iterator[AssetCheckResult]:
-    """Yields the result of the step's contract check; raises Failure after a failed one."""
+    """Yields the result of the step's contract check; raises Failure if the check failed."""
     from photolineage.checks.catalog_contract import contract_report
     from schema_checks.check_metadata import contract_metadata, difference_table
 
@@ -69,9 +69,10 @@ def materialized(
     partition_key: str,
     metadata: Mapping[str, MetadataValue[Any]],
 ) -> Iterator[MaterializeResult[None]]:
-    """Records a partition as materialized the moment it is done, so that a killed run keeps it.
+    """Records a partition as materialized when it is done, so that it is kept if the run is killed later.
 
-    The asset must be skippable. In a run of one partition the result is yielded, and the asset's checks follow.
+    In a run of one partition, the result is yielded, so that Dagster runs the asset's checks. In a run of several, the
+    asset must be skippable.
     """
     if len(context.partition_keys) == 1:
         yield MaterializeResult(asset_key=step.name, metadata=metadata)
@@ -80,9 +81,9 @@ def materialized(
 
 
 class PartitionFailures:
-    """The failures of a run of several partitions: one that fails does not stop those after it.
+    """Collects the failures of a run of several partitions, so that the other partitions go on.
 
-    An interruption ends the run at once; whatever else a partition raises is kept, and fails the run at its end.
+    An interruption ends the run at once. All other errors are kept, and fail the run at its end.
     """
 
     def __init__(self, context: AssetExecutionContext) -> None:
@@ -92,7 +93,7 @@ class PartitionFailures:
 
     @contextmanager
     def kept(self, partition_keys: Sequence[str]) -> Iterator[None]:
-        """Keeps what the block raises as the failure of these partitions."""
+        """Keeps an error that the block raises as the failure of these partitions."""
         try:
             with reported_failures(self._context):
                 yield
@@ -100,7 +101,7 @@ class PartitionFailures:
             if len(self._context.partition_keys) == 1:
                 self._only_error = error
                 return
-            # The error itself is let go: its traceback would hold the model in memory.
+            # Keep only the text: the traceback of the error would keep the model in memory.
             reason = str(
                 error.description if isinstance(error, Failure) else f"{type(error).__name__}: {error}"
             )
@@ -108,12 +109,12 @@ class PartitionFailures:
             self._context.log.error(f"{', '.join(partition_keys)}: {reason}", exc_info=error)
 
     def raise_at_end(self) -> None:
-        """Raises the error of the run's only partition, or a Failure with the reasons of all that failed."""
+        """Raises the error of the run's only partition, or a Failure that lists all failed partitions and reasons."""
         if self._only_error is not None:
             raise self._only_error
         if self._reasons:
             failed, partitions = sum(map(len, self._reasons.values())), len(self._context.partition_keys)
-            others = "The others are materialized." if failed < partitions else ""
+            others = "The other partitions are materialized." if failed < partitions else ""
             reasons = "\n".join(f"- {', '.join(keys)}: {reason}" for reason, keys in self._reasons.items())
             raise Failure(
                 description=f"{failed} of {partitions} partitions failed. {others}\n{reasons}",
@@ -124,7 +125,7 @@ class PartitionFailures:
 
 @contextmanager
 def reported_failures(context: AssetExecutionContext) -> Iterator[None]:
-    """`reported`, and an interruption at a checkpoint is turned into Dagster's own."""
+    """`reported`, and turns an interruption at a checkpoint into DagsterExecutionInterruptedError."""
     from photolineage.steps.jobs import InterruptedAtCheckpointError
 
     try:

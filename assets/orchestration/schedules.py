@@ -1,4 +1,4 @@
-"""What happens by the clock: the contract, freshness, upkeep, and scans for those who keep the sensor off."""
+"""The schedules: contract check, freshness check, maintenance, and nightly scans (off by default)."""
 
 from collections.abc import Iterator, Mapping
 
@@ -25,32 +25,35 @@ Job = JobDefinition | UnresolvedAssetJobDefinition
 def clock_schedules(
     asset_jobs: Mapping[Step, Job], contract: Job, freshness: Job, indexes: Job, sweep: Job
 ) -> list[ScheduleDefinition]:
-    """Every schedule of the lineage."""
+    """All schedules of the lineage."""
     return [
         nightly_rescan(asset_jobs[SOURCE_FILES]),
         _running(
-            "daily_contract_check", contract, "0 6 * * *", "Holds the catalog against the ORM every morning."
+            "daily_contract_check",
+            contract,
+            "0 6 * * *",
+            "Compares the tables of the catalog with the code every morning.",
         ),
         _running(
             "hourly_freshness_check",
             freshness,
             "17 * * * *",
-            "Asks every asset each hour whether it is stale.",
+            "Looks for stale partitions of every asset every hour.",
         ),
         _running(
             "nightly_index_maintenance",
             indexes,
             "30 3 * * *",
-            "Makes the vector indexes compact every night.",
+            "Compacts the vector indexes every night.",
         ),
         _running(
-            "nightly_sweep", sweep, "0 4 * * *", "Removes files that killed runs left behind, every night."
+            "nightly_sweep", sweep, "0 4 * * *", "Removes files that killed runs left behind every night."
         ),
     ]
 
 
 def _running(name: str, job: Job, cron: str, description: str) -> ScheduleDefinition:
-    """A schedule that is on from the start, and waits while there is no catalog to look at."""
+    """A schedule that is on by default, and skips while the catalog is not at the revision of the code."""
 
     @schedule(
         name=name,
@@ -70,22 +73,24 @@ def _running(name: str, job: Job, cron: str, description: str) -> ScheduleDefini
 
 
 def nightly_rescan(job: Job) -> ScheduleDefinition:
-    """A scan of every source, for those who keep the sensor off."""
+    """A nightly scan of every source, off by default: for users who turn off the sensor."""
 
     @schedule(
         name="nightly_rescan",
         job=job,
         cron_schedule="0 3 * * *",
         default_status=DefaultScheduleStatus.STOPPED,
-        description="Scans every source each night. Turn it on if the sensor `stale_partitions` is off: what is "
-        "new then shows as missing partitions, for you to materialize.",
+        description="Scans every source each night. Turn it on if the sensor `stale_partitions` is off: new photos "
+        "then show as missing or stale partitions, which you materialize yourself.",
     )
     def rescan(
         context: ScheduleEvaluationContext, settings: ResourceParam[Settings]
     ) -> Iterator[RunRequest | SkipReason]:
         present = [key for key, source in settings.sources.items() if source.root.is_dir()]
         if not present:
-            yield SkipReason("No source is there: add one to photolineage.toml, or plug in its disk.")
+            yield SkipReason(
+                "No source is available: plug in its disk, or add a source to photolineage.toml."
+            )
         for key in present:
             at = context.scheduled_execution_time
             yield RunRequest(run_key=f"{key}:{at:%Y-%m-%dT%H:%M}", partition_key=key)

@@ -1,4 +1,4 @@
-"""The sensor `stale_partitions`: it takes new photos through the lineage, by the jobs of the assets."""
+"""The sensor `stale_partitions`: it launches the assets' jobs for new and changed photos."""
 
 from bisect import bisect_right
 from collections.abc import Mapping
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
     from photolineage.steps.freshness import StaleSubject, StaleWork
 
 VERSION_TAG = "photolineage/version"
-"""On a run that the sensor asked for, and on those that retry it: the partition and the version that it is for."""
+"""The tag of the sensor's runs and their retries: the step, the partition and its version."""
 ATTEMPTS_COUNTED = 8
-"""With a scan every ten minutes, what fails each time is tried once a day in the end."""
+"""With a scan every ten minutes, a partition that always fails is tried about once a day in the end."""
 RUNS_ASKED_FOR_AT_ONCE = 100
-"""Dagster looks each partition up in its storage, and each run takes a moment to be queued: a tick of thousands would
-take longer than the interval. A hundred partitions are far more than are done before the next tick."""
+"""A limit per tick: Dagster looks up each partition in its storage and queues each run, so a tick with thousands would
+take longer than the interval. A hundred runs don't finish before the next tick."""
 
 
 def stale_partitions_sensor(
     jobs: Mapping[Step, UnresolvedAssetJobDefinition], settings: Settings
 ) -> SensorDefinition:
-    """Asks for what is stale, by the asset's job: each version of it once, and once more where that did not help.
+    """Launches the asset's job for each stale partition: once for each version, and again after failures.
 
-    However its run failed, it is asked for again when its source was scanned since: a disk that was unplugged is back
-    then. What somebody has canceled waits for its inputs to change.
+    A failed partition is tried again after the next scan of its source, because an unplugged disk may be back by then.
+    A canceled partition is tried again only when its inputs change; a canceled scan is tried again when it is due.
     """
 
     @sensor(
@@ -53,9 +53,9 @@ def stale_partitions_sensor(
         jobs=[jobs[step] for step in JOB_STEPS.values()],
         minimum_interval_seconds=settings.sensor_seconds,
         default_status=DefaultSensorStatus.STOPPED,
-        description="Turn it on, and new, changed and gone photos go through to events by themselves: it scans "
-        "the sources every `rescan_minutes`, and asks for exactly the partitions whose inputs have changed, each "
-        "version of them once, or whose files are lost. **Needs** `catalog_schema`.",
+        description="Processes new, changed and missing photos automatically, from the scan to the events: it scans "
+        "the sources every `rescan_minutes`, and launches runs for the partitions whose inputs have changed or whose "
+        "files are lost. **Needs** `catalog_schema`. **Next:** turn it on.",
     )
     def stale_partitions(
         context: SensorEvaluationContext,
@@ -100,7 +100,7 @@ def stale_partitions_sensor(
 
 
 def _next_after(cursor: str | None, work: "StaleWork") -> "list[tuple[Step, StaleSubject]]":
-    """What to ask for after the partitions of the last tick. All get their turn, whichever fails again and again."""
+    """The next partitions after those of the last tick. All get a turn, even if some fail every time."""
     stale = [(step, subject) for step, subjects in work.by_step().items() for subject in subjects]
     ordered = sorted(stale, key=lambda one: _position(*one))
     begin = bisect_right(ordered, cursor or "", key=lambda one: _position(*one))
@@ -108,16 +108,16 @@ def _next_after(cursor: str | None, work: "StaleWork") -> "list[tuple[Step, Stal
 
 
 def _position(step: Step, stale: "StaleSubject") -> str:
-    """Sorts by the order of the lineage."""
+    """A sort key: steps in the order of the lineage, then subjects."""
     return f"{STEPS.index(step):02d} {stale.subject}"
 
 
 def _run_key(
     instance: DagsterInstance, step: Step, stale: "StaleSubject", rescan_after: timedelta
 ) -> str | None:
-    """What to ask by for the next attempt at a version; None while one is queued or at it, or no other is due.
+    """The run key for the next attempt at a version; None while an attempt is in progress or none is due.
 
-    The next scan makes a second attempt due; each one more waits twice as long, up to a day.
+    The second attempt is due after the next scan; each further attempt waits twice as long, up to a day.
     """
     attempts = instance.get_run_records(
         RunsFilter(tags={VERSION_TAG: _version(step, stale)}), limit=ATTEMPTS_COUNTED

@@ -1,4 +1,4 @@
-"""The decorator that makes the asset of a step, with what the lineage's table and the settings know of it."""
+"""The decorator that turns a function into the asset of a step, with facts from the lineage's table and settings."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -30,10 +30,10 @@ def step_asset(
     checks: Mapping[str, str] = NO_CHECKS,
     freshness_policy: FreshnessPolicy | None = None,
 ) -> Callable[[Materialize], Callable[[Settings], AssetsDefinition]]:
-    """Turn the function that materializes a step into one that makes the step's asset from the settings.
+    """Turn the function that materializes a step into a function from the settings to the step's asset.
 
-    `checks`: what the function checks before its first write, besides the contract: the description by the name.
-    Where a partition `fails_alone`, one run may materialize several; the function records each as it is done.
+    `checks`: names and descriptions of the checks that the function makes before its first write, besides the
+    contract. If the step `fails_alone`, one run may materialize several partitions, and the function records each.
     """
 
     def decorate(materialize: Materialize) -> Callable[[Settings], AssetsDefinition]:
@@ -69,14 +69,14 @@ def step_asset(
 
 
 def _check_specs(step: Step, checks: Mapping[str, str], settings: Settings) -> list[AssetCheckSpec]:
-    """The checks that an asset makes of itself before it writes.
+    """The checks that an asset makes before its first write.
 
     They have the asset's partitions. Otherwise the Dagster UI would compare the result for one partition with the
-    latest materialization of another, and show the check as not evaluated.
+    latest materialization of another partition, and show the check as not evaluated.
     """
     contract = {
-        CONTRACT_CHECK: "The tables that this asset writes are as the code expects them. Checked before the first "
-        "write: if the check fails, nothing was written."
+        CONTRACT_CHECK: "The tables that this asset writes match the code. The check runs before the first write: "
+        "if it fails, nothing was written."
     }
     return [
         AssetCheckSpec(
@@ -91,7 +91,7 @@ def _check_specs(step: Step, checks: Mapping[str, str], settings: Settings) -> l
 
 
 def _described(step: Step, description: str, settings: Settings) -> str:
-    """The description; what the configuration lacks for this step comes before it."""
+    """The description, after a hint if the configuration has no source or no model for this step."""
     if step.partitioned_by is PartitionedBy.SOURCE and not settings.sources:
         lacking = "no folder of photos is configured. Add a [sources.<key>] section"
     elif step.needs_model and not settings.models:

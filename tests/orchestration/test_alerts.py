@@ -101,7 +101,10 @@ def newest_run(instance: DagsterInstance) -> str:
 
 
 def test_nobody_to_tell_is_said(lineage: Lineage) -> None:
-    assert tick(lineage)[1] == "Nobody is told: set alerts.webhook or alerts.command in photolineage.toml."
+    assert (
+        tick(lineage)[1]
+        == "No receiver is configured: set alerts.webhook or alerts.command in photolineage.toml."
+    )
 
 
 def test_a_failed_run_reaches_the_webhook_once(lineage: Lineage, receiver: Receiver) -> None:
@@ -113,7 +116,7 @@ def test_a_failed_run_reaches_the_webhook_once(lineage: Lineage, receiver: Recei
     assert not lineage.materialize("vector_index", "tiny-b").success
     run_id = newest_run(lineage.instance)
     cursor, said = tick(lineage, cursor)
-    assert said == "1 alerts were handed over."
+    assert said == "1 alerts were sent."
     (alert,) = receiver.received
     reason = "model 'tiny-b' has no embeddings yet. Materialize image_embeddings for it first."
     assert alert == {
@@ -127,7 +130,7 @@ def test_a_failed_run_reaches_the_webhook_once(lineage: Lineage, receiver: Recei
         "link": f"http://photos.example:3000/runs/{run_id}",
         "checks": [],
     }
-    assert tick(lineage, cursor) == (cursor, "0 alerts were handed over.")
+    assert tick(lineage, cursor) == (cursor, "0 alerts were sent.")
     assert len(receiver.received) == 1
 
 
@@ -148,17 +151,19 @@ def test_each_receiver_is_told_by_itself(
 
     cursor, said = tick(lineage, cursor)
     assert said is not None
-    assert said.startswith("2 alerts were handed over. The rest waits: alerts.webhook = ")
+    assert said.startswith(
+        "2 alerts were sent. The others are tried again at the next tick: alerts.webhook = "
+    )
     assert said.endswith("the webhook answered 503 Service Unavailable.")
     heard = [json.loads(line) for line in told.read_text().splitlines()]
     assert [run_id for _, run_id in heard] == runs
     assert heard[0][0].endswith(f"http://127.0.0.1:3000/runs/{runs[0]}")
 
-    with pytest.raises(AlertNotDeliveredError, match=r"alerts\.webhook = .*503.*tried again at every tick"):
+    with pytest.raises(AlertNotDeliveredError, match=r"alerts\.webhook = .*503.*Every tick tries again"):
         tick(lineage, cursor)
     receiver.refuses = False
     cursor, said = tick(lineage, cursor)
-    assert said == "2 alerts were handed over."
+    assert said == "2 alerts were sent."
     assert [alert["id"] for alert in receiver.received] == runs
     assert len(told.read_text().splitlines()) == 2
 
@@ -190,7 +195,7 @@ def test_a_failed_contract_is_one_alert_with_its_check(lineage: Lineage, receive
     tick(lineage, cursor)
 
     (alert,) = receiver.received
-    summary = "1 differences (1 errors) between the ORM and the database in event."
+    summary = "1 differences (1 errors) between the code and the database, in event."
     assert alert["reason"] == f"{summary} Nothing was written."
     assert [(check["check"], check["description"]) for check in alert["checks"]] == [
         ("catalog_contract", summary)

@@ -42,7 +42,7 @@ def test_a_dry_run_shows_the_sql_and_changes_nothing(
     run = run_job(empty_catalog_url, tmp_path)
     assert run.success
     shown = output_metadata(run)
-    assert (shown["revision_found"], shown["revision_wanted"]) == ("none", head_revision())
+    assert (shown["revision_found"], shown["revision_expected"]) == ("none", head_revision())
     assert all(f"CREATE TABLE {table} " in shown["sql"] for table in Base.metadata.tables)
     assert tables(empty_engine) == set()
 
@@ -55,7 +55,7 @@ def test_it_applies_verifies_and_then_has_nothing_to_do(
     assert "records=[]," in output_metadata(run)["differences"]
     assert tables(empty_engine) == set(Base.metadata.tables) | {"alembic_version"}
     again = output_metadata(run_job(empty_catalog_url, tmp_path, dry_run=False))
-    assert "-- nothing to do" in again["sql"]
+    assert "-- no pending migrations" in again["sql"]
     assert again["revision_found"] == head_revision()
 
 

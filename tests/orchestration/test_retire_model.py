@@ -57,8 +57,11 @@ def test_with_delete_files_nothing_of_the_model_is_left(without_b: Lineage) -> N
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        ("tiny-a", "tiny-a is configured: the next run would embed everything by it again."),
-        ("no-such-model", "model 'no-such-model': there is nothing of it to retire."),
+        ("tiny-a", "tiny-a is still configured: the next run would embed all images with it again."),
+        (
+            "no-such-model",
+            "model 'no-such-model' has nothing to retire: no rows in the catalog and no files.",
+        ),
     ],
 )
 def test_it_says_why_not(lineage: Lineage, model: str, reason: str) -> None:

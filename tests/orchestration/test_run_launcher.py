@@ -97,7 +97,7 @@ def test_a_run_of_another_machine_is_told_and_left_alone(
         tags={PROCESS_TAG: f"{RUN_ID}/another-machine/1/0"},
     )
     assert launcher.terminate(run.run_id) is False
-    assert "The process of this run is not on this machine (any more)." in messages_of(new_lineage, run)
+    assert "The process of this run has ended, or it is on another machine." in messages_of(new_lineage, run)
 
 
 @pytest.mark.parametrize(

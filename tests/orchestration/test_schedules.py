@@ -59,5 +59,5 @@ def test_the_rescan_asks_for_each_source_that_is_there(lineage: Lineage) -> None
     shutil.move(lineage.library.root, lineage.library.root.with_name("unplugged"))
     assert ask(lineage, "nightly_rescan") == (
         [],
-        "No source is there: add one to photolineage.toml, or plug in its disk.",
+        "No source is available: plug in its disk, or add a source to photolineage.toml.",
     )
