@@ -212,7 +212,7 @@ def test_a_failed_check_opens_on_its_table_and_turns_green_when_mended(
     page.goto(f"{ui.url}/assets/catalog_schema?view=checks&checkDetail=table_event")
     execute = page.get_by_role("button").filter(has_text=re.compile(r"^Execute$"))
     execute.click()
-    summary = "2 differences (1 errors) between the ORM and the database in event."
+    summary = "2 differences (1 errors) between the code and the database, in event."
     page.get_by_text(summary).first.wait_for()
     table = shown_table(page, "what")
     screenshot(page, "failed_check")
@@ -227,7 +227,7 @@ def test_a_failed_check_opens_on_its_table_and_turns_green_when_mended(
     }
     library.execute(*fixes.values())
     execute.click()
-    page.get_by_text(containing("The database is as the ORM says")).first.wait_for()
+    page.get_by_text(containing("The database matches the code")).first.wait_for()
     page.get_by_text("Passed", exact=True).first.wait_for()
 
 
@@ -250,4 +250,4 @@ def test_a_check_of_one_partition_leads_to_it(ui: DagsterUi, page: "Page", libra
 
     assert library.materialize_embeddings("tiny-a", "photos-00000").success
     open_check_of_partition(ui, page, failed=0)
-    page.get_by_text(containing("tiny-a|photos-00000: 3 files, all as recorded")).first.wait_for()
+    page.get_by_text(containing("tiny-a|photos-00000: 3 files, no problems")).first.wait_for()

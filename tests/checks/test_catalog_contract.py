@@ -16,7 +16,7 @@ def test_a_migrated_catalog_holds(catalog_engine: Engine) -> None:
     report = contract_report(catalog_engine)
     assert report.holds
     assert report.drifts == ()
-    assert report.summary == f"The database is as the ORM says (revision {head_revision()})."
+    assert report.summary == f"The database matches the code (revision {head_revision()})."
     assert report.revisions_to_come == ()
 
 
@@ -45,7 +45,7 @@ def test_only_the_tables_asked_for_count(catalog_engine: Engine) -> None:
     report = contract_report(catalog_engine, frozenset({"image", "event"}))
 
     assert not report.holds
-    assert report.summary == "1 differences (1 errors) between the ORM and the database in image."
+    assert report.summary == "1 differences (1 errors) between the code and the database, in image."
     assert [drift.kind for drift in report.drifts] == [DriftKind.MISSING_COLUMN]
 
 
@@ -54,4 +54,4 @@ def test_a_warning_does_not_stop_a_writer(catalog_engine: Engine) -> None:
     report = contract_report(catalog_engine, frozenset({"image"}))
     assert len(report.drifts) == 1
     assert report.holds
-    assert report.summary == "1 differences (0 errors) between the ORM and the database in image."
+    assert report.summary == "1 differences (0 errors) between the code and the database, in image."

@@ -203,7 +203,7 @@ def test_an_index_with_rows_of_images_that_are_gone(library: Library) -> None:
     findings = index_findings(library)
     assert findings.looked_at == 26
     (problem,) = findings.problems
-    assert problem.startswith("3 rows of the index are of images or embeddings that do not hold any more.")
+    assert problem.startswith("3 rows of the index belong to removed images or replaced embeddings.")
 
 
 def test_an_index_that_repeats_an_image(library: Library) -> None:
@@ -223,9 +223,7 @@ def test_images_without_embeddings(library: Library) -> None:
     execute(library, "UPDATE image SET content_hash = 'changed' WHERE id = 1")
     problems = index_findings(library).problems
     assert problems[0].startswith("1 registered images have no embedding. Materialize the missing partitions")
-    assert problems[1].startswith(
-        "1 rows of the index are of images or embeddings that do not hold any more."
-    )
+    assert problems[1].startswith("1 rows of the index belong to removed images or replaced embeddings.")
 
 
 def test_an_event_with_a_wrong_count(library: Library) -> None:
@@ -238,7 +236,7 @@ def test_an_event_with_a_wrong_count(library: Library) -> None:
 def test_an_event_without_members(library: Library) -> None:
     execute(library, "DELETE FROM event_image WHERE event_id = 1")
     wrong_size, in_no_event = event_findings(library).problems
-    assert "images and has 0." in wrong_size
+    assert "images but contains 0." in wrong_size
     assert in_no_event == "7 dated images are in no event. Materialize image_events for `tiny-a`."
 
 
@@ -247,7 +245,7 @@ def test_an_event_that_is_too_long_or_ends_before_it_begins(library: Library, en
     execute(library, f"UPDATE event SET ends_at = '{ends_at}' WHERE id = 1")
     (problem,) = event_findings(library).problems
     assert problem.startswith("event 1 (")
-    assert " spans " in problem
+    assert " lasts " in problem
 
 
 def test_a_member_that_is_missing(library: Library) -> None:
@@ -263,7 +261,7 @@ def test_a_member_that_is_missing(library: Library) -> None:
 def test_an_image_that_is_counted_as_embedded_and_is_in_no_file_is_found_and_mended(library: Library) -> None:
     execute(library, f"DELETE FROM shard_file WHERE id = {embedding_files(library)[0].id}")
     (problem,) = file_findings(library).problems
-    assert problem.startswith("4 images are counted as embedded and are in none of the files. Materialize")
+    assert problem.startswith("4 images count as embedded, but no file contains them. Materialize")
     assert library.embed(SHARD).embedded == 4
     assert file_findings(library) == StoreFindings(3, ())
 
@@ -305,7 +303,7 @@ def test_a_member_of_an_event_of_another_model(library: Library) -> None:
     execute(library, "UPDATE event SET model_id = 2 WHERE id = 2")
     problems = event_findings(library).problems
     assert problems[0].endswith(
-        "members are of an event of another model. Materialize image_events for `tiny-a`."
+        "members belong to an event of another model. Materialize image_events for `tiny-a`."
     )
 
 
@@ -322,11 +320,11 @@ def test_no_model_that_serves_has_no_events_that_are_old(library: Library) -> No
     ("change", "state"),
     [
         ("UPDATE ml_job SET input_version = 'newer' WHERE kind = 'index'", "are older than its index"),
-        ("DELETE FROM ml_job WHERE kind = 'cluster'", "were never clustered"),
+        ("DELETE FROM ml_job WHERE kind = 'cluster'", "were never computed"),
     ],
 )
 def test_events_of_the_serving_model_that_are_old(library: Library, change: str, state: str) -> None:
     execute(library, change)
     assert serving_findings(library).problems == (
-        f"the events of `tiny-a`, which serves, {state}. Materialize image_events for `tiny-a`.",
+        f"the events of the serving model `tiny-a` {state}. Materialize image_events for `tiny-a`.",
     )

@@ -148,7 +148,7 @@ def test_status_before_the_first_run(new_lineage: Lineage) -> None:
 
 def test_compare_two_models(lineage: Lineage, tmp_path: Path) -> None:
     refused = failure(lineage, "compare", "tiny-a")
-    assert "tiny-a is the serving model: it would be compared with itself" in refused
+    assert "tiny-a is the serving model: choose another model to compare it with" in refused
     for shard in lineage.shards:
         assert lineage.materialize_embeddings("tiny-b", shard).success
     lineage.must_materialize("vector_index", "tiny-b")
@@ -163,7 +163,7 @@ def test_compare_two_models(lineage: Lineage, tmp_path: Path) -> None:
 
 
 def test_retire_lists_and_deletes_only_when_asked_to(lineage: Lineage) -> None:
-    assert "tiny-a serves: search uses its files" in failure(lineage, "retire", "tiny-a")
+    assert "tiny-a is the serving model: search uses its files" in failure(lineage, "retire", "tiny-a")
     assert lineage.materialize_embeddings("tiny-b", "photos-00000").success
     listed = as_json(lineage, "retire", "tiny-b")
     assert (listed["deleted"], listed["retirement"]["committed_files"]) == (False, 3)
@@ -287,7 +287,7 @@ def test_a_step_that_fails_is_exit_code_1_with_its_reason(lineage: Lineage) -> N
     lineage.execute("ALTER TABLE image RENAME COLUMN camera TO camera_model")
     message = failure(lineage, "run", command=in_own_process)
     assert "source_files photos:" in message
-    assert "between the ORM and the database in image. Nothing was written." in message
+    assert "between the code and the database, in image. Nothing was written." in message
 
 
 def test_a_wrong_configuration_is_a_message(lineage: Lineage) -> None:

@@ -172,10 +172,10 @@ def test_the_report_has_a_row_for_each_figure_and_the_next_step(built: Library) 
     crops = found.serving.found_first[Variation.CROP]
     assert rows["near-duplicates found first: crop"][0] == f"{crops} of 26 ({crops / 26:.1%})"
     report = markdown_report(found)
-    assert report.startswith("| | tiny-a (serves) | tiny-b |\n")
+    assert report.startswith("| | tiny-a (serving) | tiny-b |\n")
     assert report.count("\n| ") == 1 + len(rows)
     assert report.endswith(
-        "To promote: materialize serving_model with `model: tiny-b`. To go back: the same with `model: tiny-a`."
+        "To promote: materialize serving_model with `model: tiny-b`. To go back: materialize it with `model: tiny-a`."
     )
 
 
@@ -211,14 +211,14 @@ def test_no_model_serves_yet(library: Library) -> None:
 def test_the_serving_model_is_not_compared_with_itself(built: Library) -> None:
     with pytest.raises(
         NothingToCompareError,
-        match=r"^tiny-a is the serving model: it would be compared with itself\. Compare another one: tiny-b\.$",
+        match=r"^tiny-a is the serving model: choose another model to compare it with: tiny-b\.$",
     ):
         compare(built, "tiny-a")
 
 
 def test_a_serving_model_that_is_not_configured_cannot_be_compared(built: Library) -> None:
     del_serving = {"tiny-b": built.settings.models["tiny-b"]}
-    with pytest.raises(NothingToCompareError, match=r"put \[models\.tiny-a\] back"):
+    with pytest.raises(NothingToCompareError, match=r"restore \[models\.tiny-a\]"):
         compare_models(
             built.engine,
             Stores(built.previews, built.embeddings),

@@ -64,10 +64,11 @@ def test_a_model_that_does_not_cover_every_image_is_refused(library: Library) ->
     library.index("tiny-b")
     readiness = assess(library, "tiny-b")
     assert readiness.refusals == (
-        "16 of 26 images have no embedding of it: materialize the missing partitions of image_embeddings for tiny-b",
+        "16 of 26 images have no embedding yet: materialize the missing partitions of image_embeddings for tiny-b",
     )
     with pytest.raises(
-        NotReadyToServeError, match=r"^tiny-b cannot serve: 16 of 26 images .* The serving model stays\.$"
+        NotReadyToServeError,
+        match=r"^tiny-b cannot serve: 16 of 26 images .* The serving model was not changed\.$",
     ):
         serve(library.engine, readiness)
     assert serving(library) == ["tiny-a"]
@@ -78,7 +79,7 @@ def test_an_index_that_was_not_built_is_refused(library: Library) -> None:
     library.register_all()
     library.embed_all()
     (refusal,) = assess(library).refusals
-    assert refusal.startswith("its index has 0 rows for 26 embeddings, and is out of date for 26 images: ")
+    assert refusal.startswith("its index has 0 rows for 26 embeddings, and 26 images are out of date: ")
 
 
 def change_content(library: Library) -> None:
@@ -103,7 +104,7 @@ def test_an_index_with_the_right_number_of_wrong_rows_is_refused(
     readiness = assess(library)
     assert readiness.refusals == (
         (
-            f"its index has 26 rows for 26 embeddings, and is out of date for {images} images: "
+            f"its index has 26 rows for 26 embeddings, and {images} images are out of date: "
             "materialize vector_index for tiny-a"
         ),
     )
@@ -150,9 +151,11 @@ def test_a_recall_below_the_bar_is_refused_with_both_figures(library: Library) -
     assert readiness.recall is not None
     assert 0.5 < readiness.recall.recall < 1
     assert readiness.refusals == (
-        f"its recall@10 is {readiness.recall.recall:.3f}, below the bar of 1.0 (recall_bar)",
+        f"its recall@10 is {readiness.recall.recall:.3f}, less than the required 1.0 (recall_bar)",
     )
-    with pytest.raises(NotReadyToServeError, match=r"tiny-a cannot serve: its recall@10 is 0\.\d{3}, below"):
+    with pytest.raises(
+        NotReadyToServeError, match=r"tiny-a cannot serve: its recall@10 is 0\.\d{3}, less than"
+    ):
         serve(library.engine, readiness)
     assert serving(library) == []
     assert assess(library, recall_bar=0.5).refusals == ()
@@ -172,7 +175,7 @@ def test_a_model_that_has_served_serves_again_with_what_it_lacks_as_a_warning(li
     former = assess_former(library.engine, library.indexes, "tiny-a")
     assert (former.embeddable, former.embedded, former.indexed, former.recall) == (27, 26, 26, None)
     assert former.warnings == (
-        "1 of 27 images have no embedding of it: materialize the missing partitions of image_embeddings for tiny-a",
+        "1 of 27 images have no embedding yet: materialize the missing partitions of image_embeddings for tiny-a",
     )
     assert serve(library.engine, former) == "tiny-b"
     assert serving(library) == ["tiny-a"]
@@ -310,6 +313,6 @@ def test_the_candidate_is_the_wanted_model_else_the_serving_one_else_the_first_l
     assert choose_candidate(library.engine, keys, None) == "tiny-b"
     assert choose_candidate(library.engine, keys, "tiny-a") == "tiny-a"
     with pytest.raises(
-        NotReadyToServeError, match=r"model 'tiny-c' is not configured\. Valid: tiny-a, tiny-b"
+        NotReadyToServeError, match=r"model 'tiny-c' is not configured\. Configured models: tiny-a, tiny-b"
     ):
         choose_candidate(library.engine, keys, "tiny-c")

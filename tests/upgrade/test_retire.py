@@ -145,7 +145,7 @@ def test_everything_of_the_model_goes_and_nothing_of_the_other(upgraded_anywhere
 
     assert files(upgraded_anywhere) == of(NEW, before)
     assert rows(upgraded_anywhere) == {name: count for name, count in counted.items() if name.endswith(NEW)}
-    with pytest.raises(ModelNotLoadedError, match="there is nothing of it to retire"):
+    with pytest.raises(ModelNotLoadedError, match="has nothing to retire"):
         plan(upgraded_anywhere)
 
 
@@ -228,9 +228,11 @@ def test_a_kill_before_all_bits_are_cleared_gives_none_away_and_the_next_attempt
 
 def test_a_model_in_use_is_refused(upgraded: Library) -> None:
     before = (files(upgraded), rows(upgraded))
-    with pytest.raises(ModelInUseError, match=r"tiny-b serves: .* Promote another model first"):
+    with pytest.raises(ModelInUseError, match=r"tiny-b is the serving model: .* Promote another model first"):
         retire(upgraded, NEW, configured=(OLD,))
-    with pytest.raises(ModelInUseError, match=r"tiny-a is configured: .* Remove \[models\.tiny-a\] from"):
+    with pytest.raises(
+        ModelInUseError, match=r"tiny-a is still configured: .* First remove \[models\.tiny-a\] from"
+    ):
         retire(upgraded, OLD, configured=(OLD, NEW))
     assert (files(upgraded), rows(upgraded)) == before
 
@@ -238,9 +240,9 @@ def test_a_model_in_use_is_refused(upgraded: Library) -> None:
 def test_a_key_of_no_model_removes_nothing(upgraded: Library) -> None:
     before = files(upgraded)
     for key in ("", "..", "../home", "tiny-a/photos-00000"):
-        with pytest.raises(ModelNotLoadedError, match="no model has such a key"):
+        with pytest.raises(ModelNotLoadedError, match="is not a valid model key"):
             retire(upgraded, key)
-    with pytest.raises(ModelNotLoadedError, match="there is nothing of it to retire"):
+    with pytest.raises(ModelNotLoadedError, match="has nothing to retire"):
         retire(upgraded, "never-loaded")
     assert files(upgraded) == before
 

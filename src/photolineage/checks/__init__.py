@@ -1,1 +1,1 @@
-"""What must hold in a library: the catalog matches the ORM, and every store matches the catalog."""
+"""The checks of a library: the catalog matches the code, and every store matches the catalog."""

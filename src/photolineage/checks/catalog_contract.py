@@ -1,4 +1,4 @@
-"""The contract as a writer asks for it: does the database hold what the ORM says about these tables?"""
+"""The contract of the catalog: do these tables in the database match the code?"""
 
 from dataclasses import dataclass
 
@@ -19,9 +19,9 @@ class ContractUnverifiableError(PhotolineageError):
 
 @dataclass(frozen=True, slots=True)
 class ContractReport:
-    """What the contract says about some tables. `holds` unless a drift is an error.
+    """The differences between some tables and the code.
 
-    `revisions_to_come`: the migrations that are not applied yet, each with its title.
+    `revisions_to_come`: the pending migrations, each with its title.
     """
 
     drifts: tuple[Drift, ...]
@@ -32,7 +32,7 @@ class ContractReport:
 
     @property
     def holds(self) -> bool:
-        """Whether an ordinary insert, select or upsert of the model works as it should."""
+        """Whether inserts, selects and upserts work: the revision is the expected one, and no drift is an error."""
         return self.revision_found == self.revision_wanted and not any(
             drift.severity is Severity.ERROR for drift in self.drifts
         )
@@ -47,7 +47,7 @@ def contract_report(engine: Engine, tables: frozenset[str] | None = None) -> Con
 def report_of(connection: Connection, tables: frozenset[str] | None = None) -> ContractReport:
     """The contract of some tables, or of all, over an open connection.
 
-    A catalog that cannot be read is a report that does not hold.
+    For a catalog of another revision, the report does not hold. Raises ContractUnverifiableError.
     """
     try:
         revision = catalog_revision(connection)
@@ -62,10 +62,12 @@ def report_of(connection: Connection, tables: frozenset[str] | None = None) -> C
     drifts = tuple(drift for drift in found if tables is None or not drift.table or drift.table in tables)
     errors = sum(drift.severity is Severity.ERROR for drift in drifts)
     if not drifts:
-        summary = f"The database is as the ORM says (revision {revision.wanted})."
+        summary = f"The database matches the code (revision {revision.wanted})."
     else:
         where = ", ".join(sorted({drift.table or drift.name for drift in drifts}))
-        summary = f"{len(drifts)} differences ({errors} errors) between the ORM and the database in {where}."
+        summary = (
+            f"{len(drifts)} differences ({errors} errors) between the code and the database, in {where}."
+        )
     return ContractReport(drifts, revision.found, revision.wanted, summary)
 
 

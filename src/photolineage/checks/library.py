@@ -1,4 +1,4 @@
-"""Every check of the library in one go, as the command line runs them."""
+"""All checks of a library, for the command line."""
 
 from dataclasses import dataclass
 
@@ -34,7 +34,7 @@ class CheckFinding:
 
 
 def check_library(settings: Settings, engine: Engine) -> list[CheckFinding]:
-    """The catalog table by table; where that holds, the files, index and events of each model that has any."""
+    """Check the catalog table by table; if it matches the code, also the files, index and events of each model."""
     with engine.connect() as connection:
         report = report_of(connection)
         if not report.holds and not report.drifts:
@@ -69,10 +69,10 @@ def _model_findings(connection: Connection, settings: Settings, model_key: str) 
         coverage = check_index_coverage(connection, store, indexes, model_key)
         membership = check_events(connection, model_key, settings.events)
     except ModelNotLoadedError:
-        return []  # nothing of this model is built yet, so nothing of it can be wrong
+        return []  # this model is not built yet, so there is nothing to check
     except IndexNotBuiltError as error:
         if materialized_version(connection, JobKind.INDEX, model_key) is None:
-            return [embeddings]  # likewise its index
+            return [embeddings]  # its index is not built yet
         return [embeddings, CheckFinding(f"{model_key}: index_coverage", False, str(error))]
     except (StorageError, VectorIndexError) as error:
         return [CheckFinding(f"{model_key}: stores", False, str(error))]
@@ -88,7 +88,7 @@ def _finding(model_key: str, name: str, findings: list[StoreFindings]) -> CheckF
     problems += [_sentence(drift) for finding in findings for drift in finding.drifts]
     looked_at = sum(finding.looked_at for finding in findings)
     return CheckFinding(
-        f"{model_key}: {name}", not problems, "; ".join(problems) or f"{looked_at} looked at, all as recorded"
+        f"{model_key}: {name}", not problems, "; ".join(problems) or f"{looked_at} checked, no problems"
     )
 
 

@@ -1,4 +1,4 @@
-"""The contract of what is no database: embedding files, the vector index and the models themselves."""
+"""The contract of embedding files, of the vector index and of the loaded models."""
 
 from collections.abc import Mapping
 
@@ -9,10 +9,10 @@ from photolineage.models.embedder import ModelFacts
 
 
 def compare_arrow(expected: pa.Schema, actual: pa.Schema, store: str, remedy: str) -> list[Drift]:
-    """The differences of an Arrow schema from the one that it must have, in the order of the columns.
+    """The differences between an Arrow schema and the expected one, in the order of the columns.
 
-    `store` names what holds it, `remedy` says what mends it. The length of a vector is `dims`, another type is
-    `type`, metadata that differ are `table_option`.
+    `store`: the file or index with this schema. `remedy`: how to fix a difference. The kind of a drift is `dims` for
+    the length of a vector, `type` for another type, and `table_option` for metadata.
     """
     drifts = []
     for name in dict.fromkeys([*expected.names, *actual.names]):
@@ -29,10 +29,10 @@ def compare_arrow(expected: pa.Schema, actual: pa.Schema, store: str, remedy: st
 
 
 def compare_model(recorded: ModelFacts, loaded: ModelFacts, model_key: str) -> list[Drift]:
-    """The differences of a loaded model from the one that its embeddings were made with."""
+    """The differences between a loaded model and the one that its embeddings were computed with."""
     remedy = (
-        f"Restore the former weights or precision, or give the new ones a key of their own beside models.{model_key}: "
-        "embeddings of different weights cannot be compared."
+        "Restore the former weights or precision, or configure the new ones under a new key beside "
+        f"models.{model_key}: embeddings of different weights cannot be compared."
     )
     return [
         _drift(

@@ -1,4 +1,4 @@
-"""Whether what is stored of one model has the shape that the catalog says, without reading the vectors."""
+"""Whether the stored files and the index of one model match the catalog, without reading the vectors."""
 
 from sqlalchemy import Connection, select
 
@@ -15,7 +15,7 @@ from photolineage.stores.vector_index.home import VectorIndexes
 def contract_violations(
     connection: Connection, store: EmbeddingStore, indexes: VectorIndexes, model_key: str
 ) -> list[str]:
-    """In sentences, what of a model's embedding files and of its index differs from the contract.
+    """The differences between a model's embedding files and index and the contract, as sentences.
 
     Raises ModelNotLoadedError.
     """
@@ -45,7 +45,7 @@ def contract_violations(
 
 
 def index_violations(connection: Connection, indexes: VectorIndexes, model_key: str) -> list[str]:
-    """Likewise of its index alone; a model without one differs in nothing by that. Raises ModelNotLoadedError."""
+    """The same for the index alone; empty if the model has no index. Raises ModelNotLoadedError."""
     model = require_model(connection, model_key)
     index = indexes.open(model_key, model.embedding_dim)
     if not index.exists():
@@ -55,4 +55,4 @@ def index_violations(connection: Connection, indexes: VectorIndexes, model_key: 
 
 
 def _sentence(where: str, drift: Drift) -> str:
-    return f"{where}: {drift.name} is {drift.actual or 'not there'}, and must be {drift.expected or 'absent'}"
+    return f"{where}: {drift.name}: expected {drift.expected or 'nothing'}, found {drift.actual or 'nothing'}"

@@ -1,4 +1,4 @@
-"""What must hold between the catalog and the stores beside it: embedding files, index, events."""
+"""The checks of embedding files, index and events: whether they match the catalog."""
 
 from dataclasses import dataclass
 
@@ -38,7 +38,7 @@ IDENTITY = ("image_id", "content_hash")
 
 @dataclass(frozen=True, slots=True)
 class StoreFindings:
-    """What was looked at; how its schema differs; what else is wrong, in sentences that name what mends it."""
+    """How many files, rows or events were checked; other problems, each with its fix; drifts of the schema."""
 
     looked_at: int
     problems: tuple[str, ...] = ()
@@ -46,17 +46,17 @@ class StoreFindings:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether no problems were found."""
         return not self.problems and not self.drifts
 
 
 def check_embedding_files(
     connection: Connection, store: EmbeddingStore, model_key: str, shard_key: str
 ) -> StoreFindings:
-    """The committed files of one partition: they exist, and hold what their commit records say.
+    """The committed files of one partition exist and match their commit records.
 
-    Columns, types, dimension, digest of the weights and shard; finite vectors of unit length; no image twice in a
-    file, none of another shard; every image that the catalog counts as embedded.
+    Columns, types, dimension, digest of the weights and shard match; vectors are finite and of unit length; no image
+    occurs twice in a file, or is of another shard; every image that the catalog counts as embedded is in a file.
     """
     model = find_model(connection, model_key)
     if model is None:
@@ -98,22 +98,20 @@ def check_embedding_files(
         except StorageError as error:
             problems.append(str(error))
     if counted and not problems and not drifts:
-        problems.append(
-            f"{len(counted)} images are counted as embedded and are in none of the files. {remedy}"
-        )
+        problems.append(f"{len(counted)} images count as embedded, but no file contains them. {remedy}")
     return StoreFindings(len(files), tuple(problems), tuple(drifts))
 
 
 def check_index_coverage(
     connection: Connection, store: EmbeddingStore, indexes: VectorIndexes, model_key: str
 ) -> StoreFindings:
-    """Index rows = committed embeddings = registered images, less duplicates; image by image."""
+    """Index rows = committed embeddings = distinct registered images, compared image by image."""
     import pyarrow.compute as pc
 
     model = require_model(connection, model_key)
     live = find_live_embeddings(connection, store, model.id, model.embedding_dim)
     index = indexes.open(model_key, model.embedding_dim)
-    remedy = f"Give the changed model a key, and so a table, of its own beside `{model_key}`."
+    remedy = f"Configure the changed model under a new key beside `{model_key}`, so that it gets a table of its own."
     drifts = compare_arrow(
         index_schema(model.embedding_dim), index.describe().schema, f"index {model_key}", remedy
     )
@@ -132,7 +130,7 @@ def check_index_coverage(
     twice = len(rows) - len(pc.unique(rows["image_id"]))
     for count, what in (
         (len(absent), "embeddings are not in the index"),
-        (len(extra), "rows of the index are of images or embeddings that do not hold any more"),
+        (len(extra), "rows of the index belong to removed images or replaced embeddings"),
         (twice, "rows of the index repeat an image"),
     ):
         if count:
@@ -141,9 +139,9 @@ def check_index_coverage(
 
 
 def check_events(connection: Connection, model_key: str, settings: EventSettings) -> StoreFindings:
-    """Every dated image is in an event, every member is registered, sizes agree, and no event spans too long.
+    """Every dated image is in an event, every member is registered, sizes are right, and no event is too long.
 
-    That an image is in one event at most is the primary key of `event_image`; here, that the event is of its model.
+    The primary key of `event_image` ensures that an image is in at most one event of a model.
     """
     model = require_model(connection, model_key)
     remedy = f"Materialize image_events for `{model_key}`."
@@ -163,12 +161,17 @@ def check_events(connection: Connection, model_key: str, settings: EventSettings
     problems = []
     for event_id, title, recorded, starts_at, ends_at, members in events:
         if recorded != members:
-            problems.append(f"event {event_id} ({title}) says {recorded} images and has {members}. {remedy}")
+            problems.append(
+                f"event {event_id} ({title}) records {recorded} images but contains {members}. {remedy}"
+            )
         if not 0 <= (ends_at - starts_at).total_seconds() <= settings.max_event_days * 86_400:
-            problems.append(f"event {event_id} ({title}) spans {ends_at - starts_at}. {remedy}")
+            problems.append(
+                f"event {event_id} ({title}) lasts {ends_at - starts_at}; "
+                f"expected 0 to {settings.max_event_days:g} days (max_event_days). {remedy}"
+            )
     for count, what in (
         (_unregistered_members(connection, model.id), "members of events are missing or unreadable images"),
-        (_members_of_another_model(connection, model.id), "members are of an event of another model"),
+        (_members_of_another_model(connection, model.id), "members belong to an event of another model"),
         (_dated_in_no_event(connection, model_key, model.id, settings), "dated images are in no event"),
     ):
         if count:
@@ -195,7 +198,7 @@ def _members_of_another_model(connection: Connection, model_id: int) -> int:
 
 
 def _dated_in_no_event(connection: Connection, model_key: str, model_id: int, settings: EventSettings) -> int:
-    """Of the images that were registered when the newest clustering began; later ones wait for the next."""
+    """Counts only images that were registered before the newest clustering began; it could not see later ones."""
     clustered_at = (
         select(func.max(MlJob.started_at))
         .where(MlJob.kind == JobKind.CLUSTER, MlJob.subject == model_key, MlJob.state == JobState.SUCCEEDED)
@@ -216,15 +219,17 @@ def _dated_in_no_event(connection: Connection, model_key: str, model_id: int, se
 
 
 def check_events_of_serving_model(connection: Connection) -> StoreFindings:
-    """The events of the model that serves are of its present index; nothing is wrong where no model serves."""
+    """The events of the serving model were computed from its current index; no problem if no model serves."""
     model_key = serving_model_key(connection)
     if model_key is None:
         return StoreFindings(0)
     clustered = materialized_version(connection, JobKind.CLUSTER, model_key)
     if clustered == events_version(connection, model_key):
         return StoreFindings(1)
-    state = "are older than its index" if clustered else "were never clustered"
+    state = "are older than its index" if clustered else "were never computed"
     return StoreFindings(
         1,
-        (f"the events of `{model_key}`, which serves, {state}. Materialize image_events for `{model_key}`.",),
+        (
+            f"the events of the serving model `{model_key}` {state}. Materialize image_events for `{model_key}`.",
+        ),
     )

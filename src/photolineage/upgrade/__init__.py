@@ -1,1 +1,1 @@
-"""A model upgrade: the candidate is compared with the serving model, promoted, and the old one retired."""
+"""A model upgrade: compare a candidate with the serving model, promote it, and retire the old model."""

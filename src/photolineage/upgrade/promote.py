@@ -1,4 +1,4 @@
-"""Which model serves: first when it covers every image and its index answers as it should, and again at any time."""
+"""Promoting a model: a new model must pass every test; a former model can serve again at any time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ from photolineage.stores.vector_index.home import VectorIndexes
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """What speaks for and against letting a model serve. `embeddable` counts images, without duplicates.
+    """Whether a model can serve: only if `refusals` is empty. `warnings` don't prevent it.
 
-    `recall` is null where it was not measured. `warnings` do not keep a model from serving.
+    `embeddable` counts images, without duplicates. `recall` is None if it was not measured.
     """
 
     model_key: str
@@ -36,13 +36,13 @@ class Readiness:
 
 
 class NotReadyToServeError(PhotolineageError):
-    """A model may not serve; the message gives every reason with its figures."""
+    """A model cannot serve; the message gives every reason with its figures."""
 
 
 def assess_readiness(
     engine: Engine, embeddings: EmbeddingStore, indexes: VectorIndexes, model_key: str, recall_bar: float
 ) -> Readiness:
-    """Coverage and recall of a model. Raises ModelNotLoadedError where nothing is embedded yet."""
+    """Coverage and recall of a model. Raises ModelNotLoadedError if it has no embeddings yet."""
     with engine.connect() as connection:
         model = require_model(connection, model_key)
         live = find_live_embeddings(connection, embeddings, model.id, model.embedding_dim)
@@ -56,27 +56,28 @@ def assess_readiness(
         refusals.append(_not_embedded(model_key, live.missing, embeddable))
     if outdated:
         refusals.append(
-            f"its index has {indexed} rows for {len(live.rows)} embeddings, and is out of date for {outdated} "
-            f"images: materialize vector_index for {model_key}"
+            f"its index has {indexed} rows for {len(live.rows)} embeddings, and {outdated} images are out of date: "
+            f"materialize vector_index for {model_key}"
         )
     if recall is not None and recall.recall < recall_bar:
         refusals.append(
-            f"its recall@{recall.k} is {recall.recall:.3f}, below the bar of {recall_bar} (recall_bar)"
+            f"its recall@{recall.k} is {recall.recall:.3f}, less than the required {recall_bar} (recall_bar)"
         )
     return Readiness(model_key, embeddable, len(live.rows), indexed, recall, tuple(refusals))
 
 
 def has_served(engine: Engine, model_key: str) -> bool:
-    """Whether the model served before the one that does now: it was assessed then."""
+    """Whether the model was the serving model before. It was tested then."""
     with engine.connect() as connection:
         model = require_model(connection, model_key)
     return model.serving_since is not None and not model.serving
 
 
 def assess_former(engine: Engine, indexes: VectorIndexes, model_key: str) -> Readiness:
-    """What is missing of a model that has served, by the catalog alone: neither embeddings nor vectors are read.
+    """The readiness of a model that has served before, from the catalog alone, without reading any vectors.
 
-    That does not keep it from serving again, as long as its index opens. Raises ModelNotLoadedError, VectorIndexError.
+    Missing embeddings and an outdated index are warnings; only a missing index is a refusal. Raises
+    ModelNotLoadedError, and VectorIndexError if the index cannot be opened.
     """
     with engine.connect() as connection:
         model = require_model(connection, model_key)
@@ -99,15 +100,15 @@ def assess_former(engine: Engine, indexes: VectorIndexes, model_key: str) -> Rea
 
 def _not_embedded(model_key: str, missing: int, embeddable: int) -> str:
     return (
-        f"{missing} of {embeddable} images have no embedding of it: materialize the missing partitions "
+        f"{missing} of {embeddable} images have no embedding yet: materialize the missing partitions "
         f"of image_embeddings for {model_key}"
     )
 
 
 def serve(engine: Engine, readiness: Readiness) -> str | None:
-    """Promote the model; the key of the one that served before is returned.
+    """Promote the model, and return the key of the one that served before.
 
-    Raises NotReadyToServeError, and changes nothing, where anything speaks against it.
+    Raises NotReadyToServeError, and changes nothing, if the readiness has refusals.
     """
     if readiness.refusals:
         raise refusal(readiness.model_key, readiness.refusals)
@@ -115,19 +116,21 @@ def serve(engine: Engine, readiness: Readiness) -> str | None:
 
 
 def refusal(model_key: str, reasons: Sequence[str]) -> NotReadyToServeError:
-    """Why a model may not serve, every reason with its figures."""
-    return NotReadyToServeError(f"{model_key} cannot serve: {'; '.join(reasons)}. The serving model stays.")
+    """The error for a model that cannot serve, with every reason."""
+    return NotReadyToServeError(
+        f"{model_key} cannot serve: {'; '.join(reasons)}. The serving model was not changed."
+    )
 
 
 def choose_candidate(engine: Engine, model_keys: list[str], wanted: str | None) -> str:
-    """The wanted model, else the one that serves, else the first that was ever loaded.
+    """The wanted model, else the serving model, else the first of `model_keys` that has been loaded.
 
-    Raises NotReadyToServeError for a key that is not configured, or where no model was loaded yet.
+    Raises NotReadyToServeError for a key that is not configured, or if no model has been loaded yet.
     """
     if wanted is not None:
         if wanted not in model_keys:
             raise NotReadyToServeError(
-                f"model {wanted!r} is not configured. Valid: {', '.join(model_keys) or 'none'}"
+                f"model {wanted!r} is not configured. Configured models: {', '.join(model_keys) or 'none'}"
             )
         return wanted
     with engine.connect() as connection:

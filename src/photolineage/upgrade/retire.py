@@ -1,4 +1,4 @@
-"""Retiring a model: what was made with it goes, the catalog's rows first, and then the files."""
+"""Retiring a model: its rows are removed from the catalog first, and then its files."""
 
 import shutil
 from collections.abc import Collection, Sequence
@@ -38,18 +38,18 @@ from photolineage.stores.vector_index.home import VectorIndexes
 
 
 class ModelInUseError(PhotolineageError):
-    """A model cannot be retired; the message says what uses it, and what to do first. Nothing was changed."""
+    """A model cannot be retired; the message says what uses it and what to do first. Nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelStores:
-    """Where what was made with a model is stored."""
+    """The stores with the files of models."""
 
     files: Files
     indexes: VectorIndexes
 
     def files_of(self, model_key: str) -> list[StoredFile]:
-        """The embeddings, the segments of events and the text halves of a model."""
+        """The embeddings, event segments and text encoders of a model."""
         return [
             *self.files.list_files(embeddings_folder(model_key)),
             *(file for file in self.files.list_files(SEGMENTS) if file.path == segments_path(model_key)),
@@ -57,7 +57,7 @@ class ModelStores:
         ]
 
     def summary(self, model_key: str) -> list["FolderSize"]:
-        """What there is of a model, by folder."""
+        """The sizes of a model's files, by folder, and of its index."""
         found = []
         for folder, group in groupby(self.files_of(model_key), lambda file: file.path.split("/")[:2]):
             sizes = [file.size_bytes for file in group]
@@ -65,7 +65,7 @@ class ModelStores:
         return found + [_on_the_disk(path) for path in self.indexes.paths(model_key)]
 
     def remove(self, model_key: str) -> None:
-        """Remove all that there is of a model."""
+        """Remove all files of a model, and its index."""
         for path in self.indexes.paths(model_key):
             if path.is_dir():
                 shutil.rmtree(path)
@@ -76,7 +76,7 @@ class ModelStores:
 
 @dataclass(frozen=True, slots=True)
 class FolderSize:
-    """A folder of files, or one file, with what it takes on the disk."""
+    """A folder of files, or one file, and its size on the disk."""
 
     location: str
     files: int
@@ -85,7 +85,7 @@ class FolderSize:
 
 @dataclass(frozen=True, slots=True)
 class Retirement:
-    """What there is of a model: rows of the catalog, and files, of which some may have no row any more."""
+    """Everything that retiring a model removes: rows of the catalog, and files, even those without a row."""
 
     model_key: str
     committed_files: int
@@ -94,23 +94,25 @@ class Retirement:
 
     @property
     def size_bytes(self) -> int:
-        """What retiring the model frees."""
+        """How much disk space retiring the model frees."""
         return sum(stored.size_bytes for stored in self.stored)
 
 
 def plan_retirement(connection: Connection, stores: ModelStores, model_key: str) -> Retirement:
     """What retiring a model would remove.
 
-    Raises ModelInUseError for the serving model, ModelNotLoadedError where there is nothing of the model.
+    Raises ModelInUseError for the serving model, and ModelNotLoadedError if the model has no rows and no files.
     """
     if not KEY_PATTERN.fullmatch(model_key):
-        raise ModelNotLoadedError(f"model {model_key!r}: no model has such a key.")
+        raise ModelNotLoadedError(f"model {model_key!r} is not a valid model key.")
     model = find_model(connection, model_key)
     if model is not None and model.serving:
         raise _serves(model_key)
     stored = stores.summary(model_key)
     if model is None and not stored:
-        raise ModelNotLoadedError(f"model {model_key!r}: there is nothing of it to retire.")
+        raise ModelNotLoadedError(
+            f"model {model_key!r} has nothing to retire: no rows in the catalog and no files."
+        )
     model_id = -1 if model is None else model.id
     return Retirement(
         model_key,
@@ -125,17 +127,17 @@ def plan_retirement(connection: Connection, stores: ModelStores, model_key: str)
 def retire_model(
     context: JobContext, stores: ModelStores, model_key: str, *, configured: Collection[str]
 ) -> Retirement:
-    """Remove a model's events, commit records and row, then its bits, its embeddings and its index.
+    """Remove a model's events, commit records and row, then its bits, embeddings and index.
 
-    A kill in between leaves files that no row names; retiring the model again removes them. It may also leave bits
-    that belong to no model: no other model takes them, and the next retirement clears them. What was computed for
-    the model counts as not computed from then on. Raises ModelInUseError for a model that serves or is configured,
-    LeaseHeldError for one that a run works on, and ModelNotLoadedError.
+    If the process is killed in between, files without a row are left: retire the model again to remove them. Bits
+    without a model may be left too: no other model gets them, and the next retirement clears them. From then on, the
+    model's partitions count as never computed. Raises ModelInUseError for a serving or configured model,
+    LeaseHeldError while a run works on the model, and ModelNotLoadedError.
     """
     if model_key in configured:
         raise ModelInUseError(
-            f"{model_key} is configured: the next run would embed everything by it again. Remove [models.{model_key}] "
-            "from the configuration, reload the code location, and retire it then."
+            f"{model_key} is still configured: the next run would embed all images with it again. First remove "
+            f"[models.{model_key}] from the configuration, and reload the code location."
         )
     with context.engine.connect() as connection:
         plan = plan_retirement(connection, stores, model_key)
@@ -167,7 +169,7 @@ def _running_jobs(connection: Connection, model_key: str) -> Sequence[tuple[JobK
 
 
 def _end_dead_jobs(context: JobContext, model_key: str) -> None:
-    """Raises LeaseHeldError where one of them is alive."""
+    """Mark the dead jobs of the model as interrupted. Raises LeaseHeldError if one is still running."""
     with context.engine.connect() as connection:
         running = _running_jobs(connection, model_key)
     for kind, subject in running:
@@ -179,7 +181,7 @@ def _end_dead_jobs(context: JobContext, model_key: str) -> None:
             input_version=RETIRED,
             timeout=context.lease_timeout,
         )
-        lease.finish(JobState.INTERRUPTED, "its model is retired")
+        lease.finish(JobState.INTERRUPTED, "the model was retired")
 
 
 def _forget(connection: Connection, model_key: str) -> None:
@@ -188,10 +190,12 @@ def _forget(connection: Connection, model_key: str) -> None:
     if model is None:
         return
     if running := _running_jobs(connection, model_key):
-        raise ModelInUseError(f"{model_key}: a run has just begun to work on {running[0][1]}. End it first.")
+        raise ModelInUseError(
+            f"{model_key}: a run has just started to work on {running[0][1]}. Stop it first."
+        )
     for table in (EventImage, Event, ShardFile):
         connection.execute(delete(table).where(table.model_id == model.id))
-    # Each retirement is told from the one before it, and what is computed after it from what was before.
+    # A new version for each retirement, so that everything computed before it is stale.
     version = f"{RETIRED}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
     connection.execute(update(MlJob).where(_of_model(model_key)).values(input_version=version))
     removed = connection.execute(delete(MlModel).where(MlModel.id == model.id, ~MlModel.serving))
@@ -200,10 +204,10 @@ def _forget(connection: Connection, model_key: str) -> None:
 
 
 def _clear_bits(engine: Engine) -> None:
-    """A transaction for each shard, so that other writers wait a moment only, however large the library is."""
+    """Clear the bits in one transaction per shard, so that other writers wait only briefly."""
 
     def clear(connection: Connection, shard_id: int) -> None:
-        advisory_lock(connection, MODELS_LOCK)  # a model that is being recorded has its bit already
+        advisory_lock(connection, MODELS_LOCK)  # a model that is being recorded already uses its bit
         clear_bits_of_no_model(connection, shard_id)
 
     with engine.connect() as connection:
@@ -214,6 +218,6 @@ def _clear_bits(engine: Engine) -> None:
 
 def _serves(model_key: str) -> ModelInUseError:
     return ModelInUseError(
-        f"{model_key} serves: search uses its files. Promote another model first (materialize serving_model with "
-        "`model: <key>`)."
+        f"{model_key} is the serving model: search uses its files. Promote another model first (materialize "
+        "serving_model with `model: <key>`)."
     )

@@ -1,4 +1,4 @@
-"""A model that may serve next beside the one that serves, on the same images and the same queries."""
+"""Compares a candidate with the current serving model, on the same images and queries."""
 
 from photolineage.upgrade.comparing.comparison import (
     ComparedQuery,

@@ -22,12 +22,12 @@ SEED = 0
 
 
 class NothingToCompareError(PhotolineageError):
-    """A comparison that would say nothing; the message names what is to be done instead."""
+    """The models cannot be compared; the message says what to do first."""
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedQuery:
-    """A text, and the hits of each model, the best first."""
+    """A text, and the hits of each model, best first."""
 
     text: str
     serving: tuple[Hit, ...]
@@ -36,10 +36,10 @@ class ComparedQuery:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two models on `sample` images of both indexes, of `embeddable` images in all, and on the same texts.
+    """Two models compared on the same texts and on `sample` of the `embeddable` images; both indexes contain these.
 
-    `neighbours_in_common` and `hits_in_common` are mean shares of the ten nearest images, of an image and of a
-    text; `labels_in_common` is the share of images for which both choose the same text.
+    `neighbours_in_common` and `hits_in_common`: the mean share of the ten nearest images of an image, and of a text,
+    that both models find. `labels_in_common`: the share of images for which both models choose the same text.
     """
 
     serving: ModelFigures
@@ -60,7 +60,7 @@ def compare_models(
     candidate_key: str,
     settings: ComparisonSettings,
 ) -> Comparison:
-    """Compare a model with the one that serves, each by its own index, one loaded after the other.
+    """Compare a model with the serving model. Each searches its own index; they are loaded one after the other.
 
     Raises NothingToCompareError, ModelNotLoadedError, VectorIndexError, ModelUnavailableError, ModelChangedError.
     """
@@ -95,11 +95,12 @@ def _require_serving(engine: Engine, models: Mapping[str, ModelSettings], candid
     if serving_key == candidate_key:
         others = ", ".join(key for key in models if key != serving_key) or "none is configured"
         raise NothingToCompareError(
-            f"{candidate_key} is the serving model: it would be compared with itself. Compare another one: {others}."
+            f"{candidate_key} is the serving model: choose another model to compare it with: {others}."
         )
     if serving_key not in models:
         raise NothingToCompareError(
-            f"{serving_key} serves and is not configured, so it cannot be loaded: put [models.{serving_key}] back."
+            f"the serving model {serving_key} is not configured, so it cannot be loaded: restore "
+            f"[models.{serving_key}]."
         )
     return serving_key
 
@@ -168,10 +169,10 @@ def _compared(
 
 
 def ids(hits: Sequence[Hit]) -> frozenset[int]:
-    """The images that were hit."""
+    """The image ids of the hits."""
     return frozenset(hit.image_id for hit in hits)
 
 
 def share_in_common(first: frozenset[int], second: frozenset[int]) -> float:
-    """The size of the intersection over that of the larger set; 1 where both are empty."""
+    """The size of the intersection divided by the size of the larger set; 1 if both sets are empty."""
     return len(first & second) / max(len(first), len(second)) if first or second else 1.0

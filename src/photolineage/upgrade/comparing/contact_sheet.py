@@ -1,4 +1,4 @@
-"""The contact sheet of a comparison: each query, the serving model's hits at the left, the candidate's at the right."""
+"""The contact sheet of a comparison: each query with the hits of the serving model (left) and of the candidate."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -16,11 +16,11 @@ LINE = 20
 GAP = 4
 MIDDLE = 28
 FRAME = (214, 96, 32)
-"""Around a hit that is not among the other model's ten."""
+"""The color of the frame around a hit that is not among the ten hits of the other model."""
 
 
 def shown_images(comparison: Comparison) -> list[int]:
-    """The images that are on the sheet."""
+    """The ids of the images on the sheet."""
     shown = comparison.queries[:SHOWN_QUERIES]
     both = (hits for query in shown for hits in (query.serving, query.candidate))
     return sorted({hit.image_id for hits in both for hit in hits[:SHOWN_HITS]})
@@ -33,7 +33,7 @@ def comparison_sheet(comparison: Comparison, jpegs: Mapping[int, bytes]) -> Imag
     row = LINE + CELL[1] + GAP
     sheet = Image.new("RGB", (2 * half + MIDDLE + GAP, 2 * LINE + len(queries) * row), BACKGROUND)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
-    draw.text((GAP, 2), f"{comparison.serving.model_key} (serves)", INK, font)
+    draw.text((GAP, 2), f"{comparison.serving.model_key} (serving)", INK, font)
     draw.text((GAP + half + MIDDLE, 2), comparison.candidate.model_key, INK, font)
     draw.text((GAP, 2 + LINE), "framed: not among the ten hits of the other model", FRAME, font)
     for number, query in enumerate(queries):

@@ -1,4 +1,4 @@
-"""What one model says about a sample of images and a list of texts, and what it costs."""
+"""The answers of one model for a sample of images and a list of texts, its speed and its size."""
 
 import io
 import itertools
@@ -25,11 +25,11 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class ModelFigures:
-    """A model in figures.
+    """The figures of one model.
 
-    `found_first` counts, by variation, the near-duplicates whose original is the nearest image of the index, and
-    `found` those whose original is among the nearest ten; both of `varied` pictures a variation.
-    `images_per_second` is of preprocessing and forward pass, `index_bytes` and `embedding_bytes` on the disk.
+    Each variation was applied to `varied` pictures. By variation, `found_first` counts the near-duplicates for which
+    the original is the nearest image in the index, and `found` those for which it is among the ten nearest.
+    `images_per_second` includes preprocessing and forward pass; sizes are on the disk.
     """
 
     model_key: str
@@ -47,13 +47,13 @@ class ModelFigures:
 
     @property
     def near_duplicate_recall(self) -> float:
-        """The share of all near-duplicates whose original is the nearest image; 1 where there are none."""
+        """The share of near-duplicates for which the original is the nearest image; 1 without near-duplicates."""
         return sum(self.found_first.values()) / (self.varied * len(self.found_first)) if self.varied else 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """By sampled image its nearest others and the number of its text; by text its hits, the best first."""
+    """Of each sampled image, its nearest images and the index of its best text; for each text, its hits, best first."""
 
     neighbours: list[frozenset[int]]
     labels: NDArray[np.int64]
@@ -62,7 +62,7 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class NearDuplicateSearch:
-    """How a model found the originals of near-duplicates, and how fast it embedded them."""
+    """How often a model found the originals of near-duplicates, and how fast it embedded them."""
 
     varied: int
     found_first: dict[Variation, int]
@@ -71,7 +71,7 @@ class NearDuplicateSearch:
 
 
 def answers(index: VectorIndex, embedder: Embedder, sample: Sequence[int], texts: Sequence[str]) -> Answers:
-    """What the model's index answers; the prompts of the labels are the texts."""
+    """Search the model's index for the sampled images and the texts; label each image with one of the texts."""
     vectors = index.vectors_of(sample)
     prompts = embedder.encode_text([PROMPT.format(text) for text in texts])
     return Answers(
@@ -91,9 +91,9 @@ def answers(index: VectorIndex, embedder: Embedder, sample: Sequence[int], texts
 def search_near_duplicates(
     index: VectorIndex, embedder: Embedder, previews: Mapping[int, bytes]
 ) -> NearDuplicateSearch:
-    """Vary each picture in every way, embed it, and look for its original in the index.
+    """Apply every variation to each picture, embed the result, and search for the original in the index.
 
-    The rate leaves out the first batch, which warms up, where there is another.
+    The rate excludes the first batch, which warms up the model, unless it is the only one.
     """
     found_first = dict.fromkeys(Variation, 0)
     found = dict.fromkeys(Variation, 0)

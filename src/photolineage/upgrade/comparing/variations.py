@@ -1,4 +1,4 @@
-"""Near-duplicates of a picture, as people make them: cut, scaled down, saved again."""
+"""Near-duplicates of a picture, as people make them: cropped, scaled down, saved again."""
 
 import io
 from collections.abc import Callable, Mapping
@@ -9,14 +9,14 @@ import numpy as np
 from PIL import Image
 
 CROPPED_SIDE = 0.8
-"""Of each side, in a window that lies anywhere: 64% of the picture is left."""
+"""The share of each side that a crop at a random place keeps: 64% of the picture."""
 RESCALED_SIDE = 0.5
 RECOMPRESSED_QUALITY = 30
-"""JPEG quality of a picture that went through a messenger."""
+"""The JPEG quality of a picture sent through a messenger."""
 
 
 class Variation(StrEnum):
-    """What was done to a picture."""
+    """How a picture is changed into a near-duplicate."""
 
     CROP = "crop"
     RESCALE = "rescale"
@@ -24,7 +24,7 @@ class Variation(StrEnum):
 
 
 def vary(picture: Image.Image, variation: Variation, seed: int) -> Image.Image:
-    """The near-duplicate of an RGB picture; the same for the same seed."""
+    """A near-duplicate of an RGB picture; the same seed gives the same result."""
     return _MAKE[variation](picture, np.random.default_rng(seed))
 
 

@@ -1,4 +1,4 @@
-"""The comparison in words and figures, for the person who decides."""
+"""The comparison as tables and sentences, for the person who decides."""
 
 from pathlib import Path
 
@@ -9,17 +9,17 @@ from photolineage.upgrade.comparing.variations import Variation
 
 
 def figure_rows(comparison: Comparison) -> list[tuple[str, str, str]]:
-    """What is compared, of the serving model, of the candidate."""
+    """Rows of: what is compared, the figure of the serving model, the figure of the candidate."""
     old, new = comparison.serving, comparison.candidate
     columns = [_column(figures, comparison.embeddable) for figures in (old, new)]
     return [(name, columns[0][name], columns[1][name]) for name in columns[0]]
 
 
 def markdown_report(comparison: Comparison) -> str:
-    """A table of the figures, and how to read them."""
+    """A Markdown table of the figures, and sentences that explain them."""
     old, new = comparison.serving, comparison.candidate
     table = [
-        f"| | {old.model_key} (serves) | {new.model_key} |",
+        f"| | {old.model_key} (serving) | {new.model_key} |",
         "| --- | --- | --- |",
         *(f"| {' | '.join(row)} |" for row in figure_rows(comparison)),
     ]
@@ -27,7 +27,7 @@ def markdown_report(comparison: Comparison) -> str:
 
 
 def sentences(comparison: Comparison) -> list[str]:
-    """How to read the figures, and what to do next."""
+    """Sentences that explain the figures and say what to do next."""
     old, new = comparison.serving, comparison.candidate
     if new.images < comparison.embeddable:
         next_step = (
@@ -36,7 +36,7 @@ def sentences(comparison: Comparison) -> list[str]:
         )
     else:
         next_step = (
-            f"To promote: materialize serving_model with `model: {new.model_key}`. To go back: the same with "
+            f"To promote: materialize serving_model with `model: {new.model_key}`. To go back: materialize it with "
             f"`model: {old.model_key}`."
         )
     return [
@@ -47,8 +47,8 @@ def sentences(comparison: Comparison) -> list[str]:
             f"text's {NEIGHBOURS} hits."
         ),
         (
-            "Disagreement is no fault by itself: the contact sheet shows which of the two is right. A near-duplicate "
-            "that does not find its original is one."
+            "The models may disagree without either being wrong: look at the contact sheet to see which one is "
+            "right. But a near-duplicate that does not find its original is an error of the model."
         ),
         next_step,
     ]
@@ -67,7 +67,7 @@ def _column(figures: ModelFigures, embeddable: int) -> dict[str, str]:
         f"near-duplicates among the first {NEIGHBOURS}": _share(
             sum(figures.found.values()), figures.varied * len(Variation)
         ),
-        "images/s, in this run": f"{figures.images_per_second:,.1f}",
+        "images/s in this run": f"{figures.images_per_second:,.1f}",
         "dimension": f"{figures.embedding_dim:,}",
         "image size": f"{figures.image_size:,}",
         "parameters": f"{figures.parameters / 1e6:,.1f} million",
@@ -77,7 +77,7 @@ def _column(figures: ModelFigures, embeddable: int) -> dict[str, str]:
 
 
 def _short(architecture: str) -> str:
-    """A local folder by its name alone."""
+    """The architecture; of a local folder, only the folder's name."""
     folder = architecture.removeprefix(LOCAL_DIRECTORY)
     return architecture if folder == architecture else f"{LOCAL_DIRECTORY}{Path(folder).name}"
 
