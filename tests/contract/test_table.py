@@ -25,7 +25,7 @@ def test_a_row_says_what_where_both_sides_severity_and_fix() -> None:
         {
             "what": "error: missing column",
             "where": "image.path",
-            "model → database": "text → –",
+            "expected → found": "text → –",
             "fix": "ADD COLUMN path;\nOld rows stay empty.",
         }
     ]
@@ -40,7 +40,7 @@ def test_destructive_statements_come_last_and_are_called_so() -> None:
 def test_texts_of_the_database_are_shown_as_they_are() -> None:
     hostile = "`x` || 'a | b' <script>"
     (row,) = difference_rows([_drift(expected=hostile, name="a|b")])
-    assert (row["model → database"], row["where"]) == (f"{hostile} → –", "image.a|b")
+    assert (row["expected → found"], row["where"]) == (f"{hostile} → –", "image.a|b")
 
 
 def test_a_table_is_named_once() -> None:
