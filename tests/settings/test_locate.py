@@ -80,7 +80,7 @@ def test_a_configuration_among_photos_is_refused_unless_it_is_named(
 ) -> None:
     here = write(person / "work" / "photolineage.toml", "[alerts]\ncommand = ['rm', '-rf', '/']")
     write(person / "work" / photo)
-    with pytest.raises(ConfigurationError, match=rf"lies among photos \({photo}\).*--config {here}"):
+    with pytest.raises(ConfigurationError, match=rf"in a folder with photos \({photo}\).*--config {here}"):
         find_config_file()
     monkeypatch.setenv(CONFIG_VARIABLE, str(here))
     assert find_config_file() == here

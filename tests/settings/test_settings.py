@@ -97,26 +97,26 @@ def test_the_environment_is_over_the_file(
         (
             "[sources.a]\nroot = 'nowhere'",
             (
-                r"sources\.a\.root = '.*/nowhere' is no directory\. Correct the path, or set "
+                r"sources\.a\.root = '.*/nowhere' is not a directory\. Correct the path, or set "
                 r"sources\.a\.removable = true.*"
             ),
         ),
         (
             "[sources.a]\nroot = '.'\ntime_zone = 'Europe/Berlinn'",
-            r"sources\.a\.time_zone = 'Europe/Berlinn': not an IANA time zone; closest: Europe/Berlin.*",
+            r"sources\.a\.time_zone = 'Europe/Berlinn': not an IANA time zone \(closest: Europe/Berlin.*",
         ),
         (
             "[sources.a]\nroot = '.'\nexclude = ['@eaDir/', '!']",
-            r"sources\.a\.exclude\.1 = '!': not a pattern of a \.gitignore: .*",
+            r"sources\.a\.exclude\.1 = '!': not a \.gitignore pattern: .*",
         ),
         (
             "[sources.a]\nroot = '.'\nexclude = ['# x']",
-            r"sources\.a\.exclude\.0 = '# x': this pattern leaves nothing out",
+            r"sources\.a\.exclude\.0 = '# x': this pattern excludes nothing\. .*",
         ),
         ("catalog.url = 'no url'", r"catalog\.url = 'no url': .*"),
         (
             "[models.m]\narchitecture = 'ViT-B32'\npretrained = 'openai'",
-            r"models\.m: architecture = 'ViT-B32': open_clip does not know it; closest: .*\bViT-B-32\b.*",
+            r"models\.m: architecture = 'ViT-B32' is not an architecture of open_clip; closest: .*\bViT-B-32\b.*",
         ),
         (
             "[models.m]\narchitecture = 'ViT-B-32'\npretrained = 'laion2b_s34b_b79'",
@@ -131,7 +131,7 @@ def test_the_environment_is_over_the_file(
         ),
         (
             "[models.m]\narchitecture = 'local-dir:gone'",
-            r"models\.m\.architecture = 'local-dir:/.*/gone': there is no /.*/gone/open_clip_config\.json.*",
+            r"models\.m\.architecture = 'local-dir:/.*/gone': /.*/gone/open_clip_config\.json is missing\..*",
         ),
         (
             "[models.m]\narchitecture = 'hf-hub:owner/model'\npretrained = 'openai'",
@@ -165,7 +165,7 @@ def test_everything_that_is_wrong_is_listed_at_once(load: Load) -> None:
     assert len(str(error.value).splitlines()) == 4
 
 
-def test_a_file_that_is_no_toml_or_not_there_is_named(load: Load, tmp_path: Path) -> None:
+def test_an_invalid_or_missing_file_is_named(load: Load, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"photolineage\.toml is not valid TOML: .*line 1"):
         load("home = = 3")
     with pytest.raises(ConfigurationError, match=rf"gone\.toml: no such file.*{CONFIG_VARIABLE}"):
