@@ -1,4 +1,4 @@
-"""docs/settings.md, from the settings themselves: `python -m tests.settings.settings_document > docs/settings.md`."""
+"""Makes docs/settings.md from the settings: `python -m tests.settings.settings_document > docs/settings.md`."""
 
 import sys
 from pathlib import Path
