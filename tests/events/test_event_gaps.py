@@ -1,4 +1,4 @@
-"""PhotoTOC's rule agrees with a plain transcription of its formula; the integer logarithms do not drift."""
+"""PhotoTOC's rule agrees with a plain transcription of its formula."""
 
 import math
 

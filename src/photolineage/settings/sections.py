@@ -88,7 +88,7 @@ class SourceSettings(_Section):
         "'@eaDir/', '*.tmp.jpg', '/scans/drafts/'. Images that are already registered count as missing.",
     )
     hidden: bool = Field(
-        default=False, description="Also read files and folders whose names begin with a dot."
+        default=False, description="Also read files and folders with names that begin with a dot."
     )
 
 
