@@ -1,1 +1,1 @@
-"""One module for each figure that the README claims."""
+"""One module per figure in docs/benchmarks.md."""

@@ -1,8 +1,9 @@
-"""clip-retrieval's own reader, mapper and writer over a folder, again and again, in its own environment.
+"""Runs clip-retrieval's reader, mapper and writer on a folder, in an environment of clip-retrieval.
 
-Run by `benchmarks.embedding` as `VENV/bin/python clip_retrieval_rounds.py FOLDER OUTPUT MODEL BATCH WORKERS`: loads the
-model, prints `ready`, and for each line that it reads embeds the folder and prints the images and the seconds.
-Imports nothing of Photolineage. `MODEL` is its own name of a model, such as open_clip:ViT-B-32/<file of weights>.
+`benchmarks.embedding` starts it as `VENV/bin/python clip_retrieval_rounds.py FOLDER OUTPUT MODEL BATCH WORKERS`. It
+loads the model and prints `ready`. For each line on standard input it embeds the folder and prints the number of images
+and the seconds. It imports nothing from Photolineage. `MODEL` is clip-retrieval's name of a model, e.g.
+open_clip:ViT-B-32/<file of weights>.
 """
 
 import json
@@ -13,7 +14,7 @@ from typing import Any
 
 
 class Silence:
-    """In place of its logger, which samples the machine while it works."""
+    """Replaces clip-retrieval's logger, which samples the machine during the work."""
 
     def __init__(self, _partition: int) -> None: ...
 
@@ -25,9 +26,9 @@ class Silence:
 
 
 def main(folder: str, output: str, model: str, batch: int, workers: int) -> None:
-    """Answer each line of standard input with one round."""
+    """Run one round for each line of standard input."""
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # it prints as it goes
+    os.dup2(2, 1)  # clip-retrieval prints to standard output
     from all_clip import load_clip  # type: ignore[import-not-found]
     from clip_retrieval.clip_inference.mapper import ClipMapper  # type: ignore[import-not-found]
     from clip_retrieval.clip_inference.reader import FilesReader  # type: ignore[import-not-found]

@@ -1,4 +1,4 @@
-"""Vectors that lie as the embeddings of photographs do, in a file, with queries and their true neighbours."""
+"""Vectors distributed like embeddings of photographs, in a file, with queries and their true neighbours."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 _CHUNK = 20_000
 _ROWS_A_CENTRE = 150
 _SPREAD = 0.6
-"""The size of a cluster beside the distances between clusters."""
+"""The size of a cluster relative to the distances between clusters."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClusteredVectors:
-    """`rows` unit vectors of `dim` float16 in a file without a header, and float32 queries drawn like them.
+    """`rows` unit vectors of `dim` float16 in a file without a header, and float32 queries of the same distribution.
 
-    Centres and deviations have components whose standard deviation falls with the square root of their number, in
-    a random orthogonal basis, about a common mean: few directions carry most of the variance, and no two vectors
-    are near to opposite, as with CLIP.
+    As with CLIP, few directions carry most of the variance and no two vectors are nearly opposite: in a random
+    orthogonal basis, the standard deviation of component n of centres and deviations falls with the square root of n,
+    and all vectors have a common mean.
     """
 
     path: Path
@@ -29,7 +29,7 @@ class ClusteredVectors:
     seed: int = 0
 
     def write(self) -> None:
-        """Make the file."""
+        """Write the file."""
         space = _Space(self.rows, self.dim, self.seed)
         with self.path.open("wb") as file:
             for first in range(0, self.rows, _CHUNK):
@@ -47,13 +47,13 @@ class ClusteredVectors:
         return values.reshape(count, self.dim)
 
     def chunks(self, rows: int | None = None) -> Iterator[tuple[int, NDArray[np.float16]]]:
-        """The first `rows` rows in order, each chunk with the number of its first row."""
+        """The first `rows` rows in chunks, each with the number of its first row."""
         end = self.rows if rows is None else rows
         for first in range(0, end, _CHUNK):
             yield first, self.read(first, min(_CHUNK, end - first))
 
     def exact_neighbours(self, queries: NDArray[np.float32], k: int, rows: int) -> NDArray[np.int64]:
-        """The `k` rows of greatest cosine among the first `rows`, for each query, (n, k), nearest first."""
+        """For each query, the `k` rows with the greatest cosine among the first `rows`: (n, k), nearest first."""
         best = np.full((len(queries), 0), 0.0, dtype=np.float32)
         best_rows = np.empty((len(queries), 0), dtype=np.int64)
         for first, vectors in self.chunks(rows):

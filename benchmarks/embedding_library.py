@@ -1,4 +1,4 @@
-"""A library with one shard, for the benchmark of embedding: the lineage's own steps over it."""
+"""A library with one shard, on which the embedding benchmark runs the steps of the lineage."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ CHECKPOINT_IMAGES = 500
 
 
 def write_random_model(folder: Path, architecture: str) -> ModelSettings:
-    """An open_clip architecture with random weights, as a `local-dir:` model."""
+    """Write an open_clip architecture with random weights, as a `local-dir:` model."""
     import open_clip
     import torch
     from safetensors.torch import save_file
@@ -46,7 +46,7 @@ def write_random_model(folder: Path, architecture: str) -> ModelSettings:
 
 
 class BenchmarkLibrary:
-    """A folder of photographs as a library of one shard, scanned and not yet registered."""
+    """A library of one shard from a folder of photographs, scanned but not yet registered."""
 
     def __init__(self, home: Path, photos: Path) -> None:
         home.mkdir()
@@ -63,11 +63,11 @@ class BenchmarkLibrary:
             (self._shard,) = shard_keys(connection)
 
     def load_model(self, settings: ModelSettings) -> LibraryModel:
-        """The model, in the precision that this library settles on."""
+        """The model, in the precision that this library chooses."""
         return load_model(self._engine, self._stores.previews, MODEL, settings)
 
     def register(self) -> int:
-        """Register the shard; how many images that were."""
+        """Register the shard. Returns the number of images."""
         report = register_shard(
             self._context,
             self._stores.previews,
@@ -78,7 +78,7 @@ class BenchmarkLibrary:
         return report.registered
 
     def embed(self, model: LibraryModel) -> int:
-        """Embed the shard; how many images that were."""
+        """Embed the shard. Returns the number of images."""
         report = embed_shard(
             self._context,
             self._stores,
@@ -90,14 +90,14 @@ class BenchmarkLibrary:
         return report.embedded
 
     def forget(self, kind: FileKind) -> None:
-        """As if no previews, or no embeddings, had been made yet."""
+        """Forget the previews or the embeddings, so that the next round makes them again."""
         with write_transaction(self._engine) as connection:
             connection.execute(delete(ShardFile).where(ShardFile.kind == kind))
         folder = "previews" if kind == FileKind.PREVIEW else "embeddings"
         shutil.rmtree(self._home / folder, ignore_errors=True)
 
     def close(self) -> None:
-        """Close the catalog and delete everything but the photographs."""
+        """Close the catalog and delete the library, but keep the photographs."""
         self._engine.dispose()
         shutil.rmtree(self._home)
 

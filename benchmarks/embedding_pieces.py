@@ -1,8 +1,8 @@
-"""What each piece of embedding an image costs one core, and what was tried and not taken.
+"""Measures the cost of each part of embedding an image on one core, and of alternatives that are not used.
 
-`python -m benchmarks.embedding_pieces --json`. Processor time of one thread in milliseconds an image, the least of
-several rounds in turn: whatever else the machine does adds little to it. ViT-B-32 with random weights, 12-megapixel
-JPEGs.
+`python -m benchmarks.embedding_pieces --json`. The figures are milliseconds of processor time per image on one thread,
+the smallest of several rounds, so that other work on the machine adds little. The model is ViT-B-32 with random
+weights, the photographs are 12-megapixel JPEGs.
 """
 
 import copy
@@ -32,7 +32,7 @@ BATCH = 16
 
 
 def pieces(photograph: Path) -> dict[str, tuple[Callable[[], object], int]]:
-    """By name: the work, and how many images it is for."""
+    """By name: the work, and its number of images."""
     data, preview = photograph.read_bytes(), read_original(photograph).preview
     model, _, transform = open_clip.create_model_and_transforms("ViT-B-32")
     eager = model.visual.eval()
@@ -44,13 +44,13 @@ def pieces(photograph: Path) -> dict[str, tuple[Callable[[], object], int]]:
     seen = torch.stack([ours.of_image(picture)] * BATCH)
     pixels = ours.normalize(seen)
     return {
-        "original, whole (Pillow)": (lambda: Image.open(io.BytesIO(data)).convert("RGB"), 1),
+        "original, full size (Pillow)": (lambda: Image.open(io.BytesIO(data)).convert("RGB"), 1),
         "original, scaled": (lambda: decode_upright(data, short_side=PREVIEW_SHORT_SIDE), 1),
-        "original, registered: hash, EXIF, preview": (lambda: read_original(photograph), 1),
+        "original, registered (hash, EXIF, preview)": (lambda: read_original(photograph), 1),
         "preview": (lambda: open_preview(preview), 1),
-        "transform, open_clip's": (lambda: transform(picture), 1),
-        "transform, geometry on 8 bits": (lambda: ours.of_image(picture), 1),
-        "transform, normalization by the batch": (lambda: ours.normalize(seen), BATCH),
+        "transform of open_clip": (lambda: transform(picture), 1),
+        "transform, geometry in 8 bits": (lambda: ours.of_image(picture), 1),
+        "transform, normalization per batch": (lambda: ours.normalize(seen), BATCH),
         "forward, float32": (lambda: eager(pixels), BATCH),
         "forward, float32, channels last": (
             lambda: channels_last(pixels.to(memory_format=torch.channels_last)),
@@ -62,7 +62,7 @@ def pieces(photograph: Path) -> dict[str, tuple[Callable[[], object], int]]:
 
 
 def milliseconds(work: Callable[[], object], images: int, seconds: float) -> float:
-    """Processor time an image, over calls that take at least so many seconds in all."""
+    """Processor time per image, from calls that take at least `seconds` in total."""
     calls, started = 0, time.process_time()
     while time.process_time() - started < seconds:
         work()
@@ -72,10 +72,10 @@ def milliseconds(work: Callable[[], object], images: int, seconds: float) -> flo
 
 def main(
     rounds: Annotated[int, typer.Option(min=1)] = 3,
-    seconds: Annotated[float, typer.Option(help="Least processor time of a piece in a round.")] = 0.3,
+    seconds: Annotated[float, typer.Option(help="The least processor time of each part per round.")] = 0.3,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """Measure each piece on one thread."""
+    """Measure each part on one thread."""
     torch.set_num_threads(1)
     with TemporaryDirectory() as folder, torch.inference_mode():
         (photograph,) = write_photographs(Path(folder) / "photos", 1)
@@ -92,7 +92,7 @@ def main(
             )
         )
         return
-    table = Table("piece", "core-ms an image")
+    table = Table("part", "core-ms per image")
     for name, value in figures.items():
         table.add_row(name, f"{value:.1f}")
     Console().print(table)

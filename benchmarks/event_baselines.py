@@ -1,7 +1,7 @@
-"""What events are clustered with elsewhere: fixed gaps, PhotoTOC, DBSCAN and HDBSCAN.
+"""Other methods of clustering events: fixed gaps, PhotoTOC, DBSCAN and HDBSCAN.
 
-Each yields a cluster number for each row of the collection's images; an image that a method leaves out is a cluster by
-itself. Methods that need a time see the same trusted times as ours.
+Each returns a cluster number for each row of the collection's images. An image that a method leaves out is a separate
+cluster. Methods that need a time use the same trusted times as ours.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ HDBSCAN_MIN_CLUSTER_SIZE = 5
 
 
 def fixed_gap(hours: float) -> Callable[[Collection], Labels]:
-    """A new event after each pause of so many hours."""
+    """Begin a new event after each pause of this many hours."""
 
     def cluster(collection: Collection) -> Labels:
         return _cut(collection, lambda gaps: gaps >= hours * 3_600e6)
@@ -39,7 +39,7 @@ def phototoc(collection: Collection) -> Labels:
 
 
 def dbscan_time_place(collection: Collection) -> Labels:
-    """DBSCAN on hours and kilometres; an image without a place gets that of the nearest in order that has one."""
+    """DBSCAN on hours and kilometres. An image without a place gets the place of the nearest located image in order."""
     from sklearn.cluster import DBSCAN
 
     rows, instants = _dated(collection)
@@ -56,7 +56,7 @@ def dbscan_time_place(collection: Collection) -> Labels:
 
 
 def hdbscan_embeddings(collection: Collection) -> Labels:
-    """HDBSCAN on the embeddings alone."""
+    """HDBSCAN on only the embeddings."""
     from sklearn.cluster import HDBSCAN
 
     vectors = collection.embeddings["vector"].combine_chunks().flatten().to_numpy().astype(np.float32)
@@ -77,7 +77,7 @@ BASELINES: dict[str, Callable[[Collection], Labels]] = {
 
 
 def _dated(collection: Collection) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The rows with a trusted time, in its order, and their instants in microseconds."""
+    """The rows with a trusted time, in time order, and their times in microseconds."""
     trusted = pa.array(EventSettings().trusted_time_sources)
     images = collection.images
     known = pc.and_(pc.is_in(images["taken_at_source"], value_set=trusted), pc.is_valid(images["taken_at"]))

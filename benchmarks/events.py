@@ -1,4 +1,4 @@
-"""Event clustering against truth, beside what is used elsewhere; and its time and memory on a large library."""
+"""Compares event clustering and other methods with the true events, and measures its time on a large library."""
 
 import json
 import resource
@@ -19,8 +19,8 @@ from workloads.collections import Collection
 from workloads.habits import HABITS
 from workloads.large_library import large_library
 
-# The constants of `photolineage.events`, the defaults of `EventSettings` and the baselines were chosen on other seeds,
-# all of them below 400.
+# The constants of `photolineage.events`, the defaults of `EventSettings` and the baselines were chosen on seeds below
+# 400.
 SEEDS = (401, 402, 403, 404, 405)
 
 Figures = dict[str, Any]
@@ -28,7 +28,7 @@ Figures = dict[str, Any]
 
 def collections() -> Iterator[Collection]:
     """The demo library, and every habit with every seed."""
-    # Dagster and the catalog would count in the memory of --rows.
+    # Imported here, because Dagster and the catalog would count in the memory of --rows.
     from benchmarks.demo_collection import demo_collection
 
     yield demo_collection()
@@ -38,7 +38,7 @@ def collections() -> Iterator[Collection]:
 
 
 def measure() -> Figures:
-    """The agreement of each method with the truth, on each collection and on the mean over collections."""
+    """The agreement of each method with the truth, on each collection and on average."""
     methods: dict[str, Callable[[Collection], Labels]] = {"ours": event_labels, **BASELINES}
     scores: dict[str, dict[str, list[tuple[Agreement, Agreement]]]] = {name: {} for name in methods}
     for collection in collections():
@@ -67,7 +67,7 @@ _KEYS = tuple(
 
 
 def measure_scale(rows: int, dimension: int) -> Figures:
-    """Seconds and peak memory of one clustering of `rows` images; the memory includes that of the tables passed in."""
+    """Seconds and peak memory of one clustering of `rows` images. The memory includes the input tables."""
     images, embeddings = large_library(rows, dimension, seed=SEEDS[0])
     given = images.nbytes + embeddings.nbytes
     begin = time.perf_counter()
@@ -85,10 +85,10 @@ def measure_scale(rows: int, dimension: int) -> Figures:
 
 def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    rows: Annotated[int, typer.Option(min=0, help="Time one clustering of so many images instead.")] = 0,
+    rows: Annotated[int, typer.Option(min=0, help="Time one clustering of this many images instead.")] = 0,
     dimension: Annotated[int, typer.Option(min=64, help="Embedding dimension for --rows.")] = 512,
 ) -> None:
-    """Print how well events agree with the truth; with --rows, how long they take."""
+    """Print how well the events agree with the truth; with --rows, how long the clustering takes."""
     figures = measure_scale(rows, dimension) if rows else measure()
     if as_json:
         print(json.dumps(figures, indent=2))
@@ -99,7 +99,7 @@ def main(
 
 
 def _table(summaries: dict[str, Figures]) -> Table:
-    table = Table("B-cubed F1", *summaries, title="Events against truth")
+    table = Table("B-cubed F1", *summaries, title="Agreement with the true events")
     for name in summaries["ours"]["by_collection"]:
         table.add_row(
             name, *(f"{summary['by_collection'][name]['b_cubed_f1']:.3f}" for summary in summaries.values())

@@ -1,4 +1,4 @@
-"""From a command's start to its answer: `python -m benchmarks.first_answer --json`, after `photolineage demo`."""
+"""Measures the time to a search's answer: `python -m benchmarks.first_answer --json`, after `photolineage demo`."""
 
 import json
 import statistics
@@ -19,7 +19,7 @@ QUERIES = {
 
 
 def seconds_to_answer(arguments: list[str], rounds: int) -> list[float]:
-    """How long each of `rounds` new processes takes, from its start to its end."""
+    """The seconds that each of `rounds` new processes takes from start to end."""
     seconds = []
     for _ in range(rounds):
         started = time.perf_counter()
@@ -29,12 +29,10 @@ def seconds_to_answer(arguments: list[str], rounds: int) -> list[float]:
 
 
 def main(
-    rounds: Annotated[
-        int, typer.Option(min=3, help="Processes for each query, after one that warms up.")
-    ] = 10,
+    rounds: Annotated[int, typer.Option(min=3, help="Processes per query, after one to warm up.")] = 10,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """Measure the first answer on the configured library."""
+    """Measure the time to the first answer on the configured library."""
     figures = {}
     for name, arguments in QUERIES.items():
         seconds = seconds_to_answer(arguments, rounds + 1)[1:]

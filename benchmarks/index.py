@@ -1,7 +1,7 @@
-"""The vector index beside exact search and FAISS (IVF-PQ, HNSW), on the same vectors in the same run.
+"""Compares the vector index with exact search and FAISS (IVF-PQ, HNSW), on the same vectors in the same run.
 
-`python -m benchmarks.index --rows 100000 --json`. Vectors, queries and true neighbours are a function of the seed.
-Every engine is measured in a process of its own, so that its peak memory is its own. Needs the extra `bench`.
+`python -m benchmarks.index --rows 100000 --json`. The seed determines vectors, queries and true neighbours. Every
+engine runs in a separate process, so that its peak memory can be measured. Needs the extra `bench`.
 """
 
 import json
@@ -24,7 +24,7 @@ _COLUMNS = ("kind", "build_s", "peak_rss_gb", "bytes", "recall_at_10", "p50_ms",
 
 
 def measured(rows: int, queries: int, threads: int, seed: int, baselines: list[str]) -> Figures:
-    """The figures of the index, and under `baselines` those of exact search and of each FAISS index."""
+    """The figures of the index, and under `baselines` those of exact search and each FAISS index."""
     with tempfile.TemporaryDirectory() as folder:
         vectors = ClusteredVectors(Path(folder) / "vectors.f16", rows=rows + rows // 100, seed=seed)
         vectors.write()
@@ -71,7 +71,7 @@ def main(
     threads: Annotated[int, typer.Option(min=1)] = 2,
     seed: int = 0,
     baseline: Annotated[
-        list[str] | None, typer.Option(help="A FAISS index to compare with; repeatable. All if left out.")
+        list[str] | None, typer.Option(help="A FAISS index to compare with. Repeatable. By default all.")
     ] = None,
     alone: Annotated[bool, typer.Option("--alone", help="Compare with exact search only.")] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
@@ -80,7 +80,7 @@ def main(
     known = [engine for engine in ENGINES if engine != "photolineage"]
     chosen = [] if alone else known if baseline is None else baseline
     if unknown := set(chosen) - set(known):
-        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: choose from {', '.join(known)}")
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}. Choose from {', '.join(known)}")
     figures = measured(rows, queries, threads, seed, chosen)
     if as_json:
         print(json.dumps(figures, indent=2))

@@ -1,7 +1,7 @@
-"""One engine, measured in a process of its own: `python -m benchmarks.index_engines ENGINE FILE ROWS QUERIES SEED`.
+"""Measures one engine in its own process: `python -m benchmarks.index_engines ENGINE FILE ROWS QUERIES SEED`.
 
-Prints JSON: seconds to build, peak memory, bytes on disk, recall@10, latency; for the index of this project, also
-what it takes to add and to remove a hundredth of its rows.
+Prints JSON: seconds to build, peak memory, bytes on disk, recall@10, latency. For the index of this project, also the
+seconds to add and to remove a hundredth of its rows.
 """
 
 import json
@@ -26,20 +26,20 @@ from photolineage.stores.vector_index import SearchEffort, VectorIndex, live_sch
 
 K = 10
 ROWS_A_FILE = 500
-"""The embeddings of one checkpoint."""
+"""The number of embeddings in one checkpoint."""
 EXACT_QUERIES = 20
 TRAINING_ROWS = 200_000
 TRAINING_ROWS_A_CODE = 64
-"""FAISS takes 256, and four times as long, for product codes that find no more after refinement."""
+"""With its own value, 256, FAISS takes four times as long, and the product codes find no more after refinement."""
 EFFORTS = tuple(SearchEffort(probes, refine) for probes in (40, 60, 80, 120) for refine in (2, 3, 4))
-"""Besides the one that searches use: what each costs and finds."""
+"""The efforts to measure, besides the one that searches use."""
 
 Search = Callable[[NDArray[np.float32]], Sequence[int]]
 Figures = dict[str, Any]
 
 
 def measure_search(search: Search, queries: NDArray[np.float32], truth: NDArray[np.int64]) -> Figures:
-    """Recall@10 and the latency of one query at a time, after a few that warm the caches."""
+    """Recall@10 and latency of single queries, after a few to warm the caches."""
     for query in queries[:10]:
         search(query)
     seconds, found = [], 0
@@ -57,7 +57,7 @@ def peak_rss_gb() -> float:
 
 
 class LibraryOfVectors:
-    """The vectors as the catalog and the embedding store would give them to the index: files of 500 rows."""
+    """The vectors as the catalog and the embedding store give them to the index: files of 500 rows."""
 
     def __init__(self, vectors: ClusteredVectors) -> None:
         self._vectors = vectors
@@ -92,8 +92,8 @@ class LibraryOfVectors:
 def measure_photolineage(
     vectors: ClusteredVectors, rows: int, queries: NDArray[np.float32], truth: NDArray[np.int64]
 ) -> Figures:
-    """The index as the asset makes it: synchronize, compact, build; `rows` of the vectors, then more, then fewer."""
-    import lancedb  # noqa: F401  its import is no part of the build
+    """The index as the asset makes it (synchronize, compact, build): with `rows` vectors, then more, then fewer."""
+    import lancedb  # noqa: F401  so that the build does not include its import
 
     library = LibraryOfVectors(vectors)
     with tempfile.TemporaryDirectory(dir=vectors.path.parent) as folder:
@@ -115,7 +115,7 @@ def measure_photolineage(
         }
         with ProcessPoolExecutor(
             1, get_context("spawn")
-        ) as apart:  # as searches are, from what builds the index
+        ) as apart:  # searches run in another process than the build
             figures |= apart.submit(
                 _measured_searches, Path(folder), vectors.read(0, 2 * len(queries)), queries, truth
             ).result()
@@ -128,7 +128,7 @@ def measure_photolineage(
 def _measured_searches(
     folder: Path, first: NDArray[np.float16], queries: NDArray[np.float32], truth: NDArray[np.int64]
 ) -> Figures:
-    """The `first` searches of a process; then with the usual effort, with others, and exact."""
+    """The `first` searches of a process; then searches with the usual effort, with other efforts, and exact ones."""
     index = VectorIndex(folder, "benchmark", queries.shape[1])
     first_seconds = []
     for vector in first:
@@ -159,7 +159,7 @@ def _updated(index: VectorIndex, library: LibraryOfVectors, rows: NDArray[np.int
 
 
 def measure_faiss(factory: str, search_parameters: str) -> Callable[..., Figures]:
-    """A FAISS index by its factory string and its `ParameterSpace` string, held in memory."""
+    """Measure a FAISS index in memory, by its factory string and its `ParameterSpace` string."""
 
     def measure(
         vectors: ClusteredVectors, rows: int, queries: NDArray[np.float32], truth: NDArray[np.int64]

@@ -1,10 +1,11 @@
-"""Kills: `python -m benchmarks.kills --kills 200 --json`.
+"""Kills workers and looks for lost or repeated work: `python -m benchmarks.kills --kills 200 --json`.
 
-A worker scans, registers, embeds and indexes a library of drawn photos, and is killed by SIGKILL: half of the time at a
-chosen step (in a migration; before and after the rename of a file; before and after a commit; before and after a write
-to the index), half of the time at any moment. Another one goes on; whenever one comes to its end, 30 photos change.
-After it all, and after each worker that came to its end, every photo must have exactly one embedding of its present
-content and one row in the index. Exit code 1 where one has not, or where a kill cost more than a checkpoint.
+A worker scans, registers, embeds and indexes a library of drawn photos until SIGKILL ends it. Half of the kills happen
+at a chosen step (in a migration; before and after the rename of a file, a commit, or a write to the index), half at any
+moment. Then another worker continues. Whenever a worker finishes, 30 photos change.
+
+After each worker that finishes, every photo must have exactly one embedding of its current content and one row in the
+index. The exit code is 1 if one does not, or if a kill cost more than a checkpoint.
 """
 
 import json
@@ -29,7 +30,7 @@ CHECKPOINT = 10
 
 
 def write_library(folder: Path) -> Path:
-    """Draw photos of 96 × 72 pixels, and configure a library of them; its configuration is returned."""
+    """Draw photos of 96 × 72 pixels and configure a library of them. Returns the configuration file."""
     photos = folder / "photos/changing"
     photos.mkdir(parents=True)
     for number in range(PHOTOS):
@@ -46,7 +47,7 @@ def write_library(folder: Path) -> Path:
 
 
 def measure(folder: Path, kills: int, seed: int) -> KillReport:
-    """Kill workers over a new library in `folder`."""
+    """Kill workers of a new library in `folder`."""
     settings = load_settings(write_library(folder))
     engine = create_catalog_engine(settings.catalog.url)
     with nursery() as process:
@@ -57,19 +58,19 @@ def measure(folder: Path, kills: int, seed: int) -> KillReport:
 
 
 def main(
-    kills: Annotated[int, typer.Option(min=1, help="How many workers are killed.")] = 200,
+    kills: Annotated[int, typer.Option(min=1, help="How many workers to kill.")] = 200,
     seed: int = 0,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """Kill workers, and count what was lost, doubled and done again."""
+    """Kill workers, and count what was lost, duplicated or done again."""
     with tempfile.TemporaryDirectory(prefix="photolineage-kills-") as folder:
         report = measure(Path(folder), kills, seed)
     if as_json:
         print(json.dumps(asdict(report) | {"died_at": dict(report.died_at)}, indent=2))
     else:
         print(
-            f"{report.kills} kills: {report.lost} images lost, {report.duplicates} doubled; the dearest kill cost "
-            f"{report.recomputed_max} embeddings and {report.reread_max} readings (checkpoint: {CHECKPOINT} images)"
+            f"{report.kills} kills: {report.lost} images lost, {report.duplicates} duplicated. One kill cost at most "
+            f"{report.recomputed_max} embeddings and {report.reread_max} reads (checkpoint: {CHECKPOINT} images)"
         )
     raise typer.Exit(bool(report.lost or report.duplicates or report.recomputed_max > CHECKPOINT))
 

@@ -1,4 +1,4 @@
-"""JPEGs as large as a camera's, drawn, and the least that registering them can do."""
+"""Draws JPEGs as large as a camera's, and decodes them: the least work that registering needs."""
 
 import io
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ from PIL.Image import Resampling
 SIZE = (4032, 3024)
 DRAWINGS = 8
 NOISE = 6.0
-"""Standard deviation of the noise of a sensor in 8-bit steps; with it a photo of quality 90 has 3 to 4 MB."""
+"""The standard deviation of sensor noise in 8-bit steps. With it, a photo of quality 90 has 3 to 4 MB."""
 SHORT_SIDE = 368
-"""What 3,024 pixels may be scaled to at least, for a preview of 384: an eighth, 378."""
+"""The smallest short side to decode for a preview of 384: it allows an eighth of 3,024 pixels, which is 378."""
 
 
 def draw_photos(folder: Path, count: int, seed: int) -> Iterator[Path]:
-    """Draw `count` JPEGs of 12 megapixels with EXIF and a preview's worth of detail; no two have the same bytes."""
+    """Draw `count` different JPEGs of 12 megapixels, with EXIF and with enough detail for a preview."""
     rng = np.random.default_rng(seed)
     drawings = [_draw(rng) for _ in range(min(DRAWINGS, count))]
     folder.mkdir(parents=True)
@@ -43,7 +43,7 @@ def _draw(rng: np.random.Generator) -> bytes:
 
 
 def decode_alone(path: Path) -> tuple[int, int]:
-    """Decode a JPEG, scaled by the format itself to no less than a preview; its size then."""
+    """Decode a JPEG, scaled by the decoder to at least the size of a preview. Returns its size."""
     with Image.open(path) as image:
         image.draft("RGB", (SHORT_SIDE, SHORT_SIDE))
         image.load()

@@ -1,8 +1,8 @@
-"""What Dagster costs around the work: `python -m benchmarks.orchestration [--json]`.
+"""Measures the overhead of Dagster: `python -m benchmarks.orchestration [--json]`.
 
-Over a catalog of 5,000 shards, each embedded by three models, behind a real `photolineage ui`: from the request of a
-partition that has nothing to do to its success, beyond the wait in the queue; the load of the definitions; a tick of
-the sensor; the query of the partitions page; and the hourly check of freshness.
+The catalog has 5,000 shards, each embedded with three models, behind a real `photolineage ui`. Measured are a run of a
+partition without work (from the request to its success, without the wait in the queue), loading the definitions, a tick
+of the sensor, and the query of the partitions page.
 """
 
 import json
@@ -59,7 +59,7 @@ PARTITIONS = """query($asset: AssetKeyInput!) { assetNodeOrError(assetKey: $asse
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Medians in seconds; `cold` is the first of its kind."""
+    """Medians in seconds. `cold` is the first query."""
 
     shards: int
     models: int
@@ -72,7 +72,7 @@ class Report:
 
 
 def fill_catalog(engine: Engine, shards: list[str]) -> None:
-    """Empty shards, each registered and embedded by every model."""
+    """Insert empty shards, each registered and embedded with every model."""
     now = datetime.now(UTC)
     done = {
         "run_id": "benchmark", "host": "here", "pid": 1, "process_started_at": 0.0, "state": JobState.SUCCEEDED,
@@ -105,7 +105,7 @@ def fill_catalog(engine: Engine, shards: list[str]) -> None:
 
 
 def prepare(folder: Path, shard_count: int) -> Settings:
-    """The configuration, the catalog, and an instance in which all partitions are materialized."""
+    """Prepare the configuration, the catalog, and a Dagster instance in which all partitions are materialized."""
     (folder / "photos").mkdir()
     weights = REPOSITORY_ROOT / "src" / "photolineage" / "demo" / "models" / "demo-clip-v1"
     models = "".join(f"[models.{key}]\narchitecture = 'local-dir:{weights}'\n" for key in MODELS)
@@ -129,21 +129,21 @@ def prepare(folder: Path, shard_count: int) -> Settings:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long it took."""
+    """The seconds that `work` takes."""
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
 
 
 def load_definitions(settings: Settings) -> None:
-    """What the code server does at its start and at each reload."""
+    """Load the definitions as the code server does at its start and at each reload."""
     code = "import definitions; definitions.defs.get_repository_def().get_all_jobs()"
     environment = os.environ | {CONFIG_VARIABLE: str(settings.config_file)}
     subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY_ROOT, env=environment, check=True)
 
 
 def run_empty_partition(ui: DagsterUi, shard: str) -> tuple[float, float]:
-    """Seconds beyond the queue and in all, of a partition in which there is nothing to do."""
+    """Seconds of a run of a partition without work: without the wait in the queue, and in total."""
     launched = ui.query(
         LAUNCH,
         params={
@@ -167,14 +167,14 @@ def run_empty_partition(ui: DagsterUi, shard: str) -> tuple[float, float]:
 
 
 def tick(ui: DagsterUi) -> None:
-    """An idle tick: everything is looked at, and nothing but the index is asked for."""
+    """An idle tick: the sensor looks at everything and requests only the index."""
     answer = ui.query(TICK, sensor=REPOSITORY | {"sensorName": "stale_partitions"})["sensorDryRun"]
     if answer["evaluationResult"]["error"]:
         raise RuntimeError(answer["evaluationResult"]["error"]["message"])
 
 
 def measure(folder: Path, shard_count: int) -> Report:
-    """The whole measurement, in a new folder."""
+    """Run the whole measurement in a new folder."""
     settings = prepare(folder, shard_count)
     loads = [seconds(lambda: load_definitions(settings)) for _ in range(REPEATED)]
     with running_ui(settings.config_file, folder / "ui.log") as ui:
@@ -197,7 +197,7 @@ def measure(folder: Path, shard_count: int) -> Report:
 
 
 def main(
-    shards: Annotated[int, typer.Option(help="Shards of the library.")] = 5_000,
+    shards: Annotated[int, typer.Option(help="Shards in the library.")] = 5_000,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Measure in a temporary folder."""

@@ -1,4 +1,4 @@
-"""12-megapixel JPEGs that cost what photographs cost: detail at every scale, and a sensor's grain."""
+"""12-megapixel JPEGs that cost as much to decode as photographs: detail at every scale, and sensor grain."""
 
 import io
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ _PICTURES = 24
 
 
 def write_photographs(folder: Path, count: int, seed: int = 0) -> list[Path]:
-    """Write `count` files of different content, of about 4 megabytes each; their paths in order.
+    """Write `count` different files of about 4 megabytes each. Returns their paths in order.
 
-    Beyond the first two dozen they repeat a picture under another comment, and so another hash: decoding costs the
-    same, and drawing them does not take all day.
+    After the first two dozen, pictures are repeated with another comment and so another hash. Decoding costs the same,
+    and drawing takes less time.
     """
     folder.mkdir(parents=True)
     encoded = [_encoded(picture) for picture in _pictures(min(count, _PICTURES), seed)]
@@ -33,7 +33,7 @@ def write_photographs(folder: Path, count: int, seed: int = 0) -> list[Path]:
 
 
 def _pictures(count: int, seed: int) -> Iterator[Image.Image]:
-    """Crops of one canvas, mirrored and turned upside down in turn."""
+    """Crops of one canvas, some of them mirrored or upside down."""
     draw = np.random.default_rng(seed)
     canvas = _canvas(draw)
     for _ in range(count):
@@ -43,7 +43,7 @@ def _pictures(count: int, seed: int) -> Iterator[Image.Image]:
 
 
 def _canvas(draw: np.random.Generator) -> NDArray[np.uint8]:
-    """Noise whose amplitude falls with its frequency, as that of natural images does (Field 1987), and grain."""
+    """Noise with an amplitude that falls with its frequency, as in natural images (Field 1987), and grain."""
     size = WIDTH + _MARGIN, HEIGHT + _MARGIN
     canvas = np.full((size[1], size[0], 3), 118, np.float32)
     for cells in _SCALES:
@@ -63,5 +63,5 @@ def _encoded(picture: Image.Image) -> bytes:
 
 
 def _with_comment(jpeg: bytes, comment: str) -> bytes:
-    """The JPEG with a comment segment behind its first marker."""
+    """The JPEG with a comment segment after its first marker."""
     return jpeg[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment.encode() + jpeg[2:]

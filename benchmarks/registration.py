@@ -1,10 +1,10 @@
-"""Scanning beside a bare walk, and registering beside a bare decode, interleaved in one run.
+"""Compares scanning with only walking the folders, and registering with only decoding, interleaved in one run.
 
     python -m benchmarks.registration [--json] [--files N] [--photos N]
 
-The limit of a scan is `scandir` and `stat` of every file, and nothing else. The limit of registering is one decode of
-every photo, scaled by the JPEG format itself to what a preview is made from, on all cores, by as many processes as
-there are: nothing hashed, nothing resized, nothing kept. What is read is in the page cache for both.
+The limit of a scan is `scandir` and `stat` of every file. The limit of registering is one decode of every photo, scaled
+by the JPEG decoder to the size from which a preview is made, with one process per core and without hashing, resizing or
+storing. Both read from the page cache.
 """
 
 import json
@@ -55,7 +55,7 @@ def _progress_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def measure_scanning(folder: Path, files: int, rounds: int) -> Figures:
-    """Files a second of a first scan, and of rescans without changes between bare walks."""
+    """Files per second of a first scan and of rescans without changes, alternating with bare walks."""
     root = folder / "small"
     with _progress_bar("Making small files", files) as advance:
         for count in make_tree(root, files):
@@ -83,7 +83,7 @@ def measure_scanning(folder: Path, files: int, rounds: int) -> Figures:
 
 
 def measure_registering(folder: Path, photos: int, rounds: int) -> Figures:
-    """Images a second of registering 12-megapixel JPEGs, between bare decodes of the same files."""
+    """Images per second of registering 12-megapixel JPEGs, alternating with bare decodes of the same files."""
     root = folder / "large"
     with _progress_bar("Drawing photos", photos) as advance:
         paths = []
@@ -141,7 +141,7 @@ def _register(engine: Engine, folder: Path) -> None:
 
 
 def _forget_contents(engine: Engine) -> None:
-    """As if every file had changed."""
+    """Forget all contents, as if every file had changed."""
     with write_transaction(engine) as connection:
         connection.execute(update(Image).values(state=ImageState.DISCOVERED, content_hash=None))
 
@@ -156,9 +156,9 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     files: Annotated[int, typer.Option(min=1, help="Small files to scan.")] = 200_000,
     photos: Annotated[int, typer.Option(min=1, help="Photos to register in each round.")] = 300,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each is measured; the median counts.")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, help="How often to measure each. The median counts.")] = 5,
 ) -> None:
-    """Print files and images a second, and the ratios to the limits."""
+    """Print files and images per second, and the ratios to the limits."""
     with tempfile.TemporaryDirectory(prefix="benchmark-registration-") as folder:
         figures = {
             "cores": os.cpu_count(),

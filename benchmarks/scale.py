@@ -1,11 +1,11 @@
-"""The status and the sensor's tick over a catalog of millions of images.
+"""Measures `photolineage status` and a tick of the sensor with a catalog of millions of images.
 
     python -m benchmarks.scale [--json] [--images N] [--postgresql]
 
-The catalog is made of rows, and of files that hold nothing (`workloads.large_catalog`): one model has
-embedded everything, of one each shard has changed since, one is half way. The counts of `status` are compared with a
-count image by image. Each of the two is measured in a process of its own; `status` includes the start of the process,
-a tick does not, because the daemon's process is already running.
+The catalog has real rows and files without content (`workloads.large_catalog`). One model has embedded everything, one
+has embedded every shard before it changed, and one has embedded half. The counts of `status` are compared with a count
+image by image. Each of the two runs in a separate process. `status` includes the start of its process, a tick does not,
+because the daemon is already running.
 """
 
 import json
@@ -40,7 +40,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def measure_status(config: Path) -> Figures:
-    """Seconds of `photolineage status`, from the start of its process to its end."""
+    """Seconds of `photolineage status` from the start to the end of its process."""
     command = [sys.executable, "-c", "from photolineage.cli import main; main()", "status", "--json"]
     begin = time.perf_counter()
     done = subprocess.run(
@@ -63,7 +63,7 @@ def measure_status(config: Path) -> Figures:
 
 
 def measure_sensor_tick(config: Path) -> Figures:
-    """Seconds of one evaluation of the sensor, and how many runs it asks for."""
+    """Seconds of one evaluation of the sensor, and the number of runs that it requests."""
     from dagster import DagsterInstance, SensorEvaluationContext
 
     from assets.orchestration.build import build_definitions
@@ -103,7 +103,7 @@ PROBES = {"status": measure_status, "sensor_tick": measure_sensor_tick}
 
 
 def measured(images: int, *, on_postgresql: bool) -> Figures:
-    """Make the catalog, and the figures of each probe beside their limits."""
+    """Make the catalog and measure each probe. Returns the figures with their limits."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         url = f"sqlite:///{folder}/catalog.db"
@@ -157,7 +157,7 @@ def _progress_bar(total: int) -> Iterator[Progress]:
 
 
 def _in_a_process(probe: str, config: Path, images: int) -> Figures:
-    """Also the making: a process begins with the peak memory of the one that started it."""
+    """Run a probe in a new process, like making the catalog: a process inherits the peak memory of its parent."""
     command = [sys.executable, "-m", "benchmarks.scale", "--images", str(images)]
     done = subprocess.run(
         [*command, "--probe", probe, "--config", str(config)], cwd=ROOT, stdout=subprocess.PIPE, check=True
@@ -167,14 +167,14 @@ def _in_a_process(probe: str, config: Path, images: int) -> Figures:
 
 
 def _require_right(status: Figures, library: LargeCatalog) -> None:
-    """Raises AssertionError where the status is not what a count image by image says."""
+    """Raises AssertionError if the status differs from a count image by image."""
     expected = {"to_register": library.to_register(), "to_embed": library.to_embed()}
     found = {
         "to_register": status["to_register"],
         "to_embed": {key: tuple(left) for key, left in status["to_embed"].items()},
     }
     if found != expected:
-        raise AssertionError(f"the status says {found}; a count image by image says {expected}")
+        raise AssertionError(f"the status shows {found}; expected from a count image by image: {expected}")
 
 
 def _is_within(figures: Figures, limits: dict[str, float]) -> bool:
@@ -204,11 +204,11 @@ def _table(figures: Figures) -> Table:
 def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     images: Annotated[int, typer.Option(min=1, help="Images in the catalog.")] = 3_170_000,
-    postgresql: Annotated[bool, typer.Option(help="On PostgreSQL instead of SQLite.")] = False,
+    postgresql: Annotated[bool, typer.Option(help="Use PostgreSQL instead of SQLite.")] = False,
     probe: Annotated[str | None, typer.Option(hidden=True)] = None,
     config: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Print the figures beside their limits."""
+    """Print the figures with their limits."""
     if probe == "build" and config is not None:
         _build(LargeCatalog(images), config)
         print("{}")

@@ -1,4 +1,4 @@
-"""A tree of many small files, and the least that a scan of it can do."""
+"""Makes a tree of many small files, and walks it: the least work that a scan needs."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ FILES_PER_FOLDER = 1_000
 
 
 def make_tree(root: Path, files: int) -> Iterator[int]:
-    """Make `files` files named as images, a thousand a folder, ten folders a folder; yields how many at a time."""
+    """Make `files` files named like images: a thousand per folder, ten folders per folder. Yields the number made."""
     for start in range(0, files, FILES_PER_FOLDER):
         number = start // FILES_PER_FOLDER
         folder = root / f"{2000 + number // 10}" / f"{number % 10:02}"
@@ -20,7 +20,7 @@ def make_tree(root: Path, files: int) -> Iterator[int]:
 
 
 def walk_alone(folder: str) -> int:
-    """`scandir` and `stat` of every file below a folder, in the order of the disk; how many there are."""
+    """Run `scandir` and `stat` on every file below a folder, in the order of the disk. Returns the number of files."""
     found = 0
     with os.scandir(folder) as entries:
         for entry in entries:

@@ -1,9 +1,9 @@
-"""Many writers: `python -m benchmarks.writers --seconds 60 --json`.
+"""Lets many processes write at once: `python -m benchmarks.writers --seconds 60 --json`.
 
-8 processes on SQLite, then 16 on PostgreSQL, each with a source of its own, register and commit as fast as they can:
-a lease, ten checkpoints of 50 images with their facts, their file's commit record and the look for duplicates, and the
-end of the job. Each job begins with a count over the whole catalog, as `photolineage status` has it. Afterwards every
-image, commit record and job must be there. Exit code 1 where one is not, or where a writer failed.
+8 processes on SQLite, then 16 on PostgreSQL, each with its own source, register and commit as fast as they can. A job
+counts the whole catalog like `photolineage status`, takes a lease, commits ten checkpoints of 50 images (with their
+facts, the commit record of their file and a search for duplicates), and ends. Afterwards every image, commit record and
+job must be in the catalog. The exit code is 1 if one is missing or a writer failed.
 """
 
 import json
@@ -46,7 +46,7 @@ LEASE_TIMEOUT = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What one writer has committed, and the longest that one commit took, in seconds."""
+    """What one writer has committed, and its slowest commit in seconds."""
 
     jobs: int
     commits: int
@@ -56,7 +56,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class WritersResult:
-    """One database: `missing` counts committed rows that are not there; `commits` are checkpoints."""
+    """The result for one database. `missing` counts committed rows that are missing. `commits` are checkpoints."""
 
     database: str
     writers: int
@@ -71,7 +71,7 @@ class WritersResult:
 
 @dataclass(slots=True)
 class Writer:
-    """One process' source and shard, and how many images it has."""
+    """The source and shard of one process, and its number of images."""
 
     number: int
     source_id: int
@@ -79,7 +79,7 @@ class Writer:
     images: int = 0
 
     def checkpoint(self, connection: Connection, *, job_id: int) -> None:
-        """The rows of one checkpoint, as registering commits them."""
+        """Write the rows of one checkpoint, as registering does."""
         now = datetime.now(UTC)
         rows = [
             {
@@ -111,7 +111,7 @@ class Writer:
 
 
 def write(url: str, number: int, together: Barrier, seconds: float) -> Written:
-    """Write for so many seconds, whole jobs at a time, as soon as all writers are ready."""
+    """Write whole jobs for `seconds`, beginning when all writers are ready."""
     engine = create_catalog_engine(url)
     jobs = commits = 0
     slowest = 0.0
@@ -135,7 +135,7 @@ def write(url: str, number: int, together: Barrier, seconds: float) -> Written:
                 writer.images += IMAGES_A_CHECKPOINT
                 commits += 1
             lease.finish(JobState.SUCCEEDED)
-    except Exception as failure:  # noqa: BLE001 (whatever it is, it is what this looks for)
+    except Exception as failure:  # noqa: BLE001 (the purpose is to find any exception)
         error = f"{type(failure).__name__}: {failure}"
     engine.dispose()
     return Written(jobs, commits, slowest, error)
@@ -164,7 +164,7 @@ def _new_writer(url: str, number: int) -> Writer:
 
 
 def measure(database: str, url: str, writers: int, seconds: float) -> WritersResult:
-    """So many writers on a new catalog at `url`."""
+    """Run `writers` writers on a new catalog at `url`."""
     engine = create_catalog_engine(url)
     upgrade(engine)
     engine.dispose()
@@ -212,10 +212,10 @@ def _missing(url: str, written: list[Written]) -> int:
 
 
 def main(
-    seconds: Annotated[float, typer.Option(min=1, help="How long the writers of each database write.")] = 60,
+    seconds: Annotated[float, typer.Option(min=1, help="How many seconds to write on each database.")] = 60,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """Let many processes write at once, and count what is there afterwards."""
+    """Let many processes write at once, then count the rows in the catalog."""
     with tempfile.TemporaryDirectory(prefix="photolineage-writers-") as folder:
         results = [measure("sqlite", f"sqlite:///{folder}/catalog.db", SQLITE_WRITERS, seconds)]
     with postgresql_server() as server:
@@ -227,7 +227,7 @@ def main(
         for result in results:
             print(
                 f"{result.database}: {result.writers} writers, {result.seconds} s: {result.commits_per_second} commits "
-                f"a second ({result.images:,} images), the slowest {result.slowest_commit_seconds} s; "
+                f"per second ({result.images:,} images), slowest commit {result.slowest_commit_seconds} s, "
                 f"{result.missing} rows missing, {len(result.errors)} errors"
             )
     for result in results:

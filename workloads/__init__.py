@@ -1,4 +1,4 @@
-"""What tests and benchmarks share: generated libraries, planted drifts, workers to kill, a running UI."""
+"""Shared by tests and benchmarks: generated libraries, planted drifts, workers to kill, a running UI."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How well a clustering agrees with the truth: B-cubed and pairwise precision, recall and F1."""
+"""Compares a clustering with the truth: B-cubed and pairwise precision, recall and F1."""
 
 from dataclasses import dataclass
 
@@ -12,20 +12,20 @@ from workloads.collections import Collection
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Precision, recall and their harmonic mean."""
+    """Precision and recall, and F1 from them."""
 
     precision: float
     recall: float
 
     @property
     def f1(self) -> float:
-        """0 where precision and recall are both 0."""
+        """The harmonic mean; 0 if precision and recall are both 0."""
         total = self.precision + self.recall
         return 2 * self.precision * self.recall / total if total else 0.0
 
 
 def b_cubed(found: NDArray[np.int64], truth: NDArray[np.int64]) -> Agreement:
-    """The mean over images of the share of each image's cluster that is of its event, and the other way about.
+    """Precision: the mean over images of the share of an image's cluster from its event. Recall: the reverse.
 
     Bagga and Baldwin, "Algorithms for scoring coreference chains", 1998.
     """
@@ -35,8 +35,7 @@ def b_cubed(found: NDArray[np.int64], truth: NDArray[np.int64]) -> Agreement:
 
 
 def pairwise(found: NDArray[np.int64], truth: NDArray[np.int64]) -> Agreement:
-    """The share of pairs put together that belong together, and the other way about; 1 where there are no such
-    pairs."""
+    """Precision: the share of clustered pairs that belong together. Recall: the reverse. Both 1 without pairs."""
     both, _, _ = _overlaps(found, truth)
     common, together, related = (_pairs(counts) for counts in (both, np.bincount(found), np.bincount(truth)))
     return Agreement(common / together if together else 1.0, common / related if related else 1.0)
@@ -49,14 +48,14 @@ def _pairs(counts: NDArray[np.int64] | NDArray[np.float64]) -> float:
 def _overlaps(
     found: NDArray[np.int64], truth: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """The size of each non-empty overlap, and the sizes of the cluster and the event that overlap there."""
+    """The size of each non-empty overlap, and the sizes of its cluster and its event."""
     pairs, both = np.unique(np.stack((found, truth), axis=1), axis=0, return_counts=True)
     found_size, true_size = np.bincount(found)[pairs[:, 0]], np.bincount(truth)[pairs[:, 1]]
     return both.astype(np.float64), found_size.astype(np.float64), true_size.astype(np.float64)
 
 
 def event_labels(collection: Collection) -> NDArray[np.int64]:
-    """The event of each image by `cluster_events` with default settings; undated images are clusters by themselves."""
+    """The event of each image from `cluster_events` with default settings. Each undated image is its own cluster."""
     clustering = cluster_events(collection.images, collection.embeddings, EventSettings())
     ids = collection.images["image_id"].to_numpy()
     order = np.argsort(ids)

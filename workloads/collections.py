@@ -1,10 +1,10 @@
-"""Photo collections drawn at random, with the events that their owner would have made.
+"""Random photo collections, with the events that their owner would make.
 
-Embeddings are drawn as a sum of independent directions: one common to all images (CLIP's cone), the kind of scene
+An embedding is a sum of independent random directions: one common to all images (CLIP's cone), the kind of scene
 (beach, street, table; the same in every event that shows it), the event (people, light, clothes), the moment, and
-the picture. The shares are assumed, not measured on a model: strangers
-at 0.45 as in CLIP's cone, and two images of one kind from different events more alike than two of different kinds from
-one event, so that looks alone cannot solve a collection.
+the picture. The shares are assumed, not measured on a model: strangers have cosine 0.45 as in CLIP's cone. Two images
+of one kind from different events are more alike than two of different kinds from one event, so looks alone cannot
+solve a collection.
 """
 
 from dataclasses import dataclass, field
@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from photolineage.events.timeline import IMAGES_SCHEMA
 
 DIMENSION = 64
-# Expected cosines: strangers 0.45, one kind 0.61, one outing 0.57, one kind in one outing 0.73, one moment 0.83; two
-# outings of one event 0.51, and 0.67 where they show one kind.
+# Expected cosines: strangers 0.45, one kind 0.61, one outing 0.57, one kind in one outing 0.73, one moment 0.83. Two
+# outings of one event 0.51, or 0.67 if they show one kind.
 OUTING_SHARE = 0.5  # of an event's direction differs between its outings
 SHARES = {"common": 0.45, "kind": 0.16, "event": 0.12, "moment": 0.10, "picture": 0.17}
 BURST_SHARE = 0.03  # of the variance differs between two pictures of one burst
@@ -28,13 +28,13 @@ HOUR, DAY = 3600.0, 86_400.0
 LULL_SHARE, LULL_MINUTES = (
     0.07,
     (45.0, 120.0),
-)  # a meal, a nap, a talk: pauses overlap with those between events
+)  # a meal, a nap, a talk: as long as some pauses between events
 HOME = (43.4674, 11.8850)
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """`truth` holds the event of each row of `images`; images that belong to no event have a number of their own."""
+    """`truth` is the event of each row of `images`. An image without an event has a unique number."""
 
     name: str
     images: pa.Table
@@ -44,9 +44,9 @@ class Collection:
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """A camera: its share of the pictures, whether it knows where it is, how many seconds its clock is fast.
+    """A camera: its share of the pictures, whether it has GPS, and how many seconds its clock is fast.
 
-    The files of one that keeps no time (a scanner) have only the time at which they were written.
+    The files of a scanner have only the time at which they were written.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Camera:
 
 @dataclass(slots=True)
 class Album:
-    """Draws one collection: pictures are added scene by scene, and laid out as tables at the end."""
+    """Draws one collection: adds pictures scene by scene, and returns them as tables at the end."""
 
     rng: np.random.Generator
     kinds: int = 24
@@ -88,7 +88,7 @@ class Album:
         folder: str = "DCIM",
         burst: float = 0.15,
     ) -> float:
-        """Add `count` pictures from `start` (seconds) on; `burst` of them repeat the one before. Returns the end."""
+        """Add `count` pictures from `start` (seconds). A share of `burst` repeats the one before. Returns the end."""
         repeats = np.concatenate(([False], self.rng.random(count - 1) < burst))
         pauses = np.where(repeats, self.rng.uniform(0.3, 2.5, count), self.rng.lognormal(0.0, 1.3, count))
         calm = pauses[~repeats].sum()
@@ -111,7 +111,7 @@ class Album:
         return float(times[-1])
 
     def stray(self, at: float, place: tuple[float, float], camera: Camera, folder: str = "DCIM") -> None:
-        """One picture that belongs to nothing: a receipt, a parking place, a screenshot."""
+        """Add one picture without an event: a receipt, a parking place, a screenshot."""
         self.scene(self.event(), int(self.rng.integers(self.kinds)), at, 1, 1, place, [camera], folder)
 
     def outing(
@@ -129,7 +129,7 @@ class Album:
         folder: str = "DCIM",
         burst: float = 0.15,
     ) -> float:
-        """Several scenes, one after the other, of one event (a new one if none is given). Returns the end."""
+        """Add several scenes, one after the other, to one event (a new one if none is given). Returns the end."""
         event = event or self.event()
         event = (
             event[0],
@@ -155,12 +155,12 @@ class Album:
         return end
 
     def near(self, place: tuple[float, float], km: float) -> tuple[float, float]:
-        """Somewhere about `km` from `place`."""
+        """A random place about `km` kilometres from `place`."""
         north, east = self.rng.normal(0, km / 1.4 / 111, 2)
         return place[0] + north, place[1] + east / np.cos(np.radians(place[0]))
 
     def collection(self, name: str, *, offset_minutes: int | None = 60) -> Collection:
-        """The tables, in a random order of rows."""
+        """The tables, with the rows in random order."""
         columns = {key: np.concatenate(values) for key, values in self.columns.items()}
         count = len(columns["at"])
         order = self.rng.permutation(count)

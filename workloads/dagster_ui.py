@@ -1,4 +1,4 @@
-"""A real `photolineage ui` (web server, daemon and code server), and its GraphQL."""
+"""Runs a real `photolineage ui` (web server, daemon and code server), and queries its GraphQL."""
 
 import json
 import os
@@ -40,9 +40,9 @@ RUN_STATUS = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } }
 
 
 def partition_tags(partition_key: str) -> dict[str, str]:
-    """The tags of a run of one partition: a check alone has no assets whose partitions a job could share."""
+    """The tags of a run of one partition. A job of only a check needs them, because it has no partitioned asset."""
     tags = {"dagster/partition": partition_key}
-    with suppress(ValueError):  # most partitions are of one dimension
+    with suppress(ValueError):  # most partitions have one dimension
         model, shard = split_partition_key(partition_key)
         tags |= {"dagster/partition/model": model, "dagster/partition/shard": shard}
     return tags
@@ -63,7 +63,7 @@ RUNS = """{runsOrError(limit: 500) {... on Runs {results {
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run as the web server tells it."""
+    """A run as the web server reports it."""
 
     run_id: str
     status: str
@@ -74,13 +74,13 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class DagsterUi:
-    """The address of a running web server, and the process that it was started as."""
+    """The address of a running web server, and its process."""
 
     url: str
     process: psutil.Process
 
     def query(self, query: str, **variables: Any) -> Any:
-        """The data of a GraphQL answer. Raises AssertionError where there are errors."""
+        """The data of a GraphQL answer. Raises AssertionError if it has errors."""
         request = urllib.request.Request(
             f"{self.url}/graphql",
             data=json.dumps({"query": query, "variables": variables}).encode(),
@@ -93,7 +93,7 @@ class DagsterUi:
         return answer["data"]
 
     def runs(self) -> list[Run]:
-        """Every run, the newest first."""
+        """Every run, newest first."""
         return [
             Run(
                 run["runId"],
@@ -110,24 +110,24 @@ class DagsterUi:
         return all(run.status in {"SUCCESS", "FAILURE", "CANCELED"} for run in self.runs())
 
     def wait_for_run(self, wanted: Callable[[Run], bool], *, seconds: float, what: str) -> Run:
-        """The newest run that is wanted. Raises AssertionError after some seconds."""
+        """Wait for a run that is `wanted`; return the newest one. Raises AssertionError after `seconds`."""
         return self.wait_for(
             lambda: next((run for run in self.runs() if wanted(run)), None), seconds=seconds, what=what
         )
 
     def launch_backfill(self, asset: str, partition_keys: Sequence[str]) -> str:
-        """The id of a backfill of these partitions, as the UI launches it."""
+        """Launch a backfill of these partitions as the UI does. Returns its id."""
         launched = self.query(LAUNCH, asset=asset, keys=partition_keys)["launchPartitionBackfill"]
         assert launched["__typename"] == "LaunchBackfillSuccess", launched
         return str(launched["backfillId"])
 
     def end_of_backfill(self, backfill_id: str) -> str | None:
-        """The status of a backfill that has ended; None before that."""
+        """The status of a backfill that has ended; None while it runs."""
         status = self.query(BACKFILL, id=backfill_id)["partitionBackfillOrError"]["status"]
         return None if status in {"REQUESTED", "COMPLETING"} else str(status)
 
     def freeze(self) -> list[psutil.Process]:
-        """Stop every process of the tree where it is; they are returned."""
+        """Stop (SIGSTOP) every process of the tree. Returns them."""
         stopped: list[psutil.Process] = []
         while running := [
             process
@@ -141,13 +141,13 @@ class DagsterUi:
         return stopped
 
     def thaw(self, frozen: Sequence[psutil.Process]) -> None:
-        """Let stopped processes go on."""
+        """Continue stopped processes."""
         for process in frozen:
             with suppress(psutil.NoSuchProcess):
                 process.resume()
 
     def cut_power(self, frozen: Sequence[psutil.Process]) -> None:
-        """End processes that are stopped by SIGKILL: none of them sees another die."""
+        """Kill stopped processes with SIGKILL, so that none of them sees another one die."""
         for process in frozen:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -156,7 +156,7 @@ class DagsterUi:
     def run_job(
         self, job: str, partition_key: str | None, run_config: Mapping[str, Any], *, seconds: float
     ) -> str:
-        """Launch a job, for one of its partitions if it has any, and wait for its end: the status of the run."""
+        """Launch a job, for one partition if it has any, and wait for its end. Returns the status of the run."""
         tags = partition_tags(partition_key) if partition_key is not None else {}
         launched = self.query(
             LAUNCH_RUN,
@@ -176,7 +176,7 @@ class DagsterUi:
     def wait_for(
         self, ask: Callable[[], Answer | None], *, seconds: float, what: str, every: float = 0.5
     ) -> Answer:
-        """The first answer that is not None. Raises AssertionError after some seconds."""
+        """The first answer that is not None. Raises AssertionError after `seconds`."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             answer = ask()
@@ -188,7 +188,7 @@ class DagsterUi:
 
 @contextmanager
 def running_ui(config_file: Path, log: Path) -> Iterator[DagsterUi]:
-    """`photolineage ui` over a configuration, on a free port until the block ends; all its processes end with it."""
+    """Run `photolineage ui` with a configuration on a free port. All its processes end with the block."""
     environment = os.environ | {CONFIG_VARIABLE: str(config_file)}
     environment.pop("DAGSTER_HOME", None)
     with serving_ui(PHOTOLINEAGE, environment, log) as ui:
@@ -199,7 +199,7 @@ def running_ui(config_file: Path, log: Path) -> Iterator[DagsterUi]:
 def serving_ui(
     program: Path, environment: Mapping[str, str], log: Path, folder: Path | None = None
 ) -> Iterator[DagsterUi]:
-    """`program ui` in a working directory, on a free port until the block ends; all its processes end with it."""
+    """Run `program ui` in a working directory on a free port. All its processes end with the block."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -230,7 +230,7 @@ def serving_ui(
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """Ask the whole process group to end, then make it, and the runs that would go on without it."""
+    """Terminate the whole process group, then kill it and the runs that are still working."""
     runs = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGINT)

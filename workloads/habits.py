@@ -10,7 +10,7 @@ PHONE = Camera("phone")
 
 
 def phone_all_day(rng: np.random.Generator) -> Collection:
-    """Twelve weeks with a phone always at hand: errands, meals and walks in one town, several a day, and strays."""
+    """Twelve weeks with a phone always at hand: several errands, meals and walks a day in one town, and strays."""
     album = Album(rng)
     for day in range(84):
         weekend = day % 7 >= 5
@@ -32,7 +32,7 @@ def phone_all_day(rng: np.random.Generator) -> Collection:
 
 
 def two_cameras(rng: np.random.Generator) -> Collection:
-    """A couple with a phone and a camera without GPS, whose clock was never set after a journey."""
+    """A couple with a phone and a camera. The camera has no GPS, and its clock was not reset after a journey."""
     fast_by = float(rng.choice([-1, 1]) * rng.uniform(0.5, 9) * HOUR)
     cameras = [PHONE, Camera("dslr", 1.4, located=False, fast_by=fast_by)]
     album = Album(rng)
@@ -50,7 +50,7 @@ def two_cameras(rng: np.random.Generator) -> Collection:
 
 
 def wedding(rng: np.random.Generator) -> Collection:
-    """A wedding with five photographers, two of whose clocks are wrong; supper the evening before, breakfast after."""
+    """A wedding with five photographers, two with wrong clocks; supper the evening before, breakfast after."""
     names = ("groom's brother", "aunt", "hired", "second", "friend")
     wrong = rng.permutation([0.0, 0.0, 0.0, -HOUR, float(rng.uniform(0.3, 3) * HOUR)])
     shares = (0.5, 0.3, 3.0, 1.5, 0.6)
@@ -112,8 +112,7 @@ def year_of_travel(rng: np.random.Generator) -> Collection:
 
 
 def scans(rng: np.random.Generator) -> Collection:
-    """Events kept in folders, each with digital pictures and with prints scanned later: these have no time of
-    their own."""
+    """Events in folders, each with digital pictures and with prints that were scanned later, without capture times."""
     album = Album(rng)
     scanner = Camera("scanner", located=False, keeps_time=False)
     day = 2.0
@@ -124,7 +123,7 @@ def scans(rng: np.random.Generator) -> Collection:
         kinds = rng.choice(album.kinds, 3, replace=False).tolist()
         compact = [Camera("compact", located=False)]
         end = album.outing(start, HOME, compact, scenes=4, kinds=kinds, event=event, folder=folder)
-        if rng.random() < 0.3:  # a folder that holds two events
+        if rng.random() < 0.3:  # a folder with two events
             album.outing(end + rng.uniform(20, 60) * HOUR, HOME, compact, scenes=3, folder=folder)
         for kind in kinds[: int(rng.integers(1, 4))]:
             album.scene(

@@ -1,4 +1,4 @@
-"""A catalog of millions of images in all states of work, for timing: rows, and files without content."""
+"""A catalog of millions of images in all states of work, for timing: real rows, and files without content."""
 
 import hashlib
 import sqlite3
@@ -32,7 +32,7 @@ from photolineage.lineage import JobKind, partition_subject
 MODELS = {"complete": 1, "outdated": 2, "half": 4}
 """The models, each with the bit that counts its embeddings.
 
-`complete` has embedded everything; of `outdated`, each shard has changed since; `half` is in the middle.
+`complete` has embedded everything. `outdated` has too, but each shard has changed since. `half` has embedded half.
 """
 SOURCES = ("attic", "camera", "phone", "scans")
 CHECKPOINT_IMAGES = 500
@@ -43,7 +43,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class LeftToEmbed(NamedTuple):
-    """Images without an embedding of a model, and how many shards hold them."""
+    """The number of images without an embedding of a model, and the number of shards that contain them."""
 
     images: int
     shards: int
@@ -51,7 +51,7 @@ class LeftToEmbed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LargeCatalog:
-    """What to make: `images` in shards of `capacity`, the last of which may hold fewer."""
+    """A catalog to make: `images` in shards of `capacity`. The last shard may have fewer."""
 
     images: int
     capacity: int = 5_000
@@ -66,15 +66,15 @@ class LargeCatalog:
         return f"{SOURCES[shard % len(SOURCES)]}-{shard // len(SOURCES):05d}"
 
     def size(self, shard: int) -> int:
-        """How many images a shard holds."""
+        """How many images a shard has."""
         return min(self.capacity, self.images - shard * self.capacity)
 
     def is_rescanned(self, shard: int) -> bool:
-        """Whether a scan has found changes in a shard since it was registered: the last one of each source."""
+        """Whether a scan has found changes since the shard was registered: true for the last shard of each source."""
         return shard >= self.shard_count - len(SOURCES)
 
     def embedded_by_half(self, shard: int) -> int:
-        """How many positions of a shard the model `half` has reached: all, then in one shard some, then none."""
+        """How many images of a shard the model `half` has embedded: all, then some in one shard, then none."""
         middle = self.shard_count // 2
         return self.size(shard) if shard < middle else self.size(shard) // 2 if shard == middle else 0
 
@@ -84,7 +84,7 @@ class LargeCatalog:
         return [i for i in range(self.size(shard)) if i % 100 not in unread and i % 40 != 7]
 
     def to_register(self) -> int:
-        """How many images are to be read, counted image by image."""
+        """How many images must still be read, counted image by image."""
         return sum(
             i % 100 == 4
             for shard in range(self.shard_count)
@@ -93,7 +93,7 @@ class LargeCatalog:
         )
 
     def to_embed(self) -> dict[str, LeftToEmbed]:
-        """What each model has still to embed, counted image by image."""
+        """What each model must still embed, counted image by image."""
         left: dict[str, list[int]] = {model: [] for model in MODELS}
         for shard in range(self.shard_count):
             images = self.embeddable(shard)
@@ -102,9 +102,9 @@ class LargeCatalog:
         return {model: LeftToEmbed(sum(counts), sum(map(bool, counts))) for model, counts in left.items()}
 
     def build(self, engine: Engine, home: Path) -> Iterator[int]:
-        """Make it in an empty database; yields the number of images of each shard once they are there.
+        """Make the catalog in an empty database. Yields the number of images of each shard when it is done.
 
-        Each preview and embedding file exists with its recorded size, and takes no room on the disk.
+        Each preview and embedding file has its recorded size but takes no space on the disk.
         """
         upgrade(engine)
         with write_transaction(engine) as connection:
@@ -115,7 +115,7 @@ class LargeCatalog:
                 self._insert_shard(connection, home, shard)
             yield self.size(shard)
         with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            if connection.dialect.name == "postgresql":  # as autovacuum would have done meanwhile
+            if connection.dialect.name == "postgresql":  # as autovacuum would do in the meantime
                 connection.exec_driver_sql("VACUUM ANALYZE")
 
     def _insert_shard(self, connection: Connection, home: Path, shard: int) -> None:
@@ -184,7 +184,7 @@ def _insert_models_and_sources(connection: Connection) -> None:
 
 
 def _insert_images(shard_id: int, is_rescanned: bool, size: int, embedded_by_half: int) -> Insert:
-    """Of each hundred images of a shard, one is unreadable, one is gone, and of a rescanned one, one has changed."""
+    """Insert a shard. Of each hundred images one is unreadable, one missing and, in a rescanned shard, one changed."""
     numbers = select(literal(0).label("i")).cte("numbers", recursive=True)
     numbers = numbers.union_all(select(numbers.c.i + 1).where(numbers.c.i < size - 1))
     i: ColumnElement[int] = numbers.c.i
@@ -233,14 +233,14 @@ def _insert_images(shard_id: int, is_rescanned: bool, size: int, embedded_by_hal
 
 
 def _enum(column: InstrumentedAttribute[Any], value: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Text as a value of an enumerated column: PostgreSQL has types for these."""
+    """Text cast to the type of an enum column, which PostgreSQL needs."""
     return cast(cast(value, String), column.type)
 
 
 def _insert_job(
     connection: Connection, kind: JobKind, subject: str, version: int, done: int, *, total: int | None = None
 ) -> int:
-    """A job that was interrupted, and the one that came to its end after it, unless something is left."""
+    """Insert an interrupted job and, if no work is left, the finished job after it."""
     ended = JobState.SUCCEEDED if total in {None, done} else JobState.INTERRUPTED
     for state in (JobState.INTERRUPTED, ended):
         job_id: int = connection.execute(
@@ -276,7 +276,7 @@ def _insert_files(
     images: int,
     folder: str,
 ) -> list[str]:
-    """The paths of the files of a shard, a checkpoint each."""
+    """The paths of a shard's files, one per checkpoint."""
     paths = [f"{folder}/{job_id:08d}-{number:04d}" for number in range(-(-images // CHECKPOINT_IMAGES))]
     connection.execute(
         insert(ShardFile),

@@ -1,4 +1,4 @@
-"""A library of millions of images, for timing: collections of all habits, one after the other in time."""
+"""A library of millions of images, for timing: collections of all habits, one after the other."""
 
 import numpy as np
 import pyarrow as pa
@@ -16,8 +16,8 @@ _WRITTEN_AT_ONCE = 20_000
 def large_library(rows: int, dimension: int, seed: int) -> tuple[pa.Table, pa.Table]:
     """Images and embeddings (float16, `dimension` at least 64) of exactly `rows` images.
 
-    The collections of one seed are repeated, each time later, by other cameras and in other folders, as often as
-    needed. Their vectors are turned into the larger space by one isometry, which leaves all cosines as they are.
+    The collections of one seed are repeated as often as needed, each time later, with other cameras and in other
+    folders. One isometry maps their vectors into the larger space and keeps all cosines.
     """
     rng = np.random.default_rng(seed)
     pool = [make(rng) for make in HABITS.values()]

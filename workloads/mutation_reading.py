@@ -1,4 +1,4 @@
-"""Reading damaged images in processes that may crash or hang."""
+"""Reads damaged images in processes that may crash or hang."""
 
 import os
 import resource
@@ -19,15 +19,15 @@ from workloads.mutations import mutations, valid_images
 SECONDS_AN_IMAGE = 20.0
 SECONDS_TO_START = 120.0
 MEMORY_BYTES = 3 << 30
-"""Of address space, of which the libraries take about one gibibyte."""
+"""The limit of address space. The libraries take about one gibibyte of it."""
 
 
 @dataclass(slots=True)
 class MutationReport:
-    """What became of so many damaged images.
+    """The outcomes of reading `count` damaged images.
 
-    `refused`: by reason. `errors`: anything raised but the error with a reason. `peak_memory_mb`: the resident
-    memory of the largest process.
+    `refused`: how many, by reason. `errors`: unexpected exceptions. `peak_memory_mb`: the resident memory of the
+    largest process.
     """
 
     count: int = 0
@@ -44,7 +44,7 @@ class MutationReport:
 
 @dataclass(slots=True)
 class _Reader:
-    """A process that reads every `stride`-th mutation from `next_number` on."""
+    """A process that reads every `stride`-th mutation, beginning at `next_number`."""
 
     count: int
     seed: int
@@ -62,7 +62,7 @@ class _Reader:
         self.answered_at = time.monotonic() + SECONDS_TO_START
 
     def skip(self) -> None:
-        """Leave out the image that this process died or hung at."""
+        """Skip the image at which this process died or hung."""
         self.process.kill()
         self.process.wait()
         self.next_number += self.stride
@@ -71,7 +71,7 @@ class _Reader:
 
 
 def read_mutations(count: int, *, seed: int = 0, processes: int | None = None) -> MutationReport:
-    """Read `count` damaged images in worker processes; one that dies or hangs is replaced, and goes on after it."""
+    """Read `count` damaged images in worker processes. If one dies or hangs, a new one continues after its image."""
     report = MutationReport(count)
     started = time.monotonic()
     stride = min(processes or os.cpu_count() or 1, count)
@@ -126,12 +126,12 @@ def _read(path: Path) -> tuple[str, str]:
         return ("truncated" if read_original(path).truncated else "decoded"), ""
     except UnreadableImageError as error:
         return error.reason.value, ""
-    except Exception as error:  # noqa: BLE001 (whatever it is, it is what this looks for)
+    except Exception as error:  # noqa: BLE001 (the purpose is to find any exception)
         return "error", " ".join(f"{path.name}: {type(error).__name__}: {error}".split())
 
 
 def main(count: int, seed: int, stride: int, first: int) -> None:
-    """One line an image: outcome, seconds, peak memory in MB, detail."""
+    """Print one line per image: outcome, seconds, peak memory in MB, detail."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     with tempfile.TemporaryDirectory(prefix="photolineage-mutations-") as folder:
         for number, (name, data) in enumerate(mutations(valid_images(), count, seed=seed)):

@@ -1,8 +1,8 @@
 """Damaged images: `python -m workloads.mutations --count 10000 --json`.
 
-Valid images of every format, and damaged copies of them (bytes flipped, cut, spliced, zeroed, removed): what an old
-disk does to a library. The copies are read in worker processes, each with a limit to its memory and to the time for one
-image. Exit code 1 where a worker crashed or hung, or raised anything but the error that has a reason.
+Damages copies of valid images of every format, as an old disk does: flips, cuts, splices, zeroes or removes bytes.
+Reads the copies in worker processes, with a limit of memory per process and of time per image. The exit code is 1 if a
+worker crashed, hung or raised an unexpected exception.
 """
 
 import io
@@ -26,7 +26,7 @@ _SIZE: Final = (96, 64)
 
 
 def valid_images() -> dict[str, bytes]:
-    """A small image of each format by a fitting file name, with EXIF and a colour profile where it can."""
+    """A small image of each format, by a suitable file name, with EXIF and a colour profile if the format has them."""
     picture = Image.radial_gradient("L").resize(_SIZE)
     colored = Image.merge(
         "RGB", (picture, picture.transpose(Image.Transpose.ROTATE_180), picture.point(lambda v: 255 - v))
@@ -57,7 +57,7 @@ def valid_images() -> dict[str, bytes]:
 
 
 def mutations(images: dict[str, bytes], count: int, *, seed: int = 0) -> Iterator[tuple[str, bytes]]:
-    """`count` damaged copies, each with the name of its image; the same ones for the same seed."""
+    """`count` damaged copies, each with the name of its image. The same seed gives the same copies."""
     chance = random.Random(seed)
     names = sorted(images)
     for number in range(count):
@@ -69,7 +69,7 @@ def mutations(images: dict[str, bytes], count: int, *, seed: int = 0) -> Iterato
 
 
 def read_all(damaged: Iterator[tuple[str, bytes]], folder: Path) -> Iterator[tuple[str, str]]:
-    """The name and the outcome ("read", "truncated", or the reason) of each, read from a file in `folder`."""
+    """The name and the outcome ("read", "truncated" or the reason) of each copy, read from a file in `folder`."""
     for name, data in damaged:
         path = folder / name
         path.write_bytes(data)
@@ -141,11 +141,11 @@ def _exif() -> bytes:
 
 
 def main(
-    count: Annotated[int, typer.Option(min=1, help="How many damaged images are read.")] = 10_000,
+    count: Annotated[int, typer.Option(min=1, help="How many damaged images to read.")] = 10_000,
     seed: int = 0,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """Read damaged images, and count what becomes of them."""
+    """Read damaged images, and count the outcomes."""
     from workloads.mutation_reading import read_mutations
 
     report = read_mutations(count, seed=seed)
@@ -153,10 +153,10 @@ def main(
         print(json.dumps(asdict(report) | {"refused": dict(report.refused)}, indent=2))
     else:
         print(
-            f"{report.count:,} damaged images in {report.seconds:.0f} s: {report.decoded:,} decoded (of which "
-            f"{report.truncated:,} truncated), {report.refused.total():,} refused with a reason, "
-            f"{len(report.crashes)} crashes, {len(report.hangs)} hangs, {len(report.errors)} other errors; the "
-            f"slowest {report.slowest_seconds:.2f} s, at most {report.peak_memory_mb:.0f} MB"
+            f"{report.count:,} damaged images in {report.seconds:.0f} s: {report.decoded:,} decoded "
+            f"({report.truncated:,} truncated), {report.refused.total():,} refused with a reason, "
+            f"{len(report.crashes)} crashes, {len(report.hangs)} hangs, {len(report.errors)} other errors. "
+            f"Slowest image: {report.slowest_seconds:.2f} s. Most memory: {report.peak_memory_mb:.0f} MB"
         )
     raise typer.Exit(bool(report.crashes or report.hangs or report.errors))
 

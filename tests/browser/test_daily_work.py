@@ -217,7 +217,7 @@ def test_a_failed_check_opens_on_its_table_and_turns_green_when_mended(
     table = shown_table(page, "what")
     screenshot(page, "failed_check")
 
-    assert table[0] == ["what", "where", "model → database", "fix"]
+    assert table[0] == ["what", "where", "expected → found", "fix"]
     fixes = {(row[0], row[1]): row[3] for row in table[1:]}
     assert fixes == {
         ("error: missing column", "event.cohesion"): "ALTER TABLE event ADD COLUMN cohesion DOUBLE;",

@@ -66,7 +66,7 @@ def test_unreadable_images_are_read_again_on_request_only(lineage: Lineage) -> N
 def test_run_with_a_serving_model_that_is_not_configured_any_more(lineage: Lineage) -> None:
     change_model(lineage, "tiny-a", None)
     said = failure(lineage, "run")
-    assert "model 'tiny-a' is in the catalog and not in the configuration" in said
+    assert "model 'tiny-a' is in the catalog but not in the configuration" in said
     assert "Put [models.tiny-a] back into" in said
     assert "Valid: tiny-b" in said
 

@@ -1,4 +1,4 @@
-"""Every drift is found, nothing else is, and the advice mends it."""
+"""The contract finds exactly the planted drifts, and their fixes work."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from photolineage.contract.comparison import compare
 from photolineage.contract.drift import DriftKind
 from workloads.contract_cases.case import Case
 from workloads.contract_cases.field_drifts import POSTGRESQL_FIELD_DRIFTS, SQLITE_FIELD_DRIFTS
-from workloads.contract_cases.mending import mend
+from workloads.contract_cases.fixing import apply_fixes
 from workloads.contract_cases.postgresql_clean import POSTGRESQL_CLEAN
 from workloads.contract_cases.postgresql_drifts import POSTGRESQL_DRIFTS
 from workloads.contract_cases.sqlite_clean import SQLITE_CLEAN
@@ -54,7 +54,7 @@ def _by_name(cases: tuple[Case, ...]) -> pytest.MarkDecorator:
 
 
 @_by_name((*SQLITE_DRIFTS, *SQLITE_FIELD_DRIFTS))
-def test_sqlite_drift_is_found_and_mended(case: Case, sqlite: Connection) -> None:
+def test_sqlite_drift_is_found_and_fixed(case: Case, sqlite: Connection) -> None:
     _verify(case, sqlite)
 
 
@@ -64,7 +64,7 @@ def test_clean_sqlite_database_has_no_drift(case: Case, sqlite: Connection) -> N
 
 
 @_by_name((*POSTGRESQL_DRIFTS, *POSTGRESQL_FIELD_DRIFTS))
-def test_postgresql_drift_is_found_and_mended(case: Case, postgresql: Connection) -> None:
+def test_postgresql_drift_is_found_and_fixed(case: Case, postgresql: Connection) -> None:
     _verify(case, postgresql)
 
 
@@ -78,8 +78,8 @@ def _verify(case: Case, connection: Connection) -> None:
     drifts = compare(metadata, connection)
     assert len(drifts) > 0
     assert Counter((drift.kind, drift.table, drift.name) for drift in drifts) == Counter(case.found)
-    if case.mended:
-        assert mend(metadata, connection) == []
+    if case.fixed:
+        assert apply_fixes(metadata, connection) == []
 
 
 def test_the_cases_cover_every_kind_of_drift() -> None:

@@ -1,4 +1,4 @@
-"""Advice keeps the rows; what would lose any is called destructive, and never comes first."""
+"""Safe fixes keep all rows. Statements that lose data are marked as destructive and come last."""
 
 from collections.abc import Iterator
 
@@ -9,8 +9,8 @@ from sqlalchemy import Connection, StaticPool, create_engine
 from photolineage.contract.comparison import compare
 from photolineage.contract.drift import DriftKind, Severity
 from workloads.contract_cases.field_drifts import SQLITE_FIELD_DRIFTS
-from workloads.contract_cases.mending import mend, run
-from workloads.contract_cases.sqlite_models import gallery
+from workloads.contract_cases.fixing import apply_fixes, run
+from workloads.contract_cases.sqlite_metadata import gallery
 
 
 @pytest.fixture
@@ -32,13 +32,13 @@ def test_a_rebuild_keeps_rows_children_triggers_and_foreign_indexes(connection: 
         "ALTER TABLE shard ADD COLUMN legacy TEXT DEFAULT 'kept'",
     ):
         connection.exec_driver_sql(statement)
-    model = gallery()
-    model.tables["shard"].append_constraint(sa.CheckConstraint("revision >= 0", name="ck_revision"))
-    drift = next(drift for drift in compare(model, connection) if drift.kind is DriftKind.CHECK_MISSING)
+    metadata = gallery()
+    metadata.tables["shard"].append_constraint(sa.CheckConstraint("revision >= 0", name="ck_revision"))
+    drift = next(drift for drift in compare(metadata, connection) if drift.kind is DriftKind.CHECK_MISSING)
     run(connection, drift.fix.safe)
     assert connection.exec_driver_sql("SELECT id, source, legacy FROM shard").all() == [(1, "a", "kept")]
     assert connection.exec_driver_sql("SELECT id, shard_id FROM image").all() == [(7, 1)]
-    left = {(drift.kind, drift.name) for drift in compare(model, connection)}
+    left = {(drift.kind, drift.name) for drift in compare(metadata, connection)}
     assert left == {(DriftKind.EXTRA_COLUMN, "legacy"), (DriftKind.INDEX_EXTRA, "ix_of_another")}
     triggers = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'")
     assert triggers.scalars().all() == ["t"]
@@ -48,9 +48,9 @@ def test_a_rebuild_keeps_rows_children_triggers_and_foreign_indexes(connection: 
 def test_a_rebuild_that_the_rows_refuse_can_be_undone(connection: Connection) -> None:
     gallery().create_all(connection)
     connection.exec_driver_sql("INSERT INTO job (kind, note, attempts) VALUES ('scan', 'long', 0)")
-    model = gallery()
-    model.tables["job"].append_constraint(sa.CheckConstraint("note = 'none'", name="ck_note"))
-    (drift,) = compare(model, connection)
+    metadata = gallery()
+    metadata.tables["job"].append_constraint(sa.CheckConstraint("note = 'none'", name="ck_note"))
+    (drift,) = compare(metadata, connection)
     with pytest.raises(Exception, match="CHECK constraint failed: ck_note"):
         run(connection, drift.fix.safe)
     connection.connection.cursor().execute("ROLLBACK")
@@ -61,22 +61,22 @@ def test_stored_names_become_values(connection: Connection) -> None:
     case = next(case for case in SQLITE_FIELD_DRIFTS if case.name == "enum_names_for_values")
     metadata = case.build(connection)
     connection.exec_driver_sql("INSERT INTO videos (state) VALUES ('QUEUED'), ('ENCODED')")
-    assert mend(metadata, connection) == []
+    assert apply_fixes(metadata, connection) == []
     assert connection.exec_driver_sql("SELECT state FROM videos").scalars().all() == ["queued", "encoded"]
 
 
-def test_numbers_of_deleted_rows_are_not_given_again(connection: Connection) -> None:
+def test_a_rebuild_does_not_reuse_numbers_of_deleted_rows(connection: Connection) -> None:
     gallery().create_all(connection)
     connection.exec_driver_sql("INSERT INTO job (id, kind, attempts) VALUES (41, 'scan', 0)")
     connection.exec_driver_sql("DELETE FROM job")
-    model = gallery()
-    model.tables["job"].append_constraint(sa.CheckConstraint("attempts >= 0", name="ck_attempts"))
-    assert mend(model, connection) == []
+    metadata = gallery()
+    metadata.tables["job"].append_constraint(sa.CheckConstraint("attempts >= 0", name="ck_attempts"))
+    assert apply_fixes(metadata, connection) == []
     connection.exec_driver_sql("INSERT INTO job (kind, attempts) VALUES ('scan', 0)")
     assert connection.exec_driver_sql("SELECT id FROM job").scalars().all() == [42]
 
 
-def test_what_loses_data_is_never_among_the_safe_statements(connection: Connection) -> None:
+def test_safe_statements_never_lose_data(connection: Connection) -> None:
     gallery().create_all(connection)
     connection.exec_driver_sql("CREATE TABLE legacy (id INTEGER)")
     connection.exec_driver_sql("ALTER TABLE job ADD COLUMN old TEXT")

@@ -1,4 +1,4 @@
-"""A table shows every drift, what differs and what mends it."""
+"""The table of a failed check shows every drift, what differs, and its fix."""
 
 from photolineage.checks.catalog_contract import ContractReport
 from photolineage.contract.drift import Drift, DriftKind, Fix, Severity
@@ -19,19 +19,19 @@ def _drift(**changes: object) -> Drift:
     return Drift(**(values | changes))  # type: ignore[arg-type]
 
 
-def test_a_row_says_what_where_both_sides_severity_and_fix() -> None:
+def test_a_row_shows_severity_kind_place_both_sides_and_fix() -> None:
     fix = Fix(safe=("ADD COLUMN path",), note="Old rows stay empty.")
     assert difference_rows([_drift(fix=fix)]) == [
         {
             "what": "error: missing column",
             "where": "image.path",
-            "model → database": "text → –",
+            "expected → found": "text → –",
             "fix": "ADD COLUMN path;\nOld rows stay empty.",
         }
     ]
 
 
-def test_destructive_statements_come_last_and_are_called_so() -> None:
+def test_destructive_statements_come_last_and_are_marked() -> None:
     fix = Fix(safe=("ALTER a",), destructive=("DROP b",))
     (row,) = difference_rows([_drift(fix=fix)])
     assert row["fix"] == "ALTER a;\ndestructive, only if you mean it:\nDROP b;"
@@ -40,7 +40,7 @@ def test_destructive_statements_come_last_and_are_called_so() -> None:
 def test_texts_of_the_database_are_shown_as_they_are() -> None:
     hostile = "`x` || 'a | b' <script>"
     (row,) = difference_rows([_drift(expected=hostile, name="a|b")])
-    assert (row["model → database"], row["where"]) == (f"{hostile} → –", "image.a|b")
+    assert (row["expected → found"], row["where"]) == (f"{hostile} → –", "image.a|b")
 
 
 def test_a_table_is_named_once() -> None:
@@ -48,7 +48,7 @@ def test_a_table_is_named_once() -> None:
     assert row["where"] == "image"
 
 
-def test_a_table_without_a_difference_has_its_columns_all_the_same() -> None:
+def test_a_table_without_drifts_still_has_its_columns() -> None:
     table = difference_table([])
     assert table.records == []
     assert tuple(column.name for column in table.schema.columns) == COLUMNS

@@ -21,7 +21,7 @@ NOON = datetime(2023, 7, 14, 12, tzinfo=UTC)
 
 @dataclass(slots=True)
 class Photos:
-    """Images are added one by one; a look is a direction, and images of one look differ a little."""
+    """Adds images one by one. A look is a direction; images with the same look differ a little."""
 
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(7))
     rows: list[dict[str, Any]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Constant clock offsets are noticed by common scenes; without common scenes, and without offset, none is."""
+"""Common scenes show a constant clock offset. Without common scenes or without an offset, none is reported."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ OUTINGS = 12
 
 
 def two_cameras(photos: Photos, fast_by_minutes: float, *, common: bool = True) -> None:
-    """Outings of five scenes, ten minutes each, that both cameras see (or each sees its own)."""
+    """Add outings of five scenes, ten minutes each. Both cameras see the same scenes, or each sees its own."""
     rng = np.random.default_rng(1)
     for outing in range(OUTINGS):
         start = 24.0 * float(rng.integers(2, 9)) + 170 * outing
@@ -23,7 +23,7 @@ def two_cameras(photos: Photos, fast_by_minutes: float, *, common: bool = True) 
 
 
 @pytest.mark.parametrize("fast_by_minutes", [-600.0, -60.0, 25.0, 437.0, 1500.0])
-def test_a_constant_offset_is_noticed_and_aligned(photos: Photos, fast_by_minutes: float) -> None:
+def test_a_constant_offset_is_found_and_corrected(photos: Photos, fast_by_minutes: float) -> None:
     two_cameras(photos, fast_by_minutes)
     clustering = photos.cluster()
     (offset,) = clustering.clock_offsets
@@ -32,22 +32,22 @@ def test_a_constant_offset_is_noticed_and_aligned(photos: Photos, fast_by_minute
     assert [len(event.members) for event in clustering.events] == [50] * OUTINGS
 
 
-def test_equal_clocks_are_left_alone(photos: Photos) -> None:
+def test_equal_clocks_have_no_offset(photos: Photos) -> None:
     two_cameras(photos, 0.0)
     assert photos.cluster().clock_offsets == ()
 
 
-def test_small_errors_are_left_alone(photos: Photos) -> None:
+def test_small_clock_errors_are_ignored(photos: Photos) -> None:
     two_cameras(photos, 2.0)
     assert photos.cluster().clock_offsets == ()
 
 
-def test_without_common_scenes_nothing_is_noticed(photos: Photos) -> None:
+def test_without_common_scenes_no_offset_is_found(photos: Photos) -> None:
     two_cameras(photos, 437.0, common=False)
     assert photos.cluster().clock_offsets == ()
 
 
-def test_the_given_times_stay_as_they_are(photos: Photos) -> None:
+def test_the_input_times_are_unchanged(photos: Photos) -> None:
     two_cameras(photos, 437.0)
     images = photos.images()
     before = images["taken_at"].to_pylist()

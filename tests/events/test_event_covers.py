@@ -1,4 +1,4 @@
-"""Covers stand for the largest visual mode; embeddings are read in blocks, whatever Arrow's chunks are."""
+"""Covers show the largest visual mode. Embeddings are read in blocks, whatever Arrow's chunks are."""
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +30,7 @@ def stored(vectors: NDArray[np.float32], chunks: int = 1) -> Embeddings:
 
 @pytest.mark.parametrize("sizes", [[6, 4], [4, 6], [3, 5, 4], [40, 35, 25], [25, 35, 40]])
 @pytest.mark.parametrize("seed", range(4))
-def test_the_cover_is_of_the_largest_mode(sizes: list[int], seed: int) -> None:
+def test_the_cover_shows_the_largest_mode(sizes: list[int], seed: int) -> None:
     vectors = drawn(np.random.default_rng(seed), sizes)
     rows = np.arange(len(vectors))
     looks = appearance(stored(vectors), rows, np.array([0]), SCALE, np.zeros(len(rows)))
@@ -38,7 +38,7 @@ def test_the_cover_is_of_the_largest_mode(sizes: list[int], seed: int) -> None:
     assert mode[looks.medoid[0]] == np.argmax(sizes)
 
 
-def test_among_equals_the_better_picture_is_the_cover() -> None:
+def test_of_equally_near_pictures_the_better_one_is_the_cover() -> None:
     vectors = np.repeat(drawn(np.random.default_rng(0), [1, 1]), [5, 3], axis=0)
     quality = np.array([0.1, 0.2, 0.9, 0.3, 0.1, 1.0, 1.0, 1.0])
     looks = appearance(stored(vectors), np.arange(8), np.array([0]), SCALE, quality)
@@ -55,7 +55,7 @@ def test_cohesion_is_the_mean_likeness_of_pairs() -> None:
     assert np.isnan(looks.cohesion[2])
 
 
-def test_a_run_without_embeddings_is_represented_by_its_middle() -> None:
+def test_the_middle_image_represents_a_run_without_embeddings() -> None:
     rows = np.array([-1, -1, -1, 0, -1])
     looks = appearance(
         stored(drawn(np.random.default_rng(0), [2])), rows, np.array([0, 3]), SCALE, np.zeros(5)

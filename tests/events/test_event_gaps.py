@@ -1,4 +1,4 @@
-"""PhotoTOC's rule against a plain transcription of its formula, and what the integer logarithms promise."""
+"""PhotoTOC's rule agrees with a plain transcription of its formula."""
 
 import math
 
@@ -13,7 +13,7 @@ seconds = st.integers(1, 10_000_000)
 
 
 def transcription(gaps: list[int], window: int, ratio: float) -> list[float]:
-    """How far log(g_N) lies above K + the mean of log(g_i) for i = N - d .. N + d."""
+    """The difference of log(g_N) and K + the mean of log(g_i) for i = N - d .. N + d."""
     excess = []
     for n in range(len(gaps)):
         near = gaps[max(0, n - window) : n + window + 1]
@@ -50,7 +50,7 @@ def test_nothing_reaches_across_a_closed_gap(left: list[int], right: list[int]) 
     assert together[len(left) + 1 :] == means(right, [])
 
 
-def test_below_a_second_all_gaps_are_one() -> None:
+def test_gaps_below_a_second_count_as_one_second() -> None:
     assert log_seconds(np.array([0, 1, 999_999, 1_000_000])).tolist() == [0, 0, 0, 0]
     assert log_seconds(np.array([1_000_000 * 1000])).tolist() == [round(math.log(1000) * MICRONATS)]
 

@@ -1,4 +1,4 @@
-"""New photos cause work on the touched time ranges only, and the result equals clustering everything again."""
+"""New photos cause work only in their time ranges, and the result equals clustering everything again."""
 
 import re
 import shutil
@@ -44,7 +44,7 @@ def at_rows(table: pa.Table, rows: np.ndarray) -> pa.Table:
 
 @pytest.mark.parametrize("habit", sorted(HABITS))
 def test_adding_photos_equals_clustering_everything(habit: str) -> None:
-    """First all images but a tenth of the time and a few strewn about; then all."""
+    """First without a tenth of the time and a few random images; then with all images."""
     rng = np.random.default_rng(77)
     collection = HABITS[habit](rng)
     instants = collection.images["taken_at"].cast(pa.int64()).to_numpy()
@@ -62,7 +62,7 @@ def weekly_outings(photos: Photos) -> None:
         photos.outing(168 * week, 10, look=f"scene {week % 5}")
 
 
-def test_only_the_touched_ranges_are_clustered(photos: Photos) -> None:
+def test_only_changed_ranges_are_clustered_again(photos: Photos) -> None:
     weekly_outings(photos)
     before = photos.cluster()
     assert before.clustered_images == 300
@@ -73,7 +73,7 @@ def test_only_the_touched_ranges_are_clustered(photos: Photos) -> None:
     assert_same(again, photos.cluster())
 
 
-def test_nothing_new_is_no_work(photos: Photos) -> None:
+def test_an_unchanged_library_needs_no_work(photos: Photos) -> None:
     weekly_outings(photos)
     before = photos.cluster()
     again = cluster_events(photos.images(), photos.embeddings(), SETTINGS, previous=before.segments)
@@ -81,7 +81,7 @@ def test_nothing_new_is_no_work(photos: Photos) -> None:
     assert_same(again, before)
 
 
-def test_the_segments_outlive_a_file(photos: Photos, tmp_path: Path) -> None:
+def test_the_segments_can_be_saved_and_loaded(photos: Photos, tmp_path: Path) -> None:
     weekly_outings(photos)
     before = photos.cluster()
     pq.write_table(before.segments, tmp_path / "segments.parquet")
@@ -121,7 +121,7 @@ def test_a_changed_vector_touches_its_range(photos: Photos) -> None:
     assert_same(again, photos.cluster())
 
 
-def test_another_setting_touches_everything(photos: Photos) -> None:
+def test_another_setting_clusters_everything_again(photos: Photos) -> None:
     weekly_outings(photos)
     before = photos.cluster()
     other = EventSettings(event_gap_hours=5.0)
@@ -129,7 +129,7 @@ def test_another_setting_touches_everything(photos: Photos) -> None:
     assert again.clustered_images == 300
 
 
-def test_a_setting_of_undated_images_and_titles_touches_nothing(photos: Photos) -> None:
+def test_a_setting_of_undated_images_or_titles_clusters_nothing_again(photos: Photos) -> None:
     weekly_outings(photos)
     before = photos.cluster()
     other = EventSettings(undated_min_confidence=0.9, title_words=("lighthouse",))
@@ -151,7 +151,7 @@ def test_another_constant_makes_other_fingerprints(
     assert segments.code_digest.__wrapped__() != digest
 
 
-def test_another_table_is_refused(photos: Photos) -> None:
+def test_another_table_is_an_error(photos: Photos) -> None:
     weekly_outings(photos)
     with pytest.raises(ValueError, match="pass the `segments` of an EventClustering"):
         cluster_events(photos.images(), photos.embeddings(), SETTINGS, previous=photos.images())
@@ -177,7 +177,7 @@ def test_equality_holds_for_any_timeline(gaps: list[float], added: set[int], see
     assert_same(again, cluster_events(images, embeddings, SETTINGS))
 
 
-def test_the_order_of_rows_is_of_no_matter() -> None:
+def test_the_order_of_rows_does_not_matter() -> None:
     collection = HABITS["two_cameras"](np.random.default_rng(5))
     order = np.random.default_rng(6).permutation(collection.images.num_rows)
     shuffled = cluster_events(

@@ -1,4 +1,4 @@
-"""The plot of events over time: each event where and as high as it should be."""
+"""The plot of events over time: the place and the height of each bar."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -35,7 +35,7 @@ def test_bars_lie_in_time_order_whatever_the_order_of_the_events() -> None:
     assert np.ptp(second_rows) == pytest.approx(np.ptp(first_rows) / 2, abs=1)
 
 
-def test_a_long_event_is_as_broad_as_it_is_long() -> None:
+def test_the_width_of_a_bar_is_the_length_of_its_event() -> None:
     _, columns = bar([event(0, 10, days=50), event(100, 10, days=0)], 0)
     assert np.ptp(columns) == pytest.approx((PLOT_PIXELS[0] - 2 * PADDING_PIXELS) / 2, abs=1)
 

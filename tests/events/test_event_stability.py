@@ -1,4 +1,4 @@
-"""Events keep their ids over a new clustering; what became of each is reported."""
+"""Events keep their ids in a new clustering, and the changes of each event are reported."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_a_split_leaves_the_id_with_the_larger_part() -> None:
     assert matching.shrunk == (7,)
 
 
-def test_a_crumb_is_no_split() -> None:
+def test_losing_a_few_images_is_not_a_split() -> None:
     assert match_events({7: range(10)}, [[0], range(1, 10)]).split == {}
 
 

@@ -1,4 +1,4 @@
-"""Titles say what, where and when; what is not known is left out."""
+"""Titles show what, where and when. Unknown parts are left out."""
 
 from datetime import UTC, datetime
 
@@ -64,7 +64,7 @@ def test_each_event_has_its_own_subject() -> None:
     assert titles == ["Forest · 14 Jul 2023", "Livorno · 14 Jul 2023", "Party · 14 Jul 2023"]
 
 
-def test_without_words_the_model_is_not_asked() -> None:
+def test_without_words_the_model_is_not_used() -> None:
     def never(texts: list[str]) -> NDArray[np.float32]:
         raise AssertionError(texts)
 
@@ -72,8 +72,8 @@ def test_without_words_the_model_is_not_asked() -> None:
     assert title_events([], embeddings({}), never, WORDS) == []
 
 
-def test_text_of_another_model_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"encode_text gave shape \(3, 4\) for 3 words"):
+def test_text_of_another_model_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"encode_text returned shape \(3, 4\) for 3 words"):
         title_events([event([1], DAY)], embeddings({1: 0}), lambda _: np.zeros((3, 4), np.float32), WORDS)
 
 

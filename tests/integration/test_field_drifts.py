@@ -1,6 +1,6 @@
-"""The drifts that were seen in the field, planted in the catalog, on both databases, through Dagster.
+"""Drifts that were found in real databases, planted in the catalog on both databases, through Dagster.
 
-Each is found before a row is written, names what differs, and is mended by the statements that the check shows.
+The check finds each before a row is written, names the difference, and shows the statements that fix it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,12 +15,12 @@ from assets.orchestration.partitions import SHARDS
 from photolineage.catalog.orm import Base, Image, ImageState, MlJob
 from tests.library import Library
 from tests.lineage import Lineage, checks_of, differences, failure_of
-from workloads.contract_cases.mending import mend
+from workloads.contract_cases.fixing import apply_fixes
 
 
 @dataclass(frozen=True)
 class FieldDrift:
-    """What happened to the database, by dialect, and the row of the check's table that must tell it."""
+    """The statements that cause the drift, by dialect, and the row that the check's table must show."""
 
     statements: Mapping[str, tuple[str, ...]]
     shown: tuple[str, str]
@@ -88,7 +88,7 @@ def field_lineage(
 
 
 def written(engine: Engine) -> tuple[int, int]:
-    """Images that were read, and jobs; a table that is gone counts as empty."""
+    """The numbers of images read and of jobs. A missing table counts as empty."""
     with engine.connect() as connection:
         read = connection.execute(
             select(func.count()).select_from(Image.__table__).where(Image.content_hash.is_not(None))
@@ -99,7 +99,7 @@ def written(engine: Engine) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize(("name", "dialect"), CASES)
-def test_a_field_drift_is_found_before_a_row_is_written_and_its_advice_mends_it(
+def test_a_drift_is_found_before_a_row_is_written_and_its_fix_works(
     field_lineage: Lineage, name: str, dialect: str
 ) -> None:
     engine = field_lineage.library.engine
@@ -121,7 +121,7 @@ def test_a_field_drift_is_found_before_a_row_is_written_and_its_advice_mends_it(
     assert field_lineage.files() == {}
 
     with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-        assert mend(Base.metadata, connection) == []
+        assert apply_fixes(Base.metadata, connection) == []
     assert field_lineage.materialize("registered_images", "photos-00000").success
     with engine.connect() as connection:
         states = connection.execute(select(Image.state, func.count()).group_by(Image.state)).all()

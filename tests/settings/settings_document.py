@@ -1,4 +1,4 @@
-"""docs/settings.md, from the settings themselves: `python -m tests.settings.settings_document > docs/settings.md`."""
+"""Makes docs/settings.md from the settings: `python -m tests.settings.settings_document > docs/settings.md`."""
 
 import sys
 from pathlib import Path
@@ -31,8 +31,8 @@ root = "/mnt/photos"
 Commands say which configuration they use: the first that exists of
 
 1. the file that you name with `photolineage --config FILE` or the variable `PHOTOLINEAGE_CONFIG`;
-2. `photolineage.toml` in the current folder. Photolineage refuses it if it lies among photos or belongs to another
-   user: it may have come with them, and a configuration can name programs to run;
+2. `photolineage.toml` in the current folder. Photolineage refuses it if the folder contains photos or the file
+   belongs to another user: somebody else may have written it, and a configuration can name programs to run;
 3. `photolineage.toml` in your configuration directory (`~/.config/photolineage` on Linux);
 4. the demo's, as long as you have no library of your own. `photolineage run` never uses it;
 5. the built-in configuration: one model, no sources, and a home in your data directory

@@ -1,4 +1,4 @@
-"""The settings of events say what they are for, and are set in the configuration; the weights of evidence are not."""
+"""The settings of events have descriptions and are set in the configuration."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ UNITS = {
 
 
 @pytest.mark.parametrize("name", EventSettings.model_fields)
-def test_a_parameter_says_what_it_is(name: str) -> None:
+def test_each_setting_has_a_description(name: str) -> None:
     description = EventSettings.model_fields[name].description or ""
     assert len(description) > 30
     assert description.endswith(".")
@@ -30,7 +30,7 @@ def test_a_parameter_says_what_it_is(name: str) -> None:
         if (unit := UNITS.get(name.rsplit("_", maxsplit=1)[-1]))
     ],
 )
-def test_a_parameter_with_a_unit_names_it(name: str, unit: str) -> None:
+def test_a_description_names_the_unit(name: str, unit: str) -> None:
     assert unit in (EventSettings.model_fields[name].description or "").lower()
 
 
@@ -40,7 +40,7 @@ def configured(folder: Path, events: str) -> EventSettings:
     return load_settings(config).events
 
 
-def test_parameters_and_title_words_are_set_in_the_configuration(tmp_path: Path) -> None:
+def test_events_and_title_words_are_set_in_the_configuration(tmp_path: Path) -> None:
     found = configured(tmp_path, "trip_gap_hours = 80\ntitle_words = ['lighthouse', 'ferry']")
     assert found.trip_gap_hours == 80.0
     assert found.title_words == ("lighthouse", "ferry")
@@ -56,6 +56,6 @@ def test_parameters_and_title_words_are_set_in_the_configuration(tmp_path: Path)
         ("looks_weight = 3", "events.looks_weight"),
     ],
 )
-def test_a_wrong_parameter_is_refused_by_its_name(tmp_path: Path, events: str, message: str) -> None:
+def test_the_error_names_the_wrong_setting(tmp_path: Path, events: str, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         configured(tmp_path, events)

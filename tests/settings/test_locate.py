@@ -1,4 +1,4 @@
-"""Which configuration is used: the first of five, and never one that came with photos."""
+"""The first of five configurations is used, and never one that came with photos."""
 
 import os
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_without_a_configuration_the_built_in_one_is_used(person: Path) -> None:
     assert "photolineage init" in settings.config_name
 
 
-def test_each_configuration_goes_before_the_next(person: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_configuration_overrides_the_next(person: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     demo = write(demo_config_file())
     assert find_config_file() == demo
     of_user = write(person / "config" / "photolineage" / "photolineage.toml")
@@ -80,7 +80,7 @@ def test_a_configuration_among_photos_is_refused_unless_it_is_named(
 ) -> None:
     here = write(person / "work" / "photolineage.toml", "[alerts]\ncommand = ['rm', '-rf', '/']")
     write(person / "work" / photo)
-    with pytest.raises(ConfigurationError, match=rf"lies among photos \({photo}\).*--config {here}"):
+    with pytest.raises(ConfigurationError, match=rf"in a folder with photos \({photo}\).*--config {here}"):
         find_config_file()
     monkeypatch.setenv(CONFIG_VARIABLE, str(here))
     assert find_config_file() == here
@@ -94,7 +94,7 @@ def test_a_configuration_of_another_user_is_refused(person: Path) -> None:
         find_config_file()
 
 
-def test_a_picture_that_no_camera_makes_is_no_photo(person: Path) -> None:
+def test_a_picture_that_no_camera_makes_is_not_a_photo(person: Path) -> None:
     here = write(person / "work" / "photolineage.toml")
     write(person / "work" / "docs" / "logo.png")
     assert find_config_file() == here

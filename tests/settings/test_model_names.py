@@ -1,4 +1,4 @@
-"""The names that are known without open_clip are open_clip's own."""
+"""The model names that are found without importing open_clip are the names of open_clip."""
 
 import subprocess
 import sys
@@ -9,13 +9,13 @@ from photolineage.settings.model_names import architectures, closest, pretrained
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_architectures_are_open_clips() -> None:
+def test_the_architectures_are_those_of_open_clip() -> None:
     import open_clip
 
     assert architectures() == frozenset(open_clip.list_models())
 
 
-def test_the_tags_are_open_clips() -> None:
+def test_the_tags_are_those_of_open_clip() -> None:
     import open_clip
 
     expected: dict[str, set[str]] = {}
@@ -39,6 +39,6 @@ def test_the_closest_names_do_not_depend_on_case() -> None:
     assert closest("vit-b-32", ["ViT-B-32", "RN50"]) == "closest: ViT-B-32"
 
 
-def test_where_nothing_is_close_the_valid_names_are_listed() -> None:
+def test_without_a_close_name_the_valid_names_are_listed() -> None:
     assert closest("zzz", ["RN50", "RN101"]) == "valid: RN101, RN50"
     assert closest("zzz", [f"RN{number:02}" for number in range(40)]).endswith("RN29, …")

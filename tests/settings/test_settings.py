@@ -1,4 +1,4 @@
-"""A wrong value stops at load, with the setting, the value, the reason and the valid choices."""
+"""Loading a wrong value raises an error that names the setting, the value, the reason and the valid choices."""
 
 import os
 import re
@@ -34,7 +34,7 @@ def load(tmp_path: Path) -> Load:
 
 
 def problem(load: Load, toml: str) -> str:
-    """The one problem that the error lists, below the name of the file."""
+    """The only problem in the error, after the name of the file."""
     with pytest.raises(ConfigurationError) as error:
         load(toml)
     first, *problems = str(error.value).splitlines()
@@ -70,7 +70,7 @@ def test_relative_paths_are_relative_to_the_file(
     assert settings.models["m"].architecture == f"local-dir:{tiny_models['tiny-a']}"
 
 
-def test_the_environment_is_over_the_file(
+def test_the_environment_overrides_the_file(
     load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PHOTOLINEAGE_HOME", str(tmp_path / "elsewhere"))
@@ -97,26 +97,26 @@ def test_the_environment_is_over_the_file(
         (
             "[sources.a]\nroot = 'nowhere'",
             (
-                r"sources\.a\.root = '.*/nowhere' is no directory\. Correct the path, or set "
+                r"sources\.a\.root = '.*/nowhere' is not a directory\. Correct the path, or set "
                 r"sources\.a\.removable = true.*"
             ),
         ),
         (
             "[sources.a]\nroot = '.'\ntime_zone = 'Europe/Berlinn'",
-            r"sources\.a\.time_zone = 'Europe/Berlinn': not an IANA time zone; closest: Europe/Berlin.*",
+            r"sources\.a\.time_zone = 'Europe/Berlinn': not an IANA time zone \(closest: Europe/Berlin.*",
         ),
         (
             "[sources.a]\nroot = '.'\nexclude = ['@eaDir/', '!']",
-            r"sources\.a\.exclude\.1 = '!': not a pattern of a \.gitignore: .*",
+            r"sources\.a\.exclude\.1 = '!': not a \.gitignore pattern: .*",
         ),
         (
             "[sources.a]\nroot = '.'\nexclude = ['# x']",
-            r"sources\.a\.exclude\.0 = '# x': this pattern leaves nothing out",
+            r"sources\.a\.exclude\.0 = '# x': this pattern excludes nothing\. .*",
         ),
         ("catalog.url = 'no url'", r"catalog\.url = 'no url': .*"),
         (
             "[models.m]\narchitecture = 'ViT-B32'\npretrained = 'openai'",
-            r"models\.m: architecture = 'ViT-B32': open_clip does not know it; closest: .*\bViT-B-32\b.*",
+            r"models\.m: architecture = 'ViT-B32' is not an architecture of open_clip; closest: .*\bViT-B-32\b.*",
         ),
         (
             "[models.m]\narchitecture = 'ViT-B-32'\npretrained = 'laion2b_s34b_b79'",
@@ -131,7 +131,7 @@ def test_the_environment_is_over_the_file(
         ),
         (
             "[models.m]\narchitecture = 'local-dir:gone'",
-            r"models\.m\.architecture = 'local-dir:/.*/gone': there is no /.*/gone/open_clip_config\.json.*",
+            r"models\.m\.architecture = 'local-dir:/.*/gone': /.*/gone/open_clip_config\.json is missing\..*",
         ),
         (
             "[models.m]\narchitecture = 'hf-hub:owner/model'\npretrained = 'openai'",
@@ -139,13 +139,13 @@ def test_the_environment_is_over_the_file(
         ),
     ],
 )
-def test_a_wrong_value_is_named_with_its_reason(load: Load, toml: str, expected: str) -> None:
+def test_the_error_names_the_wrong_value_and_the_reason(load: Load, toml: str, expected: str) -> None:
     assert re.fullmatch(expected, problem(load, toml))
 
 
 @pytest.mark.parametrize("key", ["Camera", "a,b", "a|b", "été", "a b", "-a", ".", "a" * 49, ""])
 @pytest.mark.parametrize("section", ["sources", "models"])
-def test_a_key_outside_the_alphabet_is_refused(load: Load, section: str, key: str) -> None:
+def test_a_key_with_other_characters_is_an_error(load: Load, section: str, key: str) -> None:
     entry = {"sources": "root = '.'", "models": "architecture = 'hf-hub:owner/model'"}[section]
     message = problem(load, f'[{section}."{key}"]\n{entry}')
     assert repr(key) in message
@@ -155,24 +155,24 @@ def test_a_key_outside_the_alphabet_is_refused(load: Load, section: str, key: st
 
 
 @pytest.mark.parametrize("key", ["a", "0", "demo-clip-v1", "vit_b.32", "a" * 48])
-def test_a_key_of_the_alphabet_is_taken(load: Load, key: str) -> None:
+def test_a_key_of_allowed_characters_is_accepted(load: Load, key: str) -> None:
     assert list(load(f'[sources."{key}"]\nroot = "."').sources) == [key]
 
 
-def test_everything_that_is_wrong_is_listed_at_once(load: Load) -> None:
+def test_all_wrong_values_are_listed_at_once(load: Load) -> None:
     with pytest.raises(ConfigurationError) as error:
         load("shard_capacity = 0\ncheckpoint_images = 0\n[sources.A]\nroot = '.'")
     assert len(str(error.value).splitlines()) == 4
 
 
-def test_a_file_that_is_no_toml_or_not_there_is_named(load: Load, tmp_path: Path) -> None:
+def test_an_invalid_or_missing_file_is_named(load: Load, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"photolineage\.toml is not valid TOML: .*line 1"):
         load("home = = 3")
     with pytest.raises(ConfigurationError, match=rf"gone\.toml: no such file.*{CONFIG_VARIABLE}"):
         load_settings(tmp_path / "gone.toml")
 
 
-def test_a_removable_source_may_be_absent(load: Load) -> None:
+def test_a_removable_source_may_be_missing(load: Load) -> None:
     assert load("[sources.usb]\nroot = '/nowhere/usb'\nremovable = true").sources["usb"].root == Path(
         "/nowhere/usb"
     )
@@ -185,7 +185,7 @@ def test_what_a_source_leaves_out_is_a_setting(load: Load) -> None:
     assert (plain.exclude, plain.hidden) == ([], False)
 
 
-def test_the_time_zone_of_a_source_that_is_not_configured_is_refused(load: Load) -> None:
+def test_the_time_zone_of_an_unknown_source_is_an_error(load: Load) -> None:
     settings = load("[sources.a]\nroot = '.'\ntime_zone = 'Asia/Tokyo'")
     assert settings.time_zone_of("a") == "Asia/Tokyo"
     with pytest.raises(ConfigurationError, match=r"source 'b' is in the catalog .* \[sources\.b\].*Valid: a"):

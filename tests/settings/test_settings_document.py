@@ -1,4 +1,4 @@
-"""The document of the settings is what the settings say."""
+"""docs/settings.md agrees with the settings."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ def test_the_document_is_up_to_date() -> None:
     )
 
 
-def test_every_setting_that_is_no_section_says_what_it_is() -> None:
+def test_every_setting_has_a_description() -> None:
     sections = {"sources", "models", "catalog", "comparison", "alerts", "events", "config_file"}
     silent = {
         name for _, model in SECTIONS for name, field in model.model_fields.items() if not field.description

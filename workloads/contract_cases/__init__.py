@@ -1,1 +1,1 @@
-"""Databases that differ from their model in a known way, and databases that only look as if they did."""
+"""Databases that differ from their metadata in a known way, and databases that only seem to differ."""

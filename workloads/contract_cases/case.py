@@ -1,4 +1,4 @@
-"""What a case is, and how its database is made."""
+"""A case: SQLAlchemy metadata, a database, and the drifts between them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,24 +15,24 @@ Found: TypeAlias = tuple[DriftKind, str, str]
 
 @dataclass(frozen=True)
 class Case:
-    """A model, and a database made from it.
+    """SQLAlchemy metadata, and a database made from it.
 
-    `edits` replace text of the model's own DDL, each exactly once, before it is run; `statements` are run
-    afterwards, one by one. `found` is every drift there is: none in a clean case. Where `mended`, running
-    the first advice of each drift leaves none.
+    `edits`: (old, new) replacements in the DDL of the metadata, each exactly once, before it runs.
+    `statements`: run afterwards, one by one. `found`: every drift; empty for a clean case.
+    `fixed`: whether no drift is left after running the first fix of each drift.
     """
 
     name: str
-    model: Callable[[], MetaData]
+    metadata: Callable[[], MetaData]
     statements: tuple[str, ...] = ()
     edits: tuple[tuple[str, str], ...] = ()
     found: tuple[Found, ...] = ()
-    mended: bool = True
+    fixed: bool = True
 
     def build(self, connection: Connection) -> MetaData:
-        """Makes the database, through an open connection, and returns the model."""
-        metadata = self.model()
-        for statement in self._edited(model_ddl(metadata, connection)):
+        """Makes the database through an open connection. Returns the metadata."""
+        metadata = self.metadata()
+        for statement in self._edited(_ddl(metadata, connection)):
             connection.exec_driver_sql(statement)
         for statement in self.statements:
             connection.exec_driver_sql(statement)
@@ -42,13 +42,13 @@ class Case:
         text = "\0".join(ddl)
         for old, new in self.edits:
             if text.count(old) != 1:
-                raise ValueError(f"{self.name}: {old!r} occurs {text.count(old)} times in the model's DDL")
+                raise ValueError(f"{self.name}: {old!r} occurs {text.count(old)} times in the DDL")
             text = text.replace(old, new)
         return [statement for statement in text.split("\0") if statement.strip()]
 
 
-def model_ddl(metadata: MetaData, connection: Connection) -> list[str]:
-    """The statements that create the model."""
+def _ddl(metadata: MetaData, connection: Connection) -> list[str]:
+    """The statements that create the metadata's tables."""
     statements: list[str] = []
 
     def collect(ddl: Any, *_: Any, **__: Any) -> None:

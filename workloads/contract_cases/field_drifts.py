@@ -1,4 +1,4 @@
-"""Drifts that were met in the field, on both databases where they apply."""
+"""Drifts that were found in real databases, on both databases if they apply to both."""
 
 from enum import Enum
 
@@ -10,7 +10,7 @@ from workloads.contract_cases.case import Case
 
 
 class VideoState(Enum):
-    """States whose names are not their values."""
+    """States with names that differ from their values."""
 
     QUEUED = "queued"
     ENCODED = "encoded"

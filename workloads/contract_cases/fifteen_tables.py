@@ -1,4 +1,4 @@
-"""A catalog of ordinary size: what a comparison costs before a run's first write."""
+"""A schema of ordinary size, to measure the cost of a comparison before a run's first write."""
 
 from typing import Any
 

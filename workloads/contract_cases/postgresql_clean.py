@@ -1,4 +1,4 @@
-"""PostgreSQL databases that hold what their model says, in other words or beside other things."""
+"""PostgreSQL databases that agree with their metadata, but are written differently or have other objects too."""
 # ruff: noqa: E501 - a statement stays on one line
 
 from typing import Any
@@ -10,7 +10,7 @@ from sqlalchemy.types import TypeEngine
 
 from workloads.contract_cases.case import Case
 from workloads.contract_cases.field_drifts import archive
-from workloads.contract_cases.postgresql_models import gallery
+from workloads.contract_cases.postgresql_metadata import gallery
 from workloads.contract_cases.sqlite_clean import circle, naming_convention, odd_names
 
 
@@ -164,7 +164,7 @@ CREATE TABLE public.shard (
 
 POSTGRESQL_CLEAN = (
     Case("gallery", gallery),
-    Case("field_model", archive),
+    Case("field_metadata", archive),
     Case("every_type", _every_type),
     Case("naming_convention", naming_convention),
     Case("odd_names", odd_names),

@@ -1,20 +1,20 @@
-"""PostgreSQL databases whose tables or columns differ from their model."""
+"""PostgreSQL databases with tables or columns that differ from the metadata."""
 # ruff: noqa: E501 - a statement stays on one line
 
 from photolineage.contract.drift import DriftKind as K
 from workloads.contract_cases.case import Case, Found
-from workloads.contract_cases.postgresql_models import gallery
+from workloads.contract_cases.postgresql_metadata import gallery
 
 
-def altered(name: str, statements: str, *found: Found, mended: bool = True) -> Case:
-    """The gallery, and statements that are parted by semicolons."""
+def altered(name: str, statements: str, *found: Found, fixed: bool = True) -> Case:
+    """The gallery, and statements separated by semicolons."""
     parts = tuple(part.strip() for part in statements.split(";"))
-    return Case(name, gallery, statements=parts, found=found, mended=mended)
+    return Case(name, gallery, statements=parts, found=found, fixed=fixed)
 
 
-def image(name: str, action: str, *found: Found, mended: bool = True) -> Case:
+def image(name: str, action: str, *found: Found, fixed: bool = True) -> Case:
     """The gallery, with one more ALTER TABLE image."""
-    return altered(name, f"ALTER TABLE image {action}", *found, mended=mended)
+    return altered(name, f"ALTER TABLE image {action}", *found, fixed=fixed)
 
 
 _TABLES = (
@@ -26,7 +26,7 @@ _TABLES = (
         "ALTER TABLE shard RENAME TO portion",
         (K.MISSING_TABLE, "shard", "shard"),
         (K.EXTRA_TABLE, "portion", "portion"),
-        mended=False,
+        fixed=False,
     ),
     altered(
         "table_added", "CREATE TABLE legacy (id serial PRIMARY KEY)", (K.EXTRA_TABLE, "legacy", "legacy")
@@ -40,14 +40,14 @@ _TABLES = (
         "temporary_table_hides_a_missing_one",
         "CREATE TEMP TABLE saved AS TABLE job; DROP TABLE job; ALTER TABLE saved RENAME TO job",
         (K.MISSING_TABLE, "job", "job"),
-        mended=False,
+        fixed=False,
     ),
     altered(
         "view_for_a_table",
         "ALTER TABLE job RENAME TO hidden; CREATE VIEW job AS TABLE hidden",
         (K.RELATION_KIND, "job", "job"),
         (K.EXTRA_TABLE, "hidden", "hidden"),
-        mended=False,
+        fixed=False,
     ),
     altered(
         "view_of_constants_for_a_table",
@@ -119,7 +119,7 @@ _COLUMNS = (
         "RENAME COLUMN path TO file",
         (K.MISSING_COLUMN, "image", "path"),
         (K.EXTRA_COLUMN, "image", "file"),
-        mended=False,
+        fixed=False,
     ),
 )
 
@@ -153,7 +153,7 @@ _TYPES = (
         "ALTER score TYPE float; DROP INDEX ix_image_embedding; ALTER TABLE image ALTER embedding TYPE real[]",
         (K.TYPE, "image", "embedding"),
         (K.INDEX_MISSING, "image", "ix_image_embedding"),
-        mended=False,
+        fixed=False,
     ),
     image(
         "halfvec_for_vector",

@@ -1,4 +1,4 @@
-"""PostgreSQL databases that differ from their model."""
+"""PostgreSQL databases that differ from their metadata."""
 # ruff: noqa: E501 - a statement stays on one line
 
 from photolineage.contract.drift import DriftKind as K
@@ -54,7 +54,7 @@ _CONSTRAINTS = (
         "RENAME CONSTRAINT uq_image_path TO uq_path",
         (K.UNIQUE_MISSING, "image", "uq_image_path"),
         (K.UNIQUE_EXTRA, "image", "uq_path"),
-        mended=False,
+        fixed=False,
     ),
     image("check_lost", "DROP CONSTRAINT ck_image_width", (K.CHECK_MISSING, "image", "ck_image_width")),
     image(

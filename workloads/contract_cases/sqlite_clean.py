@@ -1,4 +1,4 @@
-"""SQLite databases that hold what their model says, in other words or beside other things."""
+"""SQLite databases that agree with their metadata, but are written differently or have other objects too."""
 # ruff: noqa: E501 - a statement stays on one line
 
 from typing import Any
@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeEngine
 
 from workloads.contract_cases.case import Case
-from workloads.contract_cases.sqlite_models import gallery
+from workloads.contract_cases.sqlite_metadata import gallery
 
 
 def _edited(name: str, *edits: tuple[str, str]) -> Case:
@@ -56,7 +56,7 @@ def naming_convention() -> sa.MetaData:
 
 
 def odd_names() -> sa.MetaData:
-    """Names and texts that want quotes and escapes."""
+    """Names and texts that need quotes and escapes."""
     metadata = sa.MetaData()
     sa.Table(
         "order",

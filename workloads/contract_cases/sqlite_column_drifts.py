@@ -1,19 +1,19 @@
-"""SQLite databases whose tables or columns differ from their model."""
+"""SQLite databases with tables or columns that differ from the metadata."""
 # ruff: noqa: E501 - a statement stays on one line
 
 from photolineage.contract.drift import DriftKind as K
 from workloads.contract_cases.case import Case, Found
-from workloads.contract_cases.sqlite_models import gallery
+from workloads.contract_cases.sqlite_metadata import gallery
 
 
-def edited(name: str, old: str, new: str, *found: Found, mended: bool = True) -> Case:
-    """The gallery, with one piece of its DDL replaced by another."""
-    return Case(name, gallery, edits=((old, new),), found=found, mended=mended)
+def edited(name: str, old: str, new: str, *found: Found, fixed: bool = True) -> Case:
+    """The gallery, with one replacement in its DDL."""
+    return Case(name, gallery, edits=((old, new),), found=found, fixed=fixed)
 
 
-def altered(name: str, statement: str, *found: Found, mended: bool = True) -> Case:
+def altered(name: str, statement: str, *found: Found, fixed: bool = True) -> Case:
     """The gallery, and one statement."""
-    return Case(name, gallery, statements=(statement,), found=found, mended=mended)
+    return Case(name, gallery, statements=(statement,), found=found, fixed=fixed)
 
 
 _TABLES = (
@@ -50,7 +50,7 @@ _TABLES = (
         gallery,
         statements=("DROP TABLE job", "CREATE VIRTUAL TABLE job USING fts5(id, kind, note, attempts)"),
         found=((K.RELATION_KIND, "job", "job"),),
-        mended=False,
+        fixed=False,
     ),
     edited("strict_lost", " STRICT", "", (K.TABLE_OPTION, "setting", "setting")),
     edited("without_rowid_lost", " WITHOUT ROWID", "", (K.TABLE_OPTION, "image_tag", "image_tag")),
@@ -87,7 +87,7 @@ _COLUMNS = (
         "kind TEXT NOT NULL",
         "kind TEXT NOT NULL, \n\tlegacy TEXT NOT NULL",
         (K.EXTRA_COLUMN, "job", "legacy"),
-        mended=False,
+        fixed=False,
     ),
     Case(
         "column_added_with_index",

@@ -1,4 +1,4 @@
-"""SQLite databases that differ from their model."""
+"""SQLite databases that differ from their metadata."""
 
 from photolineage.contract.drift import DriftKind as K
 from workloads.contract_cases.case import Case, Found
@@ -12,7 +12,7 @@ def _without(name: str, line: str, *found: Found) -> Case:
 
 
 def _with(name: str, line: str, *found: Found) -> Case:
-    """A line more at the end of `image`."""
+    """The gallery, with one more line at the end of `image`."""
     end = "CHECK (state IN ('new', 'done'))"
     return edited(name, end, end + _LINE + line, *found)
 

@@ -1,1 +1,1 @@
-"""Worker processes that are killed while they bring a library up to date, and what is left of it after that."""
+"""Kills worker processes while they bring a library up to date, and examines the library afterwards."""

@@ -1,4 +1,4 @@
-"""One worker's life after the other: what each was killed at, what that cost, and what is there in the end."""
+"""Runs one worker after the other: where each was killed, what work that cost, and what is left in the end."""
 
 import random
 import signal
@@ -22,7 +22,7 @@ from workloads.killing.steps import STEPS, Death
 from workloads.killing.workers import StandstillError, Workers
 
 MOST_STEPS = 12
-"""How often a step is passed before a death at it, at most."""
+"""A worker dies at the latest at the 12th pass of its step."""
 
 MOST_LINES = 120
 LONGEST_WAIT_SECONDS = 0.04
@@ -31,12 +31,13 @@ CHANGED_EACH_TIME = 30
 
 @dataclass(slots=True)
 class KillReport:
-    """What kills did, in images.
+    """The effects of the kills, in images.
 
-    `lost`: committed before a kill and not after it, or without a live embedding or an index row in the end.
-    `duplicates`: embeddings of one content of one image beyond the first, and index rows beyond the first.
-    `recomputed_max`, `reread_max`: the most that one kill cost, of embeddings and of originals. `died_at` counts
-    the kills by step; `any moment` is a signal from outside. `unreadable`: images that failed in the end.
+    `lost`: committed before a kill but not after it, or without a live embedding or an index row in the end.
+    `duplicates`: embeddings of the same image and content beyond the first, and index rows beyond the first.
+    `recomputed_max`, `reread_max`: the most embeddings and originals that one kill cost.
+    `died_at`: the kills by step; `any moment` is a signal from outside.
+    `unreadable`: images that failed in the end.
     """
 
     kills: int = 0
@@ -51,16 +52,16 @@ class KillReport:
 
 @dataclass(frozen=True, slots=True)
 class KilledLibrary:
-    """A library whose workers are killed at random moments, until a number of them has died."""
+    """Kills the workers of a library at random moments until enough of them have died."""
 
     workers: Workers
     rng: random.Random
     report: KillReport = field(default_factory=KillReport)
 
     def kill(self, kills: int) -> KillReport:
-        """Kill so many workers; whenever one comes to its end before that, some photos change. Then let one finish.
+        """Kill `kills` workers, then let one finish. Whenever a worker finishes before its kill, some photos change.
 
-        Raises StandstillError for a worker that fails or stands still.
+        Raises StandstillError if a worker fails or makes no progress.
         """
         while self.report.kills < kills:
             if self._live():
@@ -72,7 +73,7 @@ class KilledLibrary:
         return self.report
 
     def _live(self) -> bool:
-        """One worker that is to be killed; whether it came to its end before that."""
+        """Run one worker and kill it. Returns whether it finished first."""
         before, registered = Counter(self.workers.committed()), self.workers.registered()
         since = self.workers.written()
         place, status = self._start_and_kill(since)
@@ -91,7 +92,7 @@ class KilledLibrary:
         return False
 
     def _start_and_kill(self, since: int) -> tuple[str, int]:
-        """Where the worker was to die, and its exit status."""
+        """Start a worker and kill it. Returns the planned place of its death, and its exit status."""
         if self.rng.random() < 0.5:
             death = Death(self.rng.choice(STEPS), self.rng.randint(1, MOST_STEPS))
             self.workers.start(death)
@@ -105,10 +106,10 @@ class KilledLibrary:
 
     def _require(self, status: int, *allowed: int) -> None:
         if status not in allowed:
-            raise StandstillError(f"a worker ended with exit status {status}, and not by a kill")
+            raise StandstillError(f"a worker exited with status {status} before it was killed")
 
     def _examine(self) -> None:
-        """Hold what is there against the photos, after a worker that came to its end."""
+        """Compare the library with the photos after a worker has finished."""
         expected, self.report.unreadable = expected_images(self.workers)
         rows = Counter(self.workers.committed())
         live = _live_images(self.workers)
@@ -119,9 +120,9 @@ class KilledLibrary:
 
 
 def expected_images(workers: Workers) -> tuple[set[int], int]:
-    """The images that must have one embedding and one index row, and how many cannot be read.
+    """The images that must have one embedding and one index row, and how many images cannot be read.
 
-    Those are the first of each content that is on the disk now.
+    These are the first image of each content that is on the disk now.
     """
     first: dict[str, int] = {}
     roots = [source.root for source in workers.settings.sources.values()]
@@ -136,7 +137,7 @@ def expected_images(workers: Workers) -> tuple[set[int], int]:
 
 
 def change_photos(settings: Settings, rng: random.Random) -> None:
-    """Draw some photos anew."""
+    """Replace some photos with newly drawn ones."""
     photos = sorted(
         path for source in settings.sources.values() for path in source.root.rglob("changing/*.jpg")
     )

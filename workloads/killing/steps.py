@@ -1,7 +1,7 @@
-"""Where a worker can be killed: the places between any two of its steps, announced as they are passed.
+"""The places at which a worker can be killed: before and after each of its steps.
 
-Each announcement is a line of the worker's log, there before the step is taken. A worker that was told to die at a
-step kills itself by SIGKILL right there.
+The worker announces each step by a line in its log, before it takes the step. A worker that was told to die at a step
+kills itself there with SIGKILL.
 """
 
 import os
@@ -25,15 +25,15 @@ from photolineage.stores import files as file_store
 from photolineage.stores.embeddings import EmbeddingFileHeader, EmbeddingStore
 
 STEPS = ("migrating", "flushing", "renaming", "renamed", "committing", "committed", "indexing", "indexed")
-"""In a migration; before a file is flushed, before and after its rename; before and after any commit (of a scan too);
-before and after each write to the vector index."""
+"""In a migration; before the flush of a file, and before and after its rename; before and after every commit (of a scan
+too); before and after each write to the vector index."""
 
 INDEX_WRITES = ("delete", "_do_merge", "optimize", "create_index", "drop_index")
 
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """A worker dies when it passes a step for the `count`-th time."""
+    """The worker dies when it passes a step for the `count`-th time."""
 
     step: str
     count: int
@@ -41,7 +41,7 @@ class Death:
 
 @dataclass(slots=True)
 class Announcer:
-    """Writes the log of a worker, and ends the worker where it is told to."""
+    """Writes the log of a worker, and kills the worker at its planned step."""
 
     log: Path
     death: Death | None
@@ -52,11 +52,11 @@ class Announcer:
         self._descriptor = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def note(self, *lines: str) -> None:
-        """Write lines to the log, whole and at once."""
+        """Append lines to the log in one write."""
         os.write(self._descriptor, "".join(f"{line}\n" for line in lines).encode())
 
     def step(self, name: str) -> None:
-        """Announce a step, and die where that is due."""
+        """Announce a step, and die there if planned."""
         self.note(f"step {name}")
         self._passed[name] += 1
         if self.death == Death(name, self._passed[name]):
@@ -64,7 +64,7 @@ class Announcer:
 
 
 def announce_migration(announcer: Announcer, engine: Engine) -> Callable[[], None]:
-    """Announce every statement; what is returned ends that."""
+    """Announce every statement. Returns a function that stops this."""
 
     def announce(*_arguments: object) -> None:
         announcer.step("migrating")
@@ -74,7 +74,7 @@ def announce_migration(announcer: Announcer, engine: Engine) -> Callable[[], Non
 
 
 def announce_steps(announcer: Announcer) -> None:
-    """Announce what is read, what is computed, and what is written, where it happens."""
+    """Announce every read, every computation and every write when it happens."""
     _announce_computations(announcer)
     _around(file_store, "_flush_to_disk", announcer, before="flushing")
     _around(Path, "rename", announcer, before="renaming", after="renamed")
@@ -82,7 +82,7 @@ def announce_steps(announcer: Announcer) -> None:
 
 
 def announce_index_writes(announcer: Announcer) -> None:
-    """Announce every write to LanceDB. It starts threads when it is imported: to be called after a fork."""
+    """Announce every write to LanceDB. Call this after a fork, because importing LanceDB starts threads."""
     from lancedb.db import LanceDBConnection
     from lancedb.table import LanceTable
 

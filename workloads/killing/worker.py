@@ -1,14 +1,14 @@
 """Workers that bring a library up to date: `python -m workloads.killing.worker`.
 
-For each line on its standard input, a JSON object (`config`, `log`, `death`: a step and a count, or null, and
-`file_bytes`: the most that a file may have, or null), a process of its own migrates, scans, registers, embeds by the
-first model and indexes; its id and, after its end, its exit status are written to the standard output. (The processes
-are forked from one that has loaded torch, which takes seconds.)
+Each line on standard input is a JSON object: `config`, `log`, `death` (a step and a count, or null) and `file_bytes`
+(the size limit of a file, or null). For each line, a new process migrates, scans, registers, embeds with the first
+model and indexes. Its process id and, after its end, its exit status are written to standard output. The processes are
+forked from one that has already loaded torch, which takes seconds.
 
-The log has `read <path>` for every original that was read, `encoded <count>` for every batch that went through the
-model, `embedded <image id> <content hash>` for every embedding that is about to be written, and `step <name>` for
-every step that is about to be taken: each line is there before its image can be committed, so that a kill loses no
-line of committed work. `error <message>` is the error that a worker ended with.
+The log has a line `read <path>` for every original that was read, `encoded <count>` for every batch that the model
+computed, `embedded <image id> <content hash>` before each embedding is written, and `step <name>` before each step.
+Each line is written before its image is committed, so a kill loses no line of committed work. `error <message>` is the
+error with which a worker ended.
 """
 
 import json
@@ -48,7 +48,7 @@ from workloads.killing.steps import (
 
 
 def bring_up_to_date(settings: Settings, announcer: Announcer) -> None:
-    """All that the lineage does for one model, in its order."""
+    """Run all steps of the lineage for one model, in order."""
     engine = create_catalog_engine(settings.catalog.url)
     announced = announce_migration(announcer, engine)
     upgrade(engine)
@@ -93,7 +93,7 @@ def _embed(context: JobContext, settings: Settings, model: str) -> None:
 
 
 def _fork(config: Path, log: Path, death: Death | None, file_bytes: int | None) -> int:
-    """The id of a process that works."""
+    """Fork a process that works. Returns its id."""
     pid = os.fork()
     if pid:
         return pid

@@ -1,4 +1,4 @@
-"""Starting workers over a library, ending them, and reading what they say."""
+"""Starts the workers of a library, ends them, and reads their log."""
 
 import json
 import os
@@ -26,12 +26,12 @@ PATIENCE_SECONDS = 120.0
 
 
 class StandstillError(Exception):
-    """A worker did not get where it had to."""
+    """A worker failed or made no progress."""
 
 
 @contextmanager
 def nursery(prefix: Sequence[str] = ()) -> Iterator[subprocess.Popen[str]]:
-    """The process that workers are forked from, started through the command `prefix`."""
+    """Start the process from which workers are forked, through the command `prefix`."""
     with subprocess.Popen(
         [*prefix, sys.executable, "-m", "workloads.killing.worker"],
         cwd=REPOSITORY_ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -43,7 +43,7 @@ def nursery(prefix: Sequence[str] = ()) -> Iterator[subprocess.Popen[str]]:
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """Worker processes over one library, one at a time, all with one log; `engine` is over its catalog."""
+    """The worker processes of one library, one at a time, with one log. `engine` connects to the catalog."""
 
     settings: Settings
     engine: Engine
@@ -51,7 +51,7 @@ class Workers:
     nursery: subprocess.Popen[str]
 
     def start(self, death: Death | None = None, *, file_bytes: int | None = None) -> int:
-        """The id of a new worker, which dies where it is told to and may write files of so many bytes."""
+        """Start a worker that dies at `death` and may write files of at most `file_bytes`. Returns its id."""
         assert self.nursery.stdin is not None
         order = {
             "config": str(self.settings.config_file),
@@ -64,13 +64,13 @@ class Workers:
         return self._answer()
 
     def end(self, pid: int, number: signal.Signals) -> int:
-        """Send a signal to the worker; its exit status."""
-        with suppress(ProcessLookupError):  # it came to its end at this very moment
+        """Send a signal to the worker. Returns its exit status."""
+        with suppress(ProcessLookupError):  # the worker has just finished
             os.kill(pid, number)
         return self._answer()
 
     def wait(self) -> int:
-        """The exit status of the worker, at its end."""
+        """Wait for the end of the worker. Returns its exit status."""
         return self._answer()
 
     def _answer(self) -> int:
@@ -78,22 +78,22 @@ class Workers:
         return int(self.nursery.stdout.readline())
 
     def wait_until(self, pid: int, condition: Callable[[], bool]) -> bool:
-        """Wait until the condition holds; False where the worker has ended before. Raises StandstillError."""
+        """Wait until the condition holds. False if the worker ends first. Raises StandstillError without progress."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not condition():
             if not Path(f"/proc/{pid}").exists():
                 return False
             if time.monotonic() > deadline:
-                raise StandstillError(f"worker {pid}: nothing new within {PATIENCE_SECONDS:g} s")
+                raise StandstillError(f"worker {pid} made no progress within {PATIENCE_SECONDS:g} s")
             time.sleep(0.005)
         return True
 
     def written(self) -> int:
-        """How many bytes the log has."""
+        """The size of the log in bytes."""
         return self.log.stat().st_size if self.log.exists() else 0
 
     def lines(self, since: int = 0) -> list[str]:
-        """What the workers have said, after the first `since` bytes."""
+        """The lines of the log after its first `since` bytes."""
         if not self.log.exists():
             return []
         with self.log.open("rb") as log:
@@ -101,7 +101,7 @@ class Workers:
             return log.read().decode(errors="surrogateescape").splitlines()
 
     def of(self, word: str, *, since: int = 0) -> list[str]:
-        """What follows `word` in each line that begins with it, after the first `since` bytes."""
+        """The rest of each line that begins with `word`, after the first `since` bytes of the log."""
         return [line.removeprefix(f"{word} ") for line in self.lines(since) if line.startswith(f"{word} ")]
 
     def committed(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Drift between SQLAlchemy metadata and a live database: what differs, how grave it is, and the SQL that mends it.
+"""Drift between SQLAlchemy metadata and a live database: what differs, how serious it is, and the SQL that fixes it.
 
     from sqlalchemy import create_engine
 
@@ -6,7 +6,7 @@
         for drift in compare(Base.metadata, connection):
             print(drift.severity, drift.kind, drift.table, drift.name, drift.fix.safe)
 
-It needs SQLAlchemy and Alembic, and imports nothing else of this project.
+This package needs SQLAlchemy and Alembic. It imports no other part of the project.
 """
 
 from .comparison import compare

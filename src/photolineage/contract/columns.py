@@ -6,20 +6,20 @@ from collections.abc import Iterator
 from . import severity
 from .drift import Drift, DriftKind, Finding, Severity
 from .loose import equal_but_for_types
-from .metadata import Model
+from .metadata import Code
 from .schema import Column, Schema, Table
 
 _VECTOR = re.compile(r"(.*\.)?(vector|halfvec|sparsevec)(\(\d+\))?(\[\])*", re.IGNORECASE)
 
 
 class ColumnComparison:
-    """The drifts of the columns that a table of the model and its live counterpart share, or do not."""
+    """Compares the columns of a table in the metadata with those of the same table in the database."""
 
-    def __init__(self, expected: Table, actual: Table, shadow: Schema, model: Model) -> None:
+    def __init__(self, expected: Table, actual: Table, shadow: Schema, code: Code) -> None:
         self._expected = expected
         self._actual = actual
         self._shadow = shadow
-        self._model = model
+        self._code = code
         self.missing = frozenset(expected.columns.keys() - actual.columns.keys())
         self.extra = frozenset(actual.columns.keys() - expected.columns.keys())
         common = expected.columns.keys() & actual.columns.keys()
@@ -28,7 +28,7 @@ class ColumnComparison:
         )
 
     def drifts(self) -> Iterator[Finding]:
-        """One drift for each difference; what only follows from another is left out."""
+        """One drift for each difference. A difference that another one causes is left out."""
         for name, column in self._expected.columns.items():
             if name in self.missing:
                 yield self._drift(DriftKind.MISSING_COLUMN, column, described(column), None, Severity.ERROR)
@@ -60,7 +60,7 @@ class ColumnComparison:
                 expected,
                 expected.collation or "the default collation",
                 actual.collation or "the default collation",
-                Severity.ERROR if self._model.dialect.name == "sqlite" else Severity.WARNING,
+                Severity.ERROR if self._code.dialect.name == "sqlite" else Severity.WARNING,
             )
         if expected.comment != actual.comment:
             yield self._drift(DriftKind.COMMENT, expected, expected.comment, actual.comment, Severity.WARNING)
@@ -79,7 +79,7 @@ class ColumnComparison:
         yield self._drift(kind, expected, expected.declared, actual.declared, grave)
 
     def _other_enum_in_its_place(self, expected: Column, actual: Column) -> bool:
-        """Whether the columns differ in the name of their enumeration alone, which is a drift of the type's."""
+        """Whether the columns differ only in the name of their enum type. That is reported as a drift of the type."""
         return (
             expected.enum is not None
             and actual.enum is not None
@@ -88,13 +88,13 @@ class ColumnComparison:
         )
 
     def _follows_from_the_key(self, name: str, expected: Column, actual: Column) -> bool:
-        """Whether a column is NULLable only for being no longer in the primary key."""
+        """Whether a column became nullable only because it left the primary key."""
         wanted, found = self._expected.primary_key, self._actual.primary_key
         lost = wanted is not None and name in wanted.columns and (found is None or name not in found.columns)
         return lost and not expected.nullable and actual.nullable
 
     def _value(self, name: str, expected: Column, actual: Column) -> Iterator[Finding]:
-        """Where a value comes from that the insert does not give: at most one drift a column."""
+        """Compares what fills a column that an INSERT leaves out. At most one drift per column."""
         same = equal_but_for_types if name in self.retyped else _equal
         if not same(expected.computed, actual.computed):
             yield self._drift(
@@ -132,7 +132,7 @@ class ColumnComparison:
 
     def _row_id_lost_with_the_key(self) -> bool:
         wanted, found = self._expected.primary_key, self._actual.primary_key
-        if self._model.dialect.name != "sqlite" or wanted is None:
+        if self._code.dialect.name != "sqlite" or wanted is None:
             return False
         return found is None or found.columns != wanted.columns
 
@@ -154,13 +154,13 @@ class ColumnComparison:
         actual: str | None,
         grave: Severity,
     ) -> Finding:
-        key, folded = self._expected.key, self._model.fold(column.name)
-        drift = Drift(kind, self._model.label(key), name, (column.name,), expected, actual, grave)
+        key, folded = self._expected.key, self._code.fold(column.name)
+        drift = Drift(kind, self._code.label(key), name, (column.name,), expected, actual, grave)
         return Finding(drift, key, self._expected.columns.get(folded), self._actual.columns.get(folded))
 
 
 def described(column: Column) -> str:
-    """A column in one line, much as in a CREATE TABLE statement."""
+    """The column on one line, as in a CREATE TABLE statement."""
     parts = [
         column.declared,
         None if column.collation is None else f"COLLATE {column.collation}",

@@ -1,13 +1,13 @@
-"""The schema contract: a database holds exactly what the model says.
+"""The schema contract: the database has exactly the schema that the metadata declares.
 
-The model is not compared with the database. The database prints both: the model's schema is created on the
-same server (SQLite: in memory; PostgreSQL: in a scratch schema that is rolled back), both are read by the
-same catalog queries, and the two are compared object by object. Types, defaults and conditions so come out of
-one parser and one printer, and nothing of the live schema is run or written.
+The comparison creates the metadata's tables a second time: in memory on SQLite, in a scratch schema that is
+rolled back on PostgreSQL. The same catalog queries read this copy and the live schema, and the two are compared
+object by object. One server prints both sides, so equal types, defaults and conditions print the same text.
+Nothing in the live schema runs or changes.
 
-On PostgreSQL the role needs CREATE on the database. A printed copy of the schema, kept with the code, would
-need no such right, but it would be a second truth that grows old, and it would be the print of another server
-version; so a role without the right is an error that names it.
+On PostgreSQL the role needs CREATE on the database; without it, the comparison raises an error that names the
+privilege. A printed schema kept with the code would avoid this, but it would have to be updated by hand, and
+another server version prints it differently.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +21,7 @@ from .constraints import ConstraintComparison
 from .drift import Drift, DriftKind, Finding, Severity
 from .enumerations import in_the_words_of
 from .errors import UnsupportedDatabaseError
-from .metadata import Model, native_enums
+from .metadata import Code, native_enums
 from .postgresql import shadow as postgresql_shadow
 from .postgresql.fixes import PostgresqlFixes
 from .schema import EnumType, RelationKind, Schema, Sequence, Table, TableKey
@@ -35,39 +35,40 @@ _ALEMBIC_VERSION = "alembic_version"
 
 
 def compare(metadata: MetaData, connection: Connection) -> list[Drift]:
-    """Every difference between the model and the live database, in the order in which fixes apply.
+    """Every difference between the metadata and the database, in the order in which to apply the fixes.
 
-    Raises ContractError where the two cannot be compared; see `photolineage.contract.errors`.
+    Raises ContractError if the two cannot be compared; `photolineage.contract.errors` lists the reasons.
     """
     dialect = connection.dialect
     if dialect.name == "sqlite":
-        model = Model(metadata, dialect, fold)
+        code = Code(metadata, dialect, fold)
         live, shadow = sqlite_shadow.read_live_and_shadow(metadata, connection)
-        fixes: SqliteFixes | PostgresqlFixes = SqliteFixes(model, shadow, live)
+        fixes: SqliteFixes | PostgresqlFixes = SqliteFixes(code, shadow, live)
     elif dialect.name == "postgresql":
-        model = Model(metadata, dialect, str)
+        code = Code(metadata, dialect, str)
         enums = native_enums(metadata, dialect)
         live, shadow = postgresql_shadow.read_live_and_shadow(metadata, enums, connection)
         live = in_the_words_of(shadow, live, enums)
-        fixes = PostgresqlFixes(model, enums, shadow, live)
+        fixes = PostgresqlFixes(code, enums, shadow, live)
     else:
         raise UnsupportedDatabaseError(
-            f"The contract reads SQLite and PostgreSQL; this connection's dialect is {dialect.name!r}."
+            f"Cannot compare the schema: the connection's dialect is {dialect.name!r}."
+            " Connect to SQLite or PostgreSQL."
         )
-    findings = compare_schemas(shadow, live, model)
+    findings = compare_schemas(shadow, live, code)
     return [replace(finding.drift, fix=fixes.fix(finding)) for finding in findings]
 
 
-def compare_schemas(expected: Schema, actual: Schema, model: Model) -> list[Finding]:
-    """Every difference: types and sequences first, then the tables, then what the model does not know."""
-    return list(_Comparison(expected, actual, model).drifts())
+def compare_schemas(expected: Schema, actual: Schema, code: Code) -> list[Finding]:
+    """Every difference: first types and sequences, then tables, then tables that only the database has."""
+    return list(_Comparison(expected, actual, code).drifts())
 
 
 class _Comparison:
-    def __init__(self, expected: Schema, actual: Schema, model: Model) -> None:
+    def __init__(self, expected: Schema, actual: Schema, code: Code) -> None:
         self._expected = expected
         self._actual = actual
-        self._model = model
+        self._code = code
         named = {key[0] for key in expected.tables.keys() | expected.enums.keys()}
         self._schemas = named or {None}
 
@@ -84,9 +85,9 @@ class _Comparison:
         yield from self._extra_tables()
 
     def _in_order_of_creation(self) -> Iterator[TableKey]:
-        """The tables that others point to come first."""
-        fold = self._model.fold
-        sorted_keys = [(t.schema, fold(str(t.name))) for t in self._model.metadata.sorted_tables]
+        """A table comes after the tables that its foreign keys point to."""
+        fold = self._code.fold
+        sorted_keys = [(t.schema, fold(str(t.name))) for t in self._code.metadata.sorted_tables]
         yield from sorted_keys
         yield from (
             key for key in self._expected.tables if key not in sorted_keys and key[1] != _ALEMBIC_VERSION
@@ -100,9 +101,9 @@ class _Comparison:
         if expected.kind not in _TABLES or actual.kind not in _TABLES:
             return
         yield from self._options(expected, actual)
-        columns = ColumnComparison(expected, actual, self._expected, self._model)
+        columns = ColumnComparison(expected, actual, self._expected, self._code)
         yield from columns.drifts()
-        yield from ConstraintComparison(expected, actual, columns, self._actual, self._model).drifts()
+        yield from ConstraintComparison(expected, actual, columns, self._actual, self._code).drifts()
         if expected.comment != actual.comment:
             yield self._table_drift(
                 DriftKind.COMMENT, expected.key, expected.comment, actual.comment, Severity.WARNING
@@ -135,9 +136,7 @@ class _Comparison:
         renamed = dict(self._enums_in_the_place_of_others())
         for wanted, found in renamed.items():
             live = self._actual.enums.get(found)
-            yield self._enum_drift(
-                DriftKind.ENUM_NAME, wanted, live, self._model.label(found), Severity.ERROR
-            )
+            yield self._enum_drift(DriftKind.ENUM_NAME, wanted, live, self._code.label(found), Severity.ERROR)
         for key, enum in self._expected.enums.items():
             live = self._actual.enums.get(renamed.get(key, key))
             if live is None:
@@ -151,7 +150,7 @@ class _Comparison:
                 yield _without_table(DriftKind.ENUM_EXTRA, key, None, enum, Severity.WARNING)
 
     def _enums_in_the_place_of_others(self) -> Iterator[tuple[TableKey, TableKey]]:
-        """The enumerations of the model whose columns hold one that the model does not know."""
+        """Pairs of enums: the expected one, and the unknown one that its columns have in the database."""
         for key, table in self._expected.tables.items():
             live = self._actual.tables.get(key)
             for name, column in table.columns.items():
@@ -173,10 +172,10 @@ class _Comparison:
         enum = self._expected.enums[key]
         drift = Drift(
             kind=kind,
-            table="" if table is None else self._model.label(table),
+            table="" if table is None else self._code.label(table),
             name=key[1],
             columns=tuple(name for user, name in users if user == table),
-            expected=self._model.label(key) if kind is DriftKind.ENUM_NAME else _text(enum),
+            expected=self._code.label(key) if kind is DriftKind.ENUM_NAME else _text(enum),
             actual=actual,
             severity=grave,
         )
@@ -197,9 +196,9 @@ class _Comparison:
     def _table_drift(
         self, kind: DriftKind, key: TableKey, expected: str | None, actual: str | None, grave: Severity
     ) -> Finding:
-        table = self._model.table(key)
+        table = self._code.table(key)
         name = key[1] if table is None else str(table.name)
-        drift = Drift(kind, self._model.label(key), name, (), expected, actual, grave)
+        drift = Drift(kind, self._code.label(key), name, (), expected, actual, grave)
         return Finding(drift, key, self._expected.tables.get(key), self._actual.tables.get(key))
 
 

@@ -8,7 +8,7 @@ from . import severity
 from .columns import ColumnComparison
 from .drift import Drift, DriftKind, Finding, Severity
 from .loose import equal_but_for_types, listed_values
-from .metadata import Model
+from .metadata import Code
 from .schema import Constraint, ConstraintKind, Index, Schema, Table
 
 _KINDS = {
@@ -23,9 +23,9 @@ Predicate: TypeAlias = Callable[[Constraint, Constraint], bool]
 
 @dataclass
 class Matching:
-    """Which constraint of the database is which constraint of the model.
+    """Pairs of constraints (metadata, database).
 
-    `changed` pairs one constraint of the model with the one of the database in its place.
+    A pair in `same` agrees; a pair in `changed` has different definitions.
     """
 
     same: list[tuple[Constraint, Constraint]] = field(default_factory=list)
@@ -35,19 +35,20 @@ class Matching:
 
 
 class ConstraintComparison:
-    """The drifts of the constraints and indexes of a table of the model and its live counterpart.
+    """Compares the constraints and indexes of a table in the metadata with those in the database.
 
-    What follows from a column or a table that is missing or extra is left out: it is mended with that.
+    A difference that a missing or extra column or table causes is left out: the fix of that column or table
+    includes it.
     """
 
     def __init__(
-        self, expected: Table, actual: Table, columns: ColumnComparison, live: Schema, model: Model
+        self, expected: Table, actual: Table, columns: ColumnComparison, live: Schema, code: Code
     ) -> None:
         self._expected = expected
         self._actual = actual
         self._columns = columns
         self._live = live
-        self._model = model
+        self._code = code
 
     def drifts(self) -> Iterator[Finding]:
         """One drift for each difference."""
@@ -100,7 +101,7 @@ class ConstraintComparison:
                 )
 
     def _enumerations(self, matching: Matching) -> Iterator[Finding]:
-        """Takes out of the matching the CHECKs that hold the values of an enumeration."""
+        """Removes from the matching the CHECKs that list the values of an enum, and reports their drifts."""
         extra = list(matching.extra) + [actual for _, actual in matching.changed]
         missing = list(matching.missing) + [expected for expected, _ in matching.changed]
         for expected in missing:
@@ -123,7 +124,7 @@ class ConstraintComparison:
     def _enumerated(self, check: Constraint) -> tuple[str, ...] | None:
         if len(check.columns) != 1:
             return None
-        values = self._model.enum_values(self._expected.key, check.columns[0])
+        values = self._code.enum_values(self._expected.key, check.columns[0])
         return values if values is not None and listed_values(check.definition) == values else None
 
     def _lists_the_same_column(self, expected: Constraint, actual: Constraint) -> bool:
@@ -148,13 +149,13 @@ class ConstraintComparison:
         return self._equal(expected.columns, expected.definition, actual.definition)
 
     def _same_name(self, expected: Constraint, actual: Constraint) -> bool:
-        fold = self._model.fold
+        fold = self._code.fold
         return (
             expected.name is not None and actual.name is not None and fold(expected.name) == fold(actual.name)
         )
 
     def _name_is_free(self, expected: Constraint, actual: Constraint) -> bool:
-        return actual.name is None or not self._model.chose(self._expected.key, expected.name)
+        return actual.name is None or not self._code.chose(self._expected.key, expected.name)
 
     def _same_definition(self, expected: Constraint, actual: Constraint) -> bool:
         return expected.unproven == actual.unproven and self._equal(
@@ -167,7 +168,7 @@ class ConstraintComparison:
         return not self._columns.retyped.isdisjoint(columns) and equal_but_for_types(expected, actual)
 
     def _needs_a_missing(self, expected: Constraint) -> bool:
-        """Whether a constraint needs a column that is missing, or points to a table or column that is."""
+        """Whether a column of the constraint, or the table or column that it references, is missing."""
         if not self._columns.missing.isdisjoint(expected.columns):
             return True
         if expected.target is None or expected.target == self._expected.key:
@@ -176,7 +177,7 @@ class ConstraintComparison:
         return target is None or not set(expected.target_columns) <= target.columns.keys()
 
     def _stands_for_a_missing_table(self, actual: Constraint) -> bool:
-        """Whether a foreign key points to an extra table, as one does whose table was renamed."""
+        """Whether a foreign key stands where the metadata references a missing table, e.g. after a rename."""
         wanted = (
             e for e in self._expected.constraints if e.kind is actual.kind and e.columns == actual.columns
         )
@@ -207,7 +208,7 @@ class ConstraintComparison:
         named = expected or actual
         name = "" if named is None else named.name or ", ".join(named.columns)
         columns = () if named is None else self._as_written(named.columns)
-        drift = Drift(kind, self._model.label(key), name, columns, expected_text, actual_text, grave)
+        drift = Drift(kind, self._code.label(key), name, columns, expected_text, actual_text, grave)
         return Finding(drift, key, expected, actual)
 
     def _as_written(self, names: Iterable[str]) -> tuple[str, ...]:
@@ -216,7 +217,7 @@ class ConstraintComparison:
 
 
 def _take_out(matching: Matching, expected: Constraint, actual: Constraint) -> None:
-    """Leaves the partners that the two were paired with, if any, to be matched as missing and extra."""
+    """Removes both from the matching. A constraint that was paired with one of them becomes missing or extra."""
     for pair in [pair for pair in matching.changed if pair[0] is expected or pair[1] is actual]:
         matching.changed.remove(pair)
         if pair[0] is not expected:
@@ -232,7 +233,7 @@ def _list(values: Iterable[str]) -> str:
 
 
 def _shown(constraint: Constraint | None, other: Constraint | None) -> str | None:
-    """A definition, with the name where that is all that differs."""
+    """The definition; with the constraint's name if only the names differ."""
     if constraint is None:
         return None
     text = constraint.definition + (" NOT VALID" if constraint.unproven else "")
@@ -254,11 +255,10 @@ def _match(
     same_definition: Predicate,
     name_is_free: Predicate,
 ) -> Matching:
-    """Pairs by name and definition, then by definition where the name is nobody's choice, then by name.
+    """Pairs by name and definition, then by definition if the name is free, then by name, then by columns if free.
 
-    `name_is_free` holds for a pair of which the model did not choose the name, or the database keeps none.
-    What is left of such constraints is paired by its columns; the rest is missing or extra, so that a
-    constraint renamed is one missing and one extra.
+    The name of a pair is free (`name_is_free`) if the code chose no name or the database keeps none. Every other
+    constraint is missing or extra: a renamed constraint is one missing and one extra.
     """
     found = Matching(missing=list(expected), extra=list(actual))
     _pair(found, found.same, lambda e, a: same_name(e, a) and same_definition(e, a))

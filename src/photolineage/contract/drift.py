@@ -1,4 +1,4 @@
-"""The vocabulary of the contract: what may differ between the code and a store, and how grave it is."""
+"""What the contract reports: the kinds of drift between the code and a store, their severity and their fixes."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -47,7 +47,7 @@ class DriftKind(StrEnum):
 
 
 class Severity(StrEnum):
-    """`ERROR`: an ordinary insert, select or upsert of the model fails or stores something wrong."""
+    """`ERROR`: an ordinary insert, select or upsert from the code fails or stores a wrong value."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -55,11 +55,11 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Fix:
-    """How a drift is mended. Nothing here is ever run by itself.
+    """How to fix a drift. Nothing runs these statements automatically.
 
-    `safe` are SQL statements that lose no data: where the rows do not fit, the database refuses them.
-    `destructive` are statements that lose or rewrite data; a reader is shown them last and by that name.
-    `note` says in words what the statements cannot. All three may be empty.
+    `safe`: SQL statements that lose no data. If the rows do not fit, the database refuses them.
+    `destructive`: SQL statements that lose or rewrite data. They are shown last, labelled as destructive.
+    `note`: what to know before running them. Each of the three may be empty.
     """
 
     safe: tuple[str, ...] = ()
@@ -72,12 +72,13 @@ NO_FIX = Fix()
 
 @dataclass(frozen=True)
 class Drift:
-    """One difference between what the model says and what a store holds.
+    """One difference between the code and a store.
 
-    `table` is the table's name as the model writes it, with its schema if the model gives one; it is empty
-    for a type or a sequence that no table uses. `name` is that of the column, constraint, index, type or
-    sequence, or of the table itself. `columns` are the columns of `table` that the drift touches.
-    `expected` is what the model says, `actual` what the store holds; None where one has no such thing.
+    `table`: the table's name as the code writes it, with the schema if the code gives one. Empty for a type or
+    sequence that no table uses.
+    `name`: the name of the column, constraint, index, type or sequence, or of the table.
+    `columns`: the columns of `table` that the drift affects.
+    `expected`: what the code declares. `actual`: what the store has. None on the side that lacks the object.
     """
 
     kind: DriftKind
@@ -95,9 +96,9 @@ Object: TypeAlias = Table | Column | Constraint | Index | EnumType | Sequence
 
 @dataclass(frozen=True)
 class Finding:
-    """A drift together with the objects that it was found on.
+    """A drift with the objects that differ.
 
-    `key` is the table, type or sequence; `expected` and `actual` are what the model and the database have.
+    `key` names the table, type or sequence. `expected` comes from the metadata, `actual` from the database.
     """
 
     drift: Drift

@@ -1,4 +1,4 @@
-"""Values of an enumeration that are stored in other words than the model's."""
+"""Enum values that the database stores under other names than the code."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,9 +9,9 @@ from .schema import Schema, Table, TableKey
 
 
 def renamed_values(wanted: Sequence[str], found: Sequence[str], enum: Enum | None) -> list[tuple[str, str]]:
-    """The values that are stored under the name of their member, or differ in case alone, with the right ones.
+    """(stored, expected) pairs for values stored under their member's name or in another case.
 
-    Empty if that does not explain the whole difference.
+    Empty if this does not explain the whole difference.
     """
     if len(found) != len(wanted):
         return []
@@ -25,9 +25,9 @@ def renamed_values(wanted: Sequence[str], found: Sequence[str], enum: Enum | Non
 
 
 def in_the_words_of(expected: Schema, actual: Schema, enums: Mapping[TableKey, Enum]) -> Schema:
-    """The live schema with its definitions in the model's words, where a type has the values under other names.
+    """The live schema with renamed enum values (see `renamed_values`) replaced by the expected ones in definitions.
 
-    What differs by that alone is then no drift beside that of the type. The types are left as they are.
+    A default or CHECK that differs only by these names is then no drift of its own; the enum type still is.
     """
     tables = dict(actual.tables)
     for key, enum in expected.enums.items():

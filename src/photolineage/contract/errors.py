@@ -1,21 +1,21 @@
-"""Why the contract could not be verified. None of these says that the schema is wrong."""
+"""Errors for a schema that could not be compared. None of them means that the schema is wrong."""
 
 
 class ContractError(RuntimeError):
-    """The contract could not be verified; the message says why and what to do."""
+    """The schema could not be compared; the message says why and what to do."""
 
 
 class UnsupportedDatabaseError(ContractError):
-    """The dialect, or the version of the server, is not one that the contract knows how to read."""
+    """The contract does not support this dialect or this version of the database."""
 
 
 class MissingPrivilegeError(ContractError):
-    """The role may not create the scratch schema; the message names the right and how to grant it."""
+    """The role may not create the scratch schema; the message names the privilege and the GRANT statement."""
 
 
 class ReadOnlyDatabaseError(ContractError):
-    """The server or the transaction is read-only, so no scratch schema can be created."""
+    """The server or the transaction is read-only, so the scratch schema cannot be created."""
 
 
 class ShadowSchemaError(ContractError):
-    """The server refuses the model's own definitions, so there is nothing to compare with."""
+    """The database refuses a definition in the metadata, so the expected schema cannot be created."""

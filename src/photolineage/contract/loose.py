@@ -1,4 +1,4 @@
-"""Definitions compared without what follows from a column's type: the casts that the server prints."""
+"""Compares definitions without the casts that the server prints because of a column's type."""
 
 import re
 
@@ -14,7 +14,7 @@ _NO_LIST = re.compile(r"\b(?:and|or|not|like|is)\b", re.IGNORECASE)
 
 
 def equal_but_for_types(one: str | None, other: str | None) -> bool:
-    """Whether two definitions differ in nothing but the types of what they compute with."""
+    """Whether two definitions are equal apart from their casts, parentheses and spaces."""
     if one is None or other is None:
         return one is other
     return _without_types(one) == _without_types(other)
@@ -26,7 +26,7 @@ def _without_types(definition: str) -> str:
 
 
 def listed_values(check: str) -> tuple[str, ...] | None:
-    """The strings of a CHECK that does nothing but name the values a column may hold; None for any other."""
+    """The strings of a CHECK that only lists the values a column may hold; None for any other CHECK."""
     if _NO_LIST.search(_LITERAL.sub("", check)):
         return None
     values = tuple(value.replace("''", "'") for value in _LITERAL.findall(_CAST.sub("", check)))

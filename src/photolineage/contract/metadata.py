@@ -1,4 +1,4 @@
-"""What only the model knows: names that it chose itself, enumerations, and what a new column brings to old rows."""
+"""Facts that only the SQLAlchemy metadata has: names that the code chose, enums, and defaults of new columns."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -33,8 +33,8 @@ _CLASSES: dict[ConstraintKind, type[Constraint]] = {
 }
 
 
-class Model:
-    """The model as one dialect sees it. Keys and names are folded as the dialect folds them."""
+class Code:
+    """The SQLAlchemy metadata for one dialect. Keys and names are folded as the dialect folds them."""
 
     def __init__(self, metadata: MetaData, dialect: Dialect, fold: Callable[[str], str]) -> None:
         self.metadata = metadata
@@ -44,34 +44,34 @@ class Model:
         self._chosen = {key: frozenset(self._chosen_names(t)) for key, t in self._tables.items()}
 
     def table(self, key: TableKey) -> Table | None:
-        """The model's own table; None for one that an event of the model creates."""
+        """The table in the metadata; None for a table that a DDL event creates."""
         return self._tables.get(key)
 
     def column(self, key: TableKey, name: str) -> Column[Any] | None:
-        """The model's own column, by its folded name."""
+        """The column in the metadata, by its folded name."""
         table = self.table(key)
         columns = () if table is None else table.columns
         return next((column for column in columns if self.fold(column.name) == name), None)
 
     def label(self, key: TableKey) -> str:
-        """How a reader is shown the table: as the model writes it, with its schema if it has one."""
+        """The table's name as the code writes it, with its schema if it has one."""
         table = self.table(key)
         if table is not None:
             return table.fullname
         return key[1] if key[0] is None else f"{key[0]}.{key[1]}"
 
     def chose(self, key: TableKey, name: str | None) -> bool:
-        """Whether the model gives a constraint of the table this name, itself or by its naming convention."""
+        """Whether the code gives a constraint of the table this name, directly or by its naming convention."""
         return name is not None and self.fold(name) in self._chosen.get(key, ())
 
     def enum_values(self, key: TableKey, name: str) -> tuple[str, ...] | None:
-        """The values that the model stores in a column, if it is an enumeration."""
+        """The values that the code stores in an enum column; None for any other column."""
         column = self.column(key, name)
         enum = None if column is None else enum_of(column.type, self.dialect)
         return None if enum is None else tuple(enum.enums)
 
     def constraint(self, key: TableKey, printed: schema.Constraint) -> Constraint | None:
-        """The model's own constraint: by its name, or by its columns where the model gives it none."""
+        """The constraint in the metadata, by its name, or by its columns if the code gives it no name."""
         table = self.table(key)
         of_kind = (
             [] if table is None else [c for c in table.constraints if isinstance(c, _CLASSES[printed.kind])]
@@ -86,7 +86,7 @@ class Model:
         return None
 
     def index(self, key: TableKey, name: str) -> Index | None:
-        """The model's own index, by its folded name."""
+        """The index in the metadata, by its folded name."""
         table = self.table(key)
         indexes = () if table is None else table.indexes
         return next((index for index in indexes if self.fold(str(index.name)) == name), None)
@@ -111,7 +111,7 @@ class Model:
 
 
 def enum_of(type_: TypeEngine[Any], dialect: Dialect) -> Enum | None:
-    """The enumeration that a type is in this dialect, by itself or in an array."""
+    """The enum that a type is in this dialect, or that its array holds; None for any other type."""
     impl = type_.dialect_impl(dialect)
     if isinstance(impl, TypeDecorator):
         impl = impl.impl_instance
@@ -121,13 +121,13 @@ def enum_of(type_: TypeEngine[Any], dialect: Dialect) -> Enum | None:
 
 
 def native_enums(metadata: MetaData, dialect: Dialect) -> dict[TableKey, Enum]:
-    """The enumerations that are types of their own in the database, by schema and name."""
+    """The enums that are types in the database (not CHECKs), by schema and name."""
     enums = (enum_of(column.type, dialect) for table in metadata.sorted_tables for column in table.columns)
     return {(e.schema, str(e.name)): e for e in enums if e is not None and e.native_enum and e.name}
 
 
 def addable(column: Column[Any], constant: Any = None) -> Column[Any]:
-    """A copy of the column alone: its keys, constraints and indexes are added after it."""
+    """A copy of the column without its keys, constraints and indexes, which are added after it."""
     generated = [part._copy() for part in (column.computed, column.identity) if part is not None]
     default = constant if constant is not None else column.server_default
     return Column(
@@ -143,9 +143,9 @@ def addable(column: Column[Any], constant: Any = None) -> Column[Any]:
 
 
 def constant_default(column: Column[Any]) -> Any | None:
-    """The one value that the model itself gives to new rows, where it leaves none to the database.
+    """The constant that the code gives to new rows of a NOT NULL column without a server default.
 
-    None where there is no such value, where the column may be empty, or where it is computed for each row.
+    None if the column is nullable or has a server default, or if the code gives no constant.
     """
     default = column.default
     if column.nullable or column.server_default is not None or default is None or not default.is_scalar:

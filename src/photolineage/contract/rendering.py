@@ -1,4 +1,4 @@
-"""SQL text of Alembic's operations, one statement at a time, without a database."""
+"""Writes the SQL of Alembic's operations, one statement at a time, without a database."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -16,7 +16,7 @@ _DIALECTS: dict[str, Callable[..., Dialect]] = {
 
 
 class _Statements:
-    """An output buffer that keeps apart what Alembic writes one statement at a time."""
+    """An output buffer that keeps each statement that Alembic writes as a separate string."""
 
     def __init__(self) -> None:
         self.written: list[str] = []
@@ -25,18 +25,18 @@ class _Statements:
         self.written.append(text.strip().removesuffix(";"))
 
     def flush(self) -> None:
-        """There is nothing behind this buffer."""
+        """Does nothing: Alembic requires the method."""
 
 
 class Writer:
-    """Alembic's operations in offline mode, for the objects of a model."""
+    """Alembic's operations in offline mode, for objects of the metadata."""
 
     def __init__(self, dialect_name: str) -> None:
         from alembic.migration import MigrationContext
         from alembic.operations import Operations
 
         self._buffer = _Statements()
-        # Named parameters: where they are written with %, the compiler doubles every % of the text.
+        # Named parameters, because with a % style the compiler doubles every % in the text.
         context = MigrationContext.configure(
             dialect=_DIALECTS[dialect_name](paramstyle="named"),
             opts={"as_sql": True, "output_buffer": self._buffer},
@@ -47,19 +47,19 @@ class Writer:
 
     @property
     def statements(self) -> tuple[str, ...]:
-        """What was written so far, without closing semicolons."""
+        """The statements written so far, without their semicolons."""
         return tuple(self._buffer.written)
 
     def sql(self, statement: str) -> None:
-        """A statement as it stands, for what Alembic has no operation for."""
+        """Writes a statement unchanged, for what Alembic has no operation for."""
         self.op.execute(DDL(statement.replace("%", "%%")))  # type: ignore[no-untyped-call]
 
     def qualified(self, name: str, schema: str | None) -> str:
-        """The name, quoted where it must be, with its schema if it has one."""
+        """The name, quoted if necessary, with its schema if it has one."""
         return self.quote(name) if schema is None else f"{self.quote(schema)}.{self.quote(name)}"
 
     def create_table(self, table: Table) -> None:
-        """The table with its constraints, indexes and comments; the types that it uses must be there."""
+        """Creates the table with its constraints, indexes and comments. Its types must already exist."""
         self.op.execute(CreateTable(table))
         for constraint in table.foreign_key_constraints:
             if constraint.use_alter and self.dialect.supports_alter:
@@ -77,21 +77,21 @@ class Writer:
                 self.op.execute(SetColumnComment(column))
 
     def create_index(self, index: Index) -> None:
-        """An index of the model, as the model's own DDL prints it."""
+        """Creates an index of the metadata."""
         self.op.execute(CreateIndex(index))
 
     def add_constraint(self, constraint: Constraint) -> None:
-        """A constraint of the model."""
+        """Adds a constraint of the metadata."""
         from alembic.operations import ops
 
         self.op.invoke(ops.AddConstraintOp.from_constraint(constraint))
 
     def drop_constraint(self, table: Table, name: str) -> None:
-        """A constraint of the live table, by its name."""
+        """Drops a constraint of the live table, by its name."""
         self.op.drop_constraint(name, table.name, schema=table.schema)
 
     def alter_column(self, column: Column[Any], **changes: Any) -> None:
-        """Changes of the live column that bears the name of the model's."""
+        """Changes the live column that has this column's name."""
         self.op.alter_column(column.table.name, column.name, schema=column.table.schema, **changes)
 
 

@@ -1,15 +1,15 @@
-"""A database schema as plain values, as the database itself prints it. The same for every dialect."""
+"""A database schema as plain values, as the database prints it. The same for every dialect."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
 TableKey: TypeAlias = tuple[str | None, str]
-"""The schema as the model writes it (None: the default one) and the name of a table, type or sequence."""
+"""The schema as the code writes it (None: the default schema) and the name of a table, type or sequence."""
 
 
 class RelationKind(StrEnum):
-    """What answers to the name of a table."""
+    """The kinds of relation that can have a table's name."""
 
     TABLE = "table"
     PARTITIONED_TABLE = "partitioned table"
@@ -20,7 +20,7 @@ class RelationKind(StrEnum):
 
 
 class ConstraintKind(StrEnum):
-    """The families of constraints; an exclusion constraint counts as a unique one."""
+    """The kinds of constraint. An exclusion constraint counts as unique."""
 
     PRIMARY_KEY = "pk"
     UNIQUE = "unique"
@@ -30,7 +30,7 @@ class ConstraintKind(StrEnum):
 
 @dataclass(frozen=True)
 class EnumType:
-    """An enumeration type of the database and its values in their order."""
+    """An enum type of the database and its values, in order."""
 
     name: str
     values: tuple[str, ...]
@@ -50,10 +50,10 @@ class Sequence:
 class Column:
     """A column.
 
-    `type` is what two columns must share to hold the same values, `full_type` the same with its
-    arguments, `declared` what a reader is shown.
-    `autoincrement` says how the database numbers the rows by itself, other than by an identity; `sequence`
-    is the sequence that the column owns.
+    `type`: without arguments, e.g. `character varying`. `full_type`: with arguments, e.g. `character varying(10)`.
+    `declared`: the type as it is shown to a reader.
+    `autoincrement`: how the database numbers the rows automatically, other than by an identity.
+    `sequence`: the sequence that the column owns.
     """
 
     name: str
@@ -74,9 +74,9 @@ class Column:
 
 @dataclass(frozen=True)
 class Constraint:
-    """A constraint. `name` is None where the database keeps none; `definition` leaves the name out.
+    """A constraint. `name` is None if the database keeps no name. `definition` does not include the name.
 
-    `unproven` holds for a constraint that new rows must satisfy and old rows may break.
+    `unproven`: new rows must satisfy the constraint, old rows were not checked (NOT VALID).
     """
 
     kind: ConstraintKind
@@ -91,7 +91,7 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Index:
-    """An index that no constraint owns. `columns` are all that its keys and its predicate read."""
+    """An index that no constraint owns. `columns` are all columns in its keys and its predicate."""
 
     name: str
     unique: bool
@@ -102,10 +102,10 @@ class Index:
 
 @dataclass(frozen=True)
 class Table:
-    """A table or what stands in its place. A `child` is a partition of a table or inherits from one.
+    """A table, or another relation with a table's name. A `child` is a partition of a table or inherits from one.
 
-    `scripts` are the CREATE statements of what falls with a SQLite table when it is rebuilt: its indexes and
-    its triggers, by their folded names.
+    `scripts`: the CREATE statements of a SQLite table's indexes and triggers, by folded name. A rebuild drops
+    these and runs the statements again.
     """
 
     key: TableKey
@@ -120,17 +120,17 @@ class Table:
 
     @property
     def primary_key(self) -> Constraint | None:
-        """The primary key, if there is one."""
+        """The primary key; None if the table has none."""
         return next(iter(self.constraints_of(ConstraintKind.PRIMARY_KEY)), None)
 
     def constraints_of(self, kind: ConstraintKind) -> list[Constraint]:
-        """The constraints of one family."""
+        """The constraints of one kind."""
         return [constraint for constraint in self.constraints if constraint.kind is kind]
 
 
 @dataclass(frozen=True)
 class Schema:
-    """All that a database or a model holds. Names that the dialect folds are folded in every key."""
+    """All objects of a database, live or created from the metadata. Keys are folded as the dialect folds names."""
 
     tables: dict[TableKey, Table] = field(default_factory=dict)
     enums: dict[TableKey, EnumType] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""How grave a drift is: whether an ordinary insert, select or upsert of the model fails or stores something wrong."""
+"""The severity of a drift: an error if an ordinary insert, select or upsert fails or stores a wrong value."""
 
 import re
 
@@ -17,7 +17,7 @@ def _error_if(wrong: bool) -> Severity:
 
 
 def of_type(expected: Column, actual: Column) -> Severity:
-    """A warning where the live type holds every value of the model's and gives it back as it was."""
+    """A warning if the live type stores every value of the expected type and returns it unchanged."""
     for family in _WIDENING_FAMILIES:
         if expected.type in family and actual.type in family:
             too_short = actual.full_type != actual.type
@@ -26,7 +26,7 @@ def of_type(expected: Column, actual: Column) -> Severity:
 
 
 def of_type_arguments(expected: Column, actual: Column) -> Severity:
-    """A warning where every argument of the live type is at least the model's, or it has none."""
+    """A warning if the live type has no arguments, or each is at least as large as the expected one."""
     wanted, found = _arguments(expected.full_type), _arguments(actual.full_type)
     if not found:
         return Severity.WARNING
@@ -41,44 +41,44 @@ def _arguments(full_type: str) -> list[int]:
 
 
 def of_extra_column(column: Column) -> Severity:
-    """An error where an insert that does not know the column fails."""
+    """An error if an INSERT without the column fails."""
     filled = column.default or column.identity or column.computed or column.autoincrement
     return _error_if(not column.nullable and not filled)
 
 
 def of_nullable(expected: Column, actual: Column) -> Severity:
-    """An error where the model may store NULL and the database refuses it."""
+    """An error if the code may store NULL and the database refuses it."""
     return _error_if(expected.nullable and not actual.nullable)
 
 
 def of_default(expected: Column) -> Severity:
-    """A warning where only the database has a default: the model never leaves the value to it."""
+    """A warning if only the database has a default: the code always gives the value, so the default is not used."""
     return _error_if(expected.default is not None)
 
 
 def of_numbering(expected: Column, actual: Column) -> Severity:
-    """An error where rows are not numbered, or where the model gives the number and the database refuses it."""
+    """An error if the database does not number the rows, or refuses the number that the code gives."""
     wanted = expected.identity or expected.autoincrement
     found = actual.identity or actual.autoincrement
     return _error_if((bool(wanted) and not found) or actual.identity == "ALWAYS")
 
 
 def of_constraint_change(expected: Constraint, actual: Constraint) -> Severity:
-    """A warning where new rows meet the same condition and only old ones were never verified."""
+    """A warning if the condition is the same and only the old rows were not checked."""
     return _error_if(expected.definition != actual.definition)
 
 
 def of_index(index: Index) -> Severity:
-    """An error where the index is unique: it refuses rows, or an upsert needs it."""
+    """An error if the index is unique: it refuses rows, or an upsert needs it."""
     return _error_if(index.unique)
 
 
 def of_enum_values(expected: tuple[str, ...], actual: tuple[str, ...]) -> Severity:
-    """A warning where only the order differs."""
+    """A warning if only the order differs."""
     return _error_if(set(expected) != set(actual))
 
 
 def of_table_options(expected: dict[str, str], actual: dict[str, str]) -> Severity:
-    """An error where rows are refused, hidden or lost by an option: STRICT, row level security, unlogged."""
+    """An error if an option can refuse, hide or lose rows: STRICT, row level security, UNLOGGED."""
     grave = ("STRICT", "row level security", "persistence")
     return _error_if(any(expected.get(option) != actual.get(option) for option in grave))

@@ -4,13 +4,14 @@ from collections.abc import Iterable
 
 from .drift import Drift, Fix
 
-COLUMNS = ("what", "where", "model → database", "fix")
+COLUMNS = ("what", "where", "expected → found", "fix")
 
 
 def difference_rows(drifts: Iterable[Drift]) -> list[dict[str, str]]:
-    """One row a drift, by the names of `COLUMNS`: few, as the page of a check is as wide as its table.
+    """One row per drift, keyed by `COLUMNS`.
 
-    Of a fix, the safe statements come first, each on a line; destructive ones follow and are called that.
+    The `fix` lists the safe statements first, one per line, then the destructive ones under a heading, then the
+    note.
     """
     return [
         dict(

@@ -1,4 +1,4 @@
-"""Work on a connection that leaves no trace, whatever transaction the connection is in."""
+"""Runs statements on a connection and rolls them back, inside or outside the caller's transaction."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -10,9 +10,9 @@ _SAVEPOINT = "schema_contract"
 
 @contextmanager
 def rolled_back(connection: Connection) -> Iterator[None]:
-    """Undoes what happens inside; the connection leaves in the transaction, or in none, that it came in.
+    """Rolls back everything done in the block. A transaction that the caller began stays open.
 
-    Holds in autocommit too, where a transaction of SQLAlchemy's is none of the server's.
+    This works in autocommit too, where SQLAlchemy's transaction is not a transaction on the server.
     """
     began_here = not connection.in_transaction()
     begin, undo = _brackets(connection, began_here)
@@ -41,7 +41,7 @@ def _brackets(connection: Connection, began_here: bool) -> tuple[tuple[str, ...]
 
 
 def _in_server_transaction(connection: Connection) -> bool:
-    """Whether the next statement runs inside a transaction of the server's.
+    """Whether the next statement runs inside a transaction on the server.
 
     Outside autocommit the driver opens one before the first statement.
     """
@@ -53,7 +53,7 @@ def _in_server_transaction(connection: Connection) -> bool:
 
 @contextmanager
 def pipelined(connection: Connection) -> Iterator[None]:
-    """Sends statements without waiting for each answer, where the driver can."""
+    """Sends statements without waiting for each answer, if the driver can."""
     pipeline = getattr(connection.connection.dbapi_connection, "pipeline", None)
     with nullcontext() if pipeline is None else pipeline():
         yield

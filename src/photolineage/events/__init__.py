@@ -1,1 +1,1 @@
-"""Images become events, by time, place and looks."""
+"""Groups images into events by time, place and looks."""

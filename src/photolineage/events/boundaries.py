@@ -1,8 +1,7 @@
-"""Where one event ends and the next begins: evidence from pause, night, place and looks, in nats of log-odds.
+"""Decides where one event ends and the next begins, from pauses, nights, places and looks, in nats of log-odds.
 
-Each kind of evidence is zero at its neutral point, so that a kind which is not known (no GPS, no embedding) counts for
-nothing. A boundary is drawn where the sum exceeds 0. The values of the constants are those that `benchmarks.events`
-favours on its tuning seeds, unless they name another source.
+A boundary is drawn where the sum of the evidence exceeds 0. Evidence that is missing (no GPS, no embedding) counts 0.
+The constants are those with which `benchmarks.events` scores best on its tuning seeds, unless they name another source.
 """
 
 from dataclasses import dataclass
@@ -23,40 +22,40 @@ _DAY_US = 24 * _HOUR_US
 _NIGHT_ENDS_US = 4 * _HOUR_US
 
 BURST_SECONDS = 4.0
-"""Two photos within this time are one burst; a burst counts once in all statistics."""
+"""Photos within this time of each other are one burst. A burst counts once in all statistics."""
 NEAR_DUPLICATE_SECONDS = 90.0
-"""Two near-duplicates within this time are repeated takes of one picture, and count once."""
+"""Near-duplicates within this time of each other are repeated takes of one picture and count once."""
 NEAR_DUPLICATE_LIKENESS = 0.5
-"""Two photos are near-duplicates from this share of the way from a usual neighbour's cosine to 1."""
+"""Two photos are near-duplicates if their cosine is this share of the way from the cosine of neighbours to 1."""
 SESSION_GAP_MINUTES = 20.0
-"""No boundary is looked for at a shorter pause."""
+"""A shorter pause is never a boundary."""
 
 PAUSE_WEIGHT = 5.0
-"""Nats for each e-fold of the pause over `event_gap_hours`."""
+"""Nats for each factor of e by which the pause exceeds `event_gap_hours`."""
 LOCAL_WEIGHT = 0.15
-"""Nats for each e-fold of the pause over `LOCAL_RATIO` times the local mean."""
+"""Nats for each factor of e by which the pause exceeds `LOCAL_RATIO` times the local mean."""
 MOST_NATS_OF_PAUSE = 4.0
-"""A pause counts for no more than this in either direction: beyond some hours, place and looks have to decide."""
+"""The most that a pause counts, for or against: beyond some hours, place and looks decide."""
 NIGHT_WEIGHT = 0.3
-"""Nats for a pause that contains four o'clock at night, local time: most outings end before."""
+"""Nats for a pause that includes 4:00 local time: most outings end before."""
 PLACE_NEUTRAL_KM = 0.15
-"""A distance between both sides that speaks neither for nor against a boundary."""
+"""A distance between the two sides that counts 0. A longer one is evidence for a boundary."""
 PLACE_WEIGHT = 0.3
-"""Nats for each e-fold of the distance over the neutral one."""
+"""Nats for each factor of e by which the distance exceeds the neutral one."""
 MOST_NATS_OF_PLACE = 3.0
-"""A distance counts for no more than this in either direction."""
+"""The most that a distance counts, for or against."""
 COMPANY_WEIGHT = 1.0
-"""Nats against a boundary for each camera beyond two on both sides of a pause."""
+"""Nats against a boundary for each camera after the first two that is on both sides of a pause."""
 LOOKS_WEIGHT = 15.0
-"""Nats for each unit of likeness (0: as of strangers, 1: as of neighbours) below the neutral likeness."""
+"""Nats for each unit of likeness (0: like strangers, 1: like neighbours) below the neutral likeness."""
 LOOKS_NEUTRAL = 0.0
-"""The likeness across a pause that speaks neither way, where each side is as alike as neighbours are."""
+"""The likeness across a pause that counts 0 if the images of each side are as alike as neighbours."""
 LOOKS_VARIETY_SHARE = 0.4
-"""The neutral likeness is lower by this for each unit of likeness by which the sides vary more than neighbours do."""
+"""Subtracted from the neutral likeness for each unit of likeness by which the sides vary more than neighbours."""
 LOOKS_FAMILIAR_SHARE = 0.5
-"""The neutral likeness is higher by this for each unit of likeness that scenes of the library share by chance."""
+"""Added to the neutral likeness for each unit of likeness that scenes of the library share by chance."""
 LOOKS_SAMPLE = 64
-"""The most shots of a session, spread evenly, whose looks are compared: enough for a steady mean."""
+"""The most shots per session, spread evenly, to compare by looks: enough for a steady mean."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,9 +75,9 @@ class Sessions:
     local_log_gap: NDArray[np.int64]
 
     def within_reach(self) -> tuple[Rows, Rows]:
-        """The first session before each boundary and the last one after it that are as near as its pause is long.
+        """The first session before each boundary and the last one after it, no farther away than its pause is long.
 
-        The neighbouring sessions are always within reach; what lies behind the end of a segment never is.
+        The two neighbouring sessions are always within reach. Sessions of another segment never are.
         """
         boundary = np.arange(len(self.gap_us))
         begins = self.shots.at[self.starts]
@@ -97,7 +96,7 @@ def find_sessions(
     embeddings: Embeddings,
     scale: LooksScale,
 ) -> Sessions:
-    """Count bursts and repeated takes once, and cut where the pause is longer than a session allows."""
+    """Count bursts and repeated takes once, and cut at each pause of `SESSION_GAP_MINUTES` or more."""
     gaps = np.diff(timeline.at)
     forced = np.zeros(len(gaps), dtype=np.bool_)
     forced[segment_starts[segment_starts > 0] - 1] = True
@@ -122,7 +121,7 @@ def find_sessions(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decision:
-    """Whether each boundary between sessions is one between events, and the log-odds by which that was decided."""
+    """Whether each boundary between sessions is one between events, and the log-odds of that decision."""
 
     drawn: NDArray[np.bool_]
     nats: Nats
@@ -131,10 +130,10 @@ class Decision:
 def decide_boundaries(
     sessions: Sessions, embeddings: Embeddings, scale: LooksScale, event_gap_hours: float
 ) -> Decision:
-    """Join neighbouring sessions that no evidence separates, and again what has been joined, until nothing changes.
+    """Join neighbouring sessions that no evidence separates, then decide again, until nothing changes.
 
-    The looks about a boundary are compared as far as its pause is long (the afternoon after a lunch, whole days after a
-    night), and as far as what has been joined to either side: two days at the sea may begin and end differently.
+    The looks on each side are compared as far as the pause is long (the afternoon after a lunch, whole days after a
+    night), and as far as the joined sessions reach: two days at the sea may begin and end differently.
     """
     looks = looks_of_runs(embeddings, sessions.shots.vector, sessions.starts, LOOKS_SAMPLE)
     nats = (
@@ -160,7 +159,7 @@ def decide_boundaries(
 
 
 def _extent(drawn: NDArray[np.bool_]) -> tuple[Rows, Rows]:
-    """The first session of the run that ends at each boundary, and the last one of the run that begins there."""
+    """For each boundary, the first session of the run that ends there and the last one of the run that begins there."""
     boundary = np.arange(len(drawn))
     before = np.maximum.accumulate(np.concatenate(([-1], np.where(drawn, boundary, -1))))[:-1]
     after = np.minimum.accumulate(
@@ -170,7 +169,7 @@ def _extent(drawn: NDArray[np.bool_]) -> tuple[Rows, Rows]:
 
 
 def pause_evidence(sessions: Sessions, event_gap_hours: float) -> Nats:
-    """A long pause speaks for a boundary, and more so where pauses are otherwise short."""
+    """A long pause is evidence for a boundary, and stronger evidence among short pauses."""
     log_gap = log_seconds(sessions.gap_us)
     pause = log_gap / MICRONATS - np.log(event_gap_hours * 3600)
     excess = (log_gap - sessions.local_log_gap) / MICRONATS - np.log(LOCAL_RATIO)
@@ -179,7 +178,7 @@ def pause_evidence(sessions: Sessions, event_gap_hours: float) -> Nats:
 
 
 def night_evidence(sessions: Sessions) -> Nats:
-    """A pause over four o'clock at night, local time, speaks for a boundary."""
+    """A pause that includes 4:00 local time is evidence for a boundary."""
     right = sessions.starts[1:]
     local_at = sessions.shots.at[right - 1] + _local_shift_us(sessions.shots)[right - 1]
     night = (local_at - _NIGHT_ENDS_US) // _DAY_US != (local_at + sessions.gap_us - _NIGHT_ENDS_US) // _DAY_US
@@ -187,7 +186,7 @@ def night_evidence(sessions: Sessions) -> Nats:
 
 
 def place_evidence(sessions: Sessions) -> Nats:
-    """Distance between the last place before the pause and the first after it; 0 where a side is not located."""
+    """Distance between the last place before the pause and the first after it; 0 if a side has no place."""
     shots = sessions.shots
     located = ~(np.isnan(shots.latitude) | np.isnan(shots.longitude))
     position = np.arange(len(shots))
@@ -207,9 +206,9 @@ def place_evidence(sessions: Sessions) -> Nats:
 
 
 def company_evidence(sessions: Sessions) -> Nats:
-    """Three or more cameras on both sides of a pause speak against a boundary: that company meets for one occasion.
+    """Three or more cameras on both sides of a pause are evidence against a boundary: the company is still together.
 
-    One camera, or a couple's two, are together on most days, and tell nothing.
+    One camera or two count 0, because a couple's cameras are together on most days.
     """
     shots = sessions.shots
     session = np.repeat(np.arange(len(sessions.starts)), np.diff(np.append(sessions.starts, len(shots))))
@@ -221,9 +220,9 @@ def company_evidence(sessions: Sessions) -> Nats:
 
 
 def looks_evidence(contrast: Contrast, scale: LooksScale) -> Nats:
-    """Unlikeness across the pause, against the variety within its sides; 0 where a side has no embedding.
+    """How little the two sides look alike, compared with the variety within each; 0 if a side has no embedding.
 
-    The fewer shots tell of it, the less it counts. Single shots are taken to vary as neighbours do.
+    It counts less with fewer shots. A single shot is assumed to vary like neighbours.
     """
     variety = 1 - np.nan_to_num(scale.likeness(contrast.within), nan=1.0)
     neutral = LOOKS_NEUTRAL + LOOKS_FAMILIAR_SHARE * scale.familiar
@@ -233,7 +232,7 @@ def looks_evidence(contrast: Contrast, scale: LooksScale) -> Nats:
 
 
 def _local_shift_us(shots: Timeline) -> NDArray[np.int64]:
-    """What leads from UTC to local time: the known offset, else the sun's by the longitude, else none."""
+    """Local time minus UTC: from the known offset, else from the longitude, else 0."""
     solar = np.rint(np.nan_to_num(shots.longitude, nan=0.0) / 15) * 60
     minutes = np.where(shots.utc_offset == NO_OFFSET, solar, shots.utc_offset)
     return np.asarray(minutes * 60_000_000, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Cameras whose clocks are apart by a constant, noticed by the scenes that they have in common."""
+"""Finds cameras with a wrong clock by the scenes that they share with other cameras."""
 
 from dataclasses import dataclass
 
@@ -19,19 +19,19 @@ _SCENE_US = 15 * 60_000_000
 _BIN_US = 3 * 60_000_000
 
 SEARCH_US = 36 * 3_600_000_000
-"""A clock that is wrong by up to this (36 hours) is noticed: by a wrong zone, half a day or a whole day."""
+"""The largest clock error that is found (36 hours): a wrong time zone, half a day or a whole day."""
 LEAST_OFFSET_US = 5 * 60_000_000
-"""A clock that is wrong by less (5 minutes) is left alone: no event changes by it."""
+"""A smaller clock error (5 minutes) is ignored: it changes no event."""
 FEWEST_SCENES = 5
-"""Common scenes, at different times, that must agree on one clock error."""
+"""How many common scenes, at different times, must agree on a clock error."""
 LEAST_STRENGTH = 5.0
-"""Standard errors by which the likeness at the clock error must exceed chance."""
+"""How many standard errors above chance the likeness at the clock error must be."""
 _LEAD_OVER_NO_OFFSET = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class _Clock:
-    """What is to be added to a camera's times so that they agree with a reference camera's."""
+    """The correction that makes a camera's times agree with those of a reference camera."""
 
     reference: int
     correction_us: int
@@ -52,11 +52,11 @@ def notice_offsets(
     embeddings: Embeddings,
     scale: LooksScale,
 ) -> tuple[ClockOffset, ...]:
-    """The clock offsets that common scenes tell of, by camera; at most the library's 32 busiest cameras are compared.
+    """The clock offsets that common scenes show, by camera. Only the library's 32 busiest cameras are compared.
 
-    A camera is compared with busier ones, those it was out with most often first. Among cameras that have been
-    compared with each other, the time that most of them show is right; of two, that of the one that mostly knows
-    where it is (its clock follows satellites or the network), else of the busier one.
+    A camera is compared with busier ones, beginning with those it was out with most often. The time that most
+    cameras of a group show counts as right. Of two cameras, it is the time of the one with GPS in most photos (its
+    clock follows satellites or the network), else of the busier one.
     """
     rows_of = _rows_by_camera(timeline, len(cameras))
     named = [camera for camera in rows_of if cameras[camera] is not None]
@@ -86,7 +86,7 @@ def notice_offsets(
 
 
 def _by_most_shown_time(clocks: dict[int, _Clock]) -> dict[int, _Clock]:
-    """The same clocks, corrected to the time that most of those with one reference show; the first of equals."""
+    """The clocks, corrected to the time that most clocks with the same reference show; the first time on a tie."""
     corrected = {}
     for reference in dict.fromkeys(clock.reference for clock in clocks.values()):
         group = {camera: clock for camera, clock in clocks.items() if clock.reference == reference}
@@ -155,14 +155,14 @@ def _offset_between(
 
 
 def _correction(lag: NDArray[np.int64], likeness: NDArray[np.float64], about: int) -> int:
-    """The median lag of the likest pairs about a lag, in whole seconds."""
+    """The median lag, in whole seconds, of the most alike pairs with about this lag."""
     close = np.abs(lag - about) <= 2 * _BIN_US
     alike = close & (likeness >= np.quantile(likeness[close], 0.8))
     return int(np.median(lag[alike]) // 1_000_000) * 1_000_000
 
 
 def _sample(at: NDArray[np.int64], moving: Rows, anchor: Rows) -> tuple[Rows, Rows]:
-    """Blocks of the moving camera's images that the anchor has images around, and the anchor's images around them."""
+    """Blocks of the moving camera's images that have anchor images nearby in time, and these anchor images."""
     anchor_at = np.sort(at[anchor])
     moving = moving[np.argsort(at[moving], kind="stable")]
     accompanied = np.searchsorted(anchor_at, at[moving] + SEARCH_US, "right") > np.searchsorted(
@@ -186,9 +186,9 @@ def _sample(at: NDArray[np.int64], moving: Rows, anchor: Rows) -> tuple[Rows, Ro
 def _strength_by_lag(
     scene: NDArray[np.int64], lag: NDArray[np.int64], likeness: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """By how many standard errors the likeness of scenes at each lag exceeds the usual, and how many scenes tell so.
+    """For each lag, how many standard errors the likeness of scenes is above the usual, and how many scenes there are.
 
-    Pictures of one scene tell the same thing; so the likeness is averaged by scene and lag first.
+    The likeness is first averaged by scene and lag, because pictures of one scene are not independent.
     """
     reach = SEARCH_US // _BIN_US + 1
     bins = int(2 * reach + 1)

@@ -1,4 +1,4 @@
-"""Event clustering of a library: what is global, then each segment of the timeline, then the undated images."""
+"""Clusters a library: first the global measures, then each segment of the timeline, then the undated images."""
 
 from collections.abc import Callable, Iterator
 
@@ -32,13 +32,12 @@ def cluster_events(
 ) -> EventClustering:
     """Cluster a library into events.
 
-    `images` has the columns of `IMAGES_SCHEMA`, a row for each image; `embeddings` has `image_id` and `vector`, a
-    fixed-size list of float16 or float32 of unit length, a row for each image that has one. Each dated image is in
-    exactly one event, each undated image in at most one, a duplicate where the image that it repeats is.
+    `images` has the columns of `IMAGES_SCHEMA`, one row per image. `embeddings` has `image_id` and `vector` (a
+    fixed-size list of float16 or float32, unit length), one row per embedded image. Each dated image is in exactly one
+    event, each undated image in at most one. A duplicate is in the event of the image that it repeats.
 
-    `previous` is the `segments` of an earlier clustering by the same model. Time ranges in which nothing has
-    changed are taken from it; the result is the same as without it. `on_progress` is told how many of how many
-    images are done.
+    `previous` is the `segments` of an earlier clustering with the same model. Unchanged time ranges are taken from it;
+    the result is the same without it. `on_progress` is called with the number of clustered images and the total.
     """
     vectors = Embeddings(embeddings)
     library = read_library(images, vectors.image_ids, settings.trusted_time_sources)
@@ -78,7 +77,7 @@ def _cluster_dated(
     previous: pa.Table | None,
     on_progress: Progress | None,
 ) -> tuple[pa.Table, int]:
-    """The events of all segments in the order of their start, and the number of images that had to be clustered."""
+    """The events of all segments in the order of their start, and the number of images that were clustered."""
     starts = segment_starts(dated.at, settings)
     wanted = fingerprints(dated, away, starts, cameras, vectors, scale, settings)
     known = _known(previous, wanted)
@@ -96,7 +95,7 @@ def _cluster_dated(
             on_progress(done, len(dated))
     table = pa.concat_tables(tables)
     order = np.lexsort((_firsts(table), table["starts_at"].cast(pa.int64()).to_numpy()))
-    if (np.diff(order) < 0).any():  # else it need not be copied: what was taken over is out of order
+    if (np.diff(order) < 0).any():  # reused events are out of order; a table in order is not copied
         table = table.take(pa.array(order))
     return table.combine_chunks(), int((ends - starts)[stale].sum())
 
@@ -112,14 +111,14 @@ def _known(previous: pa.Table | None, wanted: NDArray[np.uint64]) -> pa.Table:
 
 
 def _steps(segments: Rows, sizes: Rows) -> Iterator[Rows]:
-    """The segments in portions of about `_IMAGES_A_STEP` images."""
+    """The segments in batches of about `_IMAGES_A_STEP` images."""
     portion = np.cumsum(sizes[segments]) // _IMAGES_A_STEP
     for part in np.unique(portion):
         yield segments[portion == part]
 
 
 def _members(table: pa.Table) -> tuple[Ids, Rows]:
-    """The members of all events one after the other, and where each event's begin, and the last one's end."""
+    """The members of all events in one array, and the offsets where each event begins and the last one ends."""
     column = table["members"].combine_chunks()
     if len(column) == 0:
         return np.empty(0, dtype=np.int64), np.zeros(1, dtype=np.int64)
@@ -142,7 +141,7 @@ def _event_of(table: pa.Table, dated: Timeline) -> Rows:
 
 
 def _assemble(table: pa.Table, library: Library, joined: Joined) -> tuple[list[Event], Ids]:
-    """Events with their duplicates and undated members, and the undated images that are in none."""
+    """The events with their duplicates and undated members, and the undated images without an event."""
     members, offsets = _members(table)
     joins = np.flatnonzero(joined.event >= 0)
     joins = joins[np.lexsort((library.undated.image_id[joins], joined.event[joins]))]

@@ -1,4 +1,4 @@
-"""The looks of whole events: the image that stands for the largest visual mode, and how alike the images are."""
+"""The looks of whole events: the image that represents the most common look, and how alike the images are."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from photolineage.events.looks import Embeddings, Floats, LooksScale, blocks_of_
 
 Rows = NDArray[np.int64]
 
-_BANDWIDTH = 0.12  # in units of likeness: a few times closer than what tells strangers from neighbours
+_BANDWIDTH = 0.12  # in units of likeness: much closer than strangers are to neighbours
 _MEAN_SHIFTS = 3
 
 
@@ -24,11 +24,11 @@ class Appearance:
 def appearance(
     embeddings: Embeddings, vector: Rows, starts: Rows, scale: LooksScale, quality: NDArray[np.float64]
 ) -> Appearance:
-    """Look at each run of rows: run k is rows `starts[k]` to `starts[k + 1]` of `vector`, embedding rows (-1: none).
+    """The appearance of each run. Run k is rows `starts[k]` to `starts[k + 1]` of `vector`: embedding rows (-1: none).
 
-    The mode is sought by mean shift from the run's mean with a kernel that is narrow against the difference between
-    strangers and neighbours. Among images that are as near to the mode as makes no difference to the eye, the one
-    of the highest `quality` (0 to 1) is the medoid. A run without embeddings is represented by its middle row.
+    Mean shift finds the mode, from the run's mean, with a kernel much narrower than the difference between strangers
+    and neighbours. Of the images nearest to the mode, which look the same to the eye, the medoid is the one with the
+    highest `quality` (0 to 1). The middle row represents a run without embeddings.
     """
     ends = np.append(starts[1:], len(vector))
     medoid, cosine = (starts + ends - 1) // 2, np.full(len(starts), np.nan)
@@ -46,13 +46,13 @@ def appearance(
 
 
 def _mean_cosine(vectors: Floats) -> float:
-    """The mean cosine of two different rows; NaN of a single one."""
+    """The mean cosine of two different rows; NaN for a single row."""
     count, total = len(vectors), vectors.sum(axis=0)
     return round((float(total @ total) - count) / (count * (count - 1)), 4) if count > 1 else float("nan")
 
 
 def _nearness_to_mode(vectors: Floats, kernel: float) -> Floats:
-    """The cosine of each row with the mode that mean shift reaches from their mean."""
+    """The cosine of each row with the mode that mean shift finds from the mean of the rows."""
     weight = np.ones(len(vectors), dtype=np.float32)
     for _ in range(_MEAN_SHIFTS):
         nearness = _cosine_with(vectors, weight @ vectors)

@@ -1,15 +1,15 @@
-"""Pauses between shots, in logarithms, as integers: sums of them do not depend on where a timeline begins."""
+"""Logarithms of the pauses between shots, as integers, so that sums do not depend on where a timeline begins."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 MICRONATS = 1_000_000
-# Both as published: d = 10 and K = ln 17 in Platt, Czerwinski and Field, "PhotoTOC: automatic clustering for browsing
-# personal photographs", 2003.
+# Both from Platt, Czerwinski and Field, "PhotoTOC: automatic clustering for browsing personal photographs", 2003:
+# d = 10 and K = ln 17.
 LOCAL_WINDOW = 10
-"""Gaps on either side of a gap that make up its local mean."""
+"""The local mean of a gap covers this many gaps on each side."""
 LOCAL_RATIO = 17.0
-"""A pause this many times the local geometric mean ends an event in PhotoTOC, and is neutral evidence here."""
+"""A pause this many times the local geometric mean ends an event in PhotoTOC. Here it counts 0."""
 
 
 def log_seconds(gap_us: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -21,8 +21,8 @@ def log_seconds(gap_us: NDArray[np.int64]) -> NDArray[np.int64]:
 def local_mean(log_gaps: NDArray[np.int64], open_gap: NDArray[np.bool_]) -> NDArray[np.int64]:
     """The mean log gap of each gap's neighbourhood: itself and up to `LOCAL_WINDOW` gaps on either side.
 
-    The neighbourhood ends at the timeline's ends, and at gaps that are not `open_gap` (which get their own value):
-    what lies behind those counts for nothing, as gaps beyond the collection's ends do in PhotoTOC.
+    The neighbourhood ends at the ends of the timeline and at gaps that are not `open_gap` (which get their own
+    value), as it ends at the collection's ends in PhotoTOC.
     """
     count = len(log_gaps)
     if count == 0:
@@ -40,7 +40,7 @@ def local_mean(log_gaps: NDArray[np.int64], open_gap: NDArray[np.bool_]) -> NDAr
 def phototoc_boundaries(gap_us: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether each gap between neighbours in time ends an event, by PhotoTOC's rule.
 
-    A gap is a boundary where its logarithm reaches the local mean log gap plus ln `LOCAL_RATIO`.
+    A gap is a boundary if its logarithm is at least the local mean log gap plus ln `LOCAL_RATIO`.
     """
     logs = log_seconds(gap_us)
     means = local_mean(logs, np.ones(len(logs), dtype=np.bool_))

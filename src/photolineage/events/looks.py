@@ -13,14 +13,14 @@ from photolineage.events.timeline import Timeline
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
-# Assumed, in the range of CLIP models, where a library has too few neighbours to measure its own.
+# Used if a library has too few neighbours to measure its own values. They are in the range of CLIP models.
 USUAL_STRANGERS, USUAL_NEIGHBOURS, USUAL_FAMILIAR = 0.5, 0.85, 0.2
 BLOCK_ROWS = 2_048
 _SAMPLE, _DAYS_SAMPLED = 4_096, 1_024
 _FEWEST_PAIRS, _FEWEST_DAYS = 32, 5
 _DAY_US = 86_400_000_000
 _SCENE_IMAGES, _FAMILIAR_QUANTILE = 6, 0.9
-_DAYS_OF_DOUBT = 15  # with as many days, the usual familiarity counts as much as the measured one
+_DAYS_OF_DOUBT = 15  # with this many days, the assumed and the measured familiarity count the same
 _BURST_US, _NEIGHBOUR_US = 5_000_000, 60_000_000
 
 
@@ -38,8 +38,8 @@ def _hashes(part: NDArray[np.float16] | Floats) -> NDArray[np.uint64]:
 class LooksScale:
     """The median cosine of two shots of one minute (`neighbours`) and of two images of different days (`strangers`).
 
-    `familiar` is the likeness that a tenth of all pairs of scenes of different days exceed: high where a library shows
-    the same few things again and again.
+    `familiar`: the likeness that a tenth of all pairs of scenes of different days exceed. It is high if a library
+    shows the same few things again and again.
     """
 
     strangers: float = USUAL_STRANGERS
@@ -47,28 +47,28 @@ class LooksScale:
     familiar: float = USUAL_FAMILIAR
 
     def likeness(self, cosine: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Cosines on the scale on which strangers stand at 0 and neighbours at 1, whatever the model's own scale."""
+        """Cosines scaled so that strangers are at 0 and neighbours at 1, whatever the model's own scale."""
         return (np.asarray(cosine, dtype=np.float64) - self.strangers) / (self.neighbours - self.strangers)
 
     def near_duplicate_cosine(self, likeness: float) -> float:
-        """The cosine at `likeness` of the way from a neighbour's to 1."""
+        """The cosine that is the share `likeness` of the way from the cosine of neighbours to 1."""
         return self.neighbours + likeness * (1.0 - self.neighbours)
 
 
 class Embeddings:
     """The unit vectors of a table with `image_id` and `vector` (a fixed-size list of float16 or float32), by row.
 
-    The vectors stay where Arrow has them; only the rows that are asked for are copied. Raises ValueError where a
-    column is absent or of another type.
+    The vectors stay in Arrow's memory; only requested rows are copied. Raises ValueError if a column is missing or has
+    another type.
     """
 
     def __init__(self, table: pa.Table) -> None:
         if not {"image_id", "vector"} <= set(table.column_names):
-            raise ValueError(f"embeddings: columns are {table.column_names}; needed are image_id and vector")
+            raise ValueError(f"embeddings: expected columns image_id and vector, found {table.column_names}")
         kind = table.schema.field("vector").type
         if not pa.types.is_fixed_size_list(kind) or kind.value_type not in (pa.float16(), pa.float32()):
             raise ValueError(
-                f"embeddings: vector is {kind}; needed is a fixed-size list of float16 or float32"
+                f"embeddings: expected vector as a fixed-size list of float16 or float32, found {kind}"
             )
         self.dimension: int = kind.list_size
         self.image_ids: Ids = table["image_id"].to_numpy().astype(np.int64, copy=False)
@@ -113,10 +113,10 @@ class Embeddings:
 
 
 def measure_scale(timeline: Timeline, embeddings: Embeddings) -> LooksScale:
-    """The library's own scale, to one twentieth, so that a few new images leave it as it is.
+    """The library's own scale, rounded to one twentieth, so that a few new images do not change it.
 
-    Strangers are images of different days, each day counting the same, so that one great event does not pass for all.
-    Few days tell little of what is familiar: until there are many, it is taken to be what it usually is.
+    Strangers are images of different days. Each day counts the same, so that one large event does not dominate. With
+    few days, `familiar` is mixed with its usual value.
     """
     rows = np.flatnonzero(timeline.vector >= 0)
     at, vector = timeline.at[rows], timeline.vector[rows]
@@ -128,7 +128,7 @@ def measure_scale(timeline: Timeline, embeddings: Embeddings) -> LooksScale:
     beside = beside[_evenly(len(beside), _SAMPLE)]
     near = float(np.median(embeddings.cosines(vector[beside], vector[beside + 1])))
     scenes = _scenes(len(rows), firsts)
-    partner = np.random.default_rng(0).permutation(len(scenes))  # any order that is not the day's
+    partner = np.random.default_rng(0).permutation(len(scenes))  # any order other than by day
     lead = vector[scenes[:, 0]]
     strangers = _to_a_twentieth(float(np.median(embeddings.cosines(lead, lead[partner]))))
     scale = LooksScale(strangers, max(_to_a_twentieth(near), strangers + 0.05))
@@ -164,7 +164,7 @@ def _evenly(count: int, most: int) -> Rows:
 
 
 def blocks_of_runs(starts: Rows, row_count: int, limit: int = BLOCK_ROWS) -> Iterator[tuple[int, int]]:
-    """Ranges of whole runs of up to `limit` rows (one run at least); `starts` holds the first row of each run."""
+    """Ranges of whole runs, at least one, with up to `limit` rows. `starts` holds the first row of each run."""
     ends = np.append(starts[1:], row_count)
     first = 0
     while first < len(starts):
@@ -175,13 +175,13 @@ def blocks_of_runs(starts: Rows, row_count: int, limit: int = BLOCK_ROWS) -> Ite
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunLooks:
-    """The embedded images of each run: the sum of their unit vectors, shape (runs, dimension), and their number."""
+    """For each run: the sum of its images' unit vectors, shape (runs, dimension), and the number of embedded images."""
 
     sums: Floats
     counts: NDArray[np.int64]
 
     def contrast(self, first: Rows, boundary: Rows, last: Rows) -> "Contrast":
-        """Compare runs `first` to `boundary` with runs `boundary` + 1 to `last`, for each of these."""
+        """For each boundary, compare runs `first` to `boundary` with runs `boundary` + 1 to `last`."""
         left, right = self._summed(first, boundary), self._summed(boundary + 1, last)
         pairs = left.counts * right.counts
         across = np.einsum("ij,ij->i", left.sums, right.sums) / np.maximum(pairs, 1)
@@ -205,8 +205,8 @@ class RunLooks:
 class Contrast:
     """Mean cosines at boundaries between runs: `across` each boundary, and `within` its two sides.
 
-    `across` is NaN where a side has no embedding, `within` where both sides have fewer than two. `support` is the
-    smaller number of embedded images on a side.
+    `across` is NaN if a side has no embedding, `within` if both sides have fewer than two. `support` is the number of
+    embedded images on the side with fewer.
     """
 
     across: NDArray[np.float64]
@@ -215,7 +215,7 @@ class Contrast:
 
 
 def looks_of_runs(embeddings: Embeddings, vector: Rows, starts: Rows, most: int) -> RunLooks:
-    """The looks of each run of images; of a run with more than `most`, those of that many spread evenly over it.
+    """The looks of each run of images. From a run with more than `most`, that many are taken, spread evenly.
 
     Run k is rows `starts[k]` to `starts[k + 1]` of `vector`, which holds embedding rows (-1: none).
     """

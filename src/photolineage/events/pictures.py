@@ -1,4 +1,4 @@
-"""Pictures of events for the eye: a contact sheet of their covers, and a plot of when they were."""
+"""Pictures of events: a contact sheet of their covers, and a plot of their dates."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ MONTHS_BETWEEN_TICKS = (1, 2, 3, 6, 12, 24, 60, 120, 240)
 def cover_sheet(
     engine: Engine, previews: PreviewStore, events: Sequence[ListedEvent]
 ) -> PillowImage.Image | None:
-    """A contact sheet of the events' covers, in their order; None where no event has a cover with a preview."""
+    """A contact sheet of the events' covers, in the order of the events; None if no cover has a preview."""
     jpegs = read_previews(
         engine, previews, [event.cover_image_id for event in events if event.cover_image_id]
     )
@@ -35,7 +35,7 @@ def cover_sheet(
 
 
 def timeline_plot(events: Sequence[ListedEvent]) -> PillowImage.Image:
-    """Events over time, at least one: a bar from each start to its end, as high as the square root of its images."""
+    """A plot of one or more events: a bar from each start to its end, as high as the square root of its image count."""
     first, last = min(event.starts_at for event in events), max(event.ends_at for event in events)
     span = max(last - first, timedelta(days=1))
     most = max(event.image_count for event in events)
@@ -59,7 +59,7 @@ def timeline_plot(events: Sequence[ListedEvent]) -> PillowImage.Image:
 
 
 def _ticks(first: datetime, last: datetime) -> Iterator[tuple[datetime, str]]:
-    """Beginnings of months or years from `first` to `last`, at most `MOST_TICKS`, and what is written at them."""
+    """Beginnings of months or years from `first` to `last`, at most `MOST_TICKS`, with their labels."""
     months = (last.year - first.year) * 12 + last.month - first.month
     step = next(
         (step for step in MONTHS_BETWEEN_TICKS if months / step < MOST_TICKS), MONTHS_BETWEEN_TICKS[-1]

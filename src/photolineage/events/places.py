@@ -18,13 +18,13 @@ USUAL_CELL_DEGREES = 0.1
 USUAL_LEAST_SHARE = 0.15
 """A usual place has images in at least this share of the weeks that have located images."""
 USUAL_LEAST_DAYS = 28.0
-"""Days from the first to the last image of a usual place, at least: longer than a stay."""
+"""The fewest days from the first to the last image of a usual place: longer than a stay."""
 
 
 def distance_km(
     latitude: Degrees, longitude: Degrees, to_latitude: Degrees, to_longitude: Degrees
 ) -> Degrees:
-    """Great-circle distance by the haversine formula; NaN where a coordinate is NaN."""
+    """Great-circle distance by the haversine formula; NaN if a coordinate is NaN."""
     phi, to_phi = np.radians(latitude), np.radians(to_latitude)
     half_dphi, half_dlambda = (to_phi - phi) / 2, np.radians(to_longitude - longitude) / 2
     haversine = np.sin(half_dphi) ** 2 + np.cos(phi) * np.cos(to_phi) * np.sin(half_dlambda) ** 2
@@ -32,11 +32,10 @@ def distance_km(
 
 
 def usual_places(timeline: Timeline) -> NDArray[np.float64]:
-    """Centres (latitude, longitude) of the grid cells where the library is at home, shape (n, 2).
+    """Centres (latitude, longitude) of the grid cells where many photos are taken (home, work), shape (n, 2).
 
-    A cell is usual if it has images in enough of the weeks that have located images, over longer than a stay.
-    Centres are those of the cells and not of the images in them: a new image moves no usual place, it can only add
-    or remove one.
+    A cell is usual if it has images in enough of the weeks that have located images, over longer than a stay. These are
+    the centres of the cells, not of their images, so a new image can add or remove a usual place but not move one.
     """
     located = np.flatnonzero(~np.isnan(timeline.latitude) & ~np.isnan(timeline.longitude))
     if len(located) == 0:
@@ -59,7 +58,7 @@ def usual_places(timeline: Timeline) -> NDArray[np.float64]:
 
 
 def is_away(timeline: Timeline, usual: NDArray[np.float64], away_km: float) -> NDArray[np.bool_]:
-    """Whether each image is located, and farther than `away_km` from every usual place; none is if none is usual."""
+    """Whether each image has a place farther than `away_km` from every usual place. All False without a usual place."""
     if len(usual) == 0:
         return np.zeros(len(timeline), dtype=np.bool_)
     away = ~(np.isnan(timeline.latitude) | np.isnan(timeline.longitude))
@@ -71,7 +70,7 @@ def is_away(timeline: Timeline, usual: NDArray[np.float64], away_km: float) -> N
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Whereabouts:
-    """The centre of each group of images (degrees) and the metres around it that hold most of them; NaN where
+    """The centre of each group of images (degrees), and the radius around it (metres) with most of them; NaN if
     unknown."""
 
     latitude: Degrees
@@ -82,10 +81,10 @@ class Whereabouts:
 def whereabouts(
     latitude: Degrees, longitude: Degrees, group: NDArray[np.int64], group_count: int, share: float = 0.9
 ) -> Whereabouts:
-    """Where each group of images is; `group` numbers the rows' groups, ascending.
+    """The whereabouts of each group of images. `group` is the group of each row, ascending.
 
-    The centre is the located place nearest to the mean direction from the middle of the earth, so that it is somewhere
-    a picture was taken, on whichever side of the date line. The radius holds `share` of the located images.
+    The centre is the place of the image nearest to the mean direction from the middle of the earth: somewhere a picture
+    was taken, also across the date line. The radius covers `share` of the located images.
     """
     result = Whereabouts(*(np.full(group_count, np.nan) for _ in range(3)))
     known = np.flatnonzero(~(np.isnan(latitude) | np.isnan(longitude)))
@@ -110,7 +109,7 @@ def whereabouts(
 def place_names(places: Sequence[tuple[float, float] | None]) -> list[str | None]:
     """The name of the populated place nearest to each (latitude, longitude), from GeoNames by `reverse_geocode`.
 
-    Works offline. Raises ModuleNotFoundError where the optional package is not installed.
+    Works offline. Raises ModuleNotFoundError if the optional package is not installed.
     """
     import reverse_geocode
 

@@ -1,4 +1,4 @@
-"""What event clustering yields."""
+"""The results of event clustering."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Ids = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class EventPart:
-    """An outing within an event: a day at the sea, an evening in the town. Times are UTC."""
+    """An outing within an event, e.g. a day at the sea or an evening in town. Times are UTC."""
 
     starts_at: datetime
     ends_at: datetime
@@ -24,13 +24,14 @@ class EventPart:
 class Event:
     """One event.
 
-    `members` holds each image of the event once: dated ones in time order, a duplicate after the image that it
-    repeats, then the undated ones that joined, `joined` with a probability each (`joined_confidence`, same length).
-    Start, end, zone, place, cover, cohesion and confidence rest on the dated images; duplicates and the later
-    releases of a burst count for nothing in them. `starts_at` and `ends_at` are UTC by the reference clock, which
-    differs from the cameras' own where a `ClockOffset` was noticed. `radius_m` holds nine tenths of the located
-    images. `cohesion` is the mean likeness between its images (0: as of strangers, 1: as of neighbours in time);
-    `confidence` is the probability of its most doubtful boundary.
+    `members`: each image once. First the dated ones in time order, each followed by its duplicates, then the undated
+    ones. `joined`: these undated images; `joined_confidence`: the probability of each (same length).
+    Start, end, zone, place, cover, cohesion and confidence come from the dated images, without duplicates and with one
+    image per burst.
+    `starts_at`, `ends_at`: UTC by the reference clock, which differs from a camera's clock that has a `ClockOffset`.
+    `radius_m`: the radius that covers nine tenths of the located images.
+    `cohesion`: the mean likeness between the images (0: like strangers, 1: like neighbours in time).
+    `confidence`: the probability of the most doubtful boundary.
     """
 
     members: Ids
@@ -51,10 +52,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class ClockOffset:
-    """A camera whose clock is apart from the reference's by a constant.
+    """A camera with a clock that differs from the reference camera's by a constant.
 
-    `correction_seconds` added to the camera's times makes them agree with `reference`; `scenes` common scenes say so,
-    `strength` standard errors above chance.
+    Add `correction_seconds` to the camera's times to make them agree with `reference`. `scenes` common scenes support
+    this; their likeness is `strength` standard errors above chance.
     """
 
     camera: str
@@ -66,11 +67,12 @@ class ClockOffset:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EventClustering:
-    """Events in the order of their start, and what belongs to none.
+    """Events in the order of their start, and the images without an event.
 
-    `undated` are the images without a trustworthy time that joined no event, ascending. `segments` is what a later
-    `cluster_events` takes as `previous`; `clustered_images` counts the dated images, each set of duplicates once, that
-    this call could not take from it, and `taken_over_images` those that it could.
+    `undated`: the images without a trustworthy time that joined no event, ascending.
+    `segments`: pass this to a later `cluster_events` as `previous`.
+    `clustered_images`: the dated images that this call clustered; `taken_over_images`: those that it took from
+    `previous`. Both count a set of duplicates once.
     """
 
     events: Sequence[Event]

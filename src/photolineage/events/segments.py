@@ -1,7 +1,7 @@
-"""Clustering of the timeline's segments, each by itself, into a table with one row for each event.
+"""Clusters each segment of the timeline independently, into a table with one row per event.
 
-Between two pauses that nothing reaches across, an event depends on the images there and on nothing else. A segment's
-fingerprint covers all of it; a segment whose fingerprint is known needs no work.
+No event crosses the pauses between segments, so the events of a segment depend only on its own images. If the
+segment's fingerprint has not changed, its earlier events are taken over.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ Rows = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
 
 QUIET_GAP_HOURS = 72.0
-"""After three days without any image a new event begins, so that new images cause work in their own segment only."""
+"""After three days without an image a new event begins, so that new images change only their own segment."""
 
 _INSTANT = pa.timestamp("us", "UTC")
 SEGMENTS_SCHEMA = pa.schema(
@@ -48,9 +48,9 @@ SEGMENTS_SCHEMA = pa.schema(
 
 
 def segment_starts(at: NDArray[np.int64], settings: EventSettings) -> Rows:
-    """The first row of each segment: the first of all, and each after a pause that no event reaches across.
+    """The first row of each segment: row 0, and each row after a pause that ends every event.
 
-    That is `QUIET_GAP_HOURS`, or longer where the settings let an outing or a trip go on across longer pauses.
+    Such a pause lasts `QUIET_GAP_HOURS`, or longer if the settings allow longer pauses within an outing or a trip.
     """
     if len(at) == 0:
         return np.empty(0, dtype=np.int64)
@@ -67,10 +67,9 @@ def fingerprints(
     scale: LooksScale,
     settings: EventSettings,
 ) -> Hashes:
-    """A hash of all that the events of each segment depend on: its rows, their vectors, the scale, the settings and
-    the code.
+    """A hash of everything that the events of each segment depend on: rows, vectors, scale, settings and code.
 
-    Cameras count by their names (`cameras`, by code): a camera that is new elsewhere changes nothing here.
+    Cameras are hashed by name (`cameras`, by code), so a new camera in another segment changes nothing here.
     """
     rows = _mixed(timeline.image_id.view(np.uint64))
     columns = (
@@ -96,7 +95,7 @@ def fingerprints(
 
 @cache
 def code_digest() -> str:
-    """Changes with any module of this package, and so with each constant in it: what other code clustered is not taken
+    """A digest of all modules of this package and their constants. Events that other code clustered are not taken
     over."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
     return hashlib.blake2b(b"".join(source.read_bytes() for source in sources), digest_size=8).hexdigest()
@@ -129,7 +128,7 @@ def cluster_segments(
     scale: LooksScale,
     settings: EventSettings,
 ) -> pa.Table:
-    """The events (`SEGMENTS_SCHEMA`) of segments that begin at rows `starts` and have these fingerprints."""
+    """The events (`SEGMENTS_SCHEMA`) of the segments that begin at rows `starts` and have these fingerprints."""
     if len(timeline) == 0:
         return SEGMENTS_SCHEMA.empty_table()
     sessions = find_sessions(timeline, starts, embeddings, scale)
@@ -165,9 +164,9 @@ def _join_trips(
 
 
 def confidence(sessions: Sessions, nats: NDArray[np.float64], event_starts: Rows) -> NDArray[np.float64]:
-    """The probability of each event's most doubtful boundary: those drawn around it, and those not drawn within it.
+    """The probability of each event's most doubtful boundary: the two around it, and those not drawn within it.
 
-    Boundaries that a trip goes across, or that a limit cut, were decided otherwise and count as even at worst.
+    A trip or a length limit may override the evidence at a boundary. Such a boundary counts at least 0.5.
     """
     rows = sessions.shot_starts[sessions.starts[1:]]
     drawn = np.isin(rows, event_starts)
@@ -226,7 +225,7 @@ def _described(
 
 
 def _best_takes(quality: NDArray[np.float64], shot_starts: Rows, shots: Rows) -> Rows:
-    """Of each of these shots the row with the highest quality, the first of equals."""
+    """For each of these shots, the row with the highest quality; the first one on a tie."""
     ends = np.append(shot_starts[1:], len(quality))
     takes = zip(shot_starts[shots].tolist(), ends[shots].tolist(), strict=True)
     return np.array([begin + int(np.argmax(quality[begin:end])) for begin, end in takes], dtype=np.int64)
@@ -237,7 +236,7 @@ def _lists(offsets: Rows, values: NDArray[np.generic]) -> pa.ListArray:
 
 
 def _usual_offset(utc_offset: NDArray[np.int32], event: Rows, event_count: int) -> pa.Array:
-    """The zone offset that most shots of each event have, the smaller one of equals; null where none is known."""
+    """The most common zone offset of each event's shots; the smaller one on a tie; null if none is known."""
     known = utc_offset != NO_OFFSET
     pairs, counts = np.unique(np.stack((event[known], utc_offset[known]), axis=1), axis=0, return_counts=True)
     order = np.lexsort((-pairs[:, 1], counts))

@@ -1,4 +1,4 @@
-"""Which of today's events are those of yesterday: ids that people have linked to outlive a new clustering."""
+"""Matches new events with the previous ones, so that the ids that people have linked to survive a new clustering."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ MERGED_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class EventMatching:
-    """What became of the previous events; positions are those in the current sequence, ids those of previous events.
+    """How the previous events continue. Positions are those of the current events, ids those of the previous ones.
 
-    `kept[p]` is the id that current event p keeps, None where it needs a new one (`created` lists these positions).
-    `grown` and `shrunk` ids are kept by events with images that they had not, or without some that they had.
-    `split`: the positions that hold a fifth or more of an event's images each, where there are several.
-    `merged`: the ids of events half or more of whose images are at one position, where there are several.
-    `vanished` ids are kept by no event.
+    `kept[p]`: the id that current event p keeps; None if it needs a new one (`created` lists these positions).
+    `grown`, `shrunk`: the kept ids of events that gained images, or lost some.
+    `split`: for an event id, the positions that each have a fifth or more of its images, if there are several.
+    `merged`: for a position, the ids of the events that have half or more of their images there, if there are several.
+    `vanished`: the ids that no event keeps.
     """
 
     kept: tuple[int | None, ...]
@@ -36,7 +36,7 @@ class EventMatching:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Overlaps:
-    """The images that a previous event (by its rank among the ids) and a current one have in common."""
+    """How many images a previous event (by its rank among the ids) and a current one have in common."""
 
     previous: NDArray[np.int64]
     current: NDArray[np.int64]
@@ -50,8 +50,8 @@ def match_events(
 ) -> EventMatching:
     """Give current events the ids of previous ones: largest overlap first, Jaccard index 0.5 or more, one to one.
 
-    The Jaccard index is taken over the images that both clusterings have in an event. So an event keeps its id however
-    much it grows by new images, and loses it when its old ones are dealt out anew. Ties go to the smaller id.
+    The Jaccard index counts only images that both clusterings have in an event. So an event keeps its id however many
+    new images it gets, and loses it if its old images go to other events. On a tie the smaller id wins.
     """
     ids = sorted(previous)
     before, event_before = _laid_out([previous[event_id] for event_id in ids])
@@ -91,7 +91,7 @@ def match_events(
 
 
 def _laid_out(events: Sequence[Collection[int] | Ids]) -> tuple[Ids, NDArray[np.int64]]:
-    """The images of all events one after the other, and the event of each."""
+    """The images of all events in one array, and the event of each image."""
     members = [
         event if isinstance(event, np.ndarray) else np.fromiter(event, np.int64, len(event))
         for event in events
@@ -115,7 +115,7 @@ def _overlaps(
 def _several(
     of: NDArray[np.int64], among: NDArray[np.int64], counted: NDArray[np.bool_]
 ) -> list[tuple[int, list[int]]]:
-    """For each of `of` that stands beside several of `among` where it counts: which, both ascending."""
+    """For each of `of` that is paired with several of `among` where it counts: those, both ascending."""
     order = np.lexsort((among[counted], of[counted]))
     of, among = of[counted][order], among[counted][order]
     values, starts, counts = np.unique(of, return_index=True, return_counts=True)

@@ -1,4 +1,4 @@
-"""The events in the catalog: their members, and the difference that a new clustering makes."""
+"""Reads the events from the catalog, and writes the changes of a new clustering."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -35,7 +35,7 @@ def store_events(
     matching: EventMatching,
     former: Mapping[int, Collection[int]],
 ) -> None:
-    """Write what differs between a model's `former` events and these; `updated_at` is when an event last changed."""
+    """Write the differences between a model's `former` events and these. `updated_at`: when an event last changed."""
     rows = [_row(model_id, event, title) for event, title in zip(events, titles, strict=True)]
     ids = _store_rows(connection, model_id, rows, matching)
     event_of: dict[int, int] = {}
@@ -61,7 +61,7 @@ def store_events(
 def _store_rows(
     connection: Connection, model_id: int, rows: Sequence[Mapping[str, Any]], matching: EventMatching
 ) -> list[int]:
-    """Insert the created events and update those that differ; the id of each row."""
+    """Insert the created events and update those that differ. Returns the id of each row."""
     now = datetime.now(UTC)
     known = connection.execute(select(EVENTS).where(Event.model_id == model_id)).mappings()
     stored = {row["id"]: row for row in known}

@@ -1,4 +1,4 @@
-"""Images in time order: one representative for each set of duplicates, by DuckDB over Arrow."""
+"""Images in time order, with one representative for each set of duplicates. DuckDB sorts the Arrow tables."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Self, TypeVar
@@ -16,7 +16,7 @@ NO_INSTANT = np.iinfo(np.int64).max
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 NAME = pa.dictionary(pa.int32(), pa.string())
-"""A text that many images share."""
+"""A text column with few distinct values."""
 IMAGES_SCHEMA = pa.schema(
     [
         ("image_id", pa.int64()),
@@ -31,7 +31,7 @@ IMAGES_SCHEMA = pa.schema(
     ]
 )
 
-# An original that is itself absent, or that is a duplicate, is represented by the rows that name it.
+# If an original is missing or is a duplicate itself, the rows that name it represent it.
 _REPRESENTATIVES = """
 WITH grouped AS (
     SELECT image_id, instant, duplicate_of AS original FROM images WHERE duplicate_of IS NOT NULL
@@ -48,10 +48,10 @@ representative FROM grouped QUALIFY image_id <> representative ORDER BY image_id
 class Timeline:
     """One row for each distinct image, ordered by (`at`, `image_id`): arrays of one length.
 
-    `at`: microseconds since 1970 UTC, `NO_INSTANT` where unknown. `utc_offset`: minutes, `NO_OFFSET` where unknown.
-    `latitude`, `longitude`: degrees, NaN where unknown. `camera` and `folder`: codes into `Library.cameras` and
-    `Library.folders`. `vector`: the row of the image's embedding, -1 where it has none. `quality`: 0 to 1, how sharp
-    and level, 0 where unknown.
+    `at`: microseconds since 1970 UTC, `NO_INSTANT` if unknown. `utc_offset`: minutes, `NO_OFFSET` if unknown.
+    `latitude`, `longitude`: degrees, NaN if unknown. `camera`, `folder`: codes into `Library.cameras` and
+    `Library.folders`. `vector`: the row of the image's embedding, -1 without one. `quality`: 0 to 1, how sharp and
+    level, 0 if unknown.
     """
 
     image_id: Ids
@@ -72,9 +72,9 @@ class Timeline:
         return type(self)(**{column.name: getattr(self, column.name)[rows] for column in fields(self)})
 
     def shift(self, shift_us: NDArray[np.int64]) -> None:
-        """Put the images by clocks that are `shift_us` later, a value for each row, in time order again.
+        """Add `shift_us`, one value per row, to the times and sort the rows again.
 
-        In place: of a large library, a second timeline would not fit beside the embeddings.
+        This works in place, because a second timeline of a large library would not fit beside the embeddings.
         """
         self.at[:] += shift_us
         order = np.lexsort((self.image_id, self.at))
@@ -85,9 +85,9 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Library:
-    """The images of a library: the dated and the undated ones, and the duplicates of either.
+    """The images of a library: the dated ones, the undated ones, and the duplicates of both.
 
-    `duplicate` images (ascending) are represented by `representative` ones, which are rows of `dated` or of `undated`.
+    A row of `dated` or `undated` with the id `representative` represents each `duplicate` image (ascending).
     """
 
     dated: Timeline
@@ -98,20 +98,20 @@ class Library:
     representative: Ids
 
     def without_dated(self) -> Self:
-        """The same without its dated images, whose memory is free once nothing else holds them."""
+        """The library without its dated images, so that their memory can be freed."""
         return replace(self, dated=self.dated.take(np.empty(0, dtype=np.int64)))
 
 
 def read_library(images: pa.Table, embedded_ids: Ids, trusted_time_sources: tuple[str, ...]) -> Library:
-    """Order `images` by time: `IMAGES_SCHEMA`, and optionally `quality` (0 to 1: how sharp and level a picture is).
+    """Sort `images` by time: `IMAGES_SCHEMA`, and optionally `quality` (0 to 1: how sharp and level a picture is).
 
-    `embedded_ids` names the image of each embedding row.
-    Raises ValueError where a column is absent or an image is listed twice.
+    `embedded_ids` is the image of each embedding row.
+    Raises ValueError if a column is missing or an image is listed twice.
     """
     missing = [name for name in IMAGES_SCHEMA.names if name not in images.column_names]
     if missing:
         raise ValueError(
-            f"images: no column {', '.join(missing)}; needed are {', '.join(IMAGES_SCHEMA.names)}"
+            f"images: missing column {', '.join(missing)}; expected {', '.join(IMAGES_SCHEMA.names)}"
         )
     instants = _trusted_instants(images, trusted_time_sources)
     repeated = _representatives(images, instants)
@@ -130,13 +130,13 @@ def read_library(images: pa.Table, embedded_ids: Ids, trusted_time_sources: tupl
         vector=positions(embedded_ids, image_id),
         quality=_quality(images, order),
     )
-    pa.default_memory_pool().release_unused()  # Arrow keeps what its temporary columns took
+    pa.default_memory_pool().release_unused()  # Arrow would keep the memory of temporary columns
     dated_count = int(np.searchsorted(timeline.at, NO_INSTANT))
     return Library(
         dated=timeline.take(slice(0, dated_count)),
         undated=timeline.take(
             np.arange(dated_count, len(timeline))
-        ),  # a copy, so as not to hold the dated ones
+        ),  # a copy, so that the dated ones can be freed
         cameras=cameras,
         folders=folders,
         duplicate=repeated["image_id"].to_numpy(),
@@ -145,7 +145,7 @@ def read_library(images: pa.Table, embedded_ids: Ids, trusted_time_sources: tupl
 
 
 def _representatives(images: pa.Table, instants: pa.ChunkedArray) -> pa.Table:
-    """Each image that another one represents, ascending, and that one: the first in time of equal contents."""
+    """Each duplicate image, ascending, and its representative: the earliest image with the same content."""
     from photolineage.stores.analytics import query
 
     known = {"image_id": images["image_id"], "instant": instants, "duplicate_of": images["duplicate_of"]}
@@ -153,19 +153,19 @@ def _representatives(images: pa.Table, instants: pa.ChunkedArray) -> pa.Table:
 
 
 def _in_time_order(at: NDArray[np.int64], image_id: Ids, left_out: Ids) -> NDArray[np.int64]:
-    """The rows in the order of (`at`, `image_id`) without those of images that are left out (ascending).
+    """The rows in the order of (`at`, `image_id`), without the images in `left_out` (ascending).
 
-    Raises ValueError where an image is listed twice.
+    Raises ValueError if an image is listed twice.
     """
     ascending = np.sort(image_id)
     if (ascending[1:] == ascending[:-1]).any():
-        raise ValueError("images: an image_id occurs more than once; pass one row for each image")
+        raise ValueError("images: an image_id occurs more than once; pass one row per image")
     order = np.lexsort((image_id, at))
     return order[positions(left_out, image_id[order]) < 0] if len(left_out) else order
 
 
 def _trusted_instants(images: pa.Table, trusted_time_sources: tuple[str, ...]) -> pa.ChunkedArray:
-    """Microseconds since 1970 UTC, null where the time is not known or not trusted."""
+    """Microseconds since 1970 UTC, null if the time is unknown or not trusted."""
     trusted = pc.is_in(images["taken_at_source"], value_set=pa.array(trusted_time_sources, pa.string()))
     return pc.if_else(trusted, images["taken_at"].cast(pa.int64()), pa.scalar(None, pa.int64()))
 
@@ -177,7 +177,7 @@ def _quality(images: pa.Table, order: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[tuple[str | None, ...], NDArray[np.int32]]:
-    """The distinct values in ascending order, null last, and each row's position among them."""
+    """The distinct values in ascending order, null last, and the position of each row's value among them."""
     encoded = pc.dictionary_encode(column).unify_dictionaries()
     values = encoded.chunk(0).dictionary.to_pylist() if encoded.num_chunks else []
     rank = np.empty(len(values) + 1, dtype=np.int32)
@@ -187,7 +187,7 @@ def _codes(column: pa.ChunkedArray) -> tuple[tuple[str | None, ...], NDArray[np.
 
 
 def _array(column: pa.ChunkedArray, null: float, dtype: type[Scalar]) -> NDArray[Scalar]:
-    """The column with its nulls filled, chunk by chunk, so that nothing but the result is as long as the library."""
+    """The column with its nulls filled, chunk by chunk, so that only the result is as long as the library."""
     values = np.empty(len(column), dtype=dtype)
     end = 0
     for chunk in column.chunks:
@@ -197,7 +197,7 @@ def _array(column: pa.ChunkedArray, null: float, dtype: type[Scalar]) -> NDArray
 
 
 def positions(ids: Ids, wanted: Ids) -> NDArray[np.int64]:
-    """Where each of `wanted` stands in `ids`, -1 where it does not."""
+    """The position of each of `wanted` in `ids`; -1 if missing."""
     if len(ids) == 0:
         return np.full(len(wanted), -1, dtype=np.int64)
     order = None if (ids[1:] >= ids[:-1]).all() else np.argsort(ids, kind="stable")

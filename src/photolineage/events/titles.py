@@ -1,4 +1,4 @@
-"""Titles of events: what they show, where and when, as in "Beach at sunset · Livorno · 14 Jul 2023"."""
+"""Titles of events: what they show, where and when, e.g. "Beach at sunset · Livorno · 14 Jul 2023"."""
 
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
@@ -14,7 +14,7 @@ from photolineage.events.timeline import positions
 TextEncoder = Callable[[list[str]], NDArray[np.float32]]
 
 PROMPT = "a photo of {}"
-LOGIT_SCALE = 100.0  # the temperature at which CLIP models are trained to stop (Radford et al. 2021)
+LOGIT_SCALE = 100.0  # the limit of CLIP's trained temperature (Radford et al. 2021)
 IMAGES_ASKED = 64
 SEPARATOR = " · "
 _NIGHT_ENDS = timedelta(hours=4)
@@ -29,10 +29,10 @@ def title_events(
     *,
     names: Sequence[str | None] | None = None,
 ) -> list[str]:
-    """A title for each event: its subject, the name of its place and its days; what is not known is left out.
+    """A title for each event: its subject, the name of its place and its days. Unknown parts are left out.
 
-    The subject is the one of `words` that the event's images vote for by zero-shot classification; `encode_text` gives
-    unit vectors in the space of `embeddings`, shape (words, dimension). `names` holds a place name for each event.
+    The subject is the one of `words` that most images of the event vote for by zero-shot classification. `encode_text`
+    returns unit vectors in the space of `embeddings`, shape (words, dimension). `names` has a place name per event.
     """
     subjects = _subjects(events, Embeddings(embeddings), encode_text, words)
     places = names if names is not None else [None] * len(events)
@@ -43,8 +43,7 @@ def title_events(
 
 
 def days(event: Event) -> str:
-    """The local days of an event, as in "30 Jul – 2 Aug 2023"; a night until four o'clock belongs to the day
-    before."""
+    """The local days of an event, e.g. "30 Jul – 2 Aug 2023". The hours before 4:00 belong to the day before."""
     shift = timedelta(minutes=event.utc_offset_minutes or 0)
     first = (event.starts_at + shift).date()
     last = max(first, _day(event.ends_at + shift))
@@ -73,8 +72,8 @@ def _subjects(
     texts = np.asarray(encode_text([PROMPT.format(word) for word in words]), dtype=np.float32)
     if texts.shape != (len(words), embeddings.dimension):
         raise ValueError(
-            f"encode_text gave shape {texts.shape} for {len(words)} words; the embeddings need "
-            f"({len(words)}, {embeddings.dimension}): encode text by the model that embedded the images"
+            f"encode_text returned shape {texts.shape} for {len(words)} words; expected "
+            f"({len(words)}, {embeddings.dimension}). Encode text with the model that embedded the images"
         )
     asked = [event.members[_evenly(len(event.members))] for event in events]
     rows = positions(embeddings.image_ids, np.concatenate(asked))

@@ -1,4 +1,4 @@
-"""Outings far from home become one trip; no event becomes longer than its limit."""
+"""Joins outings far from home into one trip, and cuts events that are too long."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,14 @@ def joins_a_trip(
 ) -> NDArray[np.bool_]:
     """Whether each boundary between neighbouring events lies within a trip.
 
-    `begins` and `ends` (microseconds), `away` and `located` tell of the events, `forced` of the boundaries. A trip
-    goes from one event that is away to the next one that is, across events whose place is unknown, if no pause on
-    the way is longer than `trip_gap_hours`.
+    `begins` and `ends` (microseconds), `away` and `located` have one value per event, `forced` one per boundary. A trip
+    joins an event that is away to the next one that is, across events without a known place, if every pause between
+    them is at most `trip_gap_hours`.
     """
     count = len(begins)
     passable = ~forced & (begins[1:] - ends[:-1] <= trip_gap_hours * 3_600e6)
     position = np.arange(count)
-    # the nearest located event on either side, itself included, and the nearest impassable boundary
+    # the nearest located event on each side, including the event itself, and the nearest boundary that ends a trip
     before = np.maximum.accumulate(np.where(located, position, -1))[:-1]
     after = np.minimum.accumulate(np.where(located, position, count)[::-1])[::-1][1:]
     wall_before = np.maximum.accumulate(np.where(passable, -1, position[:-1]))
@@ -35,8 +35,7 @@ def joins_a_trip(
 
 
 def cut_to_length(starts: Rows, at: NDArray[np.int64], limit_us: int) -> Rows:
-    """The first rows of events none of which spans more than `limit_us`: longer ones are cut at their longest
-    pause."""
+    """The first rows of the events, after cutting each one longer than `limit_us` at its longest pause."""
     last = np.append(starts[1:], len(at)) - 1
     too_long = np.flatnonzero(at[last] - at[starts] > limit_us)
     cuts: list[int] = []

@@ -1,4 +1,4 @@
-"""Images without a trustworthy time: the event that looks and folder agree on."""
+"""Finds an event for images without a trustworthy time, by looks and folder."""
 
 from bisect import bisect_left
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ Rows = NDArray[np.int64]
 
 _ROWS_COMPARED = 16_384
 _UNDATED_AT_ONCE = 1024
-"""Images without a time that are compared at once, with some tens of thousands that have one: 200 MB."""
+"""How many undated images are compared at once with some tens of thousands of dated ones: about 200 MB."""
 _NEAREST = 3
 
 LIKENESS_NEUTRAL = 0.4
-"""A likeness to an event's nearest images that speaks neither for nor against it."""
+"""A likeness to an event's nearest images that counts 0. A higher one is evidence for the event."""
 LIKENESS_WEIGHT = 12.0
-"""Nats for each unit of likeness above that."""
+"""Nats for each unit of likeness above the neutral one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _ComparedEvents:
-    """Events, ascending, and the vectors of some of the images of each, from one of its `edges` to the next."""
+    """Events, ascending, and vectors of some of their images: those of event k from `edges[k]` to `edges[k + 1]`."""
 
     ids: Rows
     vectors: NDArray[np.float32]
@@ -35,8 +35,7 @@ class _ComparedEvents:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Joined:
-    """For each undated row: the event that it joins, -1 where it joins none, and the probability that it belongs
-    there."""
+    """For each undated row: the event that it joins (-1: none), and the probability that it belongs there."""
 
     event: Rows
     confidence: NDArray[np.float64]
@@ -50,11 +49,11 @@ def join_undated(
     scale: LooksScale,
     min_confidence: float,
 ) -> Joined:
-    """Find the event of each undated image among those that have dated images in its folder.
+    """Find the event of each undated image among the events with dated images in its folder.
 
-    A folder without dated images is taken together with those below its parent. The likeness to an event is that
-    to its three nearest images; the probability weighs the events of the folder against each other and against
-    none of them.
+    If the folder has no dated images, all folders under its parent are searched. The likeness to an event is the
+    likeness to its three nearest images. The probability compares the events of the folder with each other and with
+    "none of them".
     """
     undated = library.undated
     joined = Joined(np.full(len(undated), -1, dtype=np.int64), np.zeros(len(undated)))
@@ -84,13 +83,15 @@ def _folders_that_tell(folder: int, folders: tuple[str | None, ...], edges: Rows
     parent = PurePosixPath(path).parent
     if parent.name == "":
         return []
-    own, low, high = (_place(folders, f"{parent}{sign}") for sign in ("", "/", "0"))  # 0 comes next to /
+    own, low, high = (
+        _place(folders, f"{parent}{sign}") for sign in ("", "/", "0")
+    )  # 0 comes after / in ASCII
     inside = [*([own] if folders[own] == str(parent) else []), *range(low, high)]
     return [f for f in inside if edges[f + 1] > edges[f]]
 
 
 def _place(folders: tuple[str | None, ...], name: str) -> int:
-    """Where a name stands or would stand among the folders, which are ascending, null last."""
+    """The position where a name is or would be inserted in the folders (ascending, null last)."""
     return bisect_left(folders, name, hi=len(folders) - 1, key=lambda folder: folder or "")
 
 
@@ -107,7 +108,7 @@ def _compared_events(dated_vector: Rows, event: Rows, embeddings: Embeddings) ->
 
 
 def _nearness(vectors: NDArray[np.float32], events: _ComparedEvents) -> NDArray[np.float32]:
-    """The mean cosine of each vector with the three nearest of each event, shape (vectors, events)."""
+    """The mean cosine of each vector with the three nearest images of each event, shape (vectors, events)."""
     cosines = vectors @ events.vectors.T
     nearest = [
         -np.partition(-cosines[:, low:high], min(_NEAREST, high - low) - 1, axis=1)[:, :_NEAREST].mean(axis=1)

@@ -1,4 +1,4 @@
-"""The configuration: where it is found, its sections, and what a wrong value says."""
+"""The configuration: where it is found, its sections, and the messages about wrong values."""
 
 from photolineage.settings.load import Settings, load_settings
 from photolineage.settings.locate import (

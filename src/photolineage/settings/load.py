@@ -1,7 +1,7 @@
-"""The configuration: `photolineage.toml`, and `PHOTOLINEAGE_*` environment variables over it.
+"""Loads the configuration: `photolineage.toml`, overridden by `PHOTOLINEAGE_*` environment variables.
 
-Relative paths are relative to the configuration file. A wrong value stops here, with the setting, the value,
-the reason and the valid choices.
+Relative paths are relative to the configuration file. A wrong value raises ConfigurationError, which names the
+setting, the value, the reason and the valid choices.
 """
 
 import tomllib
@@ -68,27 +68,32 @@ class Settings(BaseSettings):
         default=8, ge=1, le=1_000, description="Partitions in one run of a backfill."
     )
     lease_timeout_seconds: int = Field(
-        default=300, ge=10, description="Seconds that a run may be silent before it loses its partition."
+        default=300,
+        ge=10,
+        description="Seconds without a heartbeat after which another run may take a partition over.",
     )
     rescan_minutes: int = Field(
         default=10, ge=1, description="Minutes between two scans of a source by the sensor."
     )
     sensor_seconds: int = Field(
-        default=30, ge=1, description="Seconds after which each sensor looks for work again."
+        default=30, ge=1, description="Seconds between two looks for work by each sensor."
     )
     owners: tuple[Owner, ...] = Field(
         default=("team:photolineage",),
-        description="Whom to ask about the assets, shown in the UI: e-mail addresses, or `team:<name>`.",
+        description="The owners of the assets, shown in the UI: e-mail addresses, or `team:<name>`.",
     )
     alerts: AlertSettings = AlertSettings()
     prompt_templates: PromptTemplates = Field(
         default=("{}",),
-        description="A search puts its text into each of these, in place of {}, and uses the mean of the embeddings.",
+        description="A search puts its text into each of these in place of {}, and uses the mean of the embeddings.",
     )
     events: EventSettings = EventSettings()
     comparison: ComparisonSettings = ComparisonSettings()
     recall_bar: float = Field(
-        default=0.95, gt=0, le=1, description="The lowest recall@10 with which an index may serve."
+        default=0.95,
+        gt=0,
+        le=1,
+        description="An index serves searches only if its recall@10 is at least this.",
     )
 
     @classmethod
@@ -100,7 +105,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment variables override the files that `load_settings` names."""
+        """Environment variables override the files that `load_settings` passes."""
         del dotenv_settings, file_secret_settings
         given = init_settings()
         files = given["toml_files"]
@@ -130,30 +135,30 @@ class Settings(BaseSettings):
         for key, source in self.sources.items():
             if not source.removable and not source.root.is_dir():
                 raise ValueError(
-                    f"sources.{key}.root = {str(source.root)!r} is no directory. Correct the path, "
-                    f"or set sources.{key}.removable = true if its disk is not always there"
+                    f"sources.{key}.root = {str(source.root)!r} is not a directory. Correct the path, "
+                    f"or set sources.{key}.removable = true if its disk is sometimes unplugged"
                 )
         for key, model in self.models.items():
             folder = model.architecture.removeprefix(LOCAL_DIRECTORY)
             config = Path(folder) / "open_clip_config.json"
             if folder != model.architecture and not config.is_file():
                 raise ValueError(
-                    f"models.{key}.architecture = {model.architecture!r}: there is no {config}. "
-                    "A local directory holds open_clip_config.json and open_clip_model.safetensors"
+                    f"models.{key}.architecture = {model.architecture!r}: {config} is missing. "
+                    "A local directory needs open_clip_config.json and open_clip_model.safetensors"
                 )
         return self
 
     def time_zone_of(self, source_key: str) -> str:
-        """The time zone of a source's photos that carry none. Raises ConfigurationError for an unknown source."""
+        """The time zone for photos of a source that have none. Raises ConfigurationError for an unknown source."""
         if source_key not in self.sources:
             raise ConfigurationError(
-                f"source {source_key!r} is in the catalog and not in the configuration. Add "
+                f"source {source_key!r} is in the catalog but not in the configuration. Add "
                 f"[sources.{source_key}] to {self.config_name}. Valid: {', '.join(self.sources) or 'none'}"
             )
         return self.sources[source_key].time_zone
 
     def prompt_templates_of(self, model_key: str) -> tuple[str, ...]:
-        """What a text is put into before a model reads it for a search; for one that is not configured, as for all."""
+        """The prompt templates for searches with a model: its own, or the ones for all models."""
         model = self.models.get(model_key)
         return (
             self.prompt_templates
@@ -162,18 +167,18 @@ class Settings(BaseSettings):
         )
 
     def model_of(self, model_key: str) -> ModelSettings:
-        """What a model is loaded by. Raises ConfigurationError for one that is not configured."""
+        """The settings of a model. Raises ConfigurationError if it is not configured."""
         if model_key not in self.models:
             raise ConfigurationError(
-                f"model {model_key!r} is in the catalog and not in the configuration, so it cannot be loaded. Put "
-                f"[models.{model_key}] back into {self.config_name}, or take another model. Valid: "
+                f"model {model_key!r} is in the catalog but not in the configuration, so it cannot be loaded. Put "
+                f"[models.{model_key}] back into {self.config_name}, or use another model. Valid: "
                 f"{', '.join(self.models) or 'none'}"
             )
         return self.models[model_key]
 
     @property
     def config_name(self) -> str:
-        """The configuration file as a message names it to somebody who is to add a setting."""
+        """How a message names the configuration file in which to add a setting."""
         return (
             "a photolineage.toml (`photolineage init` writes one)"
             if self.config_file == BUILT_IN
@@ -187,7 +192,7 @@ class Settings(BaseSettings):
 
     @property
     def added_sources_file(self) -> Path:
-        """Where `photolineage run --photos` keeps the sources that it adds."""
+        """The file in which `photolineage run --photos` stores the sources that it adds."""
         return self.home / "sources.toml"
 
 
@@ -218,14 +223,14 @@ def _resolved_model(model: ModelSettings, base: Path) -> ModelSettings:
 def load_settings(
     config_file: Path | None = None, *, or_demo: bool = True, environment: bool = True
 ) -> Settings:
-    """The settings of a configuration file; if none is given, of the one that `find_config_file` finds.
+    """The settings of a configuration file; without one, of the file that `find_config_file` finds.
 
-    `environment`: whether variables override the file. Raises ConfigurationError, which lists everything that is wrong.
+    `environment`: whether variables override the file. Raises ConfigurationError, which lists every wrong value.
     """
     config_file = config_file or find_config_file(or_demo=or_demo)
     if not config_file.is_file():
         raise ConfigurationError(
-            f"{config_file}: no such file. Name the configuration with `--config` or {CONFIG_VARIABLE}, or write "
+            f"{config_file}: no such file. Name an existing one with `--config` or {CONFIG_VARIABLE}, or write "
             "one with `photolineage init`."
         )
     settings = _settings_of(config_file, environment=environment)
@@ -237,7 +242,7 @@ def _settings_of(*files: Path, environment: bool) -> Settings:
     try:
         return Settings(toml_files=files, environment=environment)  # type: ignore[call-arg]
     except tomllib.TOMLDecodeError as error:
-        # They are read in this order, and the first was read by itself before.
+        # The files are read in this order, and the first one was already read above.
         raise ConfigurationError(f"{files[-1]} is not valid TOML: {error}") from error
     except ValidationError as error:
         problems = "\n".join(f"  {_problem(detail)}" for detail in error.errors())

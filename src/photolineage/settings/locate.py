@@ -1,4 +1,4 @@
-"""Which configuration is used, and where a library lies if its configuration does not say."""
+"""Finds the configuration file, and the home of a library if its configuration names none."""
 
 import os
 import re
@@ -12,23 +12,23 @@ CONFIG_VARIABLE = "PHOTOLINEAGE_CONFIG"
 OWN_LIBRARY_VARIABLES = ("PHOTOLINEAGE_HOME", "PHOTOLINEAGE_CATALOG__URL")
 FILE_NAME = "photolineage.toml"
 BUILT_IN = Path(__file__).with_name(FILE_NAME)
-"""The configuration of those who wrote none; `photolineage init` copies it."""
+"""The configuration that is used if you write none. `photolineage init` copies it."""
 
 PHOTO_NAME = re.compile(r".+\.(jpe?g|hei[cf]|avif|tiff?|dng|cr[23]|nef|arw|orf|rw2|raf)", re.IGNORECASE)
 ENTRIES_LOOKED_AT = 2_000
 
 
 class ConfigurationError(PhotolineageError):
-    """A setting is wrong; the message names it, its value, the reason and the valid choices."""
+    """A setting is wrong. The message names the setting, its value, the reason and the valid choices."""
 
 
 def user_folder() -> Path:
-    """The folder of this program in the user's data directory (`~/.local/share/photolineage` on Linux)."""
+    """Photolineage's folder in the user's data directory (`~/.local/share/photolineage` on Linux)."""
     return platformdirs.user_data_path("photolineage")
 
 
 def default_home() -> Path:
-    """The home of a library whose configuration names none."""
+    """The home of a library if its configuration names none."""
     return user_folder() / "library"
 
 
@@ -38,15 +38,15 @@ def demo_config_file() -> Path:
 
 
 def find_config_file(*, or_demo: bool = True) -> Path:
-    """The configuration to use: the first that there is of these.
+    """The configuration to use: the first of these that exists.
 
     1. the file that `$PHOTOLINEAGE_CONFIG` names (`--config` sets it),
     2. `photolineage.toml` in the working directory,
     3. `photolineage.toml` in the user's configuration directory (`~/.config/photolineage` on Linux),
-    4. with `or_demo`, and while there is no library of the user's own: the demo's,
+    4. with `or_demo`, and until the user has their own library: the demo's,
     5. the built-in one.
 
-    Raises ConfigurationError for a file in the working directory that may be somebody else's.
+    Raises ConfigurationError if the file in the working directory may be somebody else's.
     """
     named = os.environ.get(CONFIG_VARIABLE)
     if named:
@@ -65,21 +65,21 @@ def find_config_file(*, or_demo: bool = True) -> Path:
 
 
 def _require_own(file: Path) -> None:
-    """A configuration names models to load and commands to run, so one that came with photos is not used by itself."""
+    """Refuse a configuration that may have come with photos: it can name models to load and commands to run."""
     if file.stat().st_uid not in {os.geteuid(), 0}:
         reason = "it belongs to another user"
     elif photo := photo_in(file.parent):
-        reason = f"it lies among photos ({photo})"
+        reason = f"it is in a folder with photos ({photo})"
     else:
         return
     raise ConfigurationError(
-        f"{file} is not used, because {reason}: it may have come with them, and a configuration can name programs to "
-        f"run. If it is yours, name it: `photolineage --config {file} …`. Otherwise work in another folder."
+        f"{file} is not used, because {reason}. Somebody else may have written it, and a configuration can name "
+        f"programs to run. If it is yours, name it: `photolineage --config {file} …`. Otherwise work in another folder."
     )
 
 
 def photo_in(folder: Path) -> str | None:
-    """A photo in the folder or in one of its sub-folders, looked for among the first entries of each; else None."""
+    """A photo among the first entries of the folder or of one of its sub-folders; None if there is none."""
     for place in (folder, *(entry for entry in _entries(folder) if entry.is_dir())):
         for entry in _entries(place):
             if PHOTO_NAME.fullmatch(entry.name) and entry.is_file():

@@ -1,4 +1,4 @@
-"""The sections of the configuration, each setting with its meaning and its valid values."""
+"""The sections of the configuration: each setting with its meaning and its valid values."""
 
 import re
 from pathlib import Path
@@ -15,10 +15,10 @@ LOCAL_DIRECTORY = "local-dir:"
 HUB = "hf-hub:"
 
 KEY_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,47}")
-"""Keys become partition keys, folder names and table names; Dagster's UI breaks on commas and on `|`."""
+"""Keys become partition keys, folder names and table names. Dagster's UI breaks on commas and on `|`."""
 
 OWNER_PATTERN = re.compile(r"team:[A-Za-z0-9_.-]+|[^@\s:]+@[^@\s:]+\.[^@\s:]+")
-"""What Dagster accepts as the owner of an asset."""
+"""The owners of an asset that Dagster accepts."""
 
 
 def _key(value: str) -> str:
@@ -31,7 +31,7 @@ def _key(value: str) -> str:
 
 def _time_zone(value: str) -> str:
     if value not in available_timezones():
-        raise ValueError(f"not an IANA time zone; {closest(value, available_timezones())}")
+        raise ValueError(f"not an IANA time zone ({closest(value, available_timezones())})")
     return value
 
 
@@ -45,9 +45,9 @@ def _exclude_pattern(value: str) -> str:
     try:
         patterns = GitIgnoreSpec.from_lines([value]).patterns
     except ValueError as error:
-        raise ValueError(f"not a pattern of a .gitignore: {error}") from error
+        raise ValueError(f"not a .gitignore pattern: {error}") from error
     if not any(pattern.include is not None for pattern in patterns):
-        raise ValueError("this pattern leaves nothing out")
+        raise ValueError("this pattern excludes nothing. Remove it, or write a .gitignore pattern")
     return value
 
 
@@ -56,7 +56,7 @@ def _prompt_templates(value: tuple[str, ...]) -> tuple[str, ...]:
         if template.count("{}") != 1:
             raise ValueError(f"{template!r} must contain {{}} exactly once, where the text goes")
     if not value:
-        raise ValueError('the list is empty; "{}" leaves the text as it is')
+        raise ValueError('the list is empty. Write ["{}"] to use the text unchanged')
     return value
 
 
@@ -75,20 +75,20 @@ class SourceSettings(_Section):
     root: Path = Field(description="The folder of the photos. Photolineage also reads its sub-folders.")
     removable: bool = Field(
         default=False,
-        description="Set this for a disk that you can unplug. If the folder is gone, only its scan fails, and no image "
-        "is marked as missing. Without this setting, Photolineage refuses the configuration.",
+        description="Set this for a disk that you can unplug. While its folder is missing, only its scan fails, and no "
+        "image is marked as missing. Without this setting, a missing folder is an error in the configuration.",
     )
     time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(
         default="UTC",
-        description="IANA time zone of photos that have neither an offset nor a place.",
+        description="IANA time zone for photos without a UTC offset and without a place.",
     )
     exclude: list[Annotated[str, AfterValidator(_exclude_pattern)]] = Field(
         default_factory=list,
-        description="Files and folders to leave out, as patterns of a .gitignore relative to the root: "
-        "'@eaDir/', '*.tmp.jpg', '/scans/drafts/'. Images that are registered already count as missing.",
+        description="Files and folders to leave out, as .gitignore patterns relative to the root: "
+        "'@eaDir/', '*.tmp.jpg', '/scans/drafts/'. Images that are already registered count as missing.",
     )
     hidden: bool = Field(
-        default=False, description="Also read files and folders whose names begin with a dot."
+        default=False, description="Also read files and folders with names that begin with a dot."
     )
 
 
@@ -105,10 +105,10 @@ class ModelSettings(_Section):
     precision: Literal["auto"] | Precision = Field(
         default="auto",
         description="Precision of the image embeddings: 'float32', 'bfloat16', 'int8', or 'auto'. With 'auto', the "
-        "first machine that loads the model chooses the one that it is fastest in, if that agrees with float32.",
+        "first machine that loads the model chooses its fastest precision, if the embeddings agree with float32.",
     )
     prompt_templates: PromptTemplates | None = Field(
-        default=None, description="Prompt templates of this model, instead of the ones for all models."
+        default=None, description="Prompt templates of this model. They replace the ones for all models."
     )
 
     @model_validator(mode="after")
@@ -116,12 +116,12 @@ class ModelSettings(_Section):
         if self.architecture.startswith((LOCAL_DIRECTORY, HUB)):
             if self.pretrained is not None:
                 raise ValueError(
-                    f"pretrained = {self.pretrained!r}: local-dir: and hf-hub: name the weights; leave pretrained out"
+                    f"pretrained = {self.pretrained!r}: local-dir: and hf-hub: name the weights. Remove pretrained"
                 )
             return self
         if self.architecture not in architectures():
             raise ValueError(
-                f"architecture = {self.architecture!r}: open_clip does not know it; "
+                f"architecture = {self.architecture!r} is not an architecture of open_clip; "
                 + closest(self.architecture, architectures())
             )
         tags = pretrained_tags().get(self.architecture, frozenset())
@@ -146,7 +146,7 @@ class CatalogSettings(_Section):
 
 
 class ComparisonSettings(_Section):
-    """What a comparison of a new model with the serving one looks at."""
+    """The texts and images with which a new model is compared with the current serving model."""
 
     queries: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         default=(
@@ -165,8 +165,8 @@ class ComparisonSettings(_Section):
         ),
         min_length=2,
         max_length=200,
-        description="Texts to search for with both models. Use what you really search for. The contact sheet shows the "
-        "first twelve.",
+        description="Texts to search for with both models. Write what you really search for. The contact sheet shows "
+        "the first twelve.",
     )
     sample: int = Field(
         default=200,
@@ -179,7 +179,7 @@ class ComparisonSettings(_Section):
 
 def _http_address(value: str) -> str:
     if not value.startswith(("http://", "https://")):
-        raise ValueError("an address begins with http:// or https://")
+        raise ValueError("an address must begin with http:// or https://")
     return value.rstrip("/")
 
 
@@ -195,14 +195,16 @@ class AlertSettings(_Section):
     )
     command: tuple[str, ...] = Field(
         default=(),
-        description="A program and its arguments. It gets the text of the alert as last argument, the JSON as input.",
+        description="A program and its arguments. It gets the text of the alert as its last argument, and the JSON on "
+        "standard input.",
     )
     ui: HttpAddress | None = Field(
         default=None,
-        description="Address of the Dagster UI for the links in alerts. Left out: where `photolineage ui` listens.",
+        description="Address of the Dagster UI for the links in alerts. If you leave it out: the address at which "
+        "`photolineage ui` listens.",
     )
 
     @property
     def configured(self) -> bool:
-        """Whether there is a receiver."""
+        """Whether any receiver is set."""
         return self.webhook is not None or bool(self.command)

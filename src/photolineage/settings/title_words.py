@@ -1,4 +1,4 @@
-"""What events are titled by where no other words are set: what people photograph, each as CLIP's prompt reads on."""
+"""The default words for the titles of events: what people photograph, each as it reads after "a photo of"."""
 
 DEFAULT_TITLE_WORDS = (
     "beach",

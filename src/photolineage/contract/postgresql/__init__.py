@@ -1,1 +1,1 @@
-"""PostgreSQL: reading its schema, and the SQL that mends a drift."""
+"""PostgreSQL: reads the schema and writes the SQL that fixes a drift."""

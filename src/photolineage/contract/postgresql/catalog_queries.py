@@ -1,7 +1,7 @@
-"""The catalog queries. Each takes `schemas`, names of schemas, and leaves out what an extension owns.
+"""The catalog queries. Each takes `schemas`, a list of schema names, and leaves out objects that extensions own.
 
-Definitions come from the server's own printers (`format_type`, `pg_get_expr`, `pg_get_constraintdef`,
-`pg_get_indexdef`), so two of them are equal exactly if the server holds the same thing twice.
+The server prints the definitions (`format_type`, `pg_get_expr`, `pg_get_constraintdef`, `pg_get_indexdef`), so
+equal objects have equal definitions.
 """
 
 RELATIONS = """

@@ -1,9 +1,9 @@
-"""The SQL that mends a column of a PostgreSQL table."""
+"""The SQL that fixes a column of a PostgreSQL table."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column as ModelColumn
+from sqlalchemy import Column as CodeColumn
 from sqlalchemy import text
 
 from ..drift import Drift, DriftKind, Fix
@@ -18,8 +18,8 @@ _FLOATS = ("real", "double precision")
 _STRINGS = ("character varying", "text")
 
 
-def add_column(writer: Writer, column: ModelColumn[Any]) -> None:
-    """The column, filled in old rows with the constant that the model gives to new ones, if it gives one."""
+def add_column(writer: Writer, column: CodeColumn[Any]) -> None:
+    """Adds the column. Old rows get the constant that the code gives to new rows, if it gives one."""
     constant = constant_default(column)
     writer.op.add_column(column.table.name, addable(column, constant), schema=column.table.schema)
     if constant is not None:
@@ -28,14 +28,14 @@ def add_column(writer: Writer, column: ModelColumn[Any]) -> None:
 
 @dataclass(frozen=True)
 class ColumnFixes:
-    """The fixes of one column that the model and the live table both have."""
+    """The fixes of one column that both the metadata and the live table have."""
 
-    column: ModelColumn[Any]
+    column: CodeColumn[Any]
     expected: Column
     actual: Column
 
     def fix(self, drift: Drift) -> Fix:
-        """How the drift is mended."""
+        """How to fix the drift."""
         if drift.kind in (DriftKind.TYPE, DriftKind.TYPE_ARGS, DriftKind.DIMS):
             return self._type()
         if drift.kind is DriftKind.COMPUTED:
@@ -46,7 +46,7 @@ class ColumnFixes:
             DriftKind.COLLATION: self._collation,
             DriftKind.COMMENT: self._comment,
         }.get(drift.kind, self._numbering)
-        note = "PostgreSQL refuses this while rows hold NULL: give them a value first."
+        note = "PostgreSQL refuses this while rows hold NULL. Give these rows a value first."
         refused = drift.kind is DriftKind.NULLABLE and not self.expected.nullable
         return Fix(safe=rendered(_DIALECT, script), note=note if refused else "")
 
@@ -71,7 +71,7 @@ class ColumnFixes:
             )
         return Fix(
             destructive=statements,
-            note="The new type does not hold every value as it is: some are rewritten.",
+            note="The new type cannot store every value unchanged. Some values are rewritten.",
         )
 
     def _change_type(self, writer: Writer) -> None:
@@ -84,7 +84,7 @@ class ColumnFixes:
             writer.sql(f"ALTER SEQUENCE {self._sequence(writer)} AS {self.expected.sequence.type}")
 
     def _using(self, writer: Writer) -> str | None:
-        """The conversion, where PostgreSQL has none that it applies by itself."""
+        """The USING expression, if PostgreSQL does not convert the values automatically; otherwise None."""
         name = writer.quote(self.actual.name)
         if self.expected.type == f"{self.actual.type}[]":
             return f"ARRAY[{name}]"
@@ -101,9 +101,10 @@ class ColumnFixes:
             return Fix(safe=rendered(_DIALECT, self._replace))
         statements = rendered(_DIALECT, self._replace)
         if self.actual.computed is None:
-            return Fix(destructive=statements, note="The values of the column are replaced by computed ones.")
+            return Fix(destructive=statements, note="Computed values replace the values of the column.")
         return Fix(
-            safe=statements, note="The values are computed anew; indexes of the column are to be made again."
+            safe=statements,
+            note="PostgreSQL computes the values again and drops the column's indexes. Compare again to restore them.",
         )
 
     def _replace(self, writer: Writer) -> None:
@@ -112,7 +113,7 @@ class ColumnFixes:
         add_column(writer, self.column)
 
     def _numbering(self, writer: Writer) -> None:
-        """Where new numbers come from: an identity, a sequence of the column's own, or nowhere."""
+        """Changes how the column is numbered: by an identity, by a sequence that it owns, or not at all."""
         if self.expected.identity and self.actual.identity:
             self._alter_identity(writer)
             return
@@ -186,12 +187,12 @@ class ColumnFixes:
 
 
 def _verbatim(expression: str) -> Any:
-    """An expression as the server printed it; a colon before a word is no parameter."""
+    """An expression exactly as the server printed it. Colons are escaped, or SQLAlchemy reads them as parameters."""
     return text(expression.replace(":", r"\:"))
 
 
 def _keeps(actual: Column, expected: Column) -> bool:
-    """Whether PostgreSQL's conversion loses nothing: it widens, it prints, or it refuses what does not fit."""
+    """Whether PostgreSQL's conversion loses no data: it widens, prints as text, or refuses values that do not fit."""
     if expected.type == actual.type:
         return _keeps_arguments(actual, expected)
     for family in (_INTEGERS, _STRINGS):
@@ -207,7 +208,10 @@ def _keeps(actual: Column, expected: Column) -> bool:
 
 
 def _keeps_arguments(actual: Column, expected: Column) -> bool:
-    """Strings, bits and vectors that do not fit are refused; numbers and times are rounded to fit."""
+    """Whether a change of arguments loses no data: strings, bits and vectors that do not fit are refused.
+
+    Numbers and times are rounded instead.
+    """
     rounds = any(word in actual.type for word in ("numeric", "time", "interval"))
     if not rounds or expected.full_type == expected.type:
         return True
@@ -217,7 +221,7 @@ def _keeps_arguments(actual: Column, expected: Column) -> bool:
 
 
 def _digits(column: Column) -> tuple[int, int]:
-    """The digits before and after the point; of a time, those of its seconds."""
+    """The digits before and after the point. For a time, the digits of its seconds."""
     arguments = column.full_type.partition("(")[2].partition(")")[0]
     numbers = [int(part) for part in arguments.split(",") if part.strip().isdigit()]
     if len(numbers) == 2:

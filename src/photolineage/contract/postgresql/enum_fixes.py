@@ -1,4 +1,4 @@
-"""The SQL that mends an enumeration type of a PostgreSQL database."""
+"""The SQL that fixes an enum type of a PostgreSQL database."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ _OLD = "__old"
 
 
 def enum_fix(finding: Finding, enum: Enum | None, live: Schema) -> Fix:
-    """How the drift of an enumeration is mended; `enum` is the model's own."""
+    """How to fix the drift of an enum type. `enum` is the one in the metadata."""
 
     def script(writer: Writer) -> None:
         expected, actual = finding.expected, finding.actual
@@ -32,7 +32,7 @@ def enum_fix(finding: Finding, enum: Enum | None, live: Schema) -> Fix:
 
 
 _NOTES = {
-    DriftKind.ENUM_VALUES: "PostgreSQL refuses this while a row holds a value that the model does not have.",
+    DriftKind.ENUM_VALUES: "PostgreSQL refuses this while a row holds a value that the expected enum lacks.",
 }
 
 
@@ -53,7 +53,7 @@ def _create(writer: Writer, key: TableKey, values: Sequence[str]) -> None:
 
 
 def _rename(writer: Writer, key: TableKey, actual: EnumType, live: Schema) -> None:
-    """Gives the type its name; where another type has it, the columns change over to that one."""
+    """Renames the type. If another type already has the name, the columns change to that type instead."""
     wrong = (key[0], actual.name)
     if key in live.enums:
         _change_columns(writer, wrong, key, live)
@@ -99,7 +99,7 @@ def _is_within(part: Sequence[str], whole: Sequence[str]) -> bool:
 
 
 def _change_columns(writer: Writer, old: TableKey, new: TableKey, live: Schema) -> None:
-    """Every live column of the old type gets the new one; what is printed with the type is made again."""
+    """Changes every live column of the old type to the new one, and recreates the CHECKs and indexes that use it."""
     name = _name(writer, new)
     for table in live.tables.values():
         columns = [column for column in table.columns.values() if column.enum == old]
@@ -121,7 +121,7 @@ def _change_columns(writer: Writer, old: TableKey, new: TableKey, live: Schema) 
 
 
 def _take_down(writer: Writer, table: Table, columns: set[str]) -> list[str]:
-    """Drops the CHECKs and indexes whose conditions read the columns; what makes them again is returned."""
+    """Drops the CHECKs and indexes that read the columns in a condition. Returns the statements that recreate them."""
     place, made_again = _name(writer, table.key), []
     for check in table.constraints_of(ConstraintKind.CHECK):
         if columns & set(check.columns):

@@ -1,12 +1,12 @@
-"""The SQL that mends a drift of a PostgreSQL database."""
+"""The SQL that fixes a drift of a PostgreSQL database."""
 
 from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Enum
-from sqlalchemy import Table as ModelTable
+from sqlalchemy import Table as CodeTable
 
 from ..drift import NO_FIX, DriftKind, Finding, Fix
-from ..metadata import Model
+from ..metadata import Code
 from ..rendering import Script, Writer, rendered
 from ..schema import (
     Column,
@@ -29,18 +29,16 @@ _ROWS_MUST_FIT = "PostgreSQL refuses this while a row breaks the rule."
 
 
 class PostgresqlFixes:
-    """The fixes of what was found between the model's schema and the live one."""
+    """The fixes of the differences between the expected and the live schema."""
 
-    def __init__(
-        self, model: Model, enums: Mapping[TableKey, Enum], expected: Schema, actual: Schema
-    ) -> None:
-        self._model = model
+    def __init__(self, code: Code, enums: Mapping[TableKey, Enum], expected: Schema, actual: Schema) -> None:
+        self._code = code
         self._expected = expected
         self._actual = actual
         self._enums = enums
 
     def fix(self, finding: Finding) -> Fix:
-        """How the drift is mended."""
+        """How to fix the drift."""
         subject = finding.expected or finding.actual
         if isinstance(subject, EnumType):
             return enum_fix(finding, self._enums.get(finding.key), self._actual)
@@ -64,17 +62,19 @@ class PostgresqlFixes:
                 writer.sql(f"DROP SEQUENCE {name}")
 
         if expected is None:
-            return Fix(destructive=rendered(_DIALECT, script), note="The number that it has reached is lost.")
+            return Fix(
+                destructive=rendered(_DIALECT, script), note="Dropping the sequence loses its last number."
+            )
         return Fix(safe=rendered(_DIALECT, script))
 
     def _of_column(self, finding: Finding) -> Fix:
         expected, actual = finding.expected, finding.actual
-        table = self._model.table(finding.key)
+        table = self._code.table(finding.key)
         if table is None:
             return NO_FIX
         if not isinstance(expected, Column):
             return self._extra_column(table, actual) if isinstance(actual, Column) else NO_FIX
-        column = self._model.column(finding.key, expected.name)
+        column = self._code.column(finding.key, expected.name)
         if column is None:
             return NO_FIX
         if isinstance(actual, Column):
@@ -91,7 +91,7 @@ class PostgresqlFixes:
         )
         return Fix(safe=rendered(_DIALECT, script), note=note)
 
-    def _extra_column(self, table: ModelTable, actual: Column) -> Fix:
+    def _extra_column(self, table: CodeTable, actual: Column) -> Fix:
         def unrequire(writer: Writer) -> None:
             writer.op.alter_column(table.name, actual.name, nullable=True, schema=table.schema)
 
@@ -102,12 +102,12 @@ class PostgresqlFixes:
         return Fix(
             safe=rendered(_DIALECT, unrequire) if required else (),
             destructive=rendered(_DIALECT, drop),
-            note="Dropping the column loses its values; a nullable one does no harm.",
+            note="Dropping the column loses its values. You can keep the column if it is nullable.",
         )
 
     def _of_table(self, finding: Finding) -> Fix:  # noqa: PLR0911 - one return a kind
         kind, key = finding.drift.kind, finding.key
-        table, expected, actual = self._model.table(key), finding.expected, finding.actual
+        table, expected, actual = self._code.table(key), finding.expected, finding.actual
         if kind is DriftKind.EXTRA_TABLE:
             statements = rendered(_DIALECT, lambda writer: writer.op.drop_table(key[1], schema=key[0]))
             return Fix(destructive=statements, note="Dropping the table loses its rows.")
@@ -123,11 +123,11 @@ class PostgresqlFixes:
             return Fix(safe=rendered(_DIALECT, lambda writer: _comment_on_table(writer, table)))
         return self._of_options(table, expected, actual)
 
-    def _of_relation(self, table: ModelTable, key: TableKey, actual: Table) -> Fix:
+    def _of_relation(self, table: CodeTable, key: TableKey, actual: Table) -> Fix:
         words = _RENAMABLE.get(actual.kind)
         if words is None:
             return Fix(
-                note=f"A {actual.kind} cannot be turned into a {RelationKind.TABLE} with its rows kept in place."
+                note=f"PostgreSQL cannot turn a {actual.kind} into a {RelationKind.TABLE} and keep its rows."
             )
 
         def script(writer: Writer) -> None:
@@ -135,9 +135,9 @@ class PostgresqlFixes:
             writer.sql(f"ALTER {words} {name} RENAME TO {writer.quote(table.name + _OLD)}")
             self._create(table, key)(writer)
 
-        return Fix(safe=rendered(_DIALECT, script), note=f"The {actual.kind} is kept under another name.")
+        return Fix(safe=rendered(_DIALECT, script), note=f"The {actual.kind} is renamed and kept.")
 
-    def _of_options(self, table: ModelTable, expected: Table, actual: Table) -> Fix:
+    def _of_options(self, table: CodeTable, expected: Table, actual: Table) -> Fix:
         wanted, found = expected.options, actual.options
         place = "ALTER TABLE {table} "
         actions = []
@@ -154,8 +154,8 @@ class PostgresqlFixes:
 
         return Fix(safe=rendered(_DIALECT, script))
 
-    def _create(self, table: ModelTable, key: TableKey) -> Script:
-        """The table, and the foreign keys of other live tables that went with it."""
+    def _create(self, table: CodeTable, key: TableKey) -> Script:
+        """Creates the table, and the foreign keys of other live tables that were dropped with it."""
 
         def script(writer: Writer) -> None:
             if key[0] is not None and all(other[0] != key[0] for other in self._actual.tables):
@@ -169,7 +169,7 @@ class PostgresqlFixes:
         return script
 
     def _add_dependents(self, writer: Writer, key: TableKey, columns: set[str]) -> None:
-        """The constraints and indexes that went with the columns, or could not be without them."""
+        """Adds the constraints and indexes that need the new columns."""
         own = [c for c in self._expected.tables[key].constraints if columns & set(c.columns)]
         self._add_missing(writer, key, own)
         for table in self._expected.tables.values():
@@ -190,8 +190,8 @@ class PostgresqlFixes:
                 self._add_constraint(writer, key, constraint)
 
     def _add_constraint(self, writer: Writer, key: TableKey, constraint: Constraint) -> None:
-        own = self._model.constraint(key, constraint)
-        if own is not None and self._model.chose(key, constraint.name):
+        own = self._code.constraint(key, constraint)
+        if own is not None and self._code.chose(key, constraint.name):
             writer.add_constraint(own)
         else:
             table = writer.qualified(key[1], key[0])
@@ -199,7 +199,7 @@ class PostgresqlFixes:
             writer.sql(f"ALTER TABLE {table} ADD CONSTRAINT {name} {constraint.definition}")
 
     def _add_index(self, writer: Writer, key: TableKey, index: Index) -> None:
-        own = self._model.index(key, index.name)
+        own = self._code.index(key, index.name)
         if own is not None:
             writer.create_index(own)
         else:
@@ -209,7 +209,7 @@ class PostgresqlFixes:
 
     def _of_constraint_or_index(self, finding: Finding) -> Fix:
         key, expected, actual = finding.key, finding.expected, finding.actual
-        if self._model.table(key) is None:
+        if self._code.table(key) is None:
             return NO_FIX
         refusable = expected is not None and not (isinstance(expected, Index) and not expected.unique)
 
@@ -247,7 +247,7 @@ def _is_storage(option: str) -> bool:
     return option not in ("persistence", "partition by", "access method", "row level security", "inherits")
 
 
-def _comment_on_table(writer: Writer, table: ModelTable) -> None:
+def _comment_on_table(writer: Writer, table: CodeTable) -> None:
     if table.comment is None:
         writer.op.drop_table_comment(table.name, schema=table.schema)
     else:

@@ -1,4 +1,4 @@
-"""Reads schemas of a PostgreSQL database from its catalogs, in the words of the server's own printers."""
+"""Reads schemas of a PostgreSQL database from its catalogs. The server prints the definitions."""
 
 import re
 from collections import defaultdict
@@ -50,20 +50,20 @@ _NULL = re.compile(r"NULL(::.*)?")
 class Namespace:
     """A schema of the database to read.
 
-    `model_name` is what the model calls it. Where `printed_as` is given, definitions show it in the place
-    of `name`: so a scratch copy prints as that which it is a copy of.
+    `declared_name` is its name in the metadata. If `printed_as` is given, definitions show it instead of `name`,
+    so that a scratch copy prints like the original.
     """
 
     name: str
-    model_name: str | None
+    declared_name: str | None
     printed_as: str | None = None
 
 
 def read_schemas(connection: Connection, *sides: list[Namespace]) -> list[Schema]:
-    """For each list of namespaces, everything in them that belongs to no extension.
+    """One schema for each list of namespaces, without the objects that extensions own.
 
-    Expects a search_path of pg_catalog alone: every other name is then printed with its schema, so that
-    nothing depends on what the session or a temporary table shadows.
+    Expects a search_path of only pg_catalog: the server then prints every other name with its schema, whatever
+    the session or a temporary table shadows.
     """
     names = {"schemas": [namespace.name for side in sides for namespace in side]}
     found = dict(zip(catalog.QUERIES, _rows_of(connection, catalog.QUERIES, names), strict=True))
@@ -73,7 +73,7 @@ def read_schemas(connection: Connection, *sides: list[Namespace]) -> list[Schema
 def _rows_of(
     connection: Connection, queries: Iterable[str], names: dict[str, list[str]]
 ) -> Iterator[list[dict[str, Any]]]:
-    """The rows of each query; where the driver can, the server answers one while those of another are read."""
+    """The rows of each query. If the driver can, all queries are sent before the first answer is read."""
     driver = connection.connection.dbapi_connection
     assert driver is not None
     with pipelined(connection):
@@ -87,7 +87,7 @@ def _rows_of(
 
 
 class _Reader:
-    """Makes the schema of some namespaces of what the catalog queries found."""
+    """Builds the schema of some namespaces from the rows of the catalog queries."""
 
     def __init__(self, found: Mapping[str, list[dict[str, Any]]], namespaces: list[Namespace]) -> None:
         self._found = found
@@ -147,7 +147,7 @@ class _Reader:
 
     def _key(self, row: Row, schema: str = "schema", name: str = "relation") -> TableKey:
         namespace = self._namespaces.get(row[schema])
-        return (row[schema] if namespace is None else namespace.model_name), row[name]
+        return (row[schema] if namespace is None else namespace.declared_name), row[name]
 
     def _sequence(self, row: Row) -> Sequence:
         owner = None
@@ -174,7 +174,7 @@ class _Reader:
             default=None if serial or (default and _NULL.fullmatch(default)) else default,
             computed=computed,
             identity=_IDENTITY.get(row["identity"]),
-            autoincrement="a sequence of its own" if serial else None,
+            autoincrement="its own sequence" if serial else None,
             collation=row["collation"],
             comment=row["comment"],
             enum=None if row["enum"] is None else self._key(row, "enum_schema", "enum"),
@@ -212,7 +212,7 @@ def _index(row: Row) -> Index:
 
 
 def _options(row: Row) -> dict[str, str]:
-    """The table's options by name; an option at its default is left out."""
+    """The table's options by name, without those at their default."""
     options = {
         "persistence": _PERSISTENCE[row["persistence"]],
         "partition by": row["partition_key"],

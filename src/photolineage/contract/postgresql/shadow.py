@@ -1,4 +1,4 @@
-"""The model's schema, created beside the live one on the same PostgreSQL server and rolled back."""
+"""Creates the expected schema beside the live one on the same PostgreSQL server, and rolls it back."""
 
 import secrets
 from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ SELECT current_database() AS database, current_user AS role, pg_is_in_recovery()
 _READING = """
 SET LOCAL search_path TO pg_catalog, pg_temp; SET LOCAL join_collapse_limit TO 1; SET LOCAL jit TO off
 """
-"""The catalog queries join in a good order as they are written: planning them costs as much as they do."""
+"""The catalog queries are written in a good join order. Planning the joins would cost as much as running them."""
 _HOLDERS = """
 SELECT DISTINCT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = ANY(:schemas) AND c.relname = ANY(:tables) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -43,11 +43,10 @@ WHERE n.nspname = ANY(:schemas) AND c.relname = ANY(:tables) AND c.relkind IN ('
 def read_live_and_shadow(
     metadata: MetaData, enums: Mapping[TableKey, Enum], connection: Connection
 ) -> tuple[Schema, Schema]:
-    """The live schema, and the model's as the same server prints it.
+    """The live schema and the expected schema, both as the server prints them.
 
-    Nothing that is created outlives the call. The live default schema is the one that the connection began
-    with; where it holds no table of the model, the first of the search_path that does. Temporary tables
-    never count.
+    Everything created is rolled back. The live default schema is the connection's default schema; if that has no
+    table of the metadata, it is the first schema of the search_path that has one. Temporary tables are ignored.
 
     Raises MissingPrivilegeError, ReadOnlyDatabaseError or ShadowSchemaError.
     """
@@ -58,24 +57,24 @@ def read_live_and_shadow(
         live = _live_namespaces(metadata, enums, connection, home)
         copies = [_scratch_for(namespace, connection) for namespace in live]
         also_searched = [*session["searched"], home, *session["extension_schemas"]]
-        _create_model(metadata, enums, connection, copies, also_searched)
+        _create_tables(metadata, enums, connection, copies, also_searched)
         connection.exec_driver_sql(_READING)
         live_schema, shadow = read_schemas(connection, live, copies)
         return live_schema, shadow
 
 
 def _require_scratch(session: RowMapping) -> None:
-    what = "The contract creates the model's schema beside the live one and rolls it back"
+    what = "Comparing the schema creates a scratch schema and rolls it back"
     if session["standby"]:
-        raise ReadOnlyDatabaseError(f"{what}; this server is a standby. Connect to the primary.")
+        raise ReadOnlyDatabaseError(f"{what}, but this server is a standby. Connect to the primary.")
     if session["read_only"]:
         raise ReadOnlyDatabaseError(
-            f"{what}; this transaction is read-only. Connect without default_transaction_read_only."
+            f"{what}, but this transaction is read-only. Connect without default_transaction_read_only."
         )
     if not session["may_create"]:
         database, role = session["database"], session["role"]
         raise MissingPrivilegeError(
-            f'{what}; the role "{role}" lacks the right CREATE on the database "{database}".'
+            f'{what}, but the role "{role}" lacks the CREATE privilege on the database "{database}".'
             f' Grant it (GRANT CREATE ON DATABASE "{database}" TO "{role}") or connect as the owner.'
         )
 
@@ -107,14 +106,14 @@ def _translations(connection: Connection) -> dict[str | None, str | None]:
 def _scratch_for(live: Namespace, connection: Connection) -> Namespace:
     scratch = f"contract_{secrets.token_hex(8)}"
     connection.execute(text(f"CREATE SCHEMA {scratch}"))
-    return Namespace(scratch, live.model_name, printed_as=_quoted(connection, live.name))
+    return Namespace(scratch, live.declared_name, printed_as=_quoted(connection, live.name))
 
 
 def _quoted(connection: Connection, name: str) -> str:
     return str(connection.execute(text("SELECT quote_ident(:name)"), {"name": name}).scalar_one())
 
 
-def _create_model(
+def _create_tables(
     metadata: MetaData,
     enums: Mapping[TableKey, Enum],
     connection: Connection,
@@ -127,19 +126,21 @@ def _create_model(
     try:
         for extension in _missing_extensions(metadata, connection):
             connection.exec_driver_sql(f"CREATE EXTENSION {quote(extension)}")
-        schemas: dict[str | None, str] = {copy.model_name: copy.name for copy in copies if copy.model_name}
+        schemas: dict[str | None, str] = {
+            copy.declared_name: copy.name for copy in copies if copy.declared_name
+        }
         with _translated(connection, schemas), pipelined(connection):
             _create_foreign_enums(enums, connection)
             metadata.create_all(connection, checkfirst=False)
     except (DBAPIError, connection.dialect.loaded_dbapi.Error) as error:
         raise ShadowSchemaError(
-            "This server refuses a definition of the model, so the live schema cannot be compared with it."
-            f" The server says: {str(getattr(error, 'orig', error)).strip()}"
+            "Cannot compare the schema: PostgreSQL refuses a definition in the code."
+            f" Its message: {str(getattr(error, 'orig', error)).strip()}"
         ) from error
 
 
 def _missing_extensions(metadata: MetaData, connection: Connection) -> list[str]:
-    """The extensions whose types the model uses and the database lacks."""
+    """The extensions that the metadata needs for its types and the database lacks."""
     types = {
         str(column.type.compile(connection.dialect)).partition("(")[0].partition("[")[0].upper()
         for table in metadata.tables.values()
@@ -153,7 +154,7 @@ def _missing_extensions(metadata: MetaData, connection: Connection) -> list[str]
 
 
 def _create_foreign_enums(enums: Mapping[TableKey, Enum], connection: Connection) -> None:
-    """Those that the model describes and leaves to another to create (`create_type=False`)."""
+    """Creates the enum types that the metadata declares with `create_type=False`."""
     for enum in enums.values():
         if isinstance(enum, ENUM) and not enum.create_type:
             connection.execute(CreateEnumType(enum))

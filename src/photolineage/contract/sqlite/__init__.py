@@ -1,1 +1,1 @@
-"""SQLite: reading its schema, and the SQL that mends a drift."""
+"""SQLite: reads the schema and writes the SQL that fixes a drift."""

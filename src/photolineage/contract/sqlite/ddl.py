@@ -1,4 +1,4 @@
-"""What SQLite tells nowhere but in the text of a CREATE statement: names of constraints, CHECKs, collations."""
+"""Parses CREATE statements for what SQLite reports nowhere else: names of constraints, CHECKs, collations."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,11 +35,11 @@ _BINARY = "binary"
 
 @dataclass
 class ParsedTable:
-    """The parts of a CREATE TABLE statement; column names are folded.
+    """The parts of a CREATE TABLE statement. Column names are folded.
 
-    A foreign key's `definition` holds its actions alone, and its `target_columns` are empty where the
-    statement leaves them to the target's primary key. `descending_key` is true of a column declared
-    PRIMARY KEY DESC, which SQLite does not take for the row id.
+    The `definition` of a foreign key is only its actions. Its `target_columns` are empty if the statement names
+    none and so means the target's primary key. `descending_key`: a column is declared PRIMARY KEY DESC, which
+    SQLite does not use as the row id.
     """
 
     constraints: list[Constraint] = field(default_factory=list)
@@ -51,10 +51,9 @@ class ParsedTable:
 
 @lru_cache(maxsize=1024)
 def parse_table(sql: str, columns: frozenset[str]) -> ParsedTable:
-    """The parts of a CREATE TABLE statement as sqlite_master keeps it. `columns` are folded names.
+    """The parts of a CREATE TABLE statement from sqlite_master. `columns` are folded names.
 
-    The same text is parsed once: the live statement and the model's are mostly one. The result is shared, and
-    is not to be changed.
+    Results are cached, because the live and the expected statement are mostly the same text. Do not change them.
     """
     tokens = tokenize(sql)
     opening = next(place for place, token in enumerate(tokens) if token.text == "(")
@@ -69,7 +68,7 @@ def parse_table(sql: str, columns: frozenset[str]) -> ParsedTable:
 
 
 def parse_index(name: str, sql: str, table: ParsedTable, columns: Collection[str]) -> Index:
-    """An index from its CREATE INDEX statement; a collation that the column has anyway is left out."""
+    """An index from its CREATE INDEX statement, without collations that repeat the column's own."""
     tokens = tokenize(sql)
     unique = tokens[1].is_word("unique")
     opening = next(place for place, token in enumerate(tokens) if token.text == "(")
@@ -108,7 +107,7 @@ def _columns_read(tokens: Sequence[Token], columns: Collection[str]) -> tuple[st
 
 
 class _ConstraintParser:
-    """Reads the constraints of one column, or of the table, in the order in which they are written."""
+    """Reads the constraints of one column, or of the table, in the order of the statement."""
 
     def __init__(
         self, tokens: list[Token], table: ParsedTable, columns: Collection[str], column: str | None
@@ -194,7 +193,7 @@ class _ConstraintParser:
         self._table.constraints.append(constraint)
 
     def _actions(self) -> str:
-        """ON DELETE, ON UPDATE and the deferral; what SQLite does anyway is left out."""
+        """ON DELETE, ON UPDATE and the deferral, without SQLite's defaults."""
         actions: dict[str, str] = {}
         deferred = False
         while self._tokens:
@@ -243,7 +242,7 @@ class _ConstraintParser:
         self._table.constraints.append(Constraint(kind, self._name, columns, definition))
 
     def _group(self) -> list[Token]:
-        """The tokens within the parentheses that come next."""
+        """Removes the next parenthesized group and returns the tokens inside it."""
         end = closing(self._tokens, 0)
         inner, self._tokens[:] = self._tokens[1:end], self._tokens[end + 1 :]
         return inner

@@ -1,14 +1,14 @@
-"""Rebuilds a SQLite table as the model says, for what SQLite cannot alter in place."""
+"""Rebuilds a SQLite table as the metadata declares it, for changes that SQLite cannot make in place."""
 
 from typing import Any
 
-from sqlalchemy import Column as ModelColumn
+from sqlalchemy import Column as CodeColumn
 from sqlalchemy import MetaData, text
-from sqlalchemy import Table as ModelTable
+from sqlalchemy import Table as CodeTable
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.types import UserDefinedType
 
-from ..metadata import Model, constant_default
+from ..metadata import Code, constant_default
 from ..rendering import Writer
 from ..schema import Column, Table
 
@@ -17,11 +17,11 @@ _BEFORE = ("PRAGMA foreign_keys = OFF", "PRAGMA legacy_alter_table = ON", "BEGIN
 _AFTER = ("COMMIT", "PRAGMA legacy_alter_table = OFF", "PRAGMA foreign_keys = ON")
 
 StoredValues = dict[str, list[tuple[str, str]]]
-"""By column, the stored strings and those that take their place."""
+"""By column, (stored, replacement) pairs of strings."""
 
 
 class _AsDeclared(UserDefinedType[Any]):
-    """A type in the words of the live table's own declaration."""
+    """A type exactly as the live table declares it."""
 
     cache_ok = True
 
@@ -33,15 +33,15 @@ class _AsDeclared(UserDefinedType[Any]):
 
 
 class Rebuild:
-    """The live table is set aside, made anew, filled from what was set aside, and that is dropped.
+    """Renames the live table, creates the new one, copies the rows, and drops the old table.
 
-    Its triggers are kept, and so are columns and indexes that the model does not know. With
-    `legacy_alter_table` the foreign keys of other tables go on pointing to the name, and without foreign
-    keys nothing is deleted with the old table (https://www.sqlite.org/lang_altertable.html, section 7).
+    Triggers are kept, and so are columns and indexes that the metadata does not have. With `legacy_alter_table`
+    the foreign keys of other tables still point to the table's name. With `foreign_keys` off, dropping the old
+    table deletes no other rows (https://www.sqlite.org/lang_altertable.html, section 7).
     """
 
-    def __init__(self, model: Model, own: ModelTable, expected: Table, actual: Table) -> None:
-        self._model = model
+    def __init__(self, code: Code, own: CodeTable, expected: Table, actual: Table) -> None:
+        self._code = code
         self._own = own
         self._expected = expected
         self._actual = actual
@@ -50,7 +50,7 @@ class Rebuild:
     def write(
         self, writer: Writer, *, without: str | None = None, values: StoredValues | None = None
     ) -> None:
-        """Writes the statements; the column `without` is left behind."""
+        """Writes the statements, without the column `without`."""
         kept = [column for column in self._extra if column.name != without]
         new = self._new_table(kept)
         for statement in _BEFORE:
@@ -65,7 +65,7 @@ class Rebuild:
         for statement in _AFTER:
             writer.sql(statement)
 
-    def _new_table(self, kept: list[Column]) -> ModelTable:
+    def _new_table(self, kept: list[Column]) -> CodeTable:
         metadata = MetaData(naming_convention=self._own.metadata.naming_convention)
         for table in self._own.metadata.tables.values():
             table.to_metadata(metadata)
@@ -73,13 +73,13 @@ class Rebuild:
         for column in kept:
             declared = column.declared.partition(" (")[0]
             default = None if column.default is None else text(f"({column.default})".replace(":", r"\:"))
-            new.append_column(ModelColumn(column.name, _AsDeclared(declared), server_default=default))
+            new.append_column(CodeColumn(column.name, _AsDeclared(declared), server_default=default))
         return new
 
     def _copy_rows(self, writer: Writer, kept: list[Column], values: StoredValues) -> None:
         targets, sources = [], []
         for name, column in self._expected.columns.items():
-            own = self._model.column(self._expected.key, name)
+            own = self._code.column(self._expected.key, name)
             if column.computed or own is None:
                 continue
             source = self._source(writer, name, own, values.get(name, []))
@@ -94,9 +94,9 @@ class Rebuild:
         writer.sql(f"INSERT INTO {new} ({', '.join(targets)}) SELECT {', '.join(sources)} FROM {old}")  # noqa: S608 - names are quoted
 
     def _source(
-        self, writer: Writer, name: str, own: ModelColumn[Any], renames: list[tuple[str, str]]
+        self, writer: Writer, name: str, own: CodeColumn[Any], renames: list[tuple[str, str]]
     ) -> str | None:
-        """What fills a column; None where its default does."""
+        """The SQL expression that fills a column; None if its default fills it."""
         live = self._actual.columns.get(name)
         if live is None:
             constant = constant_default(own)
@@ -113,7 +113,7 @@ class Rebuild:
         return f"CASE {quoted} {cases} ELSE {quoted} END"
 
     def _keep_last_number(self, writer: Writer) -> None:
-        """So that the number of a deleted row is not given again."""
+        """Keeps the last number, so that a new row does not get the number of a deleted row."""
         new, old = _literal(self._own.name), _literal(self._own.name + _OLD)
         if "AUTOINCREMENT" in self._numberings(self._expected):
             writer.sql(f"DELETE FROM sqlite_sequence WHERE name = {new}")  # noqa: S608 - names are quoted
@@ -124,7 +124,7 @@ class Rebuild:
             writer.create_index(index)
         for name, statement in self._actual.scripts.items():
             live = self._actual.indexes.get(name)
-            lost = live is not None and without is not None and self._model.fold(without) in live.columns
+            lost = live is not None and without is not None and self._code.fold(without) in live.columns
             if name not in self._expected.indexes and not lost:
                 writer.sql(statement)
 

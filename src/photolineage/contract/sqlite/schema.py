@@ -1,4 +1,4 @@
-"""Reads a schema of a SQLite database from its PRAGMAs and from sqlite_master."""
+"""Reads the schema of a SQLite database from its PRAGMAs and from sqlite_master."""
 
 import re
 import sqlite3
@@ -34,7 +34,7 @@ _AFFINITIES = ("INTEGER", "TEXT", "BLOB", "REAL", "NUMERIC")
 
 
 def affinity(declared: str) -> str:
-    """The affinity that SQLite gives a declared type (https://www.sqlite.org/datatype3.html, 3.1)."""
+    """The affinity of a declared type (https://www.sqlite.org/datatype3.html, section 3.1)."""
     upper = declared.upper()
     if "INT" in upper:
         return "INTEGER"
@@ -48,27 +48,27 @@ def affinity(declared: str) -> str:
 
 
 def read_schema(cursor: DBAPICursor, databases: Mapping[str | None, str]) -> Schema:
-    """The tables of the databases: `main`, or one that is attached, by the name that the model gives each.
+    """The tables of `databases`: names in the metadata, and the names of `main` or of attached databases.
 
-    Reads without a transaction, so it takes no lock that outlives a statement. Temporary tables, the tables
-    behind a virtual table and SQLite's own are left out. Keys are folded.
+    Reads without a transaction, so no lock lasts longer than a statement. Temporary tables, tables behind a
+    virtual table and SQLite's internal tables are left out. Keys are folded.
 
-    Raises UnsupportedDatabaseError if the library is older than 3.37.
+    Raises UnsupportedDatabaseError if the SQLite library is older than 3.37.
     """
     if sqlite3.sqlite_version_info < _OLDEST_WITH_TABLE_LIST:
         raise UnsupportedDatabaseError(
-            f"SQLite {sqlite3.sqlite_version} cannot list its tables with their kinds; 3.37 or newer is needed."
+            f"SQLite {sqlite3.sqlite_version} cannot list its tables with their kinds. Use SQLite 3.37 or newer."
         )
     with closing(sqlite3.connect(":memory:")) as memory:
         reader = _Reader(cursor, _Defaults(memory))
         tables = [
-            table for model_name, name in databases.items() for table in reader.tables(model_name, name)
+            table for declared_name, name in databases.items() for table in reader.tables(declared_name, name)
         ]
     return Schema(tables={table.key: table for table in tables})
 
 
 class _Defaults:
-    """Prints literal defaults as a column of some affinity would store them."""
+    """Prints literal defaults as a column of a given affinity stores them."""
 
     def __init__(self, memory: sqlite3.Connection) -> None:
         self._memory = memory
@@ -76,7 +76,7 @@ class _Defaults:
             memory.execute(f"CREATE TABLE {name.lower()}_value (stored {name})")
 
     def printed(self, default: str, type_: str) -> str | None:
-        """The default in a form that is equal for equal defaults; None for NULL. Only literals are run."""
+        """The default in one spelling per value; None for NULL. Only literals are evaluated."""
         tokens = tokenize(normal_form(tokenize(default)))
         if not _is_literal(tokens):
             return normal_form(tokens)
@@ -100,7 +100,7 @@ class _Reader:
         self._cursor = cursor
         self._defaults = defaults
 
-    def tables(self, model_name: str | None, database: str) -> list[Table]:
+    def tables(self, declared_name: str | None, database: str) -> list[Table]:
         statements = self._rows(f"SELECT type, name, tbl_name, sql FROM {_quoted(database)}.sqlite_master")  # noqa: S608 - names are quoted
         listed = self._rows("PRAGMA table_list")
         sql = {fold(name): text for kind, name, _, text in statements if kind == "table"}
@@ -110,7 +110,7 @@ class _Reader:
                 continue
             if (relation := _RELATION_KINDS.get(kind)) is None:
                 continue
-            table = Table((model_name, fold(name)), relation)
+            table = Table((declared_name, fold(name)), relation)
             if relation is RelationKind.TABLE:
                 options = {"STRICT": strict, "WITHOUT ROWID": without_rowid}
                 table = replace(
@@ -200,7 +200,7 @@ def _quoted(name: str) -> str:
 
 
 def _with_full_foreign_keys(table: Table, primary_keys: Mapping[TableKey, Constraint | None]) -> Table:
-    """Says of each foreign key what it points to, also where the statement leaves it to the primary key."""
+    """The table with the target columns of every foreign key, also if the statement leaves them out."""
 
     def full(constraint: Constraint) -> Constraint:
         if constraint.kind is not ConstraintKind.FOREIGN_KEY or constraint.target is None:

@@ -1,4 +1,4 @@
-"""The model's schema, created in memory by the same SQLite library that reads the live one."""
+"""Creates the expected schema in memory, with the SQLite library that reads the live one."""
 
 from contextlib import closing
 
@@ -14,9 +14,9 @@ _MAIN = "main"
 
 
 def read_live_and_shadow(metadata: MetaData, connection: Connection) -> tuple[Schema, Schema]:
-    """The live schema, and the model's as SQLite keeps it. The live database is only read, without a transaction.
+    """The live schema and the expected schema. The live database is only read, without a transaction.
 
-    Raises ShadowSchemaError if SQLite refuses a definition of the model.
+    Raises ShadowSchemaError if SQLite refuses a definition in the metadata.
     """
     names = {None: _MAIN} | {table.schema: table.schema or _MAIN for table in metadata.tables.values()}
     translations = connection.get_execution_options().get("schema_translate_map") or {}
@@ -38,8 +38,8 @@ def _shadow(metadata: MetaData, databases: dict[str | None, str]) -> Schema:
                 return read_schema(cursor, databases)
     except DBAPIError as error:
         raise ShadowSchemaError(
-            f"SQLite refuses a definition of the model, so the live schema cannot be compared with it."
-            f" It says: {str(error.orig).strip()}. The statement: {str(error.statement).strip()}"
+            f"Cannot compare the schema: SQLite refuses a definition in the code."
+            f" Its message: {str(error.orig).strip()}. The statement: {str(error.statement).strip()}"
         ) from error
     finally:
         engine.dispose()

@@ -1,4 +1,4 @@
-"""SQL text of SQLite as tokens, and a form of it in which two texts that mean the same are equal."""
+"""Splits SQLite's SQL text into tokens, and writes it in one spelling so that equal meanings are equal texts."""
 
 import re
 from collections.abc import Collection, Iterator, Sequence
@@ -20,7 +20,7 @@ _ASCII_LOWER = str.maketrans({chr(code): chr(code + 32) for code in range(ord("A
 
 
 class TokenKind(Enum):
-    """A string or a number; a quoted identifier; a keyword or a bare identifier; anything else."""
+    """LITERAL: a string or number. QUOTED: a quoted identifier. WORD: a keyword or bare identifier. SIGN: the rest."""
 
     LITERAL = auto()
     QUOTED = auto()
@@ -30,7 +30,7 @@ class TokenKind(Enum):
 
 @dataclass(frozen=True)
 class Token:
-    """`text` is as written; an identifier in quotes is without them."""
+    """`text` is the text as written, but without the quotes of an identifier."""
 
     kind: TokenKind
     text: str
@@ -42,12 +42,12 @@ class Token:
 
 
 def fold(name: str) -> str:
-    """The name as SQLite compares names: ASCII letters in lower case, others as they are."""
+    """The name as SQLite compares names: with ASCII letters in lower case, other letters unchanged."""
     return name.translate(_ASCII_LOWER)
 
 
 def tokenize(sql: str) -> list[Token]:
-    """The tokens of the text, without space and comments."""
+    """The tokens of the text, without spaces and comments."""
     return [_token(match) for match in _TOKEN.finditer(sql) if match.lastgroup != "SPACE"]
 
 
@@ -60,10 +60,10 @@ def _token(match: re.Match[str]) -> Token:
 
 
 def normal_form(tokens: Sequence[Token], columns: Collection[str] = ()) -> str:
-    """One spelling for what differs in case, quotes, space and needless parentheses.
+    """The text in one spelling of case, quotes and spaces, without needless parentheses.
 
-    SQLite reads a name in double quotes as a string where the table has no such column; `columns` are the
-    folded names of those that it has.
+    `columns` are the folded names of the table's columns: SQLite reads any other name in double quotes as a
+    string.
     """
     return " ".join(_spelling(token, columns) for token in _without_needless_parentheses(tokens))
 
@@ -94,7 +94,7 @@ def _is_sign(token: Token, text: str) -> bool:
 
 
 def closing(tokens: Sequence[Token], opening: int) -> int:
-    """The place of the parenthesis that closes the one at `opening`; the last place if none does."""
+    """The index of the parenthesis that closes the one at `opening`; the last index if none does."""
     depth = 0
     for place in range(opening, len(tokens)):
         depth += _is_sign(tokens[place], "(") - _is_sign(tokens[place], ")")
@@ -104,7 +104,7 @@ def closing(tokens: Sequence[Token], opening: int) -> int:
 
 
 def split_at_commas(tokens: Sequence[Token]) -> Iterator[list[Token]]:
-    """The parts between commas that stand in no parentheses."""
+    """The parts between the commas outside parentheses."""
     part: list[Token] = []
     depth = 0
     for token in tokens:

@@ -1,4 +1,4 @@
-"""Models for the cases on SQLite."""
+"""SQLAlchemy metadata for the cases on SQLite."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 
 class ImageState(StrEnum):
-    """States whose names and values differ in case."""
+    """States with names and values that differ in case."""
 
     NEW = "new"
     DONE = "done"

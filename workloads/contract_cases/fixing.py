@@ -1,4 +1,4 @@
-"""Running the advice of the contract, as a person would: the first advice, then another look."""
+"""Runs the fixes of the contract as a person would: the first fix, then another comparison."""
 
 from contextlib import closing
 
@@ -11,11 +11,11 @@ _MORE_THAN_ANY_CASE_NEEDS = 12
 _DROPPED = (DriftKind.EXTRA_TABLE, DriftKind.EXTRA_COLUMN)
 
 
-def mend(metadata: MetaData, connection: Connection) -> list[Drift]:
-    """Follows the advice of the first drift until none is left, and returns what is left.
+def apply_fixes(metadata: MetaData, connection: Connection) -> list[Drift]:
+    """Runs the fix of the first drift until no drift has a fix. Returns the drifts that are left.
 
-    What the model does not know is dropped; of every other drift the safe statements come before the
-    destructive ones.
+    Objects that are missing from the metadata are dropped. For every other drift, the safe statements are preferred
+    to the destructive ones.
     """
     drifts = compare(metadata, connection)
     for _ in range(_MORE_THAN_ANY_CASE_NEEDS):
@@ -28,7 +28,7 @@ def mend(metadata: MetaData, connection: Connection) -> list[Drift]:
 
 
 def run(connection: Connection, statements: tuple[str, ...]) -> None:
-    """Runs statements as they stand: past the driver's reading of % and :."""
+    """Runs statements unchanged: the driver does not interpret % and :."""
     with closing(connection.connection.cursor()) as cursor:
         for statement in statements:
             cursor.execute(statement)

@@ -1,4 +1,4 @@
-"""Models for the cases on PostgreSQL."""
+"""SQLAlchemy metadata for the cases on PostgreSQL."""
 
 from enum import StrEnum
 
@@ -8,7 +8,7 @@ from sqlalchemy.dialects import postgresql as pg
 
 
 class ImageState(StrEnum):
-    """States whose names and values differ in case."""
+    """States with names and values that differ in case."""
 
     NEW = "new"
     DONE = "done"
