@@ -251,7 +251,7 @@ def test_impossible_filters_are_refused(filters: Callable[[], object], message: 
 @pytest.mark.parametrize(
     ("vector", "message"),
     [
-        (np.ones(8, np.float32), r"shape \(8,\): model 'demo-clip-v1' has 16 dimensions"),
+        (np.ones(8, np.float32), r"shape \(8,\): model 'demo-clip-v1' expects 16 dimensions"),
         (np.ones((1, 16), np.float32), r"shape \(1, 16\)"),
         (np.zeros(16, np.float32), "no direction"),
         (np.full(16, np.nan, np.float32), "must be finite"),

@@ -28,7 +28,7 @@ class IndexNotBuiltError(VectorIndexError):
 
     def __init__(self, model_key: str, directory: Path) -> None:
         super().__init__(
-            f"model {model_key!r} has no vector index in {directory}. Materialize vector_index for this model "
+            f"model {model_key!r} has no vector index in {directory}. Materialize vector_index for it "
             f"(photolineage run --model {model_key})"
         )
 
@@ -61,7 +61,7 @@ class IndexDamagedError(VectorIndexError):
     def __init__(self, model_key: str, table: Path, reason: Exception) -> None:
         super().__init__(
             f"{table}: the vector index of model {model_key!r} is damaged: {_first_line(reason)}. Materialize "
-            "vector_index for this model, which rebuilds it from the embedding files; or delete the folder, and run "
+            "vector_index for it, which rebuilds it from the embedding files; or delete the folder, and run "
             f"photolineage run --model {model_key}"
         )
 
