@@ -1,7 +1,7 @@
-"""The lineage: its steps in order, what is known of each, and the keys of their partitions.
+"""The lineage: its steps in order, the properties of each, and the keys of their partitions.
 
-The Dagster assets, their jobs and checks, the sensor, the tags of the run queue and `photolineage run` are made from
-this table. A new step is one more `Step` in `STEPS`.
+This table defines the Dagster assets, their jobs and checks, the sensor, the tags of the run queue and
+`photolineage run`. To add a step, add a `Step` to `STEPS`.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _SEPARATOR = "|"
 
 
 class JobKind(StrEnum):
-    """What a job builds; one lease holds for each kind and subject."""
+    """What a job builds. Each pair of kind and subject has one lease."""
 
     SCAN = "scan"
     REGISTER = "register"
@@ -21,7 +21,7 @@ class JobKind(StrEnum):
 
 
 class PartitionedBy(Enum):
-    """What a step has one partition for."""
+    """What each partition of a step stands for."""
 
     NOTHING = auto()
     SOURCE = auto()
@@ -32,7 +32,7 @@ class PartitionedBy(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a partition is about: `vit-b-32|holiday-00012` is the shard `holiday-00012` and the model `vit-b-32`.
+    """The subject of a partition: `vit-b-32|holiday-00012` is the shard `holiday-00012` and the model `vit-b-32`.
 
     A shard belongs to a source, so a subject with a shard has a source too.
     """
@@ -46,11 +46,11 @@ class Subject:
 class Step:
     """One step of the lineage; the asset of the same name materializes it.
 
-    `reads`: the steps whose results it needs. `tables`: the tables of the catalog that must be as the code expects
-    before the step writes. `kinds`: the technologies that the Dagster UI shows on the asset. `job`: the kind of the
-    jobs by which the catalog records its work. `title`: what the command line calls the work. `on_device`: its runs
-    take turns on the GPU, or the processor in its place. `fails_alone`: other partitions go on after one has failed,
-    and one run may materialize several.
+    `reads`: the steps whose results this step needs. `tables`: the catalog tables whose schema is checked before the
+    step writes. `kinds`: the technologies that the Dagster UI shows on the asset. `job`: the kind of the jobs that
+    record the step's work in the catalog. `title`: what the command line calls the work. `on_device`: its runs take
+    turns on the GPU, or on the CPU if the machine has no GPU. `fails_alone`: the other partitions continue after one
+    has failed, and one run may materialize several partitions.
     """
 
     name: str
@@ -70,12 +70,12 @@ class Step:
 
     @property
     def needs_model(self) -> bool:
-        """Whether this step or one before it has a partition for each model."""
+        """Whether this step, or a step before it, has a partition for each model."""
         by_model = self.partitioned_by in (PartitionedBy.MODEL, PartitionedBy.MODEL_AND_SHARD)
         return by_model or any(step.needs_model for step in self.reads)
 
     def subject(self, partition_key: str) -> Subject:
-        """What the partition with this key is about."""
+        """The subject of the partition with this key. Raises ValueError if the step has no partitions."""
         match self.partitioned_by:
             case PartitionedBy.SOURCE:
                 return Subject(source=partition_key)
@@ -87,19 +87,23 @@ class Step:
                 model, shard = split_partition_key(partition_key)
                 return Subject(source_of_shard(shard), shard, model)
             case PartitionedBy.NOTHING:
-                raise ValueError(f"{self.name} has no partitions, and so none with the key {partition_key!r}")
+                raise ValueError(
+                    f"{self.name} has no partitions, so {partition_key!r} cannot be one of its keys"
+                )
 
 
 def partition_subject(model_key: str, shard_key: str) -> str:
-    """The key of the partition of a model and a shard, as Dagster writes it."""
+    """The partition key of a model and a shard, as Dagster writes it."""
     return f"{model_key}{_SEPARATOR}{shard_key}"
 
 
 def split_partition_key(partition_key: str) -> tuple[str, str]:
-    """The model and the shard of a partition. Raises ValueError where the key is not one of both."""
+    """The model and the shard of a partition key. Raises ValueError if the key does not contain both."""
     model, separator, shard = partition_key.partition(_SEPARATOR)
     if not separator:
-        raise ValueError(f"partition key {partition_key!r}: expected a model and a shard, as in model|shard")
+        raise ValueError(
+            f"partition key {partition_key!r}: expected a model and a shard, in the form model|shard"
+        )
     return model, shard
 
 
@@ -194,5 +198,5 @@ STEPS = (
     SERVING_MODEL,
 )
 JOB_STEPS = {step.job: step for step in STEPS if step.job is not None}
-"""The steps whose work the catalog records as jobs, in order: the sensor and `photolineage run` do them by themselves,
-and the check `up_to_date` watches them."""
+"""The steps that the catalog records as jobs, in order. The sensor and `photolineage run` run them automatically, and
+the check `up_to_date` watches them."""

@@ -25,7 +25,7 @@ def test_other_weights_under_the_same_key_fail_before_anything_is_written(lineag
     assert "embeddings of different weights cannot be compared" in str(check.description)
     (digests,) = [row for row in differences(check) if row["where"].endswith("weights_digest")]
     assert set(digests["expected → found"].split(" → ")) == {"0" * 64, facts.weights_digest}
-    assert "models.tiny-b: these are other weights, or another precision" in str(failure_of(run))
+    assert "models.tiny-b: the weights or the precision differ" in str(failure_of(run))
     assert (lineage.files(), len(lineage.library.jobs(JobKind.EMBED))) == (files, jobs)
 
 

@@ -32,7 +32,7 @@ def test_an_older_catalog_is_refused_and_not_touched(new_lineage: Lineage) -> No
 
     assert not refused.success
     assert (
-        f"is at revision 0000, which this version of Photolineage (revision {head_revision()}) does not know"
+        f"is at revision 0000, but this version of Photolineage only knows revisions up to {head_revision()}"
         in failure_of(refused)
     )
     assert new_lineage.rows() == rows

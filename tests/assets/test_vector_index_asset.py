@@ -293,5 +293,5 @@ def test_events_of_other_weights_under_a_known_key_are_refused(lineage: Lineage,
     events = [row for row in lineage.rows() if 'INTO "event"' in row]
     with open_lineage(lineage.config_file) as changed:
         refused = changed.materialize("image_events", "tiny-a")
-    assert failure_of(refused).startswith("models.tiny-a: these are other weights")
+    assert failure_of(refused).startswith("models.tiny-a: the weights or the precision differ")
     assert [row for row in lineage.rows() if 'INTO "event"' in row] == events

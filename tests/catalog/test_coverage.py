@@ -154,7 +154,7 @@ def test_the_last_model_that_can_be_counted(
     assert bits(catalog_engine) == [2**62 + 1]
     with (
         catalog_engine.connect() as connection,
-        pytest.raises(TooManyModelsError, match=r"63 models at once, .* Retire one"),
+        pytest.raises(TooManyModelsError, match=r"already has 63 models, .* Retire a model"),
     ):
         free_bit(connection)
     with write_transaction(catalog_engine) as connection:

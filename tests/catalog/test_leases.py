@@ -95,8 +95,9 @@ def test_a_held_lease_names_its_holder(catalog_engine: Engine) -> None:
     assert re.fullmatch(
         rf"embed model\|shard: run first \(process {os.getpid()} on {re.escape(socket.gethostname())}\) has held "
         r"the lease since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC, with its last heartbeat \d+ s ago\. "
-        r"Wait for it, or terminate it; the lease is free as soon as its process has ended, and on another machine "
-        r"after 300 s of silence\.",
+        r"Wait for that run, or terminate it\. The lease is free as soon as its process has ended; if that was on "
+        r"another machine, "
+        r"after 300 s without a heartbeat\.",
         str(refusal.value),
     )
     assert [job.run_id for job in jobs(catalog_engine)] == ["first"]
@@ -162,14 +163,14 @@ def test_a_silent_run_loses_its_lease_and_can_write_no_more(catalog_engine: Engi
         silent.heartbeat,
     )
     for attempt in attempts:
-        with pytest.raises(LeaseLostError, match=rf"lease of job {silent.job_id} was taken over"):
+        with pytest.raises(LeaseLostError, match=rf"took over the lease of job {silent.job_id}"):
             attempt()
     silent.finish(JobState.SUCCEEDED)
     first, second = jobs(catalog_engine)
     assert source_count(catalog_engine) == 0
     assert (first.state, first.done) == (JobState.INTERRUPTED, 0)
     assert first.error == (
-        f"its process ended without a word; last heartbeat {silence:%Y-%m-%d %H:%M:%S} UTC"
+        f"its process exited without reporting an error; last heartbeat {silence:%Y-%m-%d %H:%M:%S} UTC"
     )
     assert (second.id, second.state) == (taken_over.job_id, JobState.RUNNING)
 

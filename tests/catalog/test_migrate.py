@@ -69,7 +69,9 @@ def test_a_revision_of_a_newer_version_is_refused_and_left_alone(catalog_engine:
     with write_transaction(catalog_engine) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     for act in (upgrade, require_current):
-        with pytest.raises(UnmigratedCatalogError, match=r"revision 9999, which this version .* newer one"):
+        with pytest.raises(
+            UnmigratedCatalogError, match=r"revision 9999, but this version .* a newer version"
+        ):
             act(catalog_engine)
     with catalog_engine.connect() as connection:
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == "9999"

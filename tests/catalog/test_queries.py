@@ -73,7 +73,7 @@ def test_a_shard_is_found_with_its_source(catalog_engine: Engine, shard_id: int)
         assert find_shard(connection, "photos-00000") == ShardRow(
             shard_id, "photos-00000", 1, "photos", "/photos"
         )
-        with pytest.raises(UnknownPartitionError, match=r"shard 'photos-00001': not in the catalog"):
+        with pytest.raises(UnknownPartitionError, match=r"shard 'photos-00001': missing from the catalog"):
             find_shard(connection, "photos-00001")
 
 

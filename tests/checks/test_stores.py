@@ -115,9 +115,9 @@ def test_a_built_library_holds(library: Library) -> None:
         (set_first_vector(1.0), "1 vectors are not finite or not of unit length"),
         (set_first_vector(np.nan), "1 vectors are not finite or not of unit length"),
         (set_first_vector(np.inf), "1 vectors are not finite or not of unit length"),
-        (lambda table: with_ids(table, [1, 1, 2, 3]), "an image is in it twice"),
-        (lambda table: with_ids(table, [1, 2, 3, 20]), "it holds images of another shard: [20]"),
-        (lambda table: table.slice(1), "it has 3 rows, and its commit record says 4"),
+        (lambda table: with_ids(table, [1, 1, 2, 3]), "the file has the same image twice"),
+        (lambda table: with_ids(table, [1, 2, 3, 20]), "the file has images of another shard: [20]"),
+        (lambda table: table.slice(1), "the file has 3 rows, but its commit record says 4"),
     ],
     ids=[
         "length",

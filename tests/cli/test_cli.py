@@ -208,7 +208,7 @@ def test_a_contact_sheet_of_events(lineage: Lineage, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["events.no-such-format", "no-such-folder/events.png"])
 def test_a_contact_sheet_that_cannot_be_written(lineage: Lineage, tmp_path: Path, name: str) -> None:
     said = failure(lineage, "events", "--sheet", str(tmp_path / name))
-    assert "the picture cannot be written" in " ".join(said.split())
+    assert "cannot write the picture" in " ".join(said.split())
 
 
 def test_an_album(lineage: Lineage, tmp_path: Path) -> None:

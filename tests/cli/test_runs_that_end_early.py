@@ -58,7 +58,7 @@ def test_a_shard_that_fails_holds_up_no_other(lineage: Lineage) -> None:
     message = failure(lineage, "run", "--model", "tiny-b")
 
     assert "tiny-b|photos-00001" in message
-    assert "cannot be looked at: Not a directory" in message
+    assert "cannot be read: Not a directory" in message
     assert lineage.materialized_partitions("image_embeddings") >= {
         "tiny-b|photos-00000",
         "tiny-b|photos-00002",

@@ -209,19 +209,19 @@ def search_and_open(lineage: Lineage, path: str) -> subprocess.CompletedProcess[
         (["squares", "--model", "tiny-b"], "model 'tiny-b' has no embeddings yet."),
         (["   "], "the text is empty. Describe what the images show"),
         ([], "the query is empty. Give a text, an image file or an image of the library"),
-        (["--image-id", "999"], "not in the vector index of model 'tiny-a': images 999"),
+        (["--image-id", "999"], "missing from the vector index of model 'tiny-a': images 999"),
         (["--image", "/nowhere.jpg"], "cannot open image file /nowhere.jpg"),
         (["a", "--source", "fotos"], "source 'fotos' is not in the library; closest: photos"),
         (["a", "--source", "' OR 1=1 --"], 'source "\' OR 1=1 --" is not in the library'),
         (["a", "--event", "no such title"], "this model has no event with the id or title 'no such title'"),
-        (["a", "--near", "91", "0", "1"], "--near: latitude 91.0: must lie within -90 and 90 degrees"),
+        (["a", "--near", "91", "0", "1"], "--near: latitude 91.0: expected -90 to 90 degrees"),
         (["a", "--box", "2", "0", "1", "1"], "--box: box: south 2.0 is north of north 1.0"),
         (
             ["a", "--near", "1", "1", "1", "--box", "1", "1", "2", "2"],
             "--near and --box: give only one of them",
         ),
         (["a", "--since", "2024-01-02", "--before", "2024-01-01"], "is not before taken_to"),
-        (["a", "--sheet", "/nowhere/hits.png"], "/nowhere/hits.png: the picture cannot be written"),
+        (["a", "--sheet", "/nowhere/hits.png"], "/nowhere/hits.png: cannot write the picture"),
     ],
 )
 def test_a_search_that_cannot_be_answered(lineage: Lineage, arguments: list[str], message: str) -> None:
@@ -286,7 +286,9 @@ def test_other_weights_under_a_known_key_are_refused(lineage: Lineage, tmp_path:
     change_model(lineage, "tiny-a", write_tiny_model(tmp_path / "other", dim=16, seed=99))
     done = search("--image", str(lineage.library.root / "2024/07.jpg"))
     assert (done.exit_code, done.stdout) == (1, "")
-    assert after_configuration(done.stderr).startswith("Error: models.tiny-a: these are other weights")
+    assert after_configuration(done.stderr).startswith(
+        "Error: models.tiny-a: the weights or the precision differ"
+    )
 
 
 def test_a_serving_model_that_is_not_configured_any_more(lineage: Lineage) -> None:

@@ -77,7 +77,7 @@ def test_a_server_that_stops_ends_the_work_with_what_to_do_and_nothing_is_lost(
 
     (error,) = workers.of("error")
     assert error.startswith("CatalogUnreachableError: catalog.url = 'postgresql+psycopg://postgres:")
-    assert "Start the server, and run again; what was committed stays." in error
+    assert "Start the server and run again, or correct the URL" in error
     server.ensure_postgres_running()
     stopped = remote_library.jobs(kind)[-1]
     assert (stopped.state, stopped.done % CHECKPOINT) == (JobState.RUNNING, 0)

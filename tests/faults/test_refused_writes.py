@@ -18,7 +18,7 @@ from tests.library import Library
 from workloads.killing.workers import Workers
 
 IMAGES = 226
-REMEDY = "Free space on the disk of the home directory, or make it writable, and run again: what is committed stays."
+REMEDY = "Free space on the disk of the home directory, or make it writable, and run again. Committed work is kept."
 
 STEPS: dict[str, tuple[Callable[[Library], object], JobKind]] = {
     "registering": (lambda library: library.scan(), JobKind.REGISTER),

@@ -136,7 +136,7 @@ def test_a_model_that_is_too_large_for_the_memory_says_so(
     )
 
     assert loaded.stdout.startswith(f"models.large: local-dir:{folder} cannot be loaded: ")
-    assert re.search(r"Only \d+\.\d GB of memory are free: end other programs", loaded.stdout)
+    assert re.search(r"Only \d+\.\d GB of memory are free\. End other programs", loaded.stdout)
 
 
 def test_weights_that_do_not_fit_their_configuration_are_refused(
@@ -306,7 +306,7 @@ def test_too_little_memory_for_the_agreement_names_the_model_and_the_remedy(
         monkeypatch.setattr(Embedder, step, refuse)
 
     monkeypatch.setattr(Embedder, "__init__", load_and_then_run_out)
-    with pytest.raises(ModelUnavailableError, match=r"models\.tiny-a: .* Only .* of memory are free"):
+    with pytest.raises(ModelUnavailableError, match=r"models\.tiny-a: .* Only \d+\.\d GB of memory are free"):
         measure_agreement("tiny-a", settings, Precision.BFLOAT16, pictures)
 
 

@@ -109,7 +109,7 @@ def test_an_empty_cache_without_network_says_what_to_do(
 ) -> None:
     message = str(load(tmp_path, architecture, pretrained)["error"])
     assert message.startswith(f"models.hub: {architecture}")
-    assert f"connect it once. The files stay in {tmp_path}" in message
+    assert f"connect it once. The files are kept in {tmp_path}" in message
     assert f"download open_clip_config.json and {WEIGHTS} of {files}. Copy them into a folder here" in message
     assert '[models.hub]\n  architecture = "local-dir:/models/hub"' in message
 

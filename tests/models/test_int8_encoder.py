@@ -158,7 +158,7 @@ def encode_image(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[torch.T
     [
         (lambda found: found + torch.linalg.eigvals(found[:, None, :1]).real, "linalg_eigvals"),
         (lambda found: found.reshape(int(found.shape[0]), 16), "OpenVINO cannot compute it: .+"),
-        (lambda found: found[:1], "of 3 images it makes embeddings of shape"),
+        (lambda found: found[:1], "for 3 images it returns embeddings of shape"),
     ],
     ids=["unknown operator", "batch of the trace", "fewer embeddings"],
 )

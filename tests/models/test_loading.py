@@ -98,7 +98,7 @@ def test_a_machine_without_the_instructions_takes_part_in_float32(
     assert (second.id, second.embedder.facts) == (first.id, first.embedder.facts)
     assert second.embedder.computes_in == Precision.FLOAT32
     assert second.precision.startswith(
-        f"float32 in place of {faster}, for which this machine has no instructions ("
+        f"float32 instead of {faster}, because this machine lacks the instructions for it ("
     )
 
 
@@ -129,7 +129,7 @@ def test_a_model_that_began_in_float32_stays_in_it(
     model = load(registered)
     assert (model.precision, row_of(registered).precision) == ("float32", Precision.FLOAT32)
     with pytest.raises(
-        ModelChangedError, match=rf"(?s)another precision.*FLOAT32.*{faster.name}.*key of its own"
+        ModelChangedError, match=rf"(?s)the precision differ.*FLOAT32.*{faster.name}.*key of its own"
     ):
         load(registered, faster)
 
@@ -145,8 +145,8 @@ def test_below_the_bar_the_model_falls_back_and_says_so(
     cosine = row_of(registered).agreement_cosine
     assert cosine is not None
     assert 0.9 < cosine < 1
-    assert f"models.tiny-a: not computed in {faster}, because that agrees with float32 at" in caplog.text
-    assert model.precision.startswith("float32, because what was tried is below ")
+    assert f"models.tiny-a: not computed in {faster}: the mean cosine with float32 is" in caplog.text
+    assert model.precision.startswith("float32, because the faster precision is below ")
     assert load(registered, faster).embedder.facts == model.embedder.facts
 
 
@@ -187,12 +187,14 @@ def test_a_model_that_cannot_be_computed_in_int8_is_in_float32_and_says_so(
     computing_in(monkeypatch, Precision.INT8)
     model = load(registered)
     assert (model.precision, row_of(registered).agreement_cosine) == ("float32", None)
-    assert "models.tiny-a: not computed in int8, because it cannot be: OpenVINO cannot" in caplog.text
+    assert (
+        "models.tiny-a: cannot be computed in int8; trying another precision: OpenVINO cannot" in caplog.text
+    )
 
 
 @pytest.mark.usefixtures("_without_a_graph")
 def test_int8_that_is_asked_for_and_cannot_be_is_refused(registered: Library) -> None:
-    with pytest.raises(ModelUnavailableError, match=r"models.tiny-a.precision is 'int8'.*OpenVINO.*'auto'"):
+    with pytest.raises(ModelUnavailableError, match=r"models.tiny-a.precision = 'int8'.*OpenVINO.*'auto'"):
         load(registered, "int8")
     with registered.engine.connect() as connection:
         assert find_model(connection, "tiny-a") is None

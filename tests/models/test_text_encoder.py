@@ -121,7 +121,9 @@ def test_whatever_the_exporter_raises_is_a_refusal(
     for _ in range(2):
         refused = ensure_text_encoder(files, "tiny-a", "d" * 64, embedder.export_text_encoder)
         assert refused == "ONNX cannot express it: KeyError: 'a tower of its own'"
-    assert caplog.messages == [f"tiny-a: its text half is not kept apart: {refused}"]
+    assert caplog.messages == [
+        f"tiny-a: its text half was not exported, so searches load the whole model: {refused}"
+    ]
     assert [file.path for file in text_encoder_files(files, "tiny-a")] == [
         f"text_encoders/tiny-a-{'d' * 16}.txt"
     ]
@@ -145,7 +147,7 @@ def test_too_little_memory_is_a_reason_for_this_time_only(
         patch.setattr(embedder._model, "encode_text", exhausted)
         reason = ensure_text_encoder(files, "tiny-a", "d" * 64, embedder.export_text_encoder)
     assert reason is not None
-    assert reason.startswith("there is too little memory to export it: ")
+    assert reason.startswith("not enough memory for the export: ")
     assert text_encoder_files(files, "tiny-a") == []
     assert ensure_text_encoder(files, "tiny-a", "d" * 64, embedder.export_text_encoder) is None
 
@@ -220,7 +222,7 @@ def test_an_export_that_differs_from_the_model_is_refused(embedder: Embedder, tm
 def test_another_tokenizer_is_refused(embedder: Embedder, tmp_path: Path) -> None:
     from open_clip.tokenizer import SimpleTokenizer
 
-    with pytest.raises(TextExportError, match="its tokenizer is SimpleTokenizer, not CLIP's"):
+    with pytest.raises(TextExportError, match="its tokenizer is SimpleTokenizer; only CLIP's"):
         export_text_encoder(embedder._model, SimpleTokenizer(clean="canonicalize"), tmp_path)
     with pytest.raises(TextExportError, match="its tokenizer is object"):
         export_text_encoder(embedder._model, object(), tmp_path)

@@ -83,7 +83,7 @@ def test_the_sweep_refuses_the_catalog_of_another_home(lineage: Lineage) -> None
         os.utime(lineage.home / path, (time.time() - TWO_DAYS, time.time() - TWO_DAYS))
     lineage.execute("DELETE FROM shard_file")
     result = run(lineage, "sweep_files")
-    assert "are in no row of the catalog" in failure_of(result)
+    assert "have no row in the catalog" in failure_of(result)
     assert lineage.files() == files
 
 

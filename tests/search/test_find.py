@@ -187,7 +187,7 @@ def test_a_model_that_is_not_configured_any_more_searches_by_what_is_there_of_it
 @pytest.mark.parametrize("name", ["nowhere/sheet.png", "sheet.doc", "sheet"])
 def test_a_sheet_that_cannot_be_written_is_named(built: Library, tmp_path: Path, name: str) -> None:
     found = find(built, like(built.images()["2024/07.jpg"].id), k=1)
-    with pytest.raises(StorageError, match=f"{name}: the picture cannot be written"):
+    with pytest.raises(StorageError, match=f"{name}: cannot write the picture"):
         found.write_sheet(tmp_path / name)
 
 

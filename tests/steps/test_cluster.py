@@ -204,7 +204,7 @@ def of_other_columns(path: Path) -> None:
     [
         (torn, "cannot be read"),
         (flipped, "cannot be read"),
-        (of_other_columns, "has the columns of another version"),
+        (of_other_columns, "another version wrote this file"),
     ],
 )
 def test_a_damaged_file_means_more_work_and_says_so(

@@ -285,7 +285,7 @@ def test_embeddings_that_are_all_gone_may_be_on_a_disk_that_is_not_mounted(regis
     registered.embed_all()
     before = records(registered)
     shutil.rmtree(registered.settings.home / "embeddings")
-    with pytest.raises(StorageError, match=r"no such folder, .* Mount its disk"):
+    with pytest.raises(StorageError, match=r"this folder is missing, .* Mount its disk"):
         registered.embed(FIRST)
     assert records(registered) == before
     (registered.settings.home / "embeddings").mkdir()

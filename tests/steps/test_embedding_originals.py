@@ -52,7 +52,7 @@ def test_a_source_that_goes_away_while_originals_are_read_is_named_and_nothing_i
     with monkeypatch.context() as patch:
         patch.setattr(model_input, "open_original", unplug_before_the_seventh)
         with pytest.raises(
-            SourceUnavailableError, match=f"{sharp.root}: went away while its images were read"
+            SourceUnavailableError, match=f"{sharp.root}: became unavailable while its images were read"
         ):
             sharp.embed(FIRST, "sharp", on_progress=note)
     (job,) = sharp.jobs(JobKind.EMBED)
@@ -75,7 +75,7 @@ def test_a_model_that_sees_more_than_a_preview_reads_the_originals(
     settings = ModelSettings(architecture=f"local-dir:{folder}")
     registered.settings.models["large"] = settings
     registered.root.rename(tmp_path / "unplugged")
-    with pytest.raises(SourceUnavailableError, match="went away while its images were read"):
+    with pytest.raises(SourceUnavailableError, match="became unavailable while its images were read"):
         registered.embed(FIRST, "large")
     (tmp_path / "unplugged").rename(registered.root)
     assert registered.embed(FIRST, "large").embedded == 10
@@ -96,9 +96,9 @@ def test_an_original_that_has_changed_since_is_not_embedded_and_all_others_are(r
     (registered.root / "2023/08.jpg").unlink()
     with pytest.raises(
         UnusableOriginalsError,
-        match=r"shard 'photos-00000': 2 images were not embedded, all others are. The first is .*2023/05\.jpg: its "
-        r"content has changed since it was registered: the hash is \w{32}, and was \w{32}. "
-        r"They are to be registered anew: materialize registered_images \(photos-00000\)",
+        match=r"shard 'photos-00000': 2 images were not embedded; all other images are. The first is .*2023/05\.jpg: "
+        r"its content has changed since it was registered: the hash is \w{32}, and was \w{32}. "
+        r"Materialize the partition photos-00000 of registered_images, then this partition again\.",
     ):
         registered.embed(FIRST)
     (job,) = registered.jobs(JobKind.EMBED)

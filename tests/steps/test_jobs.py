@@ -55,7 +55,7 @@ def test_an_error_is_not_hidden_by_a_catalog_that_cannot_record_it(library: Libr
     with pytest.raises(ValueError, match="what went wrong") as raised:
         break_and_raise()
     (note,) = raised.value.__notes__
-    assert note.startswith("The end of the job could not be recorded: catalog.url = 'sqlite:///")
+    assert note.startswith("The result of the job could not be recorded: catalog.url = 'sqlite:///")
 
 
 def test_what_the_catalog_refuses_is_explained(library: Library) -> None:
@@ -143,7 +143,7 @@ def test_a_database_that_refuses_a_heartbeat_ends_no_work(
         with write_transaction(library.engine) as connection:
             connection.exec_driver_sql("ALTER TABLE ml_job_elsewhere RENAME TO ml_job")
         lease.commit(lambda _connection: None, done=1)
-    assert "index model: no heartbeat could be recorded" in caplog.text
+    assert "index model: could not record a heartbeat" in caplog.text
     assert library.jobs(JobKind.INDEX)[0].state == JobState.SUCCEEDED
 
 

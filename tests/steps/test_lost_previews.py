@@ -197,7 +197,7 @@ def vectors(library: Library) -> dict[int, list[float]]:
 
 def test_previews_that_are_all_gone_may_be_on_a_disk_that_is_not_mounted(embedded: Library) -> None:
     shutil.rmtree(embedded.settings.home / "previews")
-    with pytest.raises(StorageError, match=r"no such folder, .* Mount its disk"):
+    with pytest.raises(StorageError, match=r"this folder is missing, .* Mount its disk"):
         embedded.register(FIRST)
     assert "discovered" not in embedded.states().values()
     (embedded.settings.home / "previews").mkdir()

@@ -322,7 +322,7 @@ def test_a_source_that_goes_away_blames_no_image(library: Library, monkeypatch: 
 
     with monkeypatch.context() as patch:
         patch.setattr(registering, "read_original", unplug_before_the_seventh)
-        with pytest.raises(SourceUnavailableError, match="went away while its images were read"):
+        with pytest.raises(SourceUnavailableError, match="became unavailable while its images were read"):
             library.register(FIRST, on_progress=note)
     assert Counter(library.states().values()) == {"registered": 4, "discovered": 24}
     unplugged.rename(library.root)

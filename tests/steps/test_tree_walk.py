@@ -145,7 +145,7 @@ def test_the_mount_point_of_a_disk_that_was_unplugged_is_not_taken_for_the_disk(
     next(files)
     root.rename(tmp_path / "unplugged")
     root.mkdir()
-    with pytest.raises(SourceUnavailableError, match="another folder took its place"):
+    with pytest.raises(SourceUnavailableError, match="another folder replaced it"):
         list(files)
 
 

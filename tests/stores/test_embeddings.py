@@ -52,7 +52,9 @@ def test_vectors_that_are_not_of_unit_length_are_refused(
 ) -> None:
     vectors = unit_vectors(3)
     vectors[row] *= value
-    with pytest.raises(ValueError, match="model: image 20 has an embedding that is not of unit length"):
+    with pytest.raises(
+        ValueError, match="model: the embedding of image 20 is not finite or not of unit length"
+    ):
         store.write(HEADER, "1", [10, 20, 30], ["x", "y", "z"], vectors)
     assert list(tmp_path.rglob("*.parquet")) == []
 

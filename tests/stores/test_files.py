@@ -86,13 +86,13 @@ def test_a_home_that_is_no_folder_is_a_storage_error(tmp_path: Path) -> None:
     home.write_bytes(b"a file")
     with pytest.raises(StorageError, match=r"home/folder/file: cannot be written: "):
         LocalFiles(home).write("folder/file", lambda partial: partial.touch())
-    with pytest.raises(StorageError, match=r"home/folder: cannot be looked at: Not a directory"):
+    with pytest.raises(StorageError, match=r"home/folder: cannot be read: Not a directory"):
         LocalFiles(home).list_files("folder")
 
 
 def test_a_top_folder_that_is_gone_may_be_on_a_disk_that_is_not_mounted(tmp_path: Path) -> None:
     files = LocalFiles(tmp_path)
-    with pytest.raises(StorageError, match=r"/previews: no such folder, .* Mount its disk") as raised:
+    with pytest.raises(StorageError, match=r"/previews: this folder is missing, .* Mount its disk") as raised:
         files.require_folder("previews/a/1")
     assert not isinstance(raised.value, LostFileError)
     (tmp_path / "previews").mkdir()
@@ -139,9 +139,10 @@ def test_a_file_that_the_system_refuses_is_not_lost(tmp_path: Path) -> None:
     files = LocalFiles(tmp_path)
     for folder in ("previews", "previews/a"):
         with pytest.raises(
-            StorageError, match=f"{folder}: cannot be looked at: Too many levels of symbolic links"
+            StorageError,
+            match=f"{folder}: cannot be read: Too many levels of symbolic links",
         ):
             files.list_files(folder)
-    with pytest.raises(StorageError, match="previews/a/1: cannot be looked at: Too many levels") as raised:
+    with pytest.raises(StorageError, match="previews/a/1: cannot be read: Too many levels") as raised:
         files.local("previews/a/1", 1)
     assert not isinstance(raised.value, LostFileError)

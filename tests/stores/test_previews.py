@@ -45,5 +45,7 @@ def test_a_committed_file_that_cannot_be_read_names_its_partition(
         (tmp_path / path).unlink()
     else:
         (tmp_path / path).write_bytes((tmp_path / path).read_bytes()[:40])
-    with pytest.raises(StorageError, match=r"registered_images again \(photos-00007\)"):
+    with pytest.raises(
+        StorageError, match=r"Materialize the partition photos-00007 of registered_images again"
+    ):
         store.open([path])

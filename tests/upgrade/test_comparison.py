@@ -232,7 +232,7 @@ def test_a_serving_model_that_is_not_configured_cannot_be_compared(built: Librar
 def test_other_weights_under_a_known_key_are_not_compared(built: Library, tmp_path: Path) -> None:
     other = write_tiny_model(tmp_path / "other", dim=TINY_MODELS["tiny-b"], seed=99)
     models = built.settings.models | {"tiny-b": ModelSettings(architecture=f"local-dir:{other}")}
-    with pytest.raises(ModelChangedError, match=r"models\.tiny-b: these are other weights"):
+    with pytest.raises(ModelChangedError, match=r"models\.tiny-b: the weights or the precision differ"):
         compare_models(
             built.engine,
             Stores(built.previews, built.embeddings),

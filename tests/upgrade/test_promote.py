@@ -235,7 +235,7 @@ def test_a_promotion_of_a_model_that_is_gone_leaves_the_former_one_serving(libra
     library.build("tiny-a")
     readiness = assess(library, "tiny-a")
     serve(library.engine, readiness)
-    with pytest.raises(ModelNotLoadedError, match="model 'tiny-b' is not in the catalog"):
+    with pytest.raises(ModelNotLoadedError, match="model 'tiny-b' is missing from the catalog"):
         serve(library.engine, replace(readiness, model_key="tiny-b"))
     assert serving(library) == ["tiny-a"]
 

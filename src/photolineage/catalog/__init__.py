@@ -1,4 +1,4 @@
-"""What is known about every image: the ORM, the engine, the migrations and the leases.
+"""The catalog of all images: the ORM, the engine, the migrations and the leases.
 
-The lowest layer. It knows nothing of Dagster, of files or of models.
+The lowest layer: it does not depend on Dagster, the stores or the models.
 """

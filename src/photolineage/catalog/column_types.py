@@ -1,4 +1,4 @@
-"""Column types that behave alike on SQLite and PostgreSQL."""
+"""Column types that behave the same on SQLite and PostgreSQL."""
 
 import os
 from datetime import UTC, datetime
@@ -8,11 +8,11 @@ from sqlalchemy import BigInteger, DateTime, Dialect, Enum, Integer, LargeBinary
 from sqlalchemy.types import TypeDecorator
 
 BigId = BigInteger().with_variant(Integer, "sqlite")
-"""A 64-bit integer that SQLite accepts as the alias of its row id."""
+"""A 64-bit integer that SQLite accepts as an alias of its row id."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An instant: aware datetimes in UTC on both sides. A naive datetime is refused with ValueError."""
+    """An instant, as an aware datetime in UTC. Raises ValueError for a naive datetime."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -31,10 +31,10 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class PosixPath(TypeDecorator[str]):
-    """A file's path as the operating system has it.
+    """A file's path, exactly as in the operating system.
 
-    Stored as bytes, because a file's name need not be valid UTF-8 and because bytes sort alike in every
-    database. In Python it is a `str` with surrogate escapes, as `os.fsdecode` gives it.
+    The path is stored as bytes: file names may contain bytes that are not valid UTF-8, and bytes sort the same in every
+    database. In Python it is a `str` with surrogate escapes, as `os.fsdecode` returns it.
     """
 
     impl = LargeBinary
@@ -48,7 +48,7 @@ class PosixPath(TypeDecorator[str]):
 
 
 def enum_type(enum: type[StrEnum], name: str) -> Enum:
-    """An enum column type with an explicit name, which stores the members' values, not their names."""
+    """An enum column type with an explicit name. It stores the members' values, not their names."""
     return Enum(
         enum,
         name=name,

@@ -1,10 +1,10 @@
-"""What remains to be done, counted over the whole library without a look at its files.
+"""Counting the remaining work over the whole library without reading files.
 
-Each image's row has a bit for each model that has embedded its present content. A model takes a free bit at its first
-load (`free_bit`). The bit is set in an image when the file with its embedding is committed, in the same transaction.
-All bits of an image are cleared when other content is registered for it, and those of a retired model afterwards, shard
-by shard (`clear_bits_of_no_model`). The files have the last word: a run that embeds a shard first corrects the bits by
-what the files hold (`settle_embedded`).
+Each image's row has a bit for each model that has embedded its current content. A model takes a free bit at its first
+load (`free_bit`). The bit is set in the transaction that commits the file with the image's embedding. All bits of an
+image are cleared when other content is registered for it. The bits of a retired model are cleared later, shard by shard
+(`clear_bits_of_no_model`). The files are authoritative: a run that embeds a shard first corrects the bits to match the
+files (`settle_embedded`).
 """
 
 from collections.abc import Collection, Iterable
@@ -20,16 +20,16 @@ from photolineage.catalog.queries import EmbeddableImage
 from photolineage.errors import PhotolineageError
 
 HIGHEST_BIT: Final = 1 << 62
-"""The column is a signed integer of 64 bits; the 64th is the sign."""
+"""The column is a signed 64-bit integer; the highest bit is the sign."""
 
 
 class TooManyModelsError(PhotolineageError):
-    """The catalog cannot count the embeddings of another model; the message says what to do."""
+    """The catalog has no bit left for another model; the message gives the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageTally:
-    """How many images of a shard are in one state and embedded by the same models; `duplicates` of them are copies."""
+    """The number of images of a shard in one state, embedded by the same models. `duplicates` of them are copies."""
 
     source: str
     shard: str
@@ -40,29 +40,29 @@ class ImageTally:
 
     @property
     def embeddable(self) -> int:
-        """How many of them must have an embedding: those that are registered, and no copies."""
+        """The number of images that need an embedding: registered images, without copies."""
         return self.images - self.duplicates if self.state == ImageState.REGISTERED else 0
 
     def embedded(self, model_bit: int) -> int:
-        """How many of them must have an embedding, and have one by the model with this bit."""
+        """The number of images that need an embedding and have one from the model with this bit."""
         return self.embeddable if self.embedded_models & model_bit else 0
 
 
 def free_bit(connection: Connection) -> int:
-    """The lowest bit that is set in no image and belongs to no model. Raises TooManyModelsError."""
+    """The lowest bit that no image and no model uses. Raises TooManyModelsError."""
     used = connection.execute(union(select(MlModel.embedded_bit), select(Image.embedded_models))).scalars()
     taken = reduce(or_, used, 0)
     bit: int = ~taken & (taken + 1)
     if bit > HIGHEST_BIT:
         raise TooManyModelsError(
-            f"the catalog counts the embeddings of {HIGHEST_BIT.bit_length()} models at once, and has as many. "
-            "Retire one that you no longer need (photolineage retire <model> --delete-files), and try again."
+            f"the catalog already has {HIGHEST_BIT.bit_length()} models, the most that it can count. "
+            "Retire a model that you no longer need (photolineage retire <model> --delete-files), and try again."
         )
     return bit
 
 
 def clear_bits_of_no_model(connection: Connection, shard_id: int) -> None:
-    """Clear what models that no longer exist have set in a shard's images, so that others can take their bits."""
+    """Clear the bits of deleted models in a shard's images, so that other models can take them."""
     kept = reduce(or_, connection.execute(select(MlModel.embedded_bit)).scalars(), 0)
     connection.execute(
         update(Image)
@@ -76,7 +76,7 @@ def _bit_of(connection: Connection, model_id: int) -> int:
 
 
 def tally_images(connection: Connection) -> list[ImageTally]:
-    """The whole library, from one pass over one index."""
+    """The tallies of the whole library, from one pass over one index."""
     tally = (
         select(
             Image.shard_id,
@@ -99,7 +99,7 @@ def tally_images(connection: Connection) -> list[ImageTally]:
 
 
 def mark_embedded(connection: Connection, model_id: int, images: Iterable[EmbeddableImage]) -> None:
-    """Record that these contents have a committed embedding; an image with another content by now is left out."""
+    """Record that these contents have a committed embedding. Images whose content has changed since are left out."""
     contents = [{"image": image.id, "content": image.content_hash} for image in images]
     if contents:
         connection.execute(
@@ -116,7 +116,7 @@ def settle_embedded(
     images: Collection[EmbeddableImage],
     remaining: Collection[EmbeddableImage],
 ) -> None:
-    """Let the bits of a shard's `images` say that all of them but `remaining` have a committed embedding."""
+    """Correct the bits of a shard's `images`: all of them except `remaining` have a committed embedding."""
     bit = _bit_of(connection, model_id)
     lost = [{"image": image.id} for image in remaining if image.embedded_models & bit]
     if lost:

@@ -1,4 +1,4 @@
-"""Exact duplicates: of the registered images with the same content, the one with the lowest id is embedded."""
+"""Exact duplicates: among registered images with the same content, only the one with the lowest id is embedded."""
 
 from collections.abc import Collection
 
@@ -8,15 +8,15 @@ from photolineage.catalog.engine import advisory_lock
 from photolineage.catalog.orm import Image, ImageState, Shard
 
 DUPLICATES_LOCK = 0x70686F746F
-"""The key of the PostgreSQL lock that serialises decisions about duplicates."""
+"""The key of the PostgreSQL lock for decisions about duplicates."""
 
 HASHES_PER_QUERY = 500
 
 
 def refresh_duplicates(connection: Connection, content_hashes: Collection[str]) -> None:
-    """Let every registered image with one of these contents point at the first of them.
+    """Let every registered image with one of these contents refer to the first image with the same content.
 
-    The shard of an image that now stands for itself gets a new revision: it has to be embedded.
+    If an image is no longer a duplicate, its shard gets a new revision, because the image must be embedded.
     """
     advisory_lock(connection, DUPLICATES_LOCK)
     hashes = sorted(set(content_hashes))

@@ -1,4 +1,4 @@
-"""The engine and its transactions: short, explicit, and safe beside other writers."""
+"""The engine and its transactions: short, explicit, and safe with several writers."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -18,9 +18,9 @@ SQLITE_BUSY_TIMEOUT_MS = 30_000
 WRITE_ATTEMPTS = 8
 
 REFUSALS = (OperationalError, InternalError)
-"""What a database raises that is away, full, locked or read-only; the rest are errors of the code."""
+"""Raised by a database that is unreachable, full, locked or read-only. Other errors are bugs in the code."""
 
-# structlog, where something else has installed it, would print retries among the output of a command.
+# If structlog is installed, stamina would use it and print retries among a command's output.
 stamina.instrumentation.set_on_retry_hooks([stamina.instrumentation.LoggingOnRetryHook])
 
 Result = TypeVar("Result")
@@ -31,9 +31,9 @@ class CatalogUnreachableError(PhotolineageError):
 
 
 def create_catalog_engine(url: str) -> Engine:
-    """An engine for `url`; SQLite gets WAL, foreign keys and a busy timeout, PostgreSQL gets psycopg.
+    """An engine for `url`: SQLite with WAL, foreign keys and a busy timeout, or PostgreSQL with psycopg.
 
-    The folder of a SQLite file is made. Raises ValueError for any other database.
+    Creates the folder of a SQLite file. Raises ValueError for any other database.
     """
     parsed = make_url(url)
     backend = parsed.get_backend_name()
@@ -51,7 +51,7 @@ def _sqlite_engine(url: str) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # transactions begin where `_begin` says so, not in the driver
+        connection.isolation_level = None  # `_begin` starts transactions, not the driver
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA journal_mode = WAL")
@@ -65,13 +65,13 @@ def _sqlite_engine(url: str) -> Engine:
 
 @contextmanager
 def write_transaction(engine: Engine) -> Iterator[Connection]:
-    """A transaction that holds the write lock from its beginning, so that it never fails half way for it."""
+    """A transaction that takes the write lock at its beginning, so that it cannot fail later for lack of the lock."""
     with engine.execution_options(sqlite_begin="BEGIN IMMEDIATE").begin() as connection:
         yield connection
 
 
 def is_transient(error: Exception) -> bool:
-    """Whether the same transaction may succeed when it is run again: locks, deadlocks, lost connections."""
+    """Whether the transaction may succeed when it is run again, as after a lock, a deadlock or a lost connection."""
     if not isinstance(error, DBAPIError):
         return False
     if error.connection_invalidated:
@@ -86,10 +86,10 @@ def is_transient(error: Exception) -> bool:
 
 
 def run_in_transaction(engine: Engine, work: Callable[[Connection], Result]) -> Result:
-    """What `work` returns, done in one write transaction and run again where that may help.
+    """Run `work` in one write transaction and return its result. Retries after transient errors.
 
-    `work` must do nothing outside the transaction: it may run several times. Raises CatalogUnreachableError
-    where the database cannot be written.
+    `work` may run several times, so it must have no effect outside the transaction. Raises CatalogUnreachableError if
+    the database cannot be written.
     """
     with explained_errors(engine, REFUSALS):
         for attempt in stamina.retry_context(on=is_transient, attempts=WRITE_ATTEMPTS, timeout=120.0):
@@ -99,13 +99,13 @@ def run_in_transaction(engine: Engine, work: Callable[[Connection], Result]) -> 
 
 
 def advisory_lock(connection: Connection, key: int) -> None:
-    """Hold a PostgreSQL lock to the transaction's end; SQLite's write transactions are exclusive already."""
+    """Hold a PostgreSQL lock until the transaction ends. SQLite's write transactions are exclusive already."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
 
 
 def require_reachable(engine: Engine) -> None:
-    """Raises CatalogUnreachableError where the database does not answer a query."""
+    """Raise CatalogUnreachableError if the database does not answer a query."""
     with explained_errors(engine), engine.connect() as connection:
         connection.execute(text("SELECT 1"))
 
@@ -114,7 +114,7 @@ def require_reachable(engine: Engine) -> None:
 def explained_errors(
     engine: Engine, kinds: type[DBAPIError] | tuple[type[DBAPIError], ...] = DBAPIError
 ) -> Iterator[None]:
-    """Turns what the database refuses into CatalogUnreachableError: which database, why, and what to do."""
+    """Translate database errors to CatalogUnreachableError, which names the database, the reason and the remedy."""
     try:
         yield
     except kinds as error:
@@ -128,19 +128,19 @@ def _remedy(reason: str) -> str:
         if symptom in reason.lower():
             return remedy
     return (
-        "Start the server, and run again; what was committed stays. Or correct the URL in photolineage.toml "
-        "(PHOTOLINEAGE_CATALOG__URL)."
+        "Start the server and run again, or correct the URL in photolineage.toml (PHOTOLINEAGE_CATALOG__URL). "
+        "Committed work is kept."
     )
 
 
 _REMEDIES = {
-    "locked": f"Another process has held it for more than {SQLITE_BUSY_TIMEOUT_MS // 1000} s. End that process "
-    "(`fuser` on the file names it), then try again; nothing was changed.",
-    "readonly": "Make the file and its folder writable for this user; nothing was changed.",
-    "read-only": "Connect to a server that accepts writes; nothing was changed.",
-    "not a database": "The file is something else. Name another file in catalog.url; this one was not touched.",
-    "disk is full": "Free space on its disk, and run again; what was committed stays.",
-    "no space left": "Free space on its disk, and run again; what was committed stays.",
-    "disk i/o error": "Its disk is full, read-only or failing: look at it, and run again; what was committed stays.",
+    "locked": f"Another process has locked it for more than {SQLITE_BUSY_TIMEOUT_MS // 1000} s. End that process "
+    "(`fuser` on the file names it), then try again. Nothing was changed.",
+    "readonly": "Make the file and its folder writable for this user. Nothing was changed.",
+    "read-only": "Connect to a server that accepts writes. Nothing was changed.",
+    "not a database": "Name another file in catalog.url. This file was not changed.",
+    "disk is full": "Free space on its disk and run again. Committed work is kept.",
+    "no space left": "Free space on its disk and run again. Committed work is kept.",
+    "disk i/o error": "Its disk is full, read-only or failing: check the disk and run again. Committed work is kept.",
     "unable to open": "Its folder must exist and be writable for this user.",
 }

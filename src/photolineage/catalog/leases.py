@@ -1,8 +1,8 @@
-"""The lease: at most one run works on a partition, and a run that lost it cannot commit.
+"""Leases: at most one run works on a partition, and a run that lost its lease cannot commit.
 
 A job's row is its lease: a partial unique index allows one running job for each kind and subject. A lease
-is free when its heartbeat is older than the timeout, or when the process that holds it is gone from the same
-host (so that a retry need not wait for the timeout).
+is free if its heartbeat is older than the timeout, or if the process that holds it has ended on this host. So a retry
+on the same host does not wait for the timeout.
 """
 
 import socket
@@ -26,20 +26,20 @@ Result = TypeVar("Result")
 POSTGRESQL_UNIQUE_VIOLATION = "23505"
 
 _START_SLACK_SECONDS = 0.05
-"""A process is the one that took the lease when its start differs by no more than this; clock ticks are of 0.01 s."""
+"""A process counts as the lease's holder if its start time differs by at most this. Clock ticks are 0.01 s."""
 
 
 class LeaseHeldError(PhotolineageError):
-    """Another run works on this partition; the message says which, where and since when."""
+    """Another run works on this partition; the message names the run, its host and its start."""
 
 
 class LeaseLostError(PhotolineageError):
-    """Another run took the lease over: this one was thought dead. Nothing more may be written."""
+    """Another run took the lease over, because this run seemed dead. This run must not write any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A held lease. Every commit of the run goes through `commit`, which verifies it."""
+    """A held lease. Every commit of the run goes through `commit`, which verifies the lease."""
 
     engine: Engine
     job_id: int
@@ -47,9 +47,9 @@ class Lease:
     subject: str
 
     def commit(self, work: Callable[[Connection], Result], *, done: int, failed: int = 0) -> Result:
-        """Do `work` and add to the job's progress, in one transaction.
+        """Do `work` and update the job's progress, in one transaction.
 
-        Raises LeaseLostError, and commits nothing, where the lease is no longer this run's.
+        Raises LeaseLostError, and commits nothing, if the lease no longer belongs to this run.
         """
 
         def verified(connection: Connection) -> Result:
@@ -59,23 +59,23 @@ class Lease:
         return run_in_transaction(self.engine, verified)
 
     def begin(self, *, total: int, resumed: int = 0, failed: int = 0) -> None:
-        """Record how much there is to do, and how much of it earlier runs have done (`failed` of that in vain).
+        """Record the total number of images, how many of them earlier runs have done, and how many of those failed.
 
-        Raises LeaseLostError where the lease is no longer this run's.
+        Raises LeaseLostError if the lease no longer belongs to this run.
         """
         values = {"total": total, "done": resumed, "resumed": resumed, "failed": failed}
         run_in_transaction(self.engine, lambda connection: self._beat(connection, **values))
 
     def settle_total(self, total: int) -> None:
-        """Record how much there was to do, where only the end of the work tells."""
+        """Record the total number of images, if it is known only at the end of the work."""
         run_in_transaction(self.engine, lambda connection: self._beat(connection, total=total))
 
     def heartbeat(self) -> None:
-        """Say that this run is alive. Raises LeaseLostError where the lease is no longer this run's."""
+        """Record that this run is alive. Raises LeaseLostError if the lease no longer belongs to this run."""
         run_in_transaction(self.engine, self._beat)
 
     def finish(self, state: JobState, error: str | None = None) -> None:
-        """End the job. A lease that was lost meanwhile is left to its new holder."""
+        """End the job. If the lease was lost meanwhile, its new holder keeps it."""
         run_in_transaction(
             self.engine,
             lambda connection: connection.execute(
@@ -93,8 +93,8 @@ class Lease:
         )
         if beaten.rowcount != 1:
             raise LeaseLostError(
-                f"{self.kind} {self.subject}: the lease of job {self.job_id} was taken over by another run "
-                "(this one sent no heartbeat for too long). Nothing more was written."
+                f"{self.kind} {self.subject}: another run took over the lease of job {self.job_id}, because this run "
+                "sent no heartbeat for too long. This run wrote nothing after that."
             )
 
 
@@ -108,7 +108,7 @@ def acquire_lease(
     timeout: timedelta,
     total: int = 0,
 ) -> Lease:
-    """Take the lease of a partition. Raises LeaseHeldError where a live run holds it."""
+    """Take the lease of a partition. Raises LeaseHeldError if a live run holds it."""
 
     def take(connection: Connection) -> int:
         _end_dead_holder(connection, kind, subject, timeout)
@@ -141,9 +141,9 @@ def acquire_lease(
     except IntegrityError as error:
         if getattr(error.orig, "sqlstate", None) != POSTGRESQL_UNIQUE_VIOLATION:
             raise
-        # Another run took it between our look and our insert; on SQLite none can.
+        # Another run took the lease between our query and our insert. This cannot happen on SQLite.
         raise LeaseHeldError(
-            f"{kind} {subject}: another run has just taken the lease. Wait for it."
+            f"{kind} {subject}: another run has just taken the lease. Wait until that run has ended."
         ) from error
 
 
@@ -159,8 +159,8 @@ def _end_dead_holder(connection: Connection, kind: JobKind, subject: str, timeou
         raise LeaseHeldError(
             f"{kind} {subject}: run {holder.run_id} (process {holder.pid} on {holder.host}) has held the lease "
             f"since {holder.started_at:%Y-%m-%d %H:%M:%S} UTC, with its last heartbeat {silent.seconds} s ago. "
-            "Wait for it, or terminate it; the lease is free as soon as its process has ended, and on another machine "
-            f"after {timeout.seconds} s of silence."
+            "Wait for that run, or terminate it. The lease is free as soon as its process has ended; if that was on "
+            f"another machine, after {timeout.seconds} s without a heartbeat."
         )
     connection.execute(
         update(MlJob)
@@ -168,20 +168,21 @@ def _end_dead_holder(connection: Connection, kind: JobKind, subject: str, timeou
         .values(
             state=JobState.INTERRUPTED,
             finished_at=now,
-            error=f"its process ended without a word; last heartbeat {holder.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC",
+            error="its process exited without reporting an error; "
+            f"last heartbeat {holder.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC",
         )
     )
 
 
 def started_after_boot(process: psutil.Process) -> float:
-    """When the process started, in seconds since the machine did: no change of the system's clock touches it."""
+    """The start of the process in seconds after boot, which changes of the system clock do not affect."""
     return process.create_time() - psutil.boot_time()
 
 
 def process_is_gone(host: str, pid: int, started_at: float) -> bool:
-    """Whether it is of this host, and ended.
+    """Whether the process ran on this host and has ended.
 
-    Another process with the same id is told by its start (seconds after boot); a dead one may stay as a zombie.
+    A new process with the same id is recognized by its start (seconds after boot). A zombie counts as ended.
     """
     if host != socket.gethostname():
         return False

@@ -1,4 +1,4 @@
-"""What the catalog holds, for a person: the state of the library, and its events."""
+"""The state of the library and its events, for people to read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from photolineage.catalog.orm import Event, ImageState, JobState, MlJob, MlModel
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """Images of one source by state."""
+    """The number of images of one source, by state."""
 
     key: str
     images: int
@@ -25,9 +25,9 @@ class SourceStatus:
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """A model's committed embeddings of present contents beside the images that must have one.
+    """The number of images that a model has embedded, and of those that need an embedding.
 
-    `shards_left` have images without.
+    `shards_left` shards have images without an embedding.
     """
 
     key: str
@@ -41,7 +41,7 @@ class ModelStatus:
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """A job that runs, or that did not succeed; in images. `resumed` of the `done` are earlier runs'."""
+    """A job that is running or did not succeed. Counts are images; earlier runs did `resumed` of the `done` ones."""
 
     kind: str
     subject: str
@@ -56,12 +56,12 @@ class JobStatus:
 
     @property
     def images_per_second(self) -> float:
-        """Images a second of this run: those that earlier runs had committed do not count."""
+        """Images per second of this run. Images committed by earlier runs do not count."""
         return (self.done - self.resumed) / max((self.heartbeat_at - self.started_at).total_seconds(), 1e-3)
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds to the end at this rate, or None where nothing tells."""
+        """Seconds to the end at this rate, or None if it is unknown."""
         rate = self.images_per_second
         return (self.total - self.done) / rate if rate > 0 and self.total > self.done else None
 
@@ -77,10 +77,10 @@ class LibraryStatus:
 
 @dataclass(frozen=True, slots=True)
 class ListedEvent:
-    """An event; its times are local to where it was, as far as that is known.
+    """An event. Its times are local times if the offset from UTC is known, else UTC.
 
-    `radius_m` holds nine tenths of its located images; `cohesion` is how alike its images are (0: as strangers, 1: as
-    neighbours in time); `confidence` is the probability of its most doubtful boundary.
+    `radius_m`: nine tenths of the located images lie within it. `cohesion`: the similarity of the images (0: like
+    unrelated images, 1: like neighbours in time). `confidence`: the probability of its least certain boundary.
     """
 
     id: int
@@ -98,7 +98,7 @@ class ListedEvent:
 
 
 def library_status(connection: Connection, *, recent_jobs: int = 10) -> LibraryStatus:
-    """Sources, models, and the jobs that run or whose newest attempt did not succeed."""
+    """Sources, models, running jobs, and jobs whose newest attempt did not succeed."""
     tallies = tally_images(connection)
     sources = connection.execute(select(Source.key).order_by(Source.key)).scalars()
     return LibraryStatus(
@@ -176,7 +176,7 @@ def _jobs(connection: Connection, limit: int) -> list[JobStatus]:
 
 
 def list_events(connection: Connection, model_id: int, *, limit: int | None = None) -> Sequence[ListedEvent]:
-    """The events of a model, the newest first."""
+    """The events of a model, newest first."""
     rows = connection.execute(
         select(Event.__table__)
         .where(Event.model_id == model_id)
@@ -203,5 +203,5 @@ def list_events(connection: Connection, model_id: int, *, limit: int | None = No
 
 
 def local_time(moment: datetime, utc_offset_minutes: int | None) -> datetime:
-    """The moment by a clock that is so many minutes ahead of UTC; by UTC where that is not known."""
+    """The moment in local time, `utc_offset_minutes` ahead of UTC; in UTC if the offset is None."""
     return moment.astimezone(timezone(timedelta(minutes=utc_offset_minutes or 0)))

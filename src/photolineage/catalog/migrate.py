@@ -1,4 +1,4 @@
-"""The one way by which the catalog's tables come to exist."""
+"""Migrations: the only code that creates and changes the catalog's tables."""
 
 import io
 from collections.abc import Iterator
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 MIGRATION_LOCK = 0x6D696772617465
-"""The key of the PostgreSQL lock that serialises migrations of one database."""
+"""The key of the PostgreSQL lock for migrations of one database."""
 
 
 class UnmigratedCatalogError(PhotolineageError):
-    """The catalog's revision is not the one that this code was written for; the message says what to do."""
+    """The catalog's revision is not the expected one; the message gives the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One migration: its id and what it does."""
+    """One migration: its id and its description."""
 
     id: str
     title: str
@@ -35,7 +35,7 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class CatalogRevision:
-    """Where a database stands: `found` is None in one that was never migrated."""
+    """The revision of a database and the expected one. `found` is None if the database was never migrated."""
 
     found: str | None
     wanted: str
@@ -44,7 +44,7 @@ class CatalogRevision:
 
     @property
     def is_current(self) -> bool:
-        """Whether the database is at the revision that the code wants."""
+        """Whether the database is at the expected revision."""
         return self.found == self.wanted
 
 
@@ -57,14 +57,14 @@ def _config() -> "Config":
 
 
 def newest_revision() -> str:
-    """The revision that this code was written for: migrations are named by their revision, in order."""
+    """The revision that this code expects, from the names of the migration files, which begin with their revision."""
     return max(path.stem.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 def is_at_newest_revision(connection: Connection) -> bool:
-    """Whether the database is at the revision that the code wants.
+    """Whether the database is at the expected revision.
 
-    It does not import Alembic, for which every command would wait.
+    This does not import Alembic, because the import would delay every command.
     """
     if not inspect(connection).has_table("alembic_version"):
         return False
@@ -73,7 +73,7 @@ def is_at_newest_revision(connection: Connection) -> bool:
 
 
 def head_revision() -> str:
-    """The revision that this code was written for."""
+    """The revision that this code expects."""
     from alembic.script import ScriptDirectory
 
     head = ScriptDirectory.from_config(_config()).get_current_head()
@@ -83,8 +83,8 @@ def head_revision() -> str:
 
 
 def catalog_revision(connection: Connection) -> CatalogRevision:
-    """Where the database stands. Raises UnmigratedCatalogError for a revision unknown to this code."""
-    if is_at_newest_revision(connection):  # told without Alembic, whose import every run would wait for
+    """The revision of the database. Raises UnmigratedCatalogError if this code does not know the revision."""
+    if is_at_newest_revision(connection):  # without Alembic, whose import would delay every run
         newest = newest_revision()
         return CatalogRevision(newest, newest, (), True)
 
@@ -96,8 +96,8 @@ def catalog_revision(connection: Connection) -> CatalogRevision:
     known = {revision.revision for revision in script.walk_revisions()}
     if found is not None and found not in known:
         raise UnmigratedCatalogError(
-            f"the catalog is at revision {found}, which this version of Photolineage (revision "
-            f"{head_revision()}) does not know: it was written by a newer one. Install that version."
+            f"the catalog is at revision {found}, but this version of Photolineage only knows revisions up to "
+            f"{head_revision()}: a newer version wrote the catalog. Install that version."
         )
     pending = [
         Revision(step.revision, (step.doc or "").strip())
@@ -108,19 +108,19 @@ def catalog_revision(connection: Connection) -> CatalogRevision:
 
 
 def refuse_foreign_tables(engine: Engine, revision: CatalogRevision) -> None:
-    """Raises UnmigratedCatalogError where tables exist that no migration has made."""
+    """Raise UnmigratedCatalogError if the database has tables that no migration has made."""
     if revision.found is None and revision.has_tables:
         raise UnmigratedCatalogError(
-            f"{engine.url.render_as_string(hide_password=True)} has tables but no alembic_version: "
-            "no migration of Photolineage has made them. Give the catalog a database of its own (catalog.url)."
+            f"{engine.url.render_as_string(hide_password=True)} has tables but no alembic_version, so Photolineage "
+            "did not create them. Give the catalog a database of its own (catalog.url)."
         )
 
 
 def upgrade(engine: Engine) -> CatalogRevision:
-    """Bring the database to the newest revision in one transaction; what it was at before is returned.
+    """Bring the database to the newest revision in one transaction. Returns the revision before.
 
-    Raises UnmigratedCatalogError, and changes nothing, where tables exist that no migration has made, and
-    CatalogUnreachableError where the database cannot be written.
+    Raises UnmigratedCatalogError, and changes nothing, if the database has tables that no migration has made. Raises
+    CatalogUnreachableError if the database cannot be written.
     """
     with explained_errors(engine, REFUSALS), _foreign_keys_checked_at_the_end(engine) as connection:
         advisory_lock(connection, MIGRATION_LOCK)
@@ -140,9 +140,9 @@ def _run_migrations(connection: Connection) -> None:
 
 @contextmanager
 def _foreign_keys_checked_at_the_end(engine: Engine) -> Iterator[Connection]:
-    """A write transaction in which SQLite may drop a table to rebuild it, and no row that refers to it goes.
+    """A write transaction in which SQLite can drop and rebuild a table without deleting the rows that refer to it.
 
-    The order is that of https://www.sqlite.org/lang_altertable.html#otheralter. On PostgreSQL nothing differs.
+    The steps follow https://www.sqlite.org/lang_altertable.html#otheralter. On PostgreSQL this is a plain transaction.
     """
     if engine.dialect.name != "sqlite":
         with write_transaction(engine) as connection:
@@ -165,13 +165,13 @@ def _require_no_dangling_rows(connection: Connection) -> None:
     if dangling:
         tables = ", ".join(sorted({f"{row.table} (to {row.parent})" for row in dangling}))
         raise UnmigratedCatalogError(
-            f"the migration would leave {len(dangling)} rows that refer to nothing, in {tables}; nothing was "
-            "changed. Mend these rows (`PRAGMA foreign_key_check` lists them), then migrate again."
+            f"the migration would leave {len(dangling)} rows that refer to missing rows, in {tables}. Nothing was "
+            "changed. Fix these rows (`PRAGMA foreign_key_check` lists them), then migrate again."
         )
 
 
 def upgrade_sql(engine: Engine, since: str | None) -> str:
-    """The SQL that brings a database at revision `since` to the newest one; nothing of it is run there."""
+    """The SQL that brings a database from revision `since` to the newest one. The database is not changed."""
     return _sql_on_empty_tables(engine) if engine.dialect.name == "sqlite" else _offline_sql(engine, since)
 
 
@@ -187,7 +187,7 @@ def _offline_sql(engine: Engine, since: str | None) -> str:
 
 
 def _sql_on_empty_tables(engine: Engine) -> str:
-    """What the migrations run on a copy without rows: only so is the rebuilding of a table to be seen."""
+    """The SQL that the migrations run on a copy without rows. Only such a run shows how SQLite rebuilds tables."""
     from alembic.migration import MigrationContext
 
     with engine.connect() as live:
@@ -215,7 +215,7 @@ def _sql_on_empty_tables(engine: Engine) -> str:
 
 
 def require_current(engine: Engine) -> None:
-    """Raises UnmigratedCatalogError unless the database is at the revision that the code wants."""
+    """Raise UnmigratedCatalogError if the database is not at the expected revision."""
     with engine.connect() as connection:
         revision = catalog_revision(connection)
     if revision.is_current:
@@ -223,6 +223,6 @@ def require_current(engine: Engine) -> None:
     steps = "; ".join(f"{step.id} ({step.title})" for step in revision.pending)
     raise UnmigratedCatalogError(
         f"the catalog {engine.url.render_as_string(hide_password=True)} is at revision "
-        f"{revision.found or 'none'}, and this code needs {revision.wanted}. To come: {steps}. "
+        f"{revision.found or 'none'}, but this code needs {revision.wanted}. Missing migrations: {steps}. "
         "Run `photolineage migrate`, or materialize catalog_schema for a new catalog."
     )

@@ -1,4 +1,4 @@
-"""A migration as a person runs it: shown first, backed up, applied in one transaction."""
+"""A migration run by a person: shown first, then backed up, then applied in one transaction."""
 
 import sqlite3
 from contextlib import closing
@@ -19,19 +19,19 @@ from photolineage.errors import PhotolineageError
 
 
 class BackupRequiredError(PhotolineageError):
-    """A PostgreSQL catalog is migrated only after somebody says that there is a backup."""
+    """A PostgreSQL catalog is migrated only after the user confirms that a backup exists."""
 
 
 @dataclass(frozen=True, slots=True)
 class MigrationPlan:
-    """What a migration would do: the revisions to come and their SQL; both empty where there is nothing to do."""
+    """The revisions that a migration would apply, and their SQL. Both are empty if the catalog is up to date."""
 
     revision: CatalogRevision
     sql: str
 
 
 def plan_migration(engine: Engine) -> MigrationPlan:
-    """What would be applied. Raises UnmigratedCatalogError for tables that no migration has made."""
+    """The plan of the next migration. Raises UnmigratedCatalogError for tables that no migration has made."""
     with engine.connect() as connection:
         revision = catalog_revision(connection)
     refuse_foreign_tables(engine, revision)
@@ -39,10 +39,10 @@ def plan_migration(engine: Engine) -> MigrationPlan:
 
 
 def apply_migration(engine: Engine, backups: Path, *, has_backup: bool) -> Path | None:
-    """Back up a SQLite catalog, then bring it to the newest revision; the backup's path is returned.
+    """Back up a SQLite catalog, then bring it to the newest revision. Returns the backup's path.
 
-    An empty database needs none.
-    Raises BackupRequiredError for a PostgreSQL catalog with tables, unless `has_backup`.
+    An empty database needs no backup. Raises BackupRequiredError for a PostgreSQL catalog with tables if `has_backup`
+    is false.
     """
     plan = plan_migration(engine)
     if plan.revision.is_current:
@@ -51,7 +51,7 @@ def apply_migration(engine: Engine, backups: Path, *, has_backup: bool) -> Path 
         database = engine.url.database
         raise BackupRequiredError(
             f"this migration changes the PostgreSQL database {database!r}. Back it up first "
-            f"(`pg_dump --format=custom --file=catalog.dump {database}`), then say so: "
+            f"(`pg_dump --format=custom --file=catalog.dump {database}`), then confirm it: "
             "`photolineage migrate --i-have-a-backup`, or `i_have_a_backup: true` in the job's configuration."
         )
     backup = back_up(engine, backups, str(plan.revision.found)) if plan.revision.has_tables else None
@@ -60,9 +60,9 @@ def apply_migration(engine: Engine, backups: Path, *, has_backup: bool) -> Path 
 
 
 def back_up(engine: Engine, directory: Path, revision: str) -> Path | None:
-    """Copy a SQLite catalog by the online backup API; the copy's path names its time and revision.
+    """Copy a SQLite catalog with the online backup API. The copy's name contains the time and the revision.
 
-    None for PostgreSQL, which `pg_dump` backs up, and for a database that has no file yet.
+    Returns None for PostgreSQL, which `pg_dump` backs up, and for a database that has no file yet.
     """
     if engine.dialect.name != "sqlite" or not engine.url.database:
         return None

@@ -1,4 +1,4 @@
-"""Moved files: where a source's missing image and a new one have the same content, they are one image."""
+"""Moved files: if a missing image and a new image of a source have the same content, they are one image."""
 
 from collections import defaultdict, deque
 from collections.abc import Collection, Mapping
@@ -15,12 +15,12 @@ from photolineage.catalog.orm import EventImage, Image, ImageState, Shard, Sourc
 IDS_PER_QUERY = 500
 
 KEPT = frozenset({"id", "source_id", "shard_id", "discovered_at", "embedded_models"})
-"""What an image keeps for life; everything else is of the file that was found."""
+"""The columns that an image keeps for life. All other columns are taken from the found file."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Image:
-    """An image, with the `facts` that another image takes over when it proves to be the same one."""
+    """An image, with the `facts` that another image takes over if both are the same image."""
 
     id: int
     source_id: int
@@ -31,12 +31,12 @@ class _Image:
 
 
 def reunite_moved_images(connection: Connection, new_images: Collection[int]) -> int:
-    """Let missing images go on where their files are now; how many were found among `new_images` is returned.
+    """Match `new_images` with missing images whose files were moved. Returns the number of matches.
 
     `new_images` have no embeddings: they were registered for the first time in this transaction, or are duplicates.
-    One whose content a missing image of its source had, preferably under the same file name, ceases to be an image
-    of its own: the missing one takes over its path and its facts, and keeps its id, its shard and with them its
-    embeddings. The shards of the found ones get a new revision.
+    If a missing image of the same source has the same content, the new image is deleted, and the missing image takes
+    over its path and its facts. The missing image keeps its id and its shard, and so its embeddings. A missing image
+    with the same file name is preferred. The shards of the deleted images get a new revision.
     """
     ids = sorted(new_images)
     advisory_lock(connection, DUPLICATES_LOCK)
@@ -47,10 +47,11 @@ def reunite_moved_images(connection: Connection, new_images: Collection[int]) ->
 
 
 def reunite_missing_images(connection: Connection, source_id: int, content_hashes: Collection[str]) -> int:
-    """Let images that go missing in this transaction go on where their files were found since the last whole scan.
+    """Match images that go missing in this transaction with files found since the last complete scan.
 
-    A scan finds and commits the new paths first. Whoever registered them before it came to its end, or after it was
-    killed, has met images that were not missing yet, and made duplicates of them. Call it before `refresh_duplicates`.
+    A scan commits new paths before it marks images as missing. If the new paths were registered in between, or after
+    the scan was killed, they became duplicates of images that were not missing yet. Call this before
+    `refresh_duplicates`.
     """
     advisory_lock(connection, DUPLICATES_LOCK)
     hashes = sorted(content_hashes)
@@ -84,7 +85,7 @@ def _reunite(connection: Connection, new_images: list[int]) -> int:
 
 
 def _images(connection: Connection, condition: ColumnElement[bool], state: ImageState) -> list[_Image]:
-    """The images of a content that was read, in the order of their ids."""
+    """The images in this state that match the condition and have a content hash, in the order of their ids."""
     rows = connection.execute(
         select(Image.__table__)
         .where(condition, Image.state == state, Image.content_hash.is_not(None))
@@ -113,7 +114,7 @@ def _missing_by_content(
 
 
 def _most_alike(candidates: deque[_Image], image: _Image) -> _Image:
-    """The first of the same file name, or the first; it is taken out of the candidates."""
+    """The first candidate with the same file name, or else the first. Removes it from the candidates."""
     named_alike = (row for row in candidates if basename(row.path) == basename(image.path))
     chosen = next(named_alike, candidates[0])
     candidates.remove(chosen)

@@ -1,4 +1,4 @@
-"""The ORM: the one description of the catalog's tables that everything else is held against."""
+"""The ORM: the reference description of the catalog's tables. Everything else is compared with it."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -23,7 +23,7 @@ from photolineage.lineage import JobKind
 
 
 class ImageState(StrEnum):
-    """`discovered`: new or changed on the disk, to be read; `missing`: its file is no longer there."""
+    """`discovered`: new or changed on the disk, not read yet. `missing`: its file no longer exists."""
 
     DISCOVERED = "discovered"
     REGISTERED = "registered"
@@ -32,7 +32,7 @@ class ImageState(StrEnum):
 
 
 class JobState(StrEnum):
-    """`interrupted`: ended before its work was done, by a signal or by the death of its process."""
+    """`interrupted`: a signal or the death of its process ended the job before its work was done."""
 
     RUNNING = "running"
     SUCCEEDED = "succeeded"
@@ -41,14 +41,14 @@ class JobState(StrEnum):
 
 
 class FileKind(StrEnum):
-    """What a committed file of a shard holds."""
+    """The content of a committed file of a shard."""
 
     PREVIEW = "preview"
     EMBEDDING = "embedding"
 
 
 class Base(DeclarativeBase):
-    """The declarative base; constraint names follow one convention on every database."""
+    """The declarative base. Constraint names follow one convention on every database."""
 
     metadata = MetaData(
         naming_convention={
@@ -75,7 +75,7 @@ class Source(Base):
 
 
 class Shard(Base):
-    """A fixed-capacity list of images of one source; `revision` grows with every change of its files."""
+    """A list of images of one source, with a fixed capacity. `revision` grows with every change of its files."""
 
     __tablename__ = "shard"
     __table_args__ = (UniqueConstraint("source_id", "number"), {"sqlite_autoincrement": True})
@@ -90,14 +90,14 @@ class Shard(Base):
 
 
 class Image(Base):
-    """One file of a source, for life: its id and its shard never change.
+    """One file of a source. Its id and its shard never change.
 
-    `path` is relative to the source's root. `content_hash` and what follows it are of the content last
-    read, and stay when the file goes missing; the hash of a file that has changed is null until it is read
-    again. `taken_at` is an instant. `duplicate_of_id` names the image
-    with the same content that is embedded in its place. `embedded_models` has the `MlModel.embedded_bit` of each
-    model of which a committed file holds an embedding of the content last registered (`photolineage.catalog.coverage`).
-    `quality` is how sharp and level the picture is, 0 to 1; null for one read before that was measured.
+    `path` is relative to the source's root. `content_hash` and the columns after it describe the content last read;
+    they are kept when the file goes missing. If a file has changed, its hash is null until it is read again.
+    `taken_at` is an instant. `duplicate_of_id`: the image with the same content that is embedded instead of this one.
+    `embedded_models`: the `MlModel.embedded_bit` of each model that has a committed embedding of the content last
+    registered (`photolineage.catalog.coverage`). `quality`: how sharp and level the picture is, 0 to 1; null if the
+    image was read before quality was measured.
     """
 
     __tablename__ = "image"
@@ -140,12 +140,12 @@ class Image(Base):
 
 
 class MlModel(Base):
-    """What was measured at a model's first load; at most one row serves.
+    """An embedding model, as measured at its first load. At most one row serves.
 
-    `serving_since` is when it last began to serve, and is kept when another one takes over: null for one that never
-    served. `precision` is what its image embeddings are computed in. The agreement with float32 of the precision that
-    was tried at the first load, as `photolineage.models.precision.Agreement` defines it, is null where none was.
-    `embedded_bit` is the model's own bit in `Image.embedded_models`: a power of two.
+    `serving_since`: when the model last began to serve; kept when another model takes over, null if it never served.
+    `precision`: the number format in which its image embeddings are computed. `agreement_*`: the agreement with
+    float32 of the precision tried at the first load (`photolineage.models.precision.Agreement`); null if none was
+    tried. `embedded_bit`: the model's bit in `Image.embedded_models`, a power of two.
     """
 
     __tablename__ = "ml_model"
@@ -179,11 +179,11 @@ class MlModel(Base):
 
 
 class MlJob(Base):
-    """One attempt at one partition: its lease, its progress in images and how it ended.
+    """One attempt at one partition: its lease, its progress in images, and its result.
 
     The partial unique index is the lease: one running job for each kind and subject. `process_started_at` is in
-    seconds after the host's boot. `input_version` is the version of the inputs that the job saw; a subject whose
-    newest succeeded job has the present version is up to date.
+    seconds after the host's boot. `input_version` is the version of the job's inputs. A subject is up to date if its
+    newest succeeded job has the current version.
     """
 
     __tablename__ = "ml_job"
@@ -220,10 +220,10 @@ class MlJob(Base):
 
 
 class ShardFile(Base):
-    """The commit record of a preview or embedding file; a file without one is garbage.
+    """The commit record of a preview or embedding file. A file without a commit record is garbage.
 
-    `path` is relative to the home directory. `superseded_at` is when another file took over what still held of
-    it: nobody opens it any more, and it is removed once nobody can be reading it.
+    `path` is relative to the home directory. `superseded_at` is when another file took over the current rows of this
+    one. New runs do not open a superseded file; it is removed when no earlier run can be reading it any more.
     """
 
     __tablename__ = "shard_file"
@@ -242,7 +242,7 @@ class ShardFile(Base):
 
 
 class Event(Base):
-    """An album: images of one model's clustering that belong together in time, place and looks."""
+    """An event: images that belong together in time, place and content, according to one model's clustering."""
 
     __tablename__ = "event"
     __table_args__ = (Index(None, "model_id", "starts_at"), {"sqlite_autoincrement": True})
@@ -264,7 +264,7 @@ class Event(Base):
 
 
 class EventImage(Base):
-    """The membership of an image in an event; the primary key allows one event an image and model."""
+    """The membership of an image in an event. The primary key allows one event per image and model."""
 
     __tablename__ = "event_image"
     __table_args__ = (Index(None, "event_id"), Index(None, "image_id"))

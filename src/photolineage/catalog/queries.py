@@ -1,4 +1,4 @@
-"""What the assets ask of the catalog. Plain reads; a connection in, rows out."""
+"""The assets' queries to the catalog: plain reads that take a connection and return rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ from photolineage.lineage import JobKind
 
 
 class UnknownPartitionError(PhotolineageError):
-    """A key that the catalog does not know; the message says which asset makes it known."""
+    """A partition key is missing from the catalog; the message names the asset that adds it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShardRow:
-    """One shard and where its images are."""
+    """One shard, with its source and the root of its images."""
 
     id: int
     key: str
@@ -39,7 +39,7 @@ class ShardRow:
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """What was measured at a model's first load, and whether it serves: a row of `MlModel`."""
+    """A row of `MlModel`: what was measured at the model's first load, and whether it serves."""
 
     id: int
     key: str
@@ -70,7 +70,7 @@ class CommittedFile:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddableImage:
-    """An image that must have an embedding; `path` is relative to its source's root."""
+    """An image that needs an embedding; `path` is relative to its source's root."""
 
     id: int
     path: str
@@ -86,7 +86,9 @@ def find_shard(connection: Connection, key: str) -> ShardRow:
         .where(Shard.key == key)
     ).one_or_none()
     if row is None:
-        raise UnknownPartitionError(f"shard {key!r}: not in the catalog. Materialize source_files first.")
+        raise UnknownPartitionError(
+            f"shard {key!r}: missing from the catalog. Materialize source_files first."
+        )
     return ShardRow(*row)
 
 
@@ -97,12 +99,12 @@ def find_model(connection: Connection, key: str) -> ModelRow | None:
 
 
 def serving_model_key(connection: Connection) -> str | None:
-    """The key of the model that serves, or None where none was promoted yet."""
+    """The key of the current serving model, or None if no model was promoted yet."""
     return connection.execute(select(MlModel.key).where(MlModel.serving)).scalar_one_or_none()
 
 
 def shard_keys(connection: Connection, source_keys: Sequence[str] | None = None) -> list[str]:
-    """The keys of all shards, or of those of some sources, in order."""
+    """The keys of all shards, or of the shards of some sources, in order."""
     statement = select(Shard.key).join(Source, Source.id == Shard.source_id).order_by(Shard.key)
     if source_keys is not None:
         statement = statement.where(Source.key.in_(source_keys))
@@ -110,11 +112,11 @@ def shard_keys(connection: Connection, source_keys: Sequence[str] | None = None)
 
 
 IS_EMBEDDABLE = and_(Image.state == ImageState.REGISTERED, Image.duplicate_of_id.is_(None))
-"""An image that must have an embedding: readable, and the first of its content."""
+"""The condition for an image that needs an embedding: it is registered, and not a duplicate."""
 
 
 def embeddable_images(connection: Connection, shard_id: int) -> list[EmbeddableImage]:
-    """The images of a shard that must have an embedding, in path order."""
+    """The images of a shard that need an embedding, in path order."""
     rows = connection.execute(
         select(Image.id, Image.path, Image.content_hash, Image.embedded_models)
         .where(Image.shard_id == shard_id, IS_EMBEDDABLE)
@@ -140,14 +142,14 @@ def committed_files(
 
 
 def newest_file_id(connection: Connection, kind: FileKind, model_id: int) -> int | None:
-    """The id of a model's newest commit record, or None where it has none."""
+    """The id of a model's newest commit record, or None if it has none."""
     return connection.execute(
         select(func.max(ShardFile.id)).where(ShardFile.kind == kind, ShardFile.model_id == model_id)
     ).scalar_one()
 
 
 def newest_file_ids(connection: Connection, kind: FileKind, model_key: str) -> Mapping[str, int]:
-    """The id of a model's newest commit record of each shard that has one."""
+    """The id of a model's newest commit record, by shard key. Shards without one are left out."""
     rows = connection.execute(
         select(Shard.key, func.max(ShardFile.id))
         .join(ShardFile, ShardFile.shard_id == Shard.id)
@@ -159,7 +161,7 @@ def newest_file_ids(connection: Connection, kind: FileKind, model_key: str) -> M
 
 
 def materialized_versions(connection: Connection, kind: JobKind) -> Mapping[str, str]:
-    """The version of the inputs that the newest succeeded job of each subject saw."""
+    """The input version of the newest succeeded job, by subject."""
     newest = (
         select(func.max(MlJob.id).label("id"))
         .where(MlJob.kind == kind, MlJob.state == JobState.SUCCEEDED)
@@ -173,7 +175,7 @@ def materialized_versions(connection: Connection, kind: JobKind) -> Mapping[str,
 
 
 def materialized_version(connection: Connection, kind: JobKind, subject: str) -> str | None:
-    """The version of the inputs that the newest succeeded job of a subject saw, or None before the first."""
+    """The input version of the newest succeeded job of a subject, or None before the first."""
     return connection.execute(
         select(MlJob.input_version)
         .where(MlJob.kind == kind, MlJob.subject == subject, MlJob.state == JobState.SUCCEEDED)
@@ -183,13 +185,13 @@ def materialized_version(connection: Connection, kind: JobKind, subject: str) ->
 
 
 def shard_sizes(connection: Connection) -> dict[str, int]:
-    """How many images each shard holds, whatever their state."""
+    """The number of images in each shard, in any state, by shard key."""
     rows = connection.execute(select(Shard.key, Shard.image_count))
     return {key: count for key, count in rows}  # noqa: C416
 
 
 def shard_revisions(connection: Connection) -> Mapping[str, int]:
-    """The revision of each shard."""
+    """The revision of each shard, by shard key."""
     rows = connection.execute(select(Shard.key, Shard.revision).order_by(Shard.key))
     return {key: revision for key, revision in rows}  # noqa: C416
 
@@ -197,7 +199,7 @@ def shard_revisions(connection: Connection) -> Mapping[str, int]:
 def failures(
     connection: Connection, *, shard_id: int, limit: int
 ) -> Sequence[Row[str, FailureReason | None, str | None]]:
-    """Path, reason and detail of unreadable images of a shard, in path order."""
+    """Path, reason and detail of a shard's unreadable images, in path order."""
     return connection.execute(
         select(Image.path, Image.failure_reason, Image.failure_detail)
         .where(Image.shard_id == shard_id, Image.state == ImageState.FAILED)

@@ -1,10 +1,10 @@
-"""The closed vocabularies of the catalog: what its code and the code that reads media both use."""
+"""The closed vocabularies of the catalog, used by its code and by the code that reads media."""
 
 from enum import StrEnum
 
 
 class TakenAtSource(StrEnum):
-    """Where the time at which an image was taken came from, the most trustworthy first."""
+    """The source of the time at which an image was taken, the most trustworthy first."""
 
     EXIF = "exif"
     GPS = "gps"
@@ -13,7 +13,7 @@ class TakenAtSource(StrEnum):
 
 
 class FailureReason(StrEnum):
-    """Why an original could not be read; `too_large` includes decompression bombs."""
+    """Why an original could not be read. `too_large` includes decompression bombs."""
 
     EMPTY = "empty"
     UNSUPPORTED = "unsupported"
@@ -25,10 +25,10 @@ class FailureReason(StrEnum):
 
 
 class Precision(StrEnum):
-    """The number format that a model's image embeddings are computed in; named as torch names it.
+    """The number format in which a model's image embeddings are computed, under torch's name.
 
-    In `int8` the linear layers multiply 8-bit weights, with a scale for each output, by 8-bit activations, with a
-    scale for each group of a token's (`photolineage.models.int8_encoder`); everything else is float32.
+    In `int8`, the linear layers multiply 8-bit weights (with one scale per output) by 8-bit activations (with one scale
+    per group of a token's activations; see `photolineage.models.int8_encoder`). Everything else is float32.
     """
 
     FLOAT32 = "float32"

@@ -1,1 +1,1 @@
-"""What turns an image or a text into an embedding, and the registry of the models that the catalog knows."""
+"""The models that turn an image or a text into an embedding, and the registry of models in the catalog."""

@@ -1,4 +1,4 @@
-"""Embedding models: open_clip on torch, loaded once a process and let go before the next one."""
+"""Embedding models: open_clip on torch. A process holds one loaded model at a time."""
 
 import hashlib
 import logging
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import torch
 
 BATCH_IMAGES = {"cpu": 16, "cuda": 256}
-"""Images of one forward pass by device: more gain no throughput and cost memory."""
+"""Images per forward pass, by device. Larger batches cost memory and gain no throughput."""
 
 
 _logger = logging.getLogger(__name__)
@@ -35,10 +35,10 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What is measured when a model is loaded: what its embeddings depend on.
+    """The properties that a model's embeddings depend on, measured when the model is loaded.
 
-    `weights_digest` is of the weights as they load, before any conversion; `precision` is the one that the
-    model's embeddings are made for, on every machine.
+    `weights_digest`: digest of the weights as loaded, before any conversion. `precision`: the precision recorded for
+    the model's embeddings, the same on every machine.
     """
 
     embedding_dim: int
@@ -50,9 +50,8 @@ class ModelFacts:
 class Embedder:
     """One loaded model. Embeddings are float32 (n, dim) of unit length, on the CPU.
 
-    The images' side computes in `computes_in`, the texts' side in float32. `batch_images` is the most that one
-    forward pass takes; it is halved whenever the device's memory does not suffice, and stays so. Several
-    threads may encode at once.
+    The image half computes in `computes_in`, the text half in float32. `batch_images` is the largest batch of one
+    forward pass; it is halved for good whenever the device runs out of memory. Several threads may encode at once.
     """
 
     def __init__(
@@ -83,14 +82,11 @@ class Embedder:
 
     @property
     def parameters(self) -> int:
-        """How many weights the model has."""
+        """The number of weights in the model."""
         return sum(int(weights.numel()) for weights in self._model.parameters())
 
     def compute_in(self, precision: Precision) -> None:
-        """Convert the images' side, whether the device computes natively in that or emulates it.
-
-        Raises Int8ExportError.
-        """
+        """Convert the image half to this precision, even if the device only emulates it. Raises Int8ExportError."""
         if precision == Precision.INT8:
             self._in_int8 = Int8ImageEncoder(self._model, self.transform, _height_and_width(self._model))
         else:
@@ -99,9 +95,9 @@ class Embedder:
         self.computes_in = precision
 
     def encode_batch(self, batch: Sequence["torch.Tensor"]) -> NDArray[np.float32]:
-        """Embeddings of transformed images (`transform`: uint8, (3, size, size)), in their order.
+        """Embeddings of transformed images (`transform`: uint8, (3, size, size)), in order.
 
-        Where the device's memory does not suffice for one image, the device's error is raised.
+        Raises the device's error if its memory does not suffice for a single image.
         """
         vectors = [np.empty((0, self.facts.embedding_dim), np.float32)]
         start = 0
@@ -113,7 +109,9 @@ class Embedder:
                 if size == 1 or not is_out_of_memory(error):
                     raise
                 self.batch_images = size // 2
-                _logger.warning("%s: %d images do not fit into memory, trying %d", self.key, size, size // 2)
+                _logger.warning(
+                    "%s: a batch of %d images does not fit into memory; trying %d", self.key, size, size // 2
+                )
                 continue
             start += size
         return np.concatenate(vectors)
@@ -129,11 +127,11 @@ class Embedder:
             return self._unit(self._model.encode_image(pixels.to(_dtype(self.computes_in))))
 
     def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
-        """Embeddings of upright RGB images, in their order."""
+        """Embeddings of upright RGB images, in order."""
         return self.encode_batch([self.transform.of_image(image) for image in images])
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embeddings of texts, in their order; a text that is too long is cut (see `truncates`)."""
+        """Embeddings of texts, in order. Texts that are too long are truncated (see `truncates`)."""
         import torch
 
         if not texts:
@@ -148,7 +146,7 @@ class Embedder:
         tokenizer, most = self._tokenizer, self._tokenizer.context_length
         if not isinstance(tokenizer, HFTokenizer):
             return bool(len(tokenizer.encode(text)) > most - 2)  # the start and end tokens take two
-        # As when it encodes: other settings would be set for the other threads, too.
+        # The same settings as for encoding: they are stored in the tokenizer, which other threads share.
         pieces = tokenizer.tokenizer(
             [tokenizer.clean_fn(text)],
             max_length=most,
@@ -180,11 +178,11 @@ class Embedder:
 
 @contextmanager
 def encoding_threads(device: str) -> Iterator[int]:
-    """How many threads should encode at once within the block: on a CPU one a core, on a GPU one.
+    """The number of threads that should encode at once within the block: one per core on a CPU, one on a GPU.
 
-    On a CPU each of them computes on one core, rather than all cores on one batch: whatever else keeps a core
-    busy, as decoding does, then holds up nobody at a barrier. torch's own number of threads, and so
-    `OMP_NUM_THREADS`, is the number of cores.
+    On a CPU each thread computes on one core. If all cores shared a batch, they would wait for each other whenever
+    other work, such as decoding, keeps one of them busy. The number of cores is torch's number of threads, which
+    `OMP_NUM_THREADS` sets.
     """
     import torch
 
@@ -204,10 +202,10 @@ _LOADING = Lock()
 
 
 def load_embedder(key: str, settings: ModelSettings, precision: Precision = Precision.FLOAT32) -> Embedder:
-    """The model, ready to run. It stays until another is asked for, and is let go before that one is loaded.
+    """The model, ready to run. It stays loaded until another model is requested, and is unloaded before that one loads.
 
-    It computes in `precision` where the device does so natively, else in float32, which is the quickest to load: what
-    texts and single images need. Weights load without pickle. Raises ModelUnavailableError.
+    The model computes in `precision` if the device supports it natively, else in float32. The default, float32, loads
+    fastest: use it for texts and single images. Weights load without pickle. Raises ModelUnavailableError.
     """
     with _LOADING:
         wanted = key, settings, precision
@@ -218,17 +216,17 @@ def load_embedder(key: str, settings: ModelSettings, precision: Precision = Prec
 
 
 def unload() -> None:
-    """Let the loaded model go."""
+    """Free the memory of the loaded model."""
     _loaded.clear()
 
 
 def measure_agreement(
     key: str, settings: ModelSettings, precision: Precision, images: Sequence[Image.Image]
 ) -> Agreement:
-    """How far the model's embeddings of upright RGB images in `precision` agree with those in float32.
+    """The agreement of the model's embeddings of upright RGB images in `precision` with those in float32.
 
-    The model is loaded for it and let go, as is the one that was loaded before. Raises ModelUnavailableError and
-    Int8ExportError.
+    Loads the model and unloads it again; a model that was loaded before is unloaded too. Raises
+    ModelUnavailableError and Int8ExportError.
     """
     unload()
     embedder = _load(key, settings, Precision.FLOAT32)
@@ -246,9 +244,7 @@ def _load(key: str, settings: ModelSettings, precision: Precision) -> Embedder:
     import open_clip
 
     device = available_device()
-    logging.getLogger("huggingface_hub").setLevel(
-        logging.ERROR
-    )  # what it cannot fetch, the error below explains
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # the error below explains failed downloads
     forbid_remote_code()
     try:
         require_plain_configuration(key, settings)
@@ -263,8 +259,8 @@ def _load(key: str, settings: ModelSettings, precision: Precision) -> Embedder:
         raise
     except Int8ExportError as error:
         raise ModelUnavailableError(
-            f"models.{key}: its embeddings are in int8, and on this machine it cannot be computed in that: {error}. "
-            "Install the release of OpenVINO that constraints.txt names, or give the model another key, with "
+            f"models.{key}: the model's embeddings are in int8, but this machine cannot compute in int8: {error}. "
+            "Install the version of OpenVINO in constraints.txt, or configure the model under a new key with "
             "precision = 'float32'."
         ) from error
     except Exception as error:
@@ -272,9 +268,9 @@ def _load(key: str, settings: ModelSettings, precision: Precision) -> Embedder:
 
 
 def _require_words(tokenizer: Any) -> None:
-    """transformers makes a tokenizer that knows no word, and says nothing, where tokenizer.json is missing."""
+    """Raise ValueError if the tokenizer is empty: transformers makes one silently if tokenizer.json is missing."""
     if tokenizer(["a beach"]).equal(tokenizer(["a mountain"])):
-        raise ValueError("its tokenizer knows no words: its tokenizer.json is missing")
+        raise ValueError("the vocabulary of its tokenizer is empty: tokenizer.json is missing")
 
 
 def _dtype(precision: Precision) -> "torch.dtype":

@@ -1,4 +1,4 @@
-"""The images' side of a model in int8, by OpenVINO: a third of float32's time where the processor has VNNI."""
+"""The image half of a model in int8, on OpenVINO: a third of float32's time if the processor has VNNI."""
 
 import logging
 import sys
@@ -20,23 +20,22 @@ if TYPE_CHECKING:
     from photolineage.models.image_transform import ImageTransform
 
 ACTIVATION_GROUP: Final = 128
-"""Activations of a token that share a scale. Measured (ViT-B-32, two cores): 51 images/s in groups of 32, 67 of 64, 72
-of 128, 54 of 768; the mean cosine with float32 is between 0.9999 and 0.99993 for all."""
+"""The number of activations of a token that share a scale. Measured (ViT-B-32, two cores): 51 images/s with groups of
+32, 67 with 64, 72 with 128, 54 with 768. The mean cosine with float32 is between 0.9999 and 0.99993 for all sizes."""
 _LARGEST_INT8: Final = 127
 _TRACING: Final = Lock()
 
 
 class Int8ExportError(Exception):
-    """The images' side of a model cannot be computed in int8; the message says why."""
+    """The image half of a model cannot be computed in int8; the message gives the reason."""
 
 
 class Int8ImageEncoder:
-    """The images' side of an open_clip model on the CPU, its linear layers in int8; the model itself stays as it is.
+    """The image half of an open_clip model on the CPU, with its linear layers in int8. The model is not changed.
 
-    Weights have one scale for each output of a layer, activations one for each `ACTIVATION_GROUP` of a token: an
-    image's embedding does not depend on the others of its batch. Several threads may encode at once, each of them on
-    one core; there are as many as torch has threads. Raises Int8ExportError, and MemoryError or what torch and OpenVINO
-    raise in its place.
+    Weights have one scale per output of a layer, activations one per `ACTIVATION_GROUP` of a token. So an image's
+    embedding does not depend on the other images of its batch. As many threads as torch has may encode at once, each
+    on one core. Raises Int8ExportError; if memory runs out, MemoryError or the errors of torch and OpenVINO.
     """
 
     def __init__(self, model: Any, transform: "ImageTransform", image_size: tuple[int, int]) -> None:
@@ -44,14 +43,14 @@ class Int8ImageEncoder:
         try:
             self._compiled = _compiled(model, transform, image_size)
             self._try_out(image_size)
-        except Exception as error:  # OpenVINO raises plain ones
+        except Exception as error:  # OpenVINO raises plain Exceptions
             if is_out_of_memory(error):
                 raise
             reason = " ".join(str(error).split()).rstrip(" .")
             raise Int8ExportError(f"OpenVINO cannot compute it: {reason}") from error
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Embeddings (n, dim), of any length, of what the model sees of n images, (n, 3, height, width)."""
+        """Embeddings (n, dim), not normalized, of the pixels of n images, (n, 3, height, width)."""
         try:
             request = self._idle_requests.pop()
         except IndexError:
@@ -62,11 +61,11 @@ class Int8ImageEncoder:
         return copied
 
     def _try_out(self, image_size: tuple[int, int]) -> None:
-        """Batches of other sizes than the one that was traced."""
+        """Encode batches whose sizes differ from the traced one. Raises ValueError for a wrong shape."""
         for images in (1, 3):
             found = self.encode(np.zeros((images, 3, *image_size), np.uint8)).shape
             if len(found) != 2 or found[0] != images:
-                raise ValueError(f"of {images} images it makes embeddings of shape {found}")
+                raise ValueError(f"for {images} images it returns embeddings of shape {found}")
 
 
 def _compiled(
@@ -88,7 +87,7 @@ def _compiled(
 
 
 def _openvino() -> Any:
-    """OpenVINO without its telemetry, which would tell of every import and takes its own absence as a no."""
+    """OpenVINO without its telemetry, which would report every import. OpenVINO works without that package."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
@@ -97,7 +96,7 @@ def _openvino() -> Any:
 
 @contextmanager
 def _logging_as_it_is() -> Iterator[None]:
-    """OpenVINO's converter silences the root logger, and where it fails does not undo that."""
+    """Restore the root logger: OpenVINO's converter silences it, and does not undo that if it fails."""
     root = logging.getLogger()
     level, filters, handlers = root.level, root.filters[:], root.handlers[:]
     try:
@@ -109,9 +108,9 @@ def _logging_as_it_is() -> Iterator[None]:
 
 @contextmanager
 def _as_linear_layers() -> Iterator[None]:
-    """Self-attention and patch embedding as the linear layers that they are: a tenth of the time less.
+    """Express self-attention and patch embedding as linear layers, which takes a tenth less time.
 
-    torch's own way moves queries, keys and values about, and a convolution is not computed in int8.
+    torch's implementation copies queries, keys and values, and OpenVINO does not compute convolutions in int8.
     """
     import torch
     from torch.nn.functional import linear, scaled_dot_product_attention
@@ -149,7 +148,9 @@ def _as_linear_layers() -> Iterator[None]:
         return embedded.transpose(1, 2).reshape(-1, layer.out_channels, rows, columns)
 
     attention.forward, convolution.forward = attend_to_itself, embed_patches
-    torch.backends.mha.set_fastpath_enabled(False)  # one operator for all of attention, which OpenVINO lacks
+    torch.backends.mha.set_fastpath_enabled(
+        False
+    )  # it uses one operator for all of attention, which OpenVINO lacks
     try:
         yield
     finally:
@@ -158,7 +159,7 @@ def _as_linear_layers() -> Iterator[None]:
 
 
 def _graph(model: Any, image_size: tuple[int, int]) -> "openvino.Model":
-    """From normalized pixels to embeddings."""
+    """The graph from normalized pixels to embeddings."""
     import torch
 
     class ImageHalf(torch.nn.Module):
@@ -172,7 +173,7 @@ def _graph(model: Any, image_size: tuple[int, int]) -> "openvino.Model":
 
     pixels = torch.zeros(2, 3, *image_size, device=next(model.parameters()).device)
     with _TRACING, _logging_as_it_is(), _as_linear_layers(), torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of constants in the trace
+        warnings.simplefilter("ignore")  # about constants in the trace
         traced = torch.jit.trace(ImageHalf().eval(), pixels, check_trace=False)  # type: ignore[no-untyped-call]
         graph: openvino.Model = _openvino().convert_model(
             traced, example_input=pixels, input=[-1, 3, *image_size]
@@ -181,7 +182,7 @@ def _graph(model: Any, image_size: tuple[int, int]) -> "openvino.Model":
 
 
 def _quantize_weights(graph: "openvino.Model") -> None:
-    """Put 8-bit weights in the place of the linear layers' own: symmetric, a scale for each output."""
+    """Replace the weights of the linear layers by 8-bit weights: symmetric, with one scale per output."""
     from openvino import opset13
 
     for layer in graph.get_ordered_ops():
@@ -189,7 +190,7 @@ def _quantize_weights(graph: "openvino.Model") -> None:
             continue
         weights = layer.input(1).get_source_output().get_node()
         if weights.get_type_name() != "Constant" or len(weights.shape) != 2:
-            continue  # attention: activations by activations
+            continue  # attention multiplies activations by activations
         values = weights.get_data()
         of_inputs = 1 if layer.get_attributes()["transpose_b"] else 0
         scale = np.abs(values).max(axis=of_inputs, keepdims=True) / _LARGEST_INT8
@@ -202,7 +203,7 @@ def _quantize_weights(graph: "openvino.Model") -> None:
 
 
 def _with_normalization(graph: "openvino.Model", transform: "ImageTransform") -> "openvino.Model":
-    """The graph from 8-bit pixels."""
+    """The graph from 8-bit pixels to embeddings."""
     ov = _openvino()
     steps = ov.preprocess.PrePostProcessor(graph)
     steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NCHW"))

@@ -1,4 +1,4 @@
-"""A model of the library, loaded in the precision that its embeddings are computed in."""
+"""Loading a model of the library in the precision of its embeddings."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -19,14 +19,14 @@ from photolineage.stores.pictures import open_preview, read_previews
 from photolineage.stores.previews import PreviewStore
 
 SAMPLE_IMAGES = 128
-"""Images on which a precision is compared with float32."""
+"""The number of images used to compare a precision with float32."""
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class LibraryModel:
-    """A loaded model, the id of its row, and how far a faster precision agrees with float32 where that was measured."""
+    """A loaded model, the id of its row, and the agreement of a faster precision with float32 if it was measured."""
 
     id: int
     embedder: Embedder
@@ -34,7 +34,7 @@ class LibraryModel:
 
     @property
     def precision(self) -> str:
-        """What this machine computes the model's embeddings in, and why, for a person."""
+        """The precision that this machine computes the model's embeddings in, with the reason, as text."""
         recorded, computed = self.embedder.facts.precision, self.embedder.computes_in
         if self.agreement is None:
             return computed.value
@@ -42,19 +42,19 @@ class LibraryModel:
         if self.agreement.neighbors is not None:
             agreed += f", {self.agreement.neighbors:.0%} of the ten nearest neighbours in common"
         if recorded == Precision.FLOAT32:
-            return f"float32, because what was tried is below {LEAST_COSINE} ({agreed})"
+            return f"float32, because the faster precision is below {LEAST_COSINE} ({agreed})"
         if computed != recorded:
-            return f"{computed} in place of {recorded}, for which this machine has no instructions ({agreed})"
+            return f"{computed} instead of {recorded}, because this machine lacks the instructions for it ({agreed})"
         return f"{computed} ({agreed})"
 
 
 def load_model(engine: Engine, previews: PreviewStore, key: str, settings: ModelSettings) -> LibraryModel:
-    """The model, recorded at its first load.
+    """The model, recorded in the catalog at its first load.
 
-    Its precision is settled before anything is embedded, and holds for all its embeddings on every machine: what the
-    settings name, or else the fastest of the machine's that agrees with float32. A machine without instructions for it
-    computes such a model in float32, with which it agrees. Raises ModelUnavailableError, and ModelChangedError where
-    the weights, or a precision that the settings name, are not those of the model's embeddings.
+    The precision is chosen before anything is embedded, and is then the same for all embeddings on every machine: the
+    precision in the settings, or else this machine's fastest precision that agrees with float32. A machine without the
+    instructions for that precision computes in float32, which agrees with it. Raises ModelUnavailableError, and
+    ModelChangedError if the weights, or a precision in the settings, differ from those of the model's embeddings.
     """
     with engine.connect() as connection:
         known = find_model(connection, key)
@@ -69,7 +69,7 @@ def load_model(engine: Engine, previews: PreviewStore, key: str, settings: Model
     except ModelChangedError as error:
         if not unsettled or replace(error.loaded, precision=error.recorded.precision) != error.recorded:
             raise
-    return load_model(engine, previews, key, settings)  # another machine has settled the precision meanwhile
+    return load_model(engine, previews, key, settings)  # another machine has chosen the precision meanwhile
 
 
 def _settle(
@@ -85,22 +85,24 @@ def _settle(
         except Int8ExportError as error:
             if settings.precision == precision:
                 raise ModelUnavailableError(
-                    f"models.{key}.precision is '{precision}', and the model cannot be computed in that: {error}. Set "
-                    "it to 'auto', or leave it out."
+                    f"models.{key}.precision = '{precision}': the model cannot be computed in {precision}: {error}. "
+                    "Set the precision to 'auto', or remove the setting."
                 ) from error
-            _logger.warning("models.%s: not computed in %s, because it cannot be: %s", key, precision, error)
+            _logger.warning(
+                "models.%s: cannot be computed in %s; trying another precision: %s", key, precision, error
+            )
             continue
         if measured.suffices:
             return precision, measured
         _logger.warning(
-            "models.%s: not computed in %s, because that agrees with float32 at a mean cosine of %.4f (%s at least)",
+            "models.%s: not computed in %s: the mean cosine with float32 is %.4f, and at least %s is required",
             key, precision, measured.cosine, LEAST_COSINE,
         )  # fmt: skip
     return Precision.FLOAT32, measured
 
 
 def _settled(settings: ModelSettings, known: ModelRow) -> tuple[Precision, Agreement | None]:
-    """What was recorded, unless the settings ask for another precision, and none was refused then."""
+    """The recorded precision and agreement. A precision in the settings wins if none was rejected at the first load."""
     cosine = known.agreement_cosine
     measured = None if cosine is None else Agreement(cosine, known.agreement_neighbors)
     if settings.precision == "auto" or (measured is not None and not measured.suffices):
@@ -109,7 +111,7 @@ def _settled(settings: ModelSettings, known: ModelRow) -> tuple[Precision, Agree
 
 
 def _sample(engine: Engine, previews: PreviewStore) -> list[PillowImage.Image]:
-    """The pictures of the images with the smallest content hashes: a random choice, and the same every time."""
+    """The previews of the images with the smallest content hashes: a random sample, but the same every time."""
     chosen = select(Image.id).where(IS_EMBEDDABLE).order_by(Image.content_hash).limit(SAMPLE_IMAGES)
     with engine.connect() as connection:
         ids = connection.execute(chosen).scalars().all()

@@ -1,4 +1,4 @@
-"""How a failed allocation is told from other errors: each library has its own way of saying it."""
+"""Recognizing failed allocations: each library reports them in its own way."""
 
 import re
 from typing import Final
@@ -6,9 +6,9 @@ from typing import Final
 _SAID: Final = re.compile(
     "out of memory|not enough memory|allocate memory|bad_alloc|STATUS_ALLOC_FAILED", re.IGNORECASE
 )
-"""By torch on the CPU and on a GPU, by OpenVINO, and by cuBLAS and cuDNN."""
+"""Messages of torch on the CPU and on a GPU, of OpenVINO, and of cuBLAS and cuDNN."""
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error says that there was too little memory."""
+    """Whether an error reports that memory ran out."""
     return isinstance(error, MemoryError) or _SAID.search(str(error)) is not None

@@ -1,4 +1,4 @@
-"""A model's folder or hub repository may describe a model. It may not name code to run."""
+"""A model's folder or hub repository may describe a model, but must not name code to run."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
@@ -10,7 +10,7 @@ from photolineage.settings import ModelSettings
 from photolineage.settings.sections import HUB, LOCAL_DIRECTORY
 
 TOKENIZER_OPTIONS = frozenset({"clean", "strip_sep_token", "language"})
-"""The options that open_clip's own configurations, and `HFTokenizer` itself, give to a tokenizer."""
+"""The tokenizer options that open_clip's own configurations and `HFTokenizer` use."""
 
 
 def require_plain_configuration(key: str, settings: ModelSettings) -> None:
@@ -26,14 +26,14 @@ def require_plain_configuration(key: str, settings: ModelSettings) -> None:
     unknown = sorted(_unknown_keys(open_clip.get_model_config(settings.architecture)))
     if unknown:
         raise ModelUnavailableError(
-            f"models.{key}: {settings.architecture} is not loaded: its open_clip_config.json has keys that no model of "
-            f"open_clip has, and they could make a library run code of the folder: {', '.join(unknown)}. Remove them "
-            "if you know what they are for; otherwise choose another model."
+            f"models.{key}: {settings.architecture} was not loaded: its open_clip_config.json has keys that open_clip "
+            f"does not use, and they could make a library run code from that folder: {', '.join(unknown)}. Remove "
+            "these keys if you know what they are for; otherwise choose another model."
         )
 
 
 def forbid_remote_code() -> None:
-    """Let transformers refuse a model or a tokenizer with code of its own. By default it asks in the terminal."""
+    """Let transformers refuse models and tokenizers that bring code. By default it asks in the terminal."""
     from transformers import dynamic_module_utils
 
     dynamic_module_utils.TIME_OUT_REMOTE_CODE = 0
@@ -45,7 +45,7 @@ def _unknown_keys(config: Any) -> Iterator[str]:
     from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg, CustomTextCLIP
 
     if not isinstance(config, Mapping):
-        yield "model_cfg (it is no object)"
+        yield "model_cfg (not an object)"
         return
     sections = {"vision_cfg": CLIPVisionCfg, "text_cfg": CLIPTextCfg, "multimodal_cfg": MultimodalCfg}
     parameters = {name for model in (CLIP, CustomTextCLIP, CoCa) for name in signature(model).parameters}
@@ -58,11 +58,11 @@ def _unknown_keys(config: Any) -> Iterator[str]:
 
 def _unknown_in_section(section: str, values: Any, known: set[str]) -> Iterator[str]:
     if not isinstance(values, Mapping):
-        yield f"{section} (it is no object)"
+        yield f"{section} (not an object)"
         return
     for name, value in values.items():
         if name == "tokenizer_kwargs":
-            options = value if isinstance(value, Mapping) else {"(it is no object)": value}
+            options = value if isinstance(value, Mapping) else {"(not an object)": value}
             yield from (
                 f"{section}.{name}.{option}"
                 for option, given in options.items()

@@ -1,4 +1,4 @@
-"""The precisions that a device computes in natively, and how far one precision agrees with another."""
+"""The precisions that a device computes in natively, and the agreement between two precisions."""
 
 from dataclasses import dataclass
 
@@ -8,22 +8,22 @@ from numpy.typing import NDArray
 from photolineage.catalog.vocabulary import Precision
 
 LEAST_COSINE = 0.995
-"""Mean cosine with float32 below which a precision is not used."""
+"""A precision is used only if its mean cosine with float32 is at least this."""
 NEIGHBORS = 10
 
 _INSTRUCTIONS = {
     Precision.BFLOAT16: ("amx_bf16", "avx512_bf16"),
     Precision.INT8: ("avx512_vnni", "avx_vnni"),
 }
-"""The processors' instructions for a precision, as torch names them; the fastest precision first."""
+"""The processor instructions for each precision, under torch's names; the fastest precision first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How far embeddings agree with those in float32 of the same images.
+    """The agreement of embeddings with the float32 embeddings of the same images.
 
-    `cosine` is the mean over the images; `neighbors` the mean share of an image's ten nearest others that both
-    have in common, None where there are too few images for it to mean anything.
+    `cosine`: the mean over the images. `neighbors`: the mean share of an image's ten nearest neighbours that are the
+    same in both; None if there are too few images.
     """
 
     cosine: float
@@ -31,12 +31,12 @@ class Agreement:
 
     @property
     def suffices(self) -> bool:
-        """Whether one may stand for the other in one table."""
+        """Whether embeddings in both precisions may be mixed in one index."""
         return self.cosine >= LEAST_COSINE
 
 
 def available_device() -> str:
-    """`cuda` where torch finds a GPU, else `cpu`."""
+    """`cuda` if torch finds a GPU, else `cpu`."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
@@ -45,8 +45,8 @@ def available_device() -> str:
 def native_precisions(device: str) -> tuple[Precision, ...]:
     """The precisions that the device has instructions for, the fastest first, float32 last.
 
-    bfloat16 with AMX, AVX512-BF16 or an Ampere GPU; int8 with VNNI, on Intel's and AMD's processors. Without them
-    bfloat16 is emulated, several times slower than float32, and int8 is no faster.
+    bfloat16 needs AMX, AVX512-BF16 or an Ampere GPU; int8 needs VNNI, on Intel's and AMD's processors. Without these
+    instructions, bfloat16 is emulated, several times slower than float32, and int8 is not faster than float32.
     """
     import torch
 
@@ -62,7 +62,7 @@ def native_precisions(device: str) -> tuple[Precision, ...]:
 
 
 def agreement(vectors: NDArray[np.float32], reference: NDArray[np.float32]) -> Agreement:
-    """The agreement of unit vectors (n, dim) with those of the same images in float32; n is at least 1."""
+    """The agreement of unit vectors (n, dim) with the float32 vectors of the same images; n is at least 1."""
     cosine = float(np.mean(np.sum(vectors * reference, axis=1)))
     if len(vectors) <= 2 * NEIGHBORS:
         return Agreement(cosine, None)

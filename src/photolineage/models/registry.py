@@ -1,4 +1,4 @@
-"""The models as the catalog knows them: what was measured at the first load, and which one serves."""
+"""The models in the catalog: the facts measured at the first load, and the current serving model."""
 
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
@@ -16,26 +16,26 @@ from photolineage.models.precision import Agreement
 from photolineage.settings import ModelSettings
 
 MODELS_LOCK = 0x6D6F64656C
-"""The key of the PostgreSQL lock that serialises promotions and first loads: a backfill's runs load a model at once."""
+"""The key of the PostgreSQL lock for promotions and first loads: all runs of a backfill load the model at once."""
 
 
 class ModelChangedError(PhotolineageError):
-    """A model's key stands for other weights than before; the message gives both digests."""
+    """The weights or the precision under a model's key have changed; the message gives both digests."""
 
     def __init__(self, key: str, recorded: ModelFacts, loaded: ModelFacts) -> None:
         self.key = key
         self.recorded = recorded
         self.loaded = loaded
         super().__init__(
-            f"models.{key}: these are other weights, or another precision, than those of its embeddings.\n"
+            f"models.{key}: the weights or the precision differ from those of the model's embeddings.\n"
             f"  recorded: {recorded}\n  loaded:   {loaded}\n"
-            "Such embeddings cannot be compared. Give the new model a key of its own, or restore the former "
-            "weights and precision."
+            "The old and new embeddings could not be compared. Give the new model a key of its own, or restore the "
+            "former weights and precision."
         )
 
 
 class ModelNotLoadedError(PhotolineageError):
-    """Nothing is known about a model yet: none of its partitions was materialized."""
+    """The catalog has no record of a model yet: none of its partitions was materialized."""
 
 
 def require_model(connection: Connection, key: str) -> ModelRow:
@@ -51,9 +51,9 @@ def require_model(connection: Connection, key: str) -> ModelRow:
 def load_recorded(
     model: ModelRow, settings: ModelSettings, precision: Precision = Precision.FLOAT32
 ) -> Embedder:
-    """The model of a row, in whatever precision, for what is compared with its embeddings.
+    """The model of a row, in any precision, to compare new embeddings with the stored ones.
 
-    Raises ModelUnavailableError, and ModelChangedError where its weights are not those of the embeddings.
+    Raises ModelUnavailableError, and ModelChangedError if its weights differ from those of the stored embeddings.
     """
     embedder = load_embedder(model.key, settings, precision)
     recorded = ModelFacts(model.embedding_dim, model.image_size, model.weights_digest, model.precision)
@@ -64,7 +64,7 @@ def load_recorded(
 
 
 def is_unsettled(connection: Connection, model: ModelRow) -> bool:
-    """Whether a model's precision was compared with nothing, for want of a picture, say, and nothing is embedded."""
+    """Whether a model has no embeddings yet and its agreement was never measured (for example, without a preview)."""
     embedded = select(ShardFile.id).where(ShardFile.model_id == model.id).limit(1)
     return model.agreement_cosine is None and connection.execute(embedded).first() is None
 
@@ -72,10 +72,10 @@ def is_unsettled(connection: Connection, model: ModelRow) -> bool:
 def record_model(
     engine: Engine, key: str, settings: ModelSettings, facts: ModelFacts, measured: Agreement | None = None
 ) -> int:
-    """The id of the model's row, made at its first load.
+    """The id of the model's row, which is created at the first load.
 
-    A precision that was compared with nothing gives way to another as long as nothing is embedded. Raises
-    ModelChangedError for another model, TooManyModelsError for one that the catalog cannot count.
+    A precision whose agreement was never measured may still change as long as nothing is embedded. Raises
+    ModelChangedError if the facts differ from the recorded ones, and TooManyModelsError if the catalog has no bit left.
     """
 
     def record(connection: Connection) -> int:
@@ -117,7 +117,7 @@ def record_model(
 
 
 def promote(connection: Connection, key: str) -> str | None:
-    """Let one model serve, and no other, within the caller's transaction; the key of the one that served before.
+    """Make a model the current serving model within the caller's transaction. Returns the key of the previous one.
 
     Raises ModelNotLoadedError.
     """
@@ -130,5 +130,7 @@ def promote(connection: Connection, key: str) -> str | None:
         update(MlModel).where(MlModel.key == key).values(serving=True, serving_since=datetime.now(UTC))
     )
     if promoted.rowcount != 1:
-        raise ModelNotLoadedError(f"model {key!r} is not in the catalog (any more): it cannot serve.")
+        raise ModelNotLoadedError(
+            f"model {key!r} is missing from the catalog and cannot serve. Materialize image_embeddings first."
+        )
     return before

@@ -1,7 +1,7 @@
-"""The text half of a model, kept so that a search needs neither torch nor open_clip (8 seconds of imports).
+"""The exported text half of a model. With it, a search does not import torch and open_clip (8 seconds).
 
-It is exported to ONNX when the model embeds its first images, beside a tokenizer in the format of Hugging Face's
-`tokenizers`, and is kept only if it gives what the model itself gives.
+The text half is exported to ONNX when the model embeds its first images, with a tokenizer in the format of Hugging
+Face's `tokenizers`. It is kept only if its embeddings equal those of the model.
 """
 
 import html
@@ -28,9 +28,9 @@ TEXT_ENCODERS: Final = "text_encoders"
 _MODEL, _TOKENIZER, _FACTS, _DIGESTS = "text.onnx", "tokenizer.json", "facts.json", "digests.json"
 _OPSET: Final = 17
 _WORDS: Final = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
-"""How CLIP's tokenizer splits a text (openai/CLIP, simple_tokenizer.py)."""
+"""The pattern with which CLIP's tokenizer splits a text (openai/CLIP, simple_tokenizer.py)."""
 _SAME: Final = 1e-4
-"""Unit vectors whose components differ by less rank the same images, but for ties."""
+"""Unit vectors whose components differ by less give the same ranking, except for ties."""
 _PROBES: Final = (
     "a beach",
     "Snowy mountains at sunset, seen from a train",
@@ -46,11 +46,11 @@ _logger = logging.getLogger(__name__)
 
 
 class TextExportError(Exception):
-    """The text half of a model cannot be kept apart; searches load the whole model instead."""
+    """The text half of a model cannot be exported; searches load the whole model instead."""
 
 
 class TextEncoder:
-    """The text half of one model, as `export_text_encoder` left it in the folder."""
+    """The text half of one model, from a folder that `export_text_encoder` wrote."""
 
     def __init__(self, folder: Path) -> None:
         import onnxruntime
@@ -68,7 +68,7 @@ class TextEncoder:
         )
 
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embeddings (n, dim) of unit length, in order; a text that is too long is cut (see `truncates`)."""
+        """Embeddings (n, dim) of unit length, in order. Texts that are too long are truncated (see `truncates`)."""
         tokens = np.zeros((len(texts), self._context_length), np.int64)
         for row, text in enumerate(texts):
             read = [self._start, *self._ids(text)][: self._context_length - 1]
@@ -86,17 +86,17 @@ class TextEncoder:
 
 
 def find_text_encoder(files: Files, model_key: str, weights_digest: str) -> TextEncoder | None:
-    """The exported text half of the model with these weights; None where there is none that opens."""
+    """The exported text half of the model with these weights; None if it is missing or cannot be opened."""
     folder = _folder(model_key, weights_digest)
     try:
         files.local(f"{folder}/{_DIGESTS}")
     except LostFileError:
-        return None  # never exported, or not whole yet
+        return None  # never exported, or still incomplete
     try:
         return TextEncoder(_local_folder(files, folder))
-    except Exception as error:  # noqa: BLE001 (onnxruntime and tokenizers raise plain ones)
+    except Exception as error:  # noqa: BLE001 (onnxruntime and tokenizers raise plain Exceptions)
         _logger.warning(
-            "%s: cannot be opened (%s). The whole model is loaded in its place, until image_embeddings of %s is "
+            "%s: cannot be opened (%s). Searches load the whole model instead, until image_embeddings of %s is "
             "materialized again.",
             files.location(folder), _in_one_line(error), model_key,
         )  # fmt: skip
@@ -104,7 +104,7 @@ def find_text_encoder(files: Files, model_key: str, weights_digest: str) -> Text
 
 
 def text_encoder_files(files: Files, model_key: str) -> list[StoredFile]:
-    """The stored files of the text halves of a model, with whatever weights, whole or not."""
+    """The stored files of a model's text halves, for any weights, including incomplete exports."""
     own = re.compile(rf"({re.escape(PARTIAL_PREFIX)})?{re.escape(model_key)}-[0-9a-f]{{16}}(\.\w+)?")
     return [file for file in files.list_files(TEXT_ENCODERS) if own.fullmatch(file.path.split("/")[1])]
 
@@ -112,10 +112,10 @@ def text_encoder_files(files: Files, model_key: str) -> list[StoredFile]:
 def ensure_text_encoder(
     files: Files, model_key: str, weights_digest: str, export: Callable[[Path], None]
 ) -> str | None:
-    """Export the text half of the model with these weights, where there is none and none was refused.
+    """Export the text half of the model with these weights, unless it exists or an earlier export failed.
 
-    The reason why there is none, or None. The folder appears whole or not at all. Too little memory is a reason that
-    holds for this time only. Raises StorageError.
+    Returns the reason if the text half cannot be exported, else None. The folder never appears incomplete. After a
+    failure for lack of memory, the next call tries again. Raises StorageError.
     """
     folder = _folder(model_key, weights_digest)
     refusal = f"{folder}.txt"
@@ -128,7 +128,9 @@ def ensure_text_encoder(
         files.write_folder(folder, export, last=_DIGESTS)
     except (TextExportError, MemoryError) as error:
         reason = str(error)
-        _logger.warning("%s: its text half is not kept apart: %s", model_key, reason)
+        _logger.warning(
+            "%s: its text half was not exported, so searches load the whole model: %s", model_key, reason
+        )
         if isinstance(error, TextExportError):
             files.write(refusal, lambda partial: partial.write_text(reason, encoding="utf-8"))
         return reason
@@ -140,7 +142,7 @@ def _digests(folder: Path) -> dict[str, str]:
 
 
 def _is_whole(files: Files, path: str) -> bool:
-    """Whether an export is what was written. It is not opened for that, beside the model that is in memory."""
+    """Whether an export is complete and undamaged, by its digests. It is not loaded: the model is in memory already."""
     try:
         folder = _local_folder(files, path)
         return bool(json.loads((folder / _DIGESTS).read_text(encoding="utf-8")) == _digests(folder))
@@ -160,8 +162,8 @@ def _write(path: Path, text: str) -> None:
 def export_text_encoder(model: Any, tokenizer: Any, folder: Path) -> None:
     """Write an open_clip model's text half to the folder.
 
-    Raises TextExportError where the model has another tokenizer than CLIP's, where ONNX cannot express it, or
-    where what was written gives other embeddings than the model; OSError, and MemoryError.
+    Raises TextExportError if the tokenizer is not CLIP's, if ONNX cannot express the model, or if the exported text
+    half gives other embeddings than the model. Also raises OSError and MemoryError.
     """
     try:
         _write_tokenizer(tokenizer, folder)
@@ -170,9 +172,9 @@ def export_text_encoder(model: Any, tokenizer: Any, folder: Path) -> None:
         _write(folder / _DIGESTS, json.dumps(_digests(folder)))
     except (TextExportError, OSError):
         raise
-    except Exception as error:  # whatever torch, onnxruntime and the model itself raise
+    except Exception as error:  # torch, onnxruntime and the model raise many types
         if is_out_of_memory(error):
-            raise MemoryError(f"there is too little memory to export it: {_in_one_line(error)}") from error
+            raise MemoryError(f"not enough memory for the export: {_in_one_line(error)}") from error
         raise TextExportError(f"ONNX cannot express it: {_in_one_line(error)}") from error
 
 
@@ -181,7 +183,9 @@ def _write_tokenizer(tokenizer: Any, folder: Path) -> None:
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
     if not isinstance(tokenizer, SimpleTokenizer) or tokenizer.clean_fn is not get_clean_fn("lower"):
-        raise TextExportError(f"its tokenizer is {type(tokenizer).__name__}, not CLIP's with its lower case")
+        raise TextExportError(
+            f"its tokenizer is {type(tokenizer).__name__}; only CLIP's lower-case tokenizer can be exported"
+        )
     words = Tokenizer(
         models.BPE(
             vocab=tokenizer.encoder,
@@ -196,7 +200,7 @@ def _write_tokenizer(tokenizer: Any, folder: Path) -> None:
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-    _write(folder / _TOKENIZER, words.to_str())  # `words.save` raises no OSError where the disk is full
+    _write(folder / _TOKENIZER, words.to_str())  # `words.save` does not raise OSError if the disk is full
     facts = {
         "context_length": tokenizer.context_length,
         "start_token": tokenizer.sot_token_id,
@@ -206,7 +210,7 @@ def _write_tokenizer(tokenizer: Any, folder: Path) -> None:
 
 
 def _write_model(model: Any, tokens: "torch.Tensor", folder: Path) -> None:
-    """By torch's exporter from traces: the newer one takes ten times as long, and two packages more."""
+    """Export with torch's tracing exporter: the newer exporter takes ten times as long and needs two more packages."""
     import torch
 
     class TextHalf(torch.nn.Module):
@@ -220,7 +224,7 @@ def _write_model(model: Any, tokens: "torch.Tensor", folder: Path) -> None:
 
     device = next(model.parameters()).device
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that this exporter is the older one; of constants in the trace
+        warnings.simplefilter("ignore")  # about the older exporter, and about constants in the trace
         torch.onnx.export(
             TextHalf().eval(),
             (tokens.to(device),),
@@ -245,8 +249,8 @@ def _require_same(model: Any, tokenizer: Any, exported: TextEncoder) -> None:
 
 
 def _cleaned(text: str) -> str:
-    """A text as CLIP's tokenizer reads it: mended, without HTML's escapes, with single spaces, in lower case."""
-    if not (text.isascii() and text.isprintable()) or "&" in text:  # in others there is nothing to mend
+    """A text as CLIP's tokenizer cleans it: encoding fixed, HTML unescaped, single spaces, lower case."""
+    if not (text.isascii() and text.isprintable()) or "&" in text:  # other texts need no fixing
         import ftfy
 
         text = html.unescape(html.unescape(ftfy.fix_text(text)))

@@ -1,4 +1,4 @@
-"""Why a model cannot be loaded, and what a person does about it."""
+"""The message for a model that cannot be loaded: the reason and the remedy."""
 
 import os
 
@@ -14,11 +14,11 @@ TOKENIZER = "tokenizer.json and tokenizer_config.json"
 
 
 class ModelUnavailableError(PhotolineageError):
-    """A model cannot be loaded; the message names it, the reason and the remedy."""
+    """A model cannot be loaded; the message names the model, the reason and the remedy."""
 
 
 def why_unavailable(key: str, settings: ModelSettings, error: Exception) -> str:
-    """The message of a model that raised `error` while it was loaded."""
+    """The message for a model whose loading raised `error`."""
     named = settings.architecture + (f" ({settings.pretrained})" if settings.pretrained else "")
     reason = f"{type(error).__name__}: {error}".splitlines()[0].partition(" Last error:")[0].rstrip(" .")
     return f"models.{key}: {named} cannot be loaded: {reason}. {_remedy(key, settings, error)}"
@@ -27,7 +27,7 @@ def why_unavailable(key: str, settings: ModelSettings, error: Exception) -> str:
 def _remedy(key: str, settings: ModelSettings, error: Exception) -> str:
     if is_out_of_memory(error):
         free = psutil.virtual_memory().available / 1e9
-        return f"Only {free:.1f} GB of memory are free: end other programs, or choose a smaller model."
+        return f"Only {free:.1f} GB of memory are free. End other programs, or choose a smaller model."
     if settings.architecture.startswith(LOCAL_DIRECTORY):
         return (
             f"The folder must hold {CONFIG_AND_WEIGHTS} that belong together and, if the configuration names an "
@@ -37,15 +37,15 @@ def _remedy(key: str, settings: ModelSettings, error: Exception) -> str:
         os.environ.get("HF_HOME", "~/.cache/huggingface"), "hub"
     )
     return (
-        "Photolineage downloads the files at the first use. What was scanned and registered is kept; run the same "
+        "Photolineage downloads the files at the first use. The scanned and registered photos are kept; run the same "
         "command again when the model can be loaded.\n"
-        f"- If this machine can reach a network: connect it once. The files stay in {cache}.\n"
+        f"- If this machine can reach a network: connect it once. The files are kept in {cache}.\n"
         f"- If it cannot: {_by_hand(key, settings, cache)}"
     )
 
 
 def _by_hand(key: str, settings: ModelSettings, cache: str) -> str:
-    """How a person brings the files from another machine; a folder of them is enough for most models."""
+    """How to copy the files from another machine. For most models one folder is enough."""
     import open_clip
 
     if settings.architecture.startswith(HUB):
@@ -56,7 +56,7 @@ def _by_hand(key: str, settings: ModelSettings, cache: str) -> str:
         repository = published.get("hf_hub", "").rpartition("/")[0] or published.get("url", "")
         text = open_clip.get_model_config(settings.architecture)["text_cfg"]
         if "hf_model_name" in text:
-            # Another repository describes its text half, and open_clip asks for that each time.
+            # Another repository describes its text half, and open_clip requests that repository at each load.
             return f"load the model once on another machine, and copy {cache} from there."
         name = text.get("hf_tokenizer_name")
         of = "" if name == repository else f" of {name}"

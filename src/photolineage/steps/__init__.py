@@ -1,1 +1,1 @@
-"""The steps of the lineage in plain Python, one module a step."""
+"""The steps of the lineage in plain Python, one module per step."""

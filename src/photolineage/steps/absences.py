@@ -1,4 +1,4 @@
-"""Images that a walk does not find: those that are gone, and those whose disk is."""
+"""Images that a walk does not find: deleted images, and images on a disk that is not mounted."""
 
 import os
 from collections import defaultdict
@@ -15,12 +15,12 @@ MANY_IMAGES = 100
 def find_places_away(
     walk: TreeWalk, missing: Sequence[str], *, files: int, scanned_since: datetime | None
 ) -> dict[str, int]:
-    """The folders and links whose missing images are only away, with how many; `missing` are the images' paths.
+    """The folders and links whose disk seems not to be mounted, each with its number of missing images.
 
-    A link that leads nowhere is. An empty folder is the mount point of a disk that was unplugged where it has not
-    changed since the last scan that succeeded began, at `scanned_since`: whoever empties a folder changes it. One that
-    had more than `MANY_IMAGES` and more than half of the source's (`files` are there) is held for one even then: some
-    tools make mount points anew.
+    `missing` are the paths of the missing images. A link that leads nowhere always counts. An empty folder counts as
+    the mount point of an unplugged disk if it has not changed since `scanned_since`, the start of the last successful
+    scan: deleting files changes a folder. A changed folder still counts if it had more than `MANY_IMAGES` images and
+    more than half of the source's images (`files` were found): some tools create mount points again.
     """
     lost: dict[str, list[str]] = defaultdict(list)
     for path in missing:
@@ -44,12 +44,12 @@ def find_places_away(
 
 
 def any_is_left_out(walk: TreeWalk, missing: Iterable[str]) -> bool:
-    """Whether one of these images is on the disk, and the walk passes it over as hidden or excluded."""
+    """Whether one of these images is on the disk, but the walk skips it as hidden or excluded."""
     return any(os.path.lexists(os.path.join(walk.root, path)) for path in missing)
 
 
 def place_of(path: str, places: Collection[str]) -> str | None:
-    """The innermost of these folders and links (which end with the separator) that a path is or lies in."""
+    """The innermost of these folders and links (ending with the separator) that equals the path or contains it."""
     while path:
         if f"{path}/" in places:
             return f"{path}/"
@@ -58,13 +58,13 @@ def place_of(path: str, places: Collection[str]) -> str | None:
 
 
 def explain_places_away(places: Mapping[str, int]) -> str:
-    """What is away, and what to do."""
+    """A message that names the places and the remedy."""
     named = [
         f"{printable(place)} ({count:,} images)" for place, count in list(places.items())[:LISTED_PLACES]
     ]
     more = [f"{len(places) - LISTED_PLACES:,} more"] if len(places) > LISTED_PLACES else []
     return (
-        f"{', '.join([*named, *more])}: empty folders and links that lead nowhere, as of an unplugged disk; their "
-        "images stay as they were. Mount the disk. If the images are really gone, delete the empty folder or the "
-        "link, or leave any one file in the folder, and scan again."
+        f"{', '.join([*named, *more])}: these are empty folders or broken links, as after unplugging a disk. The "
+        "catalog keeps their images unchanged. Mount the disk. If the images are really gone, delete the empty folder "
+        "or the link, or put any file into the folder, and scan again."
     )

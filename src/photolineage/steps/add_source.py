@@ -1,4 +1,4 @@
-"""The sources that `photolineage run --photos` adds, in a file of their own beside the catalog."""
+"""The sources that `photolineage run --photos` adds, in their own file beside the catalog."""
 
 import re
 from pathlib import Path
@@ -11,10 +11,10 @@ from photolineage.stores.files import write_atomically
 
 
 def add_source(settings: Settings, root: Path) -> str:
-    """The key of the source with this root; one is added to `home/sources.toml` where there is none.
+    """The key of the source with this root. A missing source is added to `home/sources.toml`.
 
-    Of several processes that add at once, none takes another's key. Raises ConfigurationError where `root` is no
-    directory, or has a name that a configuration cannot hold, and StorageError.
+    Several processes may add sources at once; each gets a different key. Raises ConfigurationError if `root` is not a
+    directory, or if the configuration cannot hold its name, and StorageError.
     """
     root = root.expanduser().resolve()
     if (known := _key_of(root, settings)) is not None:
@@ -28,7 +28,7 @@ def add_source(settings: Settings, root: Path) -> str:
         )
     settings.home.mkdir(parents=True, exist_ok=True)
     with FileLock(settings.home / "sources.lock"):
-        settings = load_settings(settings.config_file)  # another process may have added some
+        settings = load_settings(settings.config_file)  # another process may have added sources
         key = _key_of(root, settings) or _free_key(root, settings)
         if key not in settings.sources:
             file = settings.added_sources_file

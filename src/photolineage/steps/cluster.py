@@ -1,4 +1,4 @@
-"""Clustering a model's images into events, and keeping what is known about the former events."""
+"""Clustering a model's images into events, and keeping the ids of former events."""
 
 import time
 from collections.abc import Callable
@@ -37,17 +37,17 @@ EncodeText = Callable[[list[str]], NDArray[np.float32]]
 
 
 class IndexNotReadyError(PhotolineageError):
-    """A model's events need its index first."""
+    """A model's index must be built before its events."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClusteringReport:
-    """What one run found; `matching` tells how the events differ from the former ones.
+    """The result of one run. `matching` describes how the events differ from the former ones.
 
-    `joined` images, without duplicates, have no trustworthy time and were put where looks and folder agree;
-    `least_confidence` is the smallest probability with which one of them was, 1 where there are none. `clustered`
-    counts the dated images, without duplicates, in the time ranges that had to be clustered, `taken_over` those in
-    ranges that are as the last run left them. `nothing_kept` says why none could be taken over, else is empty.
+    `joined`: images without a trustworthy time that were put into events by their content and folder.
+    `least_confidence`: the smallest probability of such a choice, 1 if there was none. `clustered`: dated images in the
+    time ranges that had to be clustered. `taken_over`: dated images in unchanged ranges. These three counts exclude
+    duplicates. `nothing_kept`: why nothing could be taken over from the last run, else empty.
     """
 
     events: int
@@ -75,8 +75,8 @@ def cluster_model(
 ) -> ClusteringReport:
     """Cluster all registered images by time, place and the model's embeddings, and store the events.
 
-    An event that keeps most of its members keeps its id. Time ranges in which nothing has changed since the last run
-    are taken from its `segments`; the events are the same as without them.
+    An event that keeps most of its members keeps its id. Time ranges without changes since the last run are taken from
+    its `segments`; the resulting events are the same as without `segments`.
     Raises ModelNotLoadedError, IndexNotReadyError, LeaseHeldError, StorageError.
     """
     started = time.monotonic()
@@ -128,7 +128,7 @@ def cluster_model(
 
 
 def _kept_segments(segments: SegmentStore, model_key: str) -> tuple[pa.Table | None, str]:
-    """What the last run kept, and why there is nothing: without it, all images are clustered."""
+    """The segments of the last run, or None with the reason. Without segments, all images are clustered."""
     try:
         kept = segments.read(model_key, SEGMENTS_SCHEMA)
     except StorageError as error:
@@ -141,7 +141,7 @@ def _place(event: FoundEvent) -> tuple[float, float] | None:
 
 
 def read_images(connection: Connection) -> pa.Table:
-    """All registered images as `cluster_events` wants them, with `quality`; a folder is that of one source."""
+    """All registered images in the form that `cluster_events` expects, with `quality`. Sources never share a folder."""
     facts = [field for field in IMAGES_SCHEMA if field.name != "folder"]
     schema = pa.schema([*facts, ("quality", pa.float32()), ("source", pa.int64()), ("path", pa.binary())])
     rows = arrow_table(
@@ -166,7 +166,7 @@ def read_images(connection: Connection) -> pa.Table:
 
 
 def _folders(sources: pa.ChunkedArray, paths: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Source and folder of each image as one name; names that many images share are decoded once."""
+    """The source and folder of each image as one name. Names that many images share are decoded once."""
     folders = pc.replace_substring_regex(paths, pattern="/?[^/]*$", replacement="", max_replacements=1)
     prefixes = sources.cast(pa.string()).cast(pa.binary())
     encoded = pc.dictionary_encode(pc.binary_join_element_wise(prefixes, folders, b":")).unify_dictionaries()

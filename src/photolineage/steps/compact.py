@@ -1,7 +1,7 @@
-"""Rewriting the files of a shard once most of their rows are superseded, without a reader noticing.
+"""Rewriting the files of a shard when most of their rows are outdated, without disturbing readers.
 
-The rows that hold go into one new file; its commit marks the former files as superseded, in the same transaction. They
-stay for `GRACE`, for those who have looked them up before, and are removed by a later sweep of the shard.
+The current rows go into one new file. The transaction that commits it marks the former files as superseded. They are
+kept for `GRACE`, because readers may have looked them up before; a later sweep of the shard removes them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,22 +18,22 @@ from photolineage.catalog.queries import CommittedFile, committed_files
 from photolineage.stores.files import Files, sweep_uncommitted
 
 GRACE: Final = timedelta(days=1)
-"""Longer than any run reads the files that it looked up at its beginning."""
+"""Longer than any run reads files that it looked up at its start."""
 
 SelectedRows = Sequence[tuple[str, Sequence[int]]]
-"""Paths of committed files, each with the positions of rows in it."""
+"""Paths of committed files, each with the positions of the selected rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileSet:
-    """The files of one kind of a shard; those of embeddings, of one model."""
+    """The files of one kind of a shard; for embeddings, those of one model."""
 
     kind: FileKind
     shard_id: int
     model_id: int | None = None
 
     def is_theirs(self) -> ColumnElement[bool]:
-        """The condition on `ShardFile` that holds for their records."""
+        """The condition on `ShardFile` that selects the records of these files."""
         return and_(
             ShardFile.kind == self.kind,
             ShardFile.shard_id == self.shard_id,
@@ -42,7 +42,7 @@ class FileSet:
 
 
 def sweep(lease: Lease, files: FileSet, stored: Files, folder: str) -> None:
-    """Remove what was superseded longer than `GRACE` ago, and every file in the folder that has no record."""
+    """Remove files that were superseded longer than `GRACE` ago, and every file in the folder without a record."""
 
     def forget(connection: Connection) -> set[str]:
         long_ago = datetime.now(UTC) - GRACE
@@ -58,17 +58,17 @@ def compact(
     read_identities: Callable[[str], pa.Table],
     write: Callable[[SelectedRows], tuple[str, int]],
 ) -> int:
-    """How many files were superseded: all of a shard's, where more than half of their rows do not hold, or none.
+    """Compact a shard's files if more than half of their rows are outdated. Returns the number of superseded files.
 
-    `read_identities` has image id and content hash of each row of a file; `write` writes a file of the selected
-    rows, and returns its path and size. Raises StorageError, and LeaseLostError with nothing changed.
+    `read_identities` returns image id and content hash of each row of a file. `write` writes a file of the selected
+    rows and returns its path and size. Raises StorageError, and LeaseLostError with nothing changed.
     """
     with lease.engine.connect() as connection:
         committed = committed_files(connection, files.kind, shard_id=files.shard_id, model_id=files.model_id)
         contents = _contents(connection, files.shard_id)
     total = sum(file.row_count for file in committed)
     if total <= len(contents):
-        return 0  # at most one row an image: nothing, or next to nothing, is superseded
+        return 0  # at most one row per image, so almost no row is outdated
     held = _rows_that_hold([read_identities(file.path) for file in committed], contents)
     rows = sum(map(len, held))
     if 2 * rows >= total:
@@ -105,10 +105,10 @@ def _contents(connection: Connection, shard_id: int) -> Mapping[int, str | None]
 def _rows_that_hold(
     identities: Sequence[pa.Table], contents: Mapping[int, str | None]
 ) -> Sequence[Sequence[int]]:
-    """By file: the positions of rows of present contents; of several of one content, the newest.
+    """The positions of the rows to keep, by file: for each image the newest row of its current content.
 
-    Rows of images that have gone hold as long as no other content is known: they may come back. So does the newest row
-    of images that have changed and were not read again: the change may have been none. No image has two rows.
+    Rows of missing images are kept, because the images may come back. The newest row of an image that has changed but
+    was not read again is kept too, because its content may be the same. No image keeps two rows.
     """
     seen: set[int] = set()
     held: list[list[int]] = []

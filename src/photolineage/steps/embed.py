@@ -1,4 +1,4 @@
-"""Embedding a shard by one model, a checkpoint at a time, without doing anything twice."""
+"""Embedding a shard with one model, one checkpoint at a time, without repeating work."""
 
 import itertools
 import math
@@ -42,28 +42,29 @@ NAMED_IMAGES = 20
 
 
 class NotRegisteredError(PhotolineageError):
-    """A shard has to be registered before it can be embedded."""
+    """A shard must be registered before it can be embedded."""
 
 
 class UnusableEmbeddingsError(PhotolineageError):
-    """A model gave images vectors that are not finite or have no length: they have no embedding."""
+    """A model returned vectors that are not finite or are zero; their images have no embedding."""
 
     def __init__(self, model_key: str, shard: ShardRow, images: Sequence[EmbeddableImage]) -> None:
         named = ", ".join(printable(Path(shard.root, image.path)) for image in images[:NAMED_IMAGES])
         more = ", …" if len(images) > NAMED_IMAGES else ""
         super().__init__(
-            f"shard {shard.key!r}: {len(images)} images were not embedded, all others are, because {model_key} gives "
-            f"them vectors that are not finite or have no length: {named}{more}. It would do so again: exclude them "
-            "from their source (exclude), or give the model another key, with precision = 'float32' or other weights."
+            f"shard {shard.key!r}: {len(images)} images were not embedded, because {model_key} returns vectors for "
+            f"them that are not finite or are zero: {named}{more}. All other images are embedded. Trying again would "
+            "not help. Exclude these images from their source (exclude), or configure the model under a new key, with "
+            "precision = 'float32' or other weights."
         )
 
 
 @dataclass(slots=True)
 class EmbeddingReport:
-    """What one run did to a shard, in images; `total` is what the shard must have in the end.
+    """What one run did to a shard, in images. `total`: the number of images that need an embedding.
 
-    `lost_files` were committed by earlier runs and are not there, or not whole, any more. `compacted` files were
-    superseded by one with the rows of them that hold.
+    `lost_files`: files of earlier runs that are now missing or damaged. `compacted`: files that were replaced by one
+    file with their current rows.
     """
 
     total: int = 0
@@ -78,7 +79,7 @@ class EmbeddingReport:
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Where previews are read from and embeddings are written to."""
+    """The stores that previews are read from and embeddings are written to."""
 
     previews: PreviewStore
     embeddings: EmbeddingStore
@@ -94,11 +95,11 @@ def embed_shard(
     checkpoint_images: int,
     on_progress: OnProgress = ignore_progress,
 ) -> EmbeddingReport:
-    """Embed the images of a shard that have no committed embedding of their present content.
+    """Embed the images of a shard that have no committed embedding of their current content.
 
-    Those of a committed file that is lost are embedded again, and its record goes. Raises NotRegisteredError,
-    LeaseHeldError, InterruptedAtCheckpointError, StorageError, SourceUnavailableError, and, after everything else is
-    committed, UnusableOriginalsError for originals that had to be read and are gone or have changed, or else
+    If a committed file is lost, its images are embedded again, and its record is deleted. Raises NotRegisteredError,
+    LeaseHeldError, InterruptedAtCheckpointError, StorageError and SourceUnavailableError. After committing everything
+    else, raises UnusableOriginalsError if originals that had to be read are missing or have changed, or else
     UnusableEmbeddingsError.
     """
     started = time.monotonic()
@@ -152,7 +153,7 @@ def embed_shard(
 def remaining_images(
     embeddings: EmbeddingStore, images: Sequence[EmbeddableImage], committed: Sequence[CommittedFile]
 ) -> list[EmbeddableImage]:
-    """The images without a committed embedding of their present content."""
+    """The images without a committed embedding of their current content."""
     embedded = {
         identity
         for file in committed
@@ -172,9 +173,9 @@ def _tidy_up(
     lost: Sequence[CommittedFile],
     report: EmbeddingReport,
 ) -> None:
-    """Forget the lost files, and compact the others where that is due."""
+    """Delete the records of lost files, and compact the other files if that is due."""
     if lost:
-        # Not before their images are embedded again: by these rows the partition is known to be stale.
+        # Only after their images are embedded again: these rows mark the partition as stale.
         ids = [file.id for file in lost]
         lease.commit(
             lambda connection: connection.execute(delete(ShardFile).where(ShardFile.id.in_(ids))), done=0
@@ -188,7 +189,7 @@ def _tidy_up(
 
 
 def even_batches(images: int, most: int, threads: int) -> list[int]:
-    """The sizes of batches of at most `most` images, as many for each thread: all threads end at about one time."""
+    """Sizes of batches of at most `most` images, the same number for each thread, so that all end at about one time."""
     rounds = math.ceil(images / (most * threads))
     smaller, larger = divmod(images, rounds * threads)
     return [smaller + 1] * larger + [smaller] * (rounds * threads - larger if smaller else 0)
@@ -196,9 +197,9 @@ def even_batches(images: int, most: int, threads: int) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """One forward pass: the images, their unit vectors (n, dim), and the images that had none.
+    """One forward pass: the images, their unit vectors (n, dim), and the images without a vector.
 
-    Of `unusable` there was nothing to see, and of `without_vector` the model made no unit vector.
+    `unusable`: images whose pixels could not be read. `without_vector`: images without a unit vector from the model.
     """
 
     images: list[EmbeddableImage]
@@ -219,7 +220,7 @@ class _ShardEmbedding:
     report: EmbeddingReport
 
     def _commit(self, images: Sequence[EmbeddableImage], vectors: NDArray[np.float32]) -> None:
-        """Write the file, rename it, then commit its record: in this order."""
+        """Write the file, rename it, then commit its record, in this order."""
         header = EmbeddingFileHeader(self.embedder.key, self.embedder.facts.weights_digest, self.shard.key)
         path, size = self.embeddings.write(
             header,
@@ -256,9 +257,9 @@ class _ShardEmbedding:
         stop: StopRequest,
         on_progress: OnProgress,
     ) -> None:
-        """Embed and commit as many images a checkpoint as `checkpoint_sizes` say.
+        """Embed and commit the images in checkpoints of `checkpoint_sizes`.
 
-        Raises UnusableOriginalsError or else UnusableEmbeddingsError, after all others are committed.
+        Raises UnusableOriginalsError, or else UnusableEmbeddingsError, after all other images are committed.
         """
         report = self.report
         unusable: list[tuple[EmbeddableImage, UnusableOriginal]] = []
@@ -286,7 +287,7 @@ class _ShardEmbedding:
             raise UnusableEmbeddingsError(self.embedder.key, self.shard, without_vector)
 
     def _let_be_read_again(self, images: Sequence[EmbeddableImage]) -> None:
-        """What was registered of them holds no more, though a scan may see no change: registering reads them anew."""
+        """Mark images as outdated, so that registering reads them again, even if a scan sees no change."""
 
         def forget(connection: Connection) -> None:
             connection.execute(
@@ -308,7 +309,7 @@ class _ShardEmbedding:
     def _encoded(
         self, inputs: Iterator[ModelInput], size: int, threads: int
     ) -> Generator[_Batch, None, None]:
-        """The next `size` images in batches, in order: nothing of the next checkpoint before this one's commit."""
+        """The next `size` images in batches, in order. The next checkpoint is not encoded before this one's commit."""
         counts = even_batches(size, self.embedder.batch_images, threads)
         batches = (list(itertools.islice(inputs, count)) for count in counts)
         return map_ahead(self._encode, batches, threads=threads, ahead=threads + 1)

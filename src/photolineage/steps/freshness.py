@@ -1,4 +1,4 @@
-"""What has to be done next: the subjects whose newest success saw other inputs than there are now."""
+"""Finding the stale partitions: those whose inputs have changed since their newest successful job."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,10 +20,10 @@ from photolineage.lineage import IMAGE_EMBEDDINGS, JOB_STEPS, JobKind, Step, par
 
 @dataclass(frozen=True, slots=True)
 class LostFiles:
-    """What is recorded and is not on the disk any more, by subject: shards, models and shards, models.
+    """Recorded files that are missing from the disk, by subject: shards, models and shards, models.
 
-    Each with an id that another loss does not have: of the newest file that is gone, or of the job that built the
-    index.
+    Each subject has an id that differs from one loss to the next: the id of its newest missing file, or of the job that
+    built the missing index.
     """
 
     previews: Mapping[str, int] = field(default_factory=dict)
@@ -36,10 +36,10 @@ NOTHING_LOST = LostFiles()
 
 @dataclass(frozen=True, slots=True)
 class StaleSubject:
-    """A partition to materialize, and the version of its inputs that it would see.
+    """A partition to materialize, and the current version of its inputs.
 
-    What failed before `retry_before` is worth another try: its source was scanned since (for a model: any source), or
-    a scan itself is due again.
+    If the partition failed before `retry_before`, it should be tried again: its source (for a model: any source) was
+    scanned since, or, for a scan, the next scan is due.
     """
 
     subject: str
@@ -49,7 +49,7 @@ class StaleSubject:
 
 @dataclass(frozen=True, slots=True)
 class StaleWork:
-    """What is stale, in the order of the lineage; a later step is listed once the earlier ones are done."""
+    """The stale partitions, in the order of the lineage. A later step is listed only when its inputs are up to date."""
 
     sources: list[StaleSubject] = field(default_factory=list)
     shards: list[StaleSubject] = field(default_factory=list)
@@ -58,7 +58,7 @@ class StaleWork:
     events: list[StaleSubject] = field(default_factory=list)
 
     def by_step(self) -> Mapping[Step, list[StaleSubject]]:
-        """What is stale of each step, in the order of the lineage."""
+        """The stale partitions by step, in the order of the lineage."""
         of = {
             JobKind.SCAN: self.sources,
             JobKind.REGISTER: self.shards,
@@ -69,16 +69,16 @@ class StaleWork:
         return {step: of[kind] for kind, step in JOB_STEPS.items()}
 
     def count(self) -> int:
-        """How many partitions are to be materialized."""
+        """The number of partitions to materialize."""
         return sum(map(len, self.by_step().values()))
 
 
 RETIRED = "retired"
-"""What the version that a job saw begins with, once its results were deleted: nothing is up to date by it."""
+"""Prefix of a job's input version after its results were deleted. Such a job makes no partition up to date."""
 
 
 def index_version(connection: Connection, model_key: str, shard_keys: Iterable[str]) -> str:
-    """The version of a model's embeddings: changes whenever one of its shards is embedded anew."""
+    """The version of a model's embeddings. It changes whenever one of the model's shards is embedded again."""
     embedded = materialized_versions(connection, JobKind.EMBED)
     return _index_version(connection, model_key, shard_keys, embedded)
 
@@ -95,12 +95,12 @@ def _index_version(
 
 
 def events_version(connection: Connection, model_key: str) -> str:
-    """The version of a model's index: what events are clustered from."""
+    """The version of a model's index, the input of event clustering."""
     return materialized_version(connection, JobKind.INDEX, model_key) or "-"
 
 
 def find_stale_shards(connection: Connection, lost: LostFiles = NOTHING_LOST) -> list[StaleSubject]:
-    """The shards whose present revision is not registered, or whose previews are lost."""
+    """The shards whose current revision is not registered, or whose previews are lost."""
     registered = materialized_versions(connection, JobKind.REGISTER)
     return [
         StaleSubject(shard, _anew(str(revision), "", lost.previews.get(shard)))
@@ -114,7 +114,7 @@ def find_stale_embeddings(
 ) -> list[StaleSubject]:
     """The model and shard pairs whose registered revision is not embedded, or whose files are lost.
 
-    Unregistered shards wait. `lost` is what `find_lost_files` finds.
+    Shards that are not registered yet are left out. `lost` comes from `find_lost_files`.
     """
     if not model_keys:
         return []
@@ -136,7 +136,7 @@ def find_stale_embeddings(
 
 
 def _anew(version: str, before: str, lost: int | None) -> str:
-    """The version to make, told from the same one that was made and then retired or lost."""
+    """The version to materialize, made different from an equal version whose results were retired or lost."""
     if before.startswith(RETIRED):
         return f"{version}-{before}"
     return version if lost is None else f"{version}-lost-{lost}"
@@ -145,7 +145,7 @@ def _anew(version: str, before: str, lost: int | None) -> str:
 def find_stale_models(
     connection: Connection, model_keys: Sequence[str], kind: JobKind, lost: LostFiles = NOTHING_LOST
 ) -> list[StaleSubject]:
-    """The models whose index or events are older than what they are made from, or whose index is lost."""
+    """The models whose index or events are older than their inputs, or whose index is lost."""
     if not model_keys:
         return []
     shards = list(shard_revisions(connection))
@@ -166,7 +166,7 @@ def find_stale_models(
 def find_stale_partitions(
     connection: Connection, step: Step, model_keys: Sequence[str], lost: LostFiles = NOTHING_LOST
 ) -> list[StaleSubject]:
-    """What is stale of one step. Raises ValueError for a scan, which is due by the clock, and a step without jobs."""
+    """The stale partitions of one step. Raises ValueError for scans, which are due by the clock, and without jobs."""
     match step.job:
         case JobKind.REGISTER:
             return find_stale_shards(connection, lost)
@@ -175,7 +175,7 @@ def find_stale_partitions(
         case JobKind.INDEX | JobKind.CLUSTER:
             return find_stale_models(connection, model_keys, step.job, lost)
         case _:
-            raise ValueError(f"{step.name}: nothing records which inputs its partitions have seen")
+            raise ValueError(f"{step.name}: the inputs of its partitions are not recorded")
 
 
 def find_stale_work(
@@ -185,10 +185,10 @@ def find_stale_work(
     rescan_after: timedelta,
     lost: LostFiles = NOTHING_LOST,
 ) -> StaleWork:
-    """What has to be done next, where `source_keys` are the sources that are there now.
+    """All stale partitions. `source_keys` are the sources that can be read now.
 
-    An index waits for the shards of these sources, and events for the index; a source that is away holds up
-    nothing, and is not read.
+    An index waits for the shards of these sources, and events wait for the index. Other sources are not read, and
+    nothing waits for them.
     """
     there = set(shard_keys(connection, source_keys))
     embeddings = find_stale_embeddings(connection, model_keys, lost)
@@ -217,7 +217,7 @@ def find_stale_work(
 
 
 def _newest_scans(connection: Connection) -> Mapping[str | None, datetime | None]:
-    """When the source of each shard was scanned last, and, under None, any source."""
+    """When the source of each shard was last scanned. Under None: when any source was."""
     rows = connection.execute(
         select(Shard.key, Source.scanned_at).join(Source, Source.id == Shard.source_id)
     ).all()

@@ -17,7 +17,7 @@ from photolineage.stores.vector_index.home import VectorIndexes
 
 @dataclass(frozen=True, slots=True)
 class IndexingReport:
-    """What one run did; `missing` images are registered and have no embedding of this model yet."""
+    """What one run did. `missing`: registered images without an embedding of this model."""
 
     change: IndexChange
     ann: AnnIndexReport
@@ -34,9 +34,9 @@ def build_index(
     *,
     on_progress: OnProgress = ignore_progress,
 ) -> IndexingReport:
-    """Give the index exactly one row for each embedded image of the model.
+    """Update the index to exactly one row for each embedded image of the model.
 
-    Raises ModelNotLoadedError where nothing is embedded, LeaseHeldError, StorageError.
+    Raises ModelNotLoadedError if nothing is embedded, LeaseHeldError and StorageError.
     """
     started = time.monotonic()
     with context.engine.connect() as connection:

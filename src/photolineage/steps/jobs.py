@@ -1,4 +1,4 @@
-"""A job: work under a lease, whose end is recorded whatever it is."""
+"""Jobs: work under a lease. The result is always recorded."""
 
 import logging
 import signal
@@ -20,12 +20,12 @@ _logger = logging.getLogger(__name__)
 
 
 class InterruptedAtCheckpointError(Exception):
-    """The run was asked to end, and ended after a checkpoint; what is committed stays."""
+    """The run was asked to end, and ended after a checkpoint. Committed work is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobContext:
-    """Who works, and how long it may be silent."""
+    """The run that works, and how long it may go without a heartbeat."""
 
     engine: Engine
     run_id: str
@@ -36,10 +36,10 @@ class JobContext:
 def running_job(
     context: JobContext, kind: JobKind, subject: str, *, input_version: str, total: int = 0
 ) -> Iterator[Lease]:
-    """Hold the lease of a subject. The job succeeds when the block ends, and fails or is interrupted with it.
+    """Hold the lease of a subject during the block. The job succeeds, fails or is interrupted like the block.
 
-    Raises LeaseHeldError where another run holds the lease, and CatalogUnreachableError where the database
-    cannot be read or written.
+    Raises LeaseHeldError if another run holds the lease, and CatalogUnreachableError if the database cannot be read or
+    written.
     """
     with (
         explained_errors(context.engine, REFUSALS),
@@ -80,24 +80,24 @@ def _held(
 
 
 def _end(lease: Lease, state: JobState, message: str, error: BaseException) -> None:
-    """Record how the job ended. Where the database refuses that too, `error` says so and remains the one raised.
+    """Record how the job ended. If the database refuses that too, a note is added to `error`, which is still raised.
 
-    The lease is free all the same as soon as the process has ended.
+    The lease is free anyway as soon as the process has ended.
     """
     if isinstance(error, CatalogUnreachableError):
         return
     try:
         lease.finish(state, message)
     except CatalogUnreachableError as refused:
-        error.add_note(f"The end of the job could not be recorded: {refused}")
+        error.add_note(f"The result of the job could not be recorded: {refused}")
 
 
 @contextmanager
 def _heartbeats(lease: Lease, timeout: timedelta) -> Iterator[None]:
-    """A thread that says, four times in each timeout, that this run is alive: a step may be long and silent.
+    """A thread that records a heartbeat four times per timeout, because a step may take long between two commits.
 
-    Training an index of millions takes longer than the timeout, and so may a checkpoint of a large model. Whether the
-    lease is lost, or the database away, the next commit of the run tells.
+    For example, training an index of millions takes longer than the timeout, and so may a checkpoint of a large model.
+    If the lease is lost or the database is unreachable, the next commit of the run reports it.
     """
     ended = threading.Event()
 
@@ -109,7 +109,7 @@ def _heartbeats(lease: Lease, timeout: timedelta) -> Iterator[None]:
                 return
             except Exception:
                 _logger.warning(
-                    "%s %s: no heartbeat could be recorded", lease.kind, lease.subject, exc_info=True
+                    "%s %s: could not record a heartbeat", lease.kind, lease.subject, exc_info=True
                 )
 
     thread = threading.Thread(target=beat, name=f"heartbeats of job {lease.job_id}", daemon=True)
@@ -122,11 +122,11 @@ def _heartbeats(lease: Lease, timeout: timedelta) -> Iterator[None]:
 
 
 class StopRequest:
-    """Whether the process was asked to end (SIGTERM, or Ctrl-C); steps look at each checkpoint.
+    """Whether the process was asked to end (SIGTERM or Ctrl-C). Steps check this at each checkpoint.
 
-    Within the block, the first signal asks; a second Ctrl-C ends at once. A signal that no checkpoint has
-    answered when the block ends is passed on to whoever handled it before. Signals are left alone outside
-    the main thread.
+    Within the block, the first signal only records the request; a second Ctrl-C ends the process immediately. If the
+    block ends before a checkpoint has handled the signal, the signal is passed on to the former handler. Outside the
+    main thread, signals are not handled.
     """
 
     def __init__(self) -> None:
@@ -151,7 +151,7 @@ class StopRequest:
         self._asked = signal.Signals(number)
 
     def raise_if_asked(self, done: int, total: int) -> None:
-        """Raises InterruptedAtCheckpointError where the process was asked to end."""
+        """Raise InterruptedAtCheckpointError if the process was asked to end."""
         if self._asked is not None:
             raise InterruptedAtCheckpointError(
                 f"ended on request after {done} of {total} images; run it again to continue from there"

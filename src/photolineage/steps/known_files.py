@@ -1,4 +1,4 @@
-"""Whether the catalog has a run of a source's files as they are."""
+"""Checking whether the catalog matches a run of a source's files."""
 
 import os
 
@@ -21,18 +21,18 @@ from photolineage.catalog.vocabulary import FailureReason
 from photolineage.steps.tree_walk import FileRun
 
 _BETWEEN_PATHS = "//"
-"""No path has it inside, at its beginning or at its end."""
+"""A separator that no path contains, begins with or ends with."""
 
 HAD_VANISHED = and_(Image.state == ImageState.FAILED, Image.failure_reason == FailureReason.VANISHED)
-"""An image whose file was not there when it was to be read."""
+"""The condition for an image whose file was missing when it was to be read."""
 
 
 def is_as_known(engine: Engine, source_id: int, run: FileRun, *, after: str) -> bool:
-    """Whether the files that the catalog has after the path `after`, up to the run's last, are exactly the run's.
+    """Whether the catalog's files after the path `after`, up to the run's last path, are exactly those of the run.
 
-    Files that are missing do not count; paths, sizes and times do, and a file that had vanished is never the same. The
-    database joins each column to one text, which is several times faster than its rows are made into objects here:
-    most files are as they were.
+    Paths, sizes and times are compared. Missing images are ignored, and a file that had vanished never matches. The
+    database joins each column to one text: because most files are unchanged, this is several times faster than
+    fetching rows.
     """
     files = (
         select(

@@ -14,7 +14,7 @@ def map_ahead(
 ) -> Generator[Result, None, None]:
     """`work(item)` for each item, in the items' order, with at most `ahead` results waiting.
 
-    An error of `work` is raised in its place; the work ahead of it is given up.
+    An error of `work` is raised in its place, and the work ahead of it is cancelled.
     """
     with ThreadPoolExecutor(threads, thread_name_prefix="ahead") as pool:
         waiting: deque[Future[Result]] = deque()

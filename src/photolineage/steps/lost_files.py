@@ -1,4 +1,4 @@
-"""Committed files that are not there any more: somebody deleted them, or a disk lost them."""
+"""Finding committed files that are missing: somebody deleted them, or a disk lost them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,10 +28,9 @@ from photolineage.stores.vector_index.home import VectorIndexes
 def find_lost_files(
     connection: Connection, stored: Files, indexes: VectorIndexes, model_keys: Sequence[str]
 ) -> LostFiles:
-    """What is gone or cut short: of all previews and of what these models have.
+    """The missing or truncated files: previews, and the embeddings and indexes of these models.
 
-    The files are listed, and none is opened. Raises StorageError where the folder of all previews or of all
-    embeddings is gone.
+    Files are listed, not opened. Raises StorageError if the folder of all previews or of all embeddings is missing.
     """
     files = connection.execute(
         select(Shard.key, MlModel.key, ShardFile.id, ShardFile.path, ShardFile.size_bytes)
@@ -63,7 +62,7 @@ def find_lost_files(
 def _find_lost_indexes(
     connection: Connection, indexes: VectorIndexes, model_keys: Sequence[str]
 ) -> Mapping[str, int]:
-    """Those that were built, and not retired since, with the id of the newest job that built them."""
+    """The missing indexes that were built and not retired since, with the id of the newest job that built them."""
     built = connection.execute(
         select(MlJob.subject, func.max(MlJob.id))
         .where(MlJob.kind == JobKind.INDEX, MlJob.state == JobState.SUCCEEDED, MlJob.subject.in_(model_keys))
@@ -79,17 +78,14 @@ def _find_lost_indexes(
 
 @dataclass(frozen=True, slots=True)
 class LostPreviews:
-    """The preview files of a shard that are gone, cut short, or do not open, and the images without a preview."""
+    """A shard's preview files that are missing, truncated or unreadable, and the images without a preview."""
 
     file_ids: list[int]
     image_ids: list[int]
 
 
 def find_lost_previews(connection: Connection, previews: PreviewStore, shard_id: int) -> LostPreviews:
-    """What a shard has lost. Every file is opened.
-
-    Raises StorageError where the folder of all previews is gone.
-    """
+    """The lost previews of a shard. Opens every file. Raises StorageError if the folder of all previews is missing."""
     files = committed_files(connection, FileKind.PREVIEW, shard_id=shard_id)
     lost = [file.id for file in files if not previews.is_sound(file.path, file.size_bytes)]
     if not lost:
@@ -106,5 +102,7 @@ def find_lost_previews(connection: Connection, previews: PreviewStore, shard_id:
 
 
 def forget_lost_files(connection: Connection, file_ids: Sequence[int]) -> None:
-    """Delete their records: not before what they held is committed in others, or nothing would ask for it."""
+    """Delete the records of lost files. Call this only after their content is committed in other files, because these
+    records are what marks the partition as stale.
+    """
     connection.execute(delete(ShardFile).where(ShardFile.id.in_(file_ids)))

@@ -1,4 +1,4 @@
-"""What a model sees of each image, from its preview or from its original, ahead of the model."""
+"""Preparing each image's pixels for the model, from its preview or its original, a few batches ahead."""
 
 import logging
 import os
@@ -28,28 +28,29 @@ _logger = logging.getLogger(__name__)
 
 UnusableOriginal = UnreadableImageError | ChangedOriginalError
 ModelInput = tuple[EmbeddableImage, "torch.Tensor | UnusableOriginal"]
-"""An image, and what the model sees of it or why that cannot be had."""
+"""An image, with its pixels for the model or the reason why they cannot be read."""
 
 
 class UnusableOriginalsError(PhotolineageError):
-    """Originals that had to be read could not be, or have changed: their images have no embedding yet."""
+    """Originals that had to be read are unreadable or have changed; their images have no embedding yet."""
 
     def __init__(self, shard: ShardRow, unusable: Sequence[tuple[EmbeddableImage, UnusableOriginal]]) -> None:
         image, error = unusable[0]
         super().__init__(
-            f"shard {shard.key!r}: {len(unusable)} images were not embedded, all others are. "
-            f"The first is {printable(Path(shard.root, image.path))}: {error}. They are to be registered anew: "
-            f"materialize registered_images ({shard.key}), then this partition again."
+            f"shard {shard.key!r}: {len(unusable)} images were not embedded; all other images are. "
+            f"The first is {printable(Path(shard.root, image.path))}: {error}. Materialize the partition {shard.key} "
+            "of registered_images, then this partition again."
         )
 
 
 def model_inputs(
     embedder: Embedder, shard: ShardRow, previews: PreviewReader, images: Sequence[EmbeddableImage]
 ) -> Generator[ModelInput, None, None]:
-    """What the model sees of the images, in their order, a few batches ahead.
+    """The images' pixels for the model, in order, prepared a few batches ahead.
 
-    Previews are read, or originals where there is no sound preview or the model sees more pixels than one has. An
-    original is used only if its bytes are those that were registered. Raises SourceUnavailableError.
+    They come from the preview, or from the original if the preview is missing or damaged, or smaller than the model's
+    input. An original is used only if its bytes have not changed since it was registered. Raises
+    SourceUnavailableError.
     """
     needs_original = embedder.facts.image_size > PREVIEW_SHORT_SIDE
 
@@ -60,7 +61,7 @@ def model_inputs(
                 return image, embedder.transform.of_image(open_preview(jpeg))
             except OSError as error:
                 _logger.warning(
-                    "image %s: its preview is damaged (%s), and its original is read", image.id, error
+                    "image %s: the preview is damaged (%s); reading the original instead", image.id, error
                 )
         path = Path(shard.root, image.path)
         try:

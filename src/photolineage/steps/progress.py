@@ -1,4 +1,4 @@
-"""Progress in images: what a step reports while it runs."""
+"""The progress that a step reports while it runs, in images."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a step is. `resumed` of the `done` images were committed by earlier runs."""
+    """The progress of a step. Earlier runs committed `resumed` of the `done` images."""
 
     done: int
     total: int | None
@@ -18,5 +18,5 @@ OnProgress = Callable[[Progress], None]
 
 
 def ignore_progress(progress: Progress) -> None:
-    """For callers that nobody watches."""
+    """Does nothing; for callers that report no progress."""
     del progress

@@ -1,4 +1,4 @@
-"""Registering a shard: each original is read once, for its facts and its preview."""
+"""Registering a shard: reading each original once, for its facts and its preview."""
 
 import itertools
 import os
@@ -32,17 +32,18 @@ from photolineage.stores.previews import Preview, PreviewStore
 LOOK_AHEAD_PER_THREAD = 4
 
 SUSPECT_REASONS = frozenset({FailureReason.VANISHED, FailureReason.UNREADABLE})
-"""Reasons that a whole disk may have: the source is looked at before an image is blamed."""
+"""Reasons that may concern a whole disk: the source is checked before the image is recorded as failed."""
 
 PendingImage = Row[int, str, int, int, str | None, ImageState, bool]
 
 
 @dataclass(slots=True)
 class RegistrationReport:
-    """What one run did to a shard, in images; `registered` to `failed` are of the whole shard.
+    """What one run did to a shard, in images. `registered` to `failed` count the whole shard.
 
-    `truncated` were decoded as far as they go. `moved` were found to be missing images of the source, which
-    may be of another shard. `compacted` preview files were superseded by one with the rows of them that hold.
+    `truncated`: images whose file ends early; their readable part was decoded. `moved`: new files that turned out to
+    be missing images of the source, from this or another shard. `compacted`: preview files that were replaced by one
+    file with their current rows.
     """
 
     read: int = 0
@@ -75,10 +76,10 @@ def register_shard(
     checkpoint_images: int,
     on_progress: OnProgress = ignore_progress,
 ) -> RegistrationReport:
-    """Read every new or changed image of a shard, and those whose previews are lost, a checkpoint at a time.
+    """Read the new and changed images of a shard, and those whose previews are lost, one checkpoint at a time.
 
-    An unreadable image becomes a row with its reason. Raises SourceUnavailableError where the whole source
-    cannot be read, and InterruptedAtCheckpointError when the process was asked to end.
+    The row of an unreadable image records the reason. Raises SourceUnavailableError if the whole source cannot be
+    read, and InterruptedAtCheckpointError if the process was asked to end.
     """
     started = time.monotonic()
     with context.engine.connect() as connection:
@@ -144,7 +145,7 @@ def _next_checkpoint(
 def _pending_images(
     connection: Connection, shard_id: int, without_preview: Collection[int]
 ) -> list[PendingImage]:
-    """The new and changed images, and those without a preview, which stay registered while they are read."""
+    """The new and changed images, and those without a preview. The latter remain registered while they are read."""
     chosen = set(without_preview)
     states = [ImageState.DISCOVERED, *([ImageState.REGISTERED] if chosen else [])]
     images = connection.execute(
@@ -239,7 +240,7 @@ def _commit(
 
 
 def _has_changed_unseen(reading: _Reading) -> bool:
-    """Whether a registered image has other content now, and no scan has told those who embedded it."""
+    """Whether the content of a registered image has changed without a scan noticing."""
     return reading.pending.state == ImageState.REGISTERED and (
         isinstance(reading.outcome, UnreadableImageError)
         or reading.outcome.content_hash != reading.pending.content_hash
@@ -247,7 +248,7 @@ def _has_changed_unseen(reading: _Reading) -> bool:
 
 
 def _settle(connection: Connection, checkpoint: list[_Reading]) -> None:
-    """Record what was read, unless meanwhile somebody has seen that the file has changed or gone."""
+    """Record what was read. Images that a scan has marked as changed or missing since are left out."""
     statement = update(Image).where(
         Image.id == bindparam("pending_id"),
         Image.state == bindparam("pending_state"),

@@ -1,4 +1,4 @@
-"""Reading unreadable images again on request: their files are as they were, and what failed may be mended."""
+"""Reading unreadable images again on request: their files are unchanged, but the cause may be fixed."""
 
 from collections.abc import Sequence
 
@@ -24,10 +24,10 @@ def find_shards_with_failures(connection: Connection, source_keys: Sequence[str]
 
 
 def read_failures_again(engine: Engine, shard_key: str, *, asked_by: str) -> int:
-    """Let the next registration of a shard read its unreadable images; how many there are is returned.
+    """Let the next registration of a shard read its unreadable images again. Returns their number.
 
-    The shard gets a new revision where there are any, so that the request outlives a kill. Nothing is done
-    where a registration of the run `asked_by` has begun already: what it read is not read once more for it.
+    If there are any, the shard gets a new revision, so that a kill does not lose the request. Does nothing if a
+    registration of the run `asked_by` has already begun, so that one run does not read the images twice.
     """
 
     def forget(connection: Connection) -> int:

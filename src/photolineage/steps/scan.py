@@ -1,8 +1,8 @@
-"""Scanning a source: what is new, changed, gone and back, held against the catalog in one pass.
+"""Scanning a source: comparing its files with the catalog in one pass.
 
-Both sides are streams in path order, so memory does not grow with the library. Files that are as the catalog has
-them are passed over by the thousand; the others are looked at one by one. Each batch is one short transaction; a scan
-that is killed has lost nothing, and the next one finds the rest.
+A scan finds new, changed, missing and returned files. Both sides are streams in path order, so memory does not grow
+with the library. Unchanged files are skipped by the thousand; the others are compared one by one. Each batch is one
+short transaction. A killed scan loses nothing: the next scan finds the rest.
 """
 
 import itertools
@@ -36,10 +36,10 @@ KnownImage = Row[int, int, str, int, int, ImageState, str | None, bool]
 
 @dataclass(slots=True)
 class ScanReport:
-    """What a scan found, in images; those that `moved` are known where their files are now.
+    """What a scan found, in images. `moved`: images that were found under another path.
 
-    What lies in `unreadable_folders`, and in folders and links that are `away` (with how many images are), was left as
-    the catalog has it.
+    The rows of images in `unreadable_folders`, and in folders and links on unmounted disks (`away`, with the number of
+    images), were not changed.
     """
 
     files: int = 0
@@ -65,7 +65,7 @@ class _Batch:
 
 
 def ensure_source(engine: Engine, key: str, root: Path) -> int:
-    """The id of the source; its row is made, or its root brought up to date."""
+    """The id of the source. Creates its row, or updates the root in it."""
 
     def ensure(connection: Connection) -> int:
         known = connection.execute(select(Source.id).where(Source.key == key)).scalar_one_or_none()
@@ -88,9 +88,9 @@ def scan_source(
     shard_capacity: int,
     on_progress: OnProgress = ignore_progress,
 ) -> ScanReport:
-    """Bring the catalog's rows of a source up to date with its files.
+    """Update the catalog's rows of a source from its files.
 
-    Raises SourceUnavailableError, with nothing marked as missing, where the root cannot be read.
+    Raises SourceUnavailableError, and marks nothing as missing, if the root cannot be read.
     """
     report = ScanReport()
     batch = _Batch()
@@ -112,7 +112,7 @@ def scan_source(
         if time.monotonic() - committed_at >= COMMIT_INTERVAL_S:
             commit()
     commit()
-    # Only a walk that came to its end tells what is missing.
+    # Only a complete walk shows which images are missing.
     missing_paths = [image.path for image in missing]
     _refuse_empty_root(walk, report, missing_paths)
     report.unreadable_folders = walk.unreadable_folders
@@ -137,17 +137,20 @@ def scan_source(
 
 
 def _refuse_empty_root(walk: TreeWalk, report: ScanReport, missing: list[str]) -> None:
-    """The mount point of an unplugged disk is an empty folder, but for what a NAS or a backup left in it."""
+    """Raise SourceUnavailableError if the root looks like the mount point of an unplugged disk.
+
+    Such a folder is empty, except for files that a NAS or a backup left in it.
+    """
     if missing and not report.files and "" in walk.empty_folders and not any_is_left_out(walk, missing):
         raise SourceUnavailableError(
-            f"{walk.root}: is empty (but for what is hidden or excluded), and the catalog has {len(missing)} images of "
-            "it. Mount the disk; no image was marked as missing. If they are really gone, leave any one file there "
-            "and scan again."
+            f"{walk.root}: this folder is empty (except for hidden or excluded files), but the catalog has "
+            f"{len(missing)} images in it. Mount the disk; no image was marked as missing. If the images are really "
+            "gone, put any file into the folder and scan again."
         )
 
 
 def _last_success_began(lease: Lease) -> datetime | None:
-    """When the last scan of this source that succeeded began; None before the first."""
+    """The start of the last successful scan of this source; None before the first."""
     succeeded = select(func.max(MlJob.started_at)).where(
         MlJob.kind == lease.kind, MlJob.subject == lease.subject, MlJob.state == JobState.SUCCEEDED
     )
@@ -158,9 +161,9 @@ def _last_success_began(lease: Lease) -> datetime | None:
 def _compare(
     engine: Engine, source_id: int, runs: Iterator[FileRun], report: ScanReport
 ) -> Iterator[Iterator[tuple[KnownImage | None, FoundFile | None]]]:
-    """For each run of files what `_merge` makes of it, or nothing where the catalog has it as it is."""
+    """The pairs that `_merge` makes of each run of files. Runs that match the catalog give no pairs."""
     reached = ""
-    # The database compares while the disk is read.
+    # The database compares one run while the next is read from the disk.
     for run, is_known in map_ahead(
         lambda item: (item[0], is_as_known(engine, source_id, item[0], after=item[1])),
         _each_after_the_last(runs),
@@ -186,7 +189,7 @@ def _each_after_the_last(runs: Iterator[FileRun]) -> Iterator[tuple[FileRun, str
 
 
 def _known_images(engine: Engine, source_id: int, after: str, through: str | None) -> Iterator[KnownImage]:
-    """The images of a source after a path and up to another, a page at a time, each in a short transaction."""
+    """The images of a source after one path and up to another, page by page, each page in a short transaction."""
     up_to = true() if through is None else Image.path <= through
     while True:
         with engine.connect() as connection:
@@ -214,7 +217,7 @@ def _known_images(engine: Engine, source_id: int, after: str, through: str | Non
 def _merge(
     known: Iterator[KnownImage], found: Iterator[FoundFile]
 ) -> Iterator[tuple[KnownImage | None, FoundFile | None]]:
-    """Pairs with the same path; a row without a file, or a file without a row, stands alone."""
+    """Pairs of a row and a file with the same path. One half is None if only the other exists."""
     image, file = next(known, None), next(found, None)
     while image is not None or file is not None:
         if file is None or (image is not None and os.fsencode(image.path) < os.fsencode(file.path)):
@@ -255,7 +258,7 @@ def _sort_into(
 
 
 def _opens(path: Path) -> bool:
-    """Some network file systems list what is not there any more."""
+    """Whether the file can be opened. Some network file systems list deleted files."""
     try:
         path.open("rb").close()
     except OSError:
@@ -264,7 +267,7 @@ def _opens(path: Path) -> bool:
 
 
 def _commit(lease: Lease, source_id: int, batch: _Batch, shard_capacity: int, *, files: int) -> int:
-    """How many of the batch's missing images have moved."""
+    """Commit a batch. Returns how many of its missing images have moved."""
 
     def write(connection: Connection) -> int:
         touched = {known.shard_id for known in (*batch.returned, *batch.missing)}
@@ -287,12 +290,12 @@ def _update_known(connection: Connection, batch: _Batch) -> None:
         {"image": known.id, "state": state, "size": size, "mtime": mtime, "hash": content_hash}
         for known, state, size, mtime, content_hash in itertools.chain(
             (
-                # Its content is not known any more, also if it goes missing before it is read again.
+                # The content is unknown until the file is read again, even if the file goes missing before that.
                 (known, ImageState.DISCOVERED, file.size_bytes, file.mtime_ns, None)
                 for known, file in batch.changed
             ),
             (
-                # Same size and time as when it was read: what was learnt then still holds.
+                # Same size and time as when it was read, so the recorded facts are still correct.
                 (
                     known,
                     ImageState.REGISTERED if known.content_hash else ImageState.DISCOVERED,
@@ -325,7 +328,7 @@ def _update_known(connection: Connection, batch: _Batch) -> None:
 def _insert_new(
     connection: Connection, source_id: int, files: list[FoundFile], shard_capacity: int
 ) -> set[int]:
-    """Put new files into the source's last shard while it has room, then into new ones."""
+    """Put new files into the source's last shard while it has room, then into new shards."""
     touched: set[int] = set()
     remaining = files
     while remaining:

@@ -1,4 +1,4 @@
-"""Walking a source: `scandir` and `stat` only, in the order of the path's bytes, without holding the tree."""
+"""Walking a source in the order of the paths' bytes, with `scandir` and `stat` only, without keeping the tree."""
 
 import errno
 import os
@@ -18,13 +18,13 @@ MAX_MTIME_NS: Final = 2**63 - 1
 
 
 class SourceUnavailableError(PhotolineageError):
-    """A source's root cannot be read; nothing may be concluded about its images."""
+    """A source's root cannot be read, so its images may still exist."""
 
 
 def why_unavailable(root: Path) -> str | None:
-    """Why nothing may be concluded about a source now; None where its root is a folder with something in it.
+    """Why a source cannot be read now; None if its root is a folder that is not empty.
 
-    The mount point of a disk that is unplugged is an empty folder.
+    An empty folder may be the mount point of an unplugged disk.
     """
     try:
         return None if any(root.iterdir()) else "it is empty"
@@ -33,20 +33,20 @@ def why_unavailable(root: Path) -> str | None:
 
 
 def require_source(root: Path) -> None:
-    """Raises SourceUnavailableError where a source has gone away: no image of it is to be blamed."""
+    """Raise SourceUnavailableError if the source cannot be read, so that none of its images is recorded as failed."""
     reason = why_unavailable(root)
     if reason is not None:
         raise SourceUnavailableError(
-            f"{root}: went away while its images were read: {reason}. Mount the disk and run again; what is "
-            "committed stays."
+            f"{root}: became unavailable while its images were read: {reason}. Mount the disk and run again. "
+            "Committed work is kept."
         )
 
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A file of a source; `path` is relative to the root, with surrogate escapes, and `mtime_ns` has 64 bits.
+    """A file of a source. `path` is relative to the root, with surrogate escapes; `mtime_ns` has 64 bits.
 
-    A file system may have times beyond them (April 2262); they are the last that the catalog can hold.
+    Times after April 2262 do not fit into 64 bits and are replaced by the last time that fits.
     """
 
     path: str
@@ -56,7 +56,7 @@ class FoundFile:
 
 @dataclass(frozen=True, slots=True)
 class FileRun:
-    """One to `RUN_FILES` files that follow each other in path order; paths are as those of a `FoundFile`."""
+    """One to `RUN_FILES` consecutive files in path order. Paths are like those of `FoundFile`."""
 
     paths: tuple[str, ...]
     sizes_bytes: tuple[int, ...]
@@ -72,7 +72,7 @@ class FileRun:
 
 @dataclass(slots=True)
 class _Files:
-    """Files in path order, as columns: an object a file would each be looked at by the garbage collector."""
+    """Files in path order, as columns. With one object per file, the garbage collector would have to visit each."""
 
     paths: list[str] = field(default_factory=list)
     sizes_bytes: list[int] = field(default_factory=list)
@@ -94,20 +94,21 @@ class _Files:
 
 
 _LEADS_NOWHERE: Final = {errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.EACCES}
-"""Deleted since it was listed, or a link to what is not there, to itself, through a file, or to what is forbidden."""
+"""The file was deleted since it was listed, or is a link with a missing or forbidden target, to itself, or through a
+file."""
 
 
 @dataclass
 class TreeWalk:
-    """One walk of a source. Files of other suffixes are left out, and what `exclude` says.
+    """One walk of a source. Leaves out files with other suffixes, and files that match `exclude`.
 
-    `exclude` has patterns as a .gitignore has them, relative to the root; files and folders whose names begin
-    with a dot are left out unless `hidden`. Links are followed; a folder that was entered already is not
-    entered again, so loops end.
-    What is noted while the walk is consumed is relative to the root and ends with the separator: nothing is known
-    about what lies below the `unreadable_folders`, and below the `dead_ends`: links that cannot be followed, and
-    folders that were gone when they were to be entered. `empty_folders` have nothing but what is left out, the root
-    (`""`) among them, each with when it last changed, in seconds.
+    `exclude` has patterns as in a .gitignore, relative to the root. Files and folders whose names begin with a dot are
+    left out if `hidden` is false. Links are followed. A folder is entered only once, so loops end.
+
+    The walk records paths while it is consumed, relative to the root and ending with the separator. Files below
+    `unreadable_folders` and `dead_ends` are unknown; dead ends are links that cannot be followed, and folders that
+    vanished before they were entered. `empty_folders` contain only files that are left out; they may include the root
+    (`""`). Each has the time of its last change, in seconds.
     """
 
     root: Path
@@ -128,7 +129,7 @@ class TreeWalk:
             yield from run.files()
 
     def runs(self) -> Iterator[FileRun]:
-        """The files in the order of their paths' bytes. Raises SourceUnavailableError for the root."""
+        """The files in the order of their paths' bytes. Raises SourceUnavailableError if the root cannot be read."""
         try:
             root = _identity(self.root.stat())
             waiting = _Files()
@@ -139,7 +140,7 @@ class TreeWalk:
             if waiting.paths:
                 yield waiting.take_run()
             if _identity(self.root.stat()) != root:
-                raise OSError(errno.ESTALE, "another folder took its place while it was walked")
+                raise OSError(errno.ESTALE, "another folder replaced it during the scan")
         except OSError as error:
             raise SourceUnavailableError(
                 f"{self.root}: cannot be read: {error.strerror}. Mount the disk or correct the source's root; "
@@ -150,7 +151,7 @@ class TreeWalk:
         files, folders = self._list(folder, entered)
         begin = 0
         for name in folders:
-            # A folder sorts by its name with the separator, as its files' whole paths do.
+            # A folder sorts by its name with the separator, like the full paths of its files.
             end = bisect_left(files.paths, os.fsencode(f"{folder}{name}/"), key=os.fsencode)
             yield files.part(begin, end)
             begin = end
@@ -158,7 +159,7 @@ class TreeWalk:
         yield files.part(begin, None)
 
     def _list(self, folder: str, entered: set[tuple[int, int]]) -> tuple[_Files, list[str]]:
-        """The images, and the names of the folders, in a folder; nothing of one that was entered already."""
+        """The images and the names of the folders in a folder; nothing if the folder was entered before."""
         try:
             return self._open_and_list(folder, entered)
         except PermissionError:
@@ -186,7 +187,7 @@ class TreeWalk:
             os.close(descriptor)
 
     def _entries(self, descriptor: int, folder: str) -> tuple[_Files, list[str]]:
-        """Entries are looked up in the open folder: their paths need not be resolved once more for each."""
+        """The entries of an open folder. Lookups relative to the open folder need not resolve its path each time."""
         names: list[str] = []
         folders: list[str] = []
         others: list[str] = []
@@ -222,9 +223,9 @@ class TreeWalk:
         return files, sorted(below, key=lambda name: os.fsencode(f"{name}/"))
 
     def _note_dead_end(self, error: OSError, folder: str, name: str, descriptor: int) -> None:
-        """Pass over a link that cannot be followed, which says nothing of its folder, and what was deleted meanwhile.
+        """Skip files that were deleted since the listing, and record links that cannot be followed as dead ends.
 
-        Raises `error` for everything else.
+        Raises `error` in all other cases.
         """
         if error.errno not in _LEADS_NOWHERE:
             raise error
@@ -243,7 +244,7 @@ class TreeWalk:
 
 
 def _in_path_order(names: list[str]) -> list[str]:
-    """Text sorts as its UTF-8 does; names that are no UTF-8 do not sort as their surrogate escapes."""
+    """The names in the order of their bytes. Valid UTF-8 sorts like its text; other names must be sorted as bytes."""
     try:
         "".join(names).encode()
     except UnicodeEncodeError:
@@ -256,5 +257,5 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Also through a link; raises OSError for one that cannot be followed."""
+    """Whether an entry is a folder or a link to one. Raises OSError for a link that cannot be followed."""
     return stat.S_ISDIR(entry.stat().st_mode) if entry.is_symlink() else entry.is_dir()

@@ -1,1 +1,1 @@
-"""Where results are kept: previews, embeddings and the vector index, all under the home directory."""
+"""The stores for previews, embeddings and the vector index, all under the home directory."""

@@ -1,4 +1,4 @@
-"""Set operations over the catalog and the embedding files: rows as Arrow, joined in DuckDB."""
+"""Set operations over the catalog and the embedding files: DuckDB joins Arrow tables."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ ROWS_PER_BATCH = 50_000
 def arrow_table(
     connection: "Connection", statement: "Select[*tuple[Any, ...]]", schema: pa.Schema
 ) -> pa.Table:
-    """The rows of a statement in the columns of `schema`, in their order."""
+    """The rows of a statement, in order, with the columns of `schema`."""
     batches = []
     result = connection.execution_options(stream_results=True).execute(statement)
     for rows in result.partitions(ROWS_PER_BATCH):
@@ -26,7 +26,7 @@ def arrow_table(
 
 
 def query(sql: str, **tables: pa.Table) -> pa.Table:
-    """The result of a DuckDB query over Arrow tables, which it names as the arguments do."""
+    """The result of a DuckDB query over Arrow tables. The query uses the argument names as table names."""
     import duckdb
 
     with duckdb.connect() as connection:
@@ -35,6 +35,6 @@ def query(sql: str, **tables: pa.Table) -> pa.Table:
 
 
 def register_tables(connection: "duckdb.DuckDBPyConnection", tables: Mapping[str, pa.Table]) -> None:
-    """Make Arrow tables queryable by their names, without copying them."""
+    """Make Arrow tables available to queries under these names, without copying them."""
     for name, table in tables.items():
         connection.register(name, table)

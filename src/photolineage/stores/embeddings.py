@@ -1,7 +1,7 @@
-"""Embeddings: one Parquet file a checkpoint, float16 vectors of unit length.
+"""Embeddings: one Parquet file per checkpoint, with float16 vectors of unit length.
 
-The file's metadata name the model, the digest of its weights and the shard, so that a file can be held against
-the catalog without trusting its path.
+The file's metadata names the model, the digest of its weights and the shard. So a file can be compared with the
+catalog without trusting its path.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -21,12 +21,12 @@ from photolineage.stores.files import Files, LostFileError, unreadable_file
 EMBEDDINGS = "embeddings"
 
 UNIT_LENGTH_TOLERANCE = 2e-3
-"""float16 keeps 11 bits: the length of a unit vector of it is 1 within this."""
+"""float16 has 11 significant bits: the length of a unit vector in float16 differs from 1 by less than this."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingFileHeader:
-    """Whose embeddings a file holds."""
+    """The model, the weights and the shard that the embeddings in a file belong to."""
 
     model_key: str
     weights_digest: str
@@ -61,18 +61,21 @@ def are_unit(vectors: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def content_problems(table: pa.Table, row_count: int, members: Collection[int]) -> list[str]:
-    """What is wrong with the rows of an embedding file of `row_count` images, all of them `members`; as clauses."""
+    """The problems in the rows of an embedding file, each as a clause.
+
+    Expected are `row_count` rows, one for each image, and only images among the `members` of the shard.
+    """
     import pyarrow.compute as pc
 
     problems = []
     if len(table) != row_count:
-        problems.append(f"it has {len(table)} rows, and its commit record says {row_count}")
+        problems.append(f"the file has {len(table)} rows, but its commit record says {row_count}")
     ids = table["image_id"]
     if len(pc.unique(ids)) != len(ids):
-        problems.append("an image is in it twice")
+        problems.append("the file has the same image twice")
     foreign = set(ids.to_pylist()).difference(members)
     if foreign:
-        problems.append(f"it holds images of another shard: {sorted(foreign)[:5]}")
+        problems.append(f"the file has images of another shard: {sorted(foreign)[:5]}")
     flat = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float32)
     wrong = int(np.sum(~are_unit(flat.reshape(len(table), -1))))
     if wrong:
@@ -81,7 +84,7 @@ def content_problems(table: pa.Table, row_count: int, members: Collection[int]) 
 
 
 def embeddings_folder(model_key: str) -> str:
-    """The folder of all embedding files of one model."""
+    """The folder of one model's embedding files."""
     return f"{EMBEDDINGS}/{model_key}"
 
 
@@ -90,21 +93,21 @@ def _write_parquet(table: pa.Table, path: Path) -> None:
 
 
 class EmbeddingStore:
-    """The embedding files, one folder a model and shard."""
+    """The embedding files, with one folder for each model and shard."""
 
     def __init__(self, files: Files) -> None:
         self.files = files
 
     def folder(self, model_key: str, shard_key: str) -> str:
-        """The folder of the files of one model and shard."""
+        """The folder for the files of one model and shard."""
         return f"{embeddings_folder(model_key)}/{shard_key}"
 
     def is_sound(
         self, file: CommittedFile, header: EmbeddingFileHeader, dim: int, members: Collection[int]
     ) -> bool:
-        """Whether a committed file can be read and holds what its record and its header say, without fault.
+        """Whether a committed file can be read and matches its commit record and its header.
 
-        Raises StorageError where the system refuses it, or where the folder of all embeddings is gone.
+        Raises StorageError if the system refuses to read the file, or if the folder of all embeddings is missing.
         """
         try:
             schema = self._opened(file.path, file.size_bytes).schema_arrow
@@ -122,14 +125,16 @@ class EmbeddingStore:
         content_hashes: Sequence[str],
         vectors: NDArray[np.float32],
     ) -> tuple[str, int]:
-        """Write one file from unit vectors (n, dim); its path and its size in bytes are returned.
+        """Write one file from unit vectors (n, dim). Returns its path and its size in bytes.
 
-        Raises ValueError for vectors that are not finite or not of unit length.
+        Raises ValueError if a vector is not finite or not of unit length.
         """
         sound = are_unit(vectors)
         if not sound.all():
             wrong = image_ids[int(np.argmin(sound))]
-            raise ValueError(f"{header.model_key}: image {wrong} has an embedding that is not of unit length")
+            raise ValueError(
+                f"{header.model_key}: the embedding of image {wrong} is not finite or not of unit length"
+            )
         dim = vectors.shape[1]
         schema = embedding_schema(dim, header)
         flat = pa.array(vectors.astype(np.float16).ravel(), pa.float16())
@@ -146,9 +151,9 @@ class EmbeddingStore:
     def rewrite(
         self, header: EmbeddingFileHeader, name: str, rows: Sequence[tuple[str, Sequence[int]]]
     ) -> tuple[str, int]:
-        """Write one file from rows of committed ones, given by path and positions; its path and size as `write`.
+        """Write one file from rows of committed files, given by path and row positions. Returns the same as `write`.
 
-        Raises StorageError for a file that is gone.
+        Raises StorageError if one of the files is missing.
         """
         tables = [self.read(path).take(pa.array(positions, pa.int64())) for path, positions in rows]
         return self._write_table(header, name, pa.concat_tables(tables))
@@ -158,15 +163,15 @@ class EmbeddingStore:
         return path, self.files.write(path, lambda partial: _write_parquet(table, partial))
 
     def read_identities(self, path: str) -> pa.Table:
-        """Image id and content hash of each row of one committed file. Raises StorageError where it is gone."""
+        """Image id and content hash of each row of one committed file. Raises StorageError if it is missing."""
         return self._read(path, ["image_id", "content_hash"])
 
     def read(self, path: str) -> pa.Table:
-        """One committed file: image id, content hash, vector. Raises StorageError where it is gone."""
+        """One committed file: image id, content hash, vector. Raises StorageError if it is missing."""
         return self._read(path, ["image_id", "content_hash", "vector"])
 
     def read_schema(self, path: str) -> pa.Schema:
-        """The schema of one committed file, with its metadata. Raises StorageError where it is gone."""
+        """The schema of one committed file, with its metadata. Raises StorageError if it is missing."""
         return self._opened(path).schema_arrow
 
     def _read(self, path: str, columns: Sequence[str]) -> pa.Table:

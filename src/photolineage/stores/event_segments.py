@@ -1,7 +1,7 @@
-"""What event clustering keeps between two runs: one Parquet file a model.
+"""The segments that event clustering keeps between two runs: one Parquet file per model.
 
-The file is a cache. Each of its rows carries a fingerprint of all that it depends on, so that a stale file only means
-more work; pages carry checksums, so that a damaged one is noticed.
+The file is a cache. Each row carries a fingerprint of its inputs, so a stale file only means more work. Pages carry
+checksums, so damage is detected.
 """
 
 import pyarrow as pa
@@ -13,27 +13,27 @@ SEGMENTS = "events"
 
 
 def segments_path(model_key: str) -> str:
-    """The file of a model's segments."""
+    """The path of a model's segments file."""
     return f"{SEGMENTS}/{model_key}.parquet"
 
 
 class SegmentStore:
-    """The segments of events, one file a model."""
+    """The segments of events, one file per model."""
 
     def __init__(self, files: Files) -> None:
         self._files = files
 
     def write(self, model_key: str, segments: pa.Table) -> None:
-        """Replace a model's segments. Raises StorageError where the disk is full or read-only."""
+        """Replace a model's segments. Raises StorageError if the disk is full or read-only."""
         self._files.write(
             segments_path(model_key),
             lambda partial: pq.write_table(segments, partial, write_page_checksum=True),
         )
 
     def read(self, model_key: str, schema: pa.Schema) -> pa.Table | None:
-        """A model's segments, or None where none were kept.
+        """A model's segments, or None if it has no file yet.
 
-        Raises StorageError for a file that is damaged, or that has other columns than `schema`.
+        Raises StorageError if the file is damaged, or if its columns differ from `schema`.
         """
         try:
             path = self._files.local(segments_path(model_key))
@@ -43,5 +43,7 @@ class SegmentStore:
         except (OSError, pa.ArrowInvalid) as error:
             raise StorageError(f"{path}: cannot be read: {error}") from error
         if not segments.schema.equals(schema):
-            raise StorageError(f"{path}: has the columns of another version: {segments.schema.names}")
+            raise StorageError(
+                f"{path}: another version wrote this file, with the columns {segments.schema.names}"
+            )
         return segments

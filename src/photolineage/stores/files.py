@@ -1,7 +1,7 @@
-"""Immutable files: whole under their final name, or not there at all.
+"""Immutable files: a file with its final name is always complete.
 
-Previews, embeddings, segments of events and text encoders are written and read through `Files`. A path in it is the
-one in the catalog's `shard_file.path`, such as `previews/photos-00000/00000001-0000.arrow`.
+Previews, embeddings, segments of events and text encoders are written and read through `Files`. Its paths are those
+in the catalog's `shard_file.path`, such as `previews/photos-00000/00000001-0000.arrow`.
 """
 
 import os
@@ -17,15 +17,15 @@ from photolineage.errors import PhotolineageError
 from photolineage.settings import Settings
 
 PARTIAL_PREFIX = ".partial-"
-"""What a killed write leaves has a folder or a name that begins so; nothing that is committed has."""
+"""The name of an unfinished file, or of its folder, begins with this. No committed path contains such a name."""
 
 
 class StorageError(PhotolineageError):
-    """A stored file cannot be written or read; the message says which and why."""
+    """A stored file cannot be written or read; the message names the file and the reason."""
 
 
 class LostFileError(StorageError):
-    """A stored file is gone, cut short or damaged: what was in it has to be made again."""
+    """A stored file is missing, truncated or damaged: its content must be made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,57 +38,57 @@ class StoredFile:
 
     @property
     def is_partial(self) -> bool:
-        """Whether a write that was killed, or that is not finished yet, has made it."""
+        """Whether the file comes from a write that was killed or is not finished yet."""
         return any(part.startswith(PARTIAL_PREFIX) for part in self.path.split("/"))
 
 
 class Files(ABC):
     """Where files are stored. Paths are relative, with `/` between the parts.
 
-    Every method raises StorageError for a path that is absolute or leads out of the store, and where the storage
-    refuses what is asked.
+    Every method raises StorageError if a path is absolute or leads out of the store, or if the storage refuses the
+    request.
     """
 
     @abstractmethod
     def write(self, path: str, fill: Callable[[Path], object]) -> int:
-        """Let `fill` write a temporary file, then store it under its path, in place of an earlier one.
+        """Let `fill` write a temporary file, then store it as `path`, replacing an earlier file.
 
-        Returns its size in bytes. A reader sees the whole file or none.
+        Returns its size in bytes. Readers never see an incomplete file.
         """
 
     @abstractmethod
     def write_folder(self, path: str, fill: Callable[[Path], None], *, last: str) -> None:
         """Let `fill` write files into a temporary folder, then store them as the folder `path`.
 
-        Where they cannot appear at once, the file named `last` appears after all others. If several processes write
-        the same folder, the files of one process are kept.
+        If the storage cannot make them appear all at once, the file named `last` appears after all others. If several
+        processes write the same folder, the files of one process are kept.
         """
 
     @abstractmethod
     def local(self, path: str, size_bytes: int | None = None) -> Path:
-        """A file on a disk of this machine, to be read only. Files of one folder are side by side there.
+        """The path of a local copy, for reading only. Files of one folder have local copies in one folder.
 
-        Raises LostFileError for a file that is gone, or that has another size than `size_bytes`.
+        Raises LostFileError if the file is missing, or if its size is not `size_bytes`.
         """
 
     @abstractmethod
     def list_files(self, folder: str) -> list[StoredFile]:
-        """All files in a folder and the folders in it, in the order of their paths; none where it is not there.
+        """All files in a folder and its subfolders, sorted by path; an empty list if the folder is missing.
 
-        Also lists what killed writes have left.
+        The list includes files from killed writes.
         """
 
     @abstractmethod
     def remove(self, paths: Iterable[str]) -> None:
-        """Remove files, and the folders that are empty then; a file that is gone already is no error."""
+        """Remove files, and the folders that become empty. Ignores files that are already missing."""
 
     @abstractmethod
     def require_folder(self, path: str) -> None:
-        """Raise StorageError if the top folder of a path (`previews`) is gone: its disk may not be mounted."""
+        """Raise StorageError if the top folder of a path (`previews`) is missing: its disk may not be mounted."""
 
     @abstractmethod
     def location(self, path: str) -> str:
-        """Where a file or folder is, as a person finds it."""
+        """The location of a file or folder, for people to read."""
 
 
 class LocalFiles(Files):
@@ -98,12 +98,12 @@ class LocalFiles(Files):
         self._home = home
 
     def write(self, path: str, fill: Callable[[Path], object]) -> int:
-        """The content is on the disk before the name is."""
+        """Flushes the content to the disk before renaming the file."""
         return write_atomically(self._path(path), fill)
 
     def write_folder(self, path: str, fill: Callable[[Path], None], *, last: str) -> None:
-        """The folder is renamed when the content of all files is on the disk."""
-        del last  # they appear at once
+        """Flushes the content of all files to the disk before renaming the folder."""
+        del last  # the files appear all at once
         folder = self._path(path)
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -130,11 +130,13 @@ class LocalFiles(Files):
         except OSError as error:
             raise _unreadable(file, error) from error
         if size_bytes not in {None, found}:
-            raise LostFileError(f"{file}: it has {found} bytes, and had {size_bytes} when it was written")
+            raise LostFileError(
+                f"{file}: the file has {found} bytes, but had {size_bytes} when it was written"
+            )
         return file
 
     def list_files(self, folder: str) -> list[StoredFile]:
-        """Follows links: a folder may be on another disk. Files that are removed meanwhile are left out."""
+        """Follows links: a folder may be on another disk. Leaves out files that are removed during the listing."""
 
         def raise_unless_gone(error: OSError) -> None:
             if not isinstance(error, FileNotFoundError):
@@ -155,7 +157,7 @@ class LocalFiles(Files):
         return sorted(found, key=lambda file: file.path)
 
     def remove(self, paths: Iterable[str]) -> None:
-        """A top folder stays even if it is empty: without it, its disk would count as not mounted."""
+        """Keeps top folders even if they are empty: a missing top folder counts as a disk that is not mounted."""
         folders: set[PurePosixPath] = set()
         for path in paths:
             file = self._path(path)
@@ -164,18 +166,18 @@ class LocalFiles(Files):
             except OSError as error:
                 raise _unwritable(file, error) from error
             folders.update(PurePosixPath(path).parents[:-2])
-        for folder in sorted(folders, reverse=True):  # the inner ones first
-            with suppress(OSError):  # it is not empty
+        for folder in sorted(folders, reverse=True):  # inner folders first
+            with suppress(OSError):  # the folder is not empty
                 (self._home / folder).rmdir()
 
     def require_folder(self, path: str) -> None:
-        """An unmounted disk shows as a folder that is not there."""
+        """If a disk is not mounted, its folder is missing."""
         self._path(path)
         folder = self._home / PurePosixPath(path).parts[0]
         if not folder.is_dir():
             raise StorageError(
-                f"{folder}: no such folder, and the catalog has files in it. Mount its disk; or, if they are really "
-                "lost, create the folder, and they are made again."
+                f"{folder}: this folder is missing, but the catalog lists files in it. Mount its disk. If the files "
+                "are really lost, create the folder: Photolineage makes the files again."
             )
 
     def location(self, path: str) -> str:
@@ -188,24 +190,24 @@ class LocalFiles(Files):
 
 
 def open_files(settings: Settings) -> Files:
-    """Where the files of a library are stored."""
+    """The file storage of a library."""
     return LocalFiles(settings.home)
 
 
 def require_inner_path(path: str) -> None:
-    """Raise StorageError for a path that could be outside the store: the catalog that names it is not trusted."""
+    """Raise StorageError if a path could lead out of the store. Paths from the catalog are not trusted."""
     pure = PurePosixPath(path)
     if not pure.parts or pure.is_absolute() or ".." in pure.parts or str(pure) != path or "\0" in path:
         raise StorageError(
-            f"{path!r}: not the path of a stored file. If the catalog names it (shard_file.path), the catalog is "
-            "damaged: restore it from a backup."
+            f"{path!r}: not a valid path of a stored file. If it comes from the catalog (shard_file.path), the catalog "
+            "is damaged: restore it from a backup."
         )
 
 
 def write_atomically(path: Path, fill: Callable[[Path], object]) -> int:
-    """Let `fill` write a temporary file beside `path`, then rename it; its size in bytes is returned.
+    """Let `fill` write a temporary file beside `path`, flush it to the disk, then rename it.
 
-    The content is on the disk before the name is. Raises StorageError where the disk is full or read-only.
+    Returns its size in bytes. Raises StorageError if the disk is full or read-only.
     """
     partial = path.with_name(f"{PARTIAL_PREFIX}{path.name}")
     try:
@@ -216,16 +218,17 @@ def write_atomically(path: Path, fill: Callable[[Path], object]) -> int:
         partial.rename(path)
         _flush_to_disk(path.parent)
     except OSError as error:
-        with suppress(OSError):  # where nothing can be written, nothing can be removed
+        with suppress(OSError):  # a disk that refuses writes may refuse this too
             partial.unlink()
         raise _unwritable(path, error) from error
     return size
 
 
 def unreadable_file(files: Files, path: str, kind: str, error: Exception, remedy: str) -> StorageError:
-    """The error to raise for a committed file that cannot be read: LostFileError, unless the system refused it.
+    """The error to raise for a committed file that cannot be read.
 
-    A refusal (a right, a disk) says nothing about the content. Raises StorageError where the top folder is gone.
+    LostFileError if the file is missing or damaged. StorageError if the system refused to read it (permissions, disk):
+    the content may still be good. Raises StorageError if the top folder is missing.
     """
     if isinstance(error, LostFileError):
         files.require_folder(path)
@@ -236,10 +239,10 @@ def unreadable_file(files: Files, path: str, kind: str, error: Exception, remedy
 
 
 def sweep_uncommitted(files: Files, folder: str, find_committed: Callable[[], Collection[str]]) -> list[str]:
-    """Remove the files in a folder that are not committed; the paths that were removed are returned.
+    """Remove the files in a folder that are not committed. Returns the removed paths.
 
-    The folder is listed before the committed paths are asked for. So a run that was suspended in between does not
-    remove what another run has written meanwhile.
+    The folder is listed before `find_committed` is called. So a run that was suspended in between cannot remove files
+    that another run has written meanwhile.
     """
     there = files.list_files(folder)
     committed = find_committed()
@@ -259,13 +262,13 @@ def _move_unless_there(made: Path, folder: Path) -> None:
 def _unwritable(path: Path, error: OSError) -> StorageError:
     return StorageError(
         f"{path}: cannot be written: {error.strerror or error}. Free space on the disk of the home "
-        "directory, or make it writable, and run again: what is committed stays."
+        "directory, or make it writable, and run again. Committed work is kept."
     )
 
 
 def _unreadable(path: Path, error: OSError) -> StorageError:
     return StorageError(
-        f"{path}: cannot be looked at: {error.strerror or error}. Make the disk of the home directory readable."
+        f"{path}: cannot be read: {error.strerror or error}. Make the disk of the home directory readable."
     )
 
 

@@ -1,4 +1,4 @@
-"""Which committed embedding is the present one of each image."""
+"""The current committed embedding of each image."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -40,11 +40,10 @@ WHERE live.shard_file_id IS DISTINCT FROM indexed.shard_file_id
 
 @dataclass(frozen=True, slots=True)
 class LiveEmbeddings:
-    """The embeddings of one model that hold now.
+    """The current embeddings of one model.
 
-    `rows`: one row an image, its facts and the `shard_file_id` of the file that holds its embedding,
-    ordered by image id.
-    `missing`: how many images must have an embedding and have none. `dim`: the length of the vectors.
+    `rows`: one row per image, ordered by image id, with its facts and the `shard_file_id` of the file that holds its
+    embedding. `missing`: the number of images that need an embedding but have none. `dim`: the length of the vectors.
     """
 
     rows: pa.Table
@@ -54,7 +53,7 @@ class LiveEmbeddings:
     store: EmbeddingStore
 
     def read_vectors(self, shard_file_ids: Sequence[int]) -> Iterator[pa.RecordBatch]:
-        """The rows of these files: image id, shard file id, vector; some of them may not hold any more."""
+        """The rows of these files: image id, shard file id, vector. Some rows may be outdated."""
         wanted = set(shard_file_ids)
         for file in self.files:
             if file.id in wanted:
@@ -63,12 +62,12 @@ class LiveEmbeddings:
                 yield from table.add_column(1, "shard_file_id", identity).to_batches()
 
     def count_outdated(self, indexed: pa.Table) -> int:
-        """How many images are in one of `rows` and `indexed` only, or with another embedding."""
+        """The number of images that are missing from `rows` or from `indexed`, or whose embeddings differ."""
         count: int = query(_OUTDATED, live=self.rows, indexed=indexed)["images"][0].as_py()
         return count
 
     def vectors(self) -> pa.Table:
-        """Image id and vector of every live row."""
+        """Image id and vector of every current row."""
         images = self.rows["image_id"].to_numpy()
         files = self.rows["shard_file_id"].to_numpy()
         batches = []
@@ -82,7 +81,7 @@ class LiveEmbeddings:
 def find_live_embeddings(
     connection: Connection, store: EmbeddingStore, model_id: int, dim: int
 ) -> LiveEmbeddings:
-    """The present embeddings of a model. Raises StorageError for a committed file that is gone."""
+    """The current embeddings of a model. Raises StorageError if a committed file is missing."""
     facts = arrow_table(connection, _facts(), FACTS_SCHEMA)
     files = committed_files(connection, FileKind.EMBEDDING, model_id=model_id)
     rows = query(_NEWEST_OF_PRESENT_CONTENT, facts=facts, contents=_contents(store, files)).cast(

@@ -1,4 +1,4 @@
-"""Pictures for the eye: previews by image, and contact sheets of them."""
+"""Pictures for people to look at: previews by image, and contact sheets."""
 
 import base64
 import io
@@ -29,7 +29,7 @@ BACKGROUND, INK = (250, 250, 248), (40, 40, 44)
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A preview with what is written below it."""
+    """A preview and its caption."""
 
     jpeg: bytes
     caption: str
@@ -37,7 +37,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class ImageLocation:
-    """Where an image's original is, and when (aware, UTC) and where (degrees) it was taken."""
+    """The path of an image's original, and when (aware, UTC) and where (degrees) it was taken."""
 
     image_id: int
     source_key: str
@@ -48,7 +48,7 @@ class ImageLocation:
 
 
 def locate_images(engine: Engine, image_ids: Sequence[int]) -> dict[int, ImageLocation]:
-    """The originals of images, by id; unknown ids are left out."""
+    """The locations of originals, by image id. Unknown ids are left out."""
     with engine.connect() as connection:
         rows = connection.execute(
             select(
@@ -64,7 +64,7 @@ def locate_images(engine: Engine, image_ids: Sequence[int]) -> dict[int, ImageLo
 
 
 def locate_copies(engine: Engine, image_ids: Sequence[int]) -> dict[int, tuple[Path, ...]]:
-    """The copies of images, by the id of the first of their content, in path order; images without any are left out."""
+    """The paths of copies, sorted, by the id of the image that they duplicate. Images without copies are left out."""
     with engine.connect() as connection:
         rows = connection.execute(
             select(Image.duplicate_of_id, Source.root, Image.path)
@@ -80,7 +80,7 @@ def locate_copies(engine: Engine, image_ids: Sequence[int]) -> dict[int, tuple[P
 
 
 def read_previews(engine: Engine, previews: PreviewStore, image_ids: Sequence[int]) -> dict[int, bytes]:
-    """The previews of images, by id, as JPEG; images without a sound one are left out."""
+    """The previews of images as JPEG, by id. Images without a readable preview are left out."""
     with engine.connect() as connection:
         rows = connection.execute(
             select(Image.id, Image.content_hash, Image.shard_id, Shard.key)
@@ -109,12 +109,12 @@ def _decodes(jpeg: bytes) -> bool:
 
 
 def open_preview(jpeg: bytes) -> PillowImage.Image:
-    """A preview's picture, RGB."""
+    """A decoded preview, RGB."""
     return PillowImage.open(io.BytesIO(jpeg)).convert("RGB")
 
 
 def contact_sheet(pictures: Sequence[Picture]) -> PillowImage.Image:
-    """An RGB sheet of captioned pictures, `COLUMNS` a row, each whole within its cell."""
+    """An RGB sheet of captioned pictures, with `COLUMNS` pictures per row. Pictures are scaled, not cropped."""
     columns = max(1, min(COLUMNS, len(pictures)))
     rows = max(1, -(-len(pictures) // columns))
     width, height = CELL_PIXELS[0] + MARGIN_PIXELS, CELL_PIXELS[1] + CAPTION_PIXELS + MARGIN_PIXELS
@@ -135,21 +135,21 @@ def contact_sheet(pictures: Sequence[Picture]) -> PillowImage.Image:
 
 
 def save_picture(picture: PillowImage.Image, path: Path) -> None:
-    """Write a picture in the format that the suffix of `path` names. Raises StorageError where that cannot be."""
+    """Write a picture in the format that the suffix of `path` names. Raises StorageError if that fails."""
     try:
         picture.save(path)
     except (OSError, ValueError) as error:
         raise StorageError(
-            f"{path}: the picture cannot be written: {error}. Name a file in a folder that is there, with a suffix "
+            f"{path}: cannot write the picture: {error}. Name a file in an existing folder, with a suffix "
             "such as .jpg, .png or .webp"
         ) from error
 
 
 def as_markdown(sheet: PillowImage.Image, title: str) -> str:
-    """The sheet as a Markdown image with its bytes in it, as Dagster's UI shows it.
+    """The sheet as a Markdown image that contains its bytes, for Dagster's UI.
 
-    Every byte goes into Dagster's event log: the quality is lowered until there are no more than `SHEET_BYTES`,
-    or it is the last of `SHEET_QUALITIES`.
+    Dagster's event log stores every byte. So the quality is lowered, through `SHEET_QUALITIES`, until the sheet has at
+    most `SHEET_BYTES`.
     """
     for quality in SHEET_QUALITIES:
         buffer = io.BytesIO()

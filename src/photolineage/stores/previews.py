@@ -1,6 +1,6 @@
 """Previews: upright JPEGs of a shard's images, read in sequence instead of the originals.
 
-One Arrow file a checkpoint, mapped into memory, so that one preview can be read without the others.
+Each checkpoint writes one Arrow file. Files are mapped into memory, so one preview can be read without the others.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ PREVIEW_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The preview of one content of one image."""
+    """The preview of an image as it was with this content."""
 
     image_id: int
     content_hash: str
@@ -33,7 +33,7 @@ class Preview:
 
 
 class PreviewStore:
-    """The preview files, one folder a shard."""
+    """The preview files, one folder per shard."""
 
     def __init__(self, files: Files) -> None:
         self.files = files
@@ -43,9 +43,9 @@ class PreviewStore:
         return f"{PREVIEWS}/{shard_key}"
 
     def is_sound(self, path: str, size_bytes: int) -> bool:
-        """Whether a committed file is there, has the recorded size, and opens; its previews are not decoded.
+        """Whether a committed file exists, has the recorded size, and opens. Its previews are not decoded.
 
-        Raises StorageError where the system refuses it, or where the folder of all previews is gone.
+        Raises StorageError if the system refuses to read the file, or if the folder of all previews is missing.
         """
         try:
             self._map_file(path, size_bytes)
@@ -54,7 +54,7 @@ class PreviewStore:
         return True
 
     def write(self, shard_key: str, name: str, previews: Sequence[Preview]) -> tuple[str, int]:
-        """Write one file; its path and its size in bytes are returned."""
+        """Write one file. Returns its path and its size in bytes."""
         table = pa.table(
             {
                 "image_id": [preview.image_id for preview in previews],
@@ -68,15 +68,15 @@ class PreviewStore:
     def rewrite(
         self, shard_key: str, name: str, rows: Sequence[tuple[str, Sequence[int]]]
     ) -> tuple[str, int]:
-        """Write one file from rows of committed ones, given by path and positions; its path and size as `write`.
+        """Write one file from rows of committed files, given by path and row positions. Returns the same as `write`.
 
-        No more than one of the files is held in memory. Raises StorageError for a file that is gone.
+        Holds at most one of the files in memory. Raises StorageError if one of them is missing.
         """
         tables = (self._map_file(path).take(pa.array(positions, pa.int64())) for path, positions in rows)
         return self._write_tables(shard_key, name, tables)
 
     def read_identities(self, path: str) -> pa.Table:
-        """Image id and content hash of each row of one committed file. Raises StorageError where it is gone."""
+        """Image id and content hash of each row of one committed file. Raises StorageError if it is missing."""
         return self._map_file(path).select(["image_id", "content_hash"])
 
     def _write_tables(self, shard_key: str, name: str, tables: Iterable[pa.Table]) -> tuple[str, int]:
@@ -92,8 +92,8 @@ class PreviewStore:
     def open(self, paths: Iterable[str]) -> "PreviewReader":
         """A reader over committed files.
 
-        Where several hold the same content of an image, the last one is read. Raises StorageError for a file
-        that is gone.
+        If several files hold the same content of an image, the last one is used. Raises StorageError if a file is
+        missing.
         """
         return PreviewReader(map(self._map_file, paths))
 
@@ -102,12 +102,12 @@ class PreviewStore:
             return ipc.open_file(pa.memory_map(str(self.files.local(path, size_bytes)))).read_all()
         except (LostFileError, OSError, pa.ArrowException) as error:
             shard_key = PurePosixPath(path).parent.name
-            remedy = f"Materialize its partition of registered_images again ({shard_key})."
+            remedy = f"Materialize the partition {shard_key} of registered_images again."
             raise unreadable_file(self.files, path, "preview", error, remedy) from error
 
 
 class PreviewReader:
-    """Random access to the previews of committed files; nothing is read before it is asked for."""
+    """Random access to the previews of committed files. Previews are read on demand."""
 
     def __init__(self, tables: Iterable[pa.Table]) -> None:
         self._tables: list[pa.Table] = []
@@ -118,11 +118,11 @@ class PreviewReader:
             self._row_of |= {key: (number, row) for row, key in enumerate(keys)}
 
     def contents(self) -> Mapping[tuple[int, str], tuple[int, int]]:
-        """The (image id, content hash) pairs that have a preview; ordered values are in reading order."""
+        """The (image id, content hash) pairs that have a preview, each with its place. Places sort in reading order."""
         return self._row_of
 
     def jpeg(self, image_id: int, content_hash: str) -> bytes | None:
-        """The preview of this content of this image, or None where there is none."""
+        """The preview of this content of this image, or None if it has none."""
         place = self._row_of.get((image_id, content_hash))
         if place is None:
             return None

@@ -94,7 +94,7 @@ def test_a_damaged_table_is_named_by_a_search_and_made_anew_by_the_next_synchron
     with caplog.at_level(logging.WARNING):
         change = index.synchronize(library.live(), library.read)
     assert (change.added, change.rows) == (IMAGES + 18, IMAGES + 18)
-    assert (f"{table}: removed, and made anew" in caplog.text) == (not without_any_version)
+    assert (f"{table}: deleting and rebuilding the damaged table" in caplog.text) == (not without_any_version)
     index.compact()
     index.build_ann_if_outgrown()
     assert nearest(index, "exact") == nearest(make_index(), "exact") == expected
@@ -156,5 +156,5 @@ def test_a_table_that_the_system_refuses_to_read_stays(
         path.chmod(0o644)
     assert done.returncode == 0, done.stderr
     assert "Permission denied (os error 13)" in done.stdout
-    assert "what is in the table stays" in done.stdout
+    assert "content of the table is kept" in done.stdout
     assert make_index().synchronize(library.live(), library.read).added == 0

@@ -232,7 +232,7 @@ def test_filters_are_all_to_be_satisfied(synchronized: Callable[[], VectorIndex]
     [
         (
             lambda: SearchFilters(taken_from=datetime(2024, 1, 1)),  # noqa: DTZ001
-            "taken_from 2024-01-01 00:00:00: has no time zone",
+            "taken_from 2024-01-01 00:00:00: the time zone is missing",
         ),
         (lambda: SearchFilters(taken_from=START, taken_to=START), "is not before taken_to"),
         (lambda: Box(10, 0, 5, 0), "south 10 is north of north 5"),
@@ -251,7 +251,7 @@ def test_impossible_filters_are_refused(filters: Callable[[], object], message: 
 @pytest.mark.parametrize(
     ("vector", "message"),
     [
-        (np.ones(8, np.float32), r"shape \(8,\): model 'demo-clip-v1' has 16 dimensions"),
+        (np.ones(8, np.float32), r"shape \(8,\): model 'demo-clip-v1' expects 16 dimensions"),
         (np.ones((1, 16), np.float32), r"shape \(1, 16\)"),
         (np.zeros(16, np.float32), "no direction"),
         (np.full(16, np.nan, np.float32), "must be finite"),

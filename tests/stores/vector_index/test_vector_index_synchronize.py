@@ -165,7 +165,7 @@ def test_a_file_without_its_rows_is_an_error_after_the_others_are_written(
     library.commit(2, range(3, 6))
     del library.files[2][4]
 
-    with pytest.raises(MissingVectorsError, match=r"1 embeddings are not .* \(images 4; shard files 2\)"):
+    with pytest.raises(MissingVectorsError, match=r"1 embeddings are missing .* \(images 4; shard files 2\)"):
         index.synchronize(library.live(), library.read)
 
     assert sorted(index.live_rows()["image_id"].to_pylist()) == [0, 1, 2, 3, 5]
@@ -174,13 +174,13 @@ def test_a_file_without_its_rows_is_an_error_after_the_others_are_written(
 def test_an_image_that_is_live_twice_is_refused(index: VectorIndex, library: Library) -> None:
     library.commit(1, range(3))
     twice = pa.concat_tables([library.live(), library.live().slice(1, 1)])
-    with pytest.raises(ValueError, match="1 images are live twice, image 1 among them"):
+    with pytest.raises(ValueError, match="1 images have more than one current row, for example image 1"):
         index.synchronize(twice, library.read)
     assert index.row_count() == 0
 
 
 def test_live_rows_of_another_schema_are_refused(index: VectorIndex, library: Library) -> None:
-    with pytest.raises(ValueError, match="the live rows have the schema"):
+    with pytest.raises(ValueError, match="the current rows have the schema"):
         index.synchronize(library.live().drop_columns("source"), library.read)
 
 

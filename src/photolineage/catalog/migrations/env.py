@@ -1,4 +1,4 @@
-"""Alembic's environment: runs the migrations on the connection that `photolineage.catalog.migrate` gives it."""
+"""Alembic's environment: runs the migrations on the connection that `photolineage.catalog.migrate` passes."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""The searchable embeddings of each model: one LanceDB table a model, brought up to date by what changed."""
+"""The searchable embeddings of each model: one LanceDB table per model, updated incrementally."""
 
 from photolineage.stores.vector_index.errors import (
     ImageNotIndexedError,

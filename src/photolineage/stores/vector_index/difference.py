@@ -1,4 +1,4 @@
-"""What separates the rows of a table from the rows that must be in it."""
+"""The difference between the rows in a table and the rows that must be in it."""
 
 from dataclasses import dataclass
 
@@ -24,9 +24,9 @@ _BY_IMAGE = """
 
 @dataclass(frozen=True, slots=True)
 class TableDifference:
-    """Image ids (int64, ascending) by what must happen to their rows.
+    """Image ids (int64, ascending), by the change that their rows need.
 
-    `updated` rows keep their embedding and change their facts; `replaced` rows change their embedding too.
+    `updated` rows change their facts and keep their embedding. `replaced` rows change their embedding too.
     """
 
     added: NDArray[np.int64]
@@ -36,9 +36,9 @@ class TableDifference:
 
 
 def table_difference(live: pa.Table, indexed: pa.Table) -> TableDifference:
-    """What makes `indexed` equal to `live`; both have the columns of `live_schema`.
+    """The changes that make `indexed` equal to `live`. Both have the columns of `live_schema`.
 
-    Raises `ValueError` where `live` has two rows for one image, or another schema.
+    Raises ValueError if `live` has two rows for one image, or another schema.
     """
     import duckdb
 
@@ -56,8 +56,8 @@ def table_difference(live: pa.Table, indexed: pa.Table) -> TableDifference:
 
 def _require_live_rows(live: pa.Table) -> None:
     if not live.schema.equals(live_schema()):
-        raise ValueError(f"the live rows have the schema\n{live.schema}\nand must have\n{live_schema()}")
+        raise ValueError(f"the current rows have the schema\n{live.schema}\nexpected\n{live_schema()}")
     image_ids = np.sort(live["image_id"].to_numpy())
     twice = image_ids[1:][image_ids[1:] == image_ids[:-1]]
     if twice.size:
-        raise ValueError(f"{twice.size} images are live twice, image {twice[0]} among them")
+        raise ValueError(f"{twice.size} images have more than one current row, for example image {twice[0]}")

@@ -1,4 +1,4 @@
-"""What can be wrong with a vector index, and which of it LanceDB means by what it raises."""
+"""The errors of a vector index, and how LanceDB's exceptions are translated to them."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -14,13 +14,13 @@ _DAMAGE: Final = re.compile(
     r"Not found: |\(os error 2\)|file size is too small|failed to fill whole buffer|Invalid range|corrupt file"
     r"|does not appear to be a Lance file|does not contain correct footer|unsupported index version"
 )
-"""What LanceDB 0.40 says of files that are lost, cut short or overwritten."""
+"""How LanceDB 0.40 reports files that are missing, truncated or overwritten."""
 _INVALID: Final = "Invalid input"
-"""With it begins each ValueError of LanceDB about a file; others are about what it was asked."""
+"""LanceDB's ValueErrors about files begin with this. Its other ValueErrors are about the arguments of a call."""
 
 
 class VectorIndexError(PhotolineageError):
-    """The vector index cannot do what it was asked."""
+    """An operation on a vector index failed."""
 
 
 class IndexNotBuiltError(VectorIndexError):
@@ -28,46 +28,46 @@ class IndexNotBuiltError(VectorIndexError):
 
     def __init__(self, model_key: str, directory: Path) -> None:
         super().__init__(
-            f"model {model_key!r} has no vector index in {directory}: materialize vector_index for it "
+            f"model {model_key!r} has no vector index in {directory}. Materialize vector_index for it "
             f"(photolineage run --model {model_key})"
         )
 
 
 class IndexNotWritableError(VectorIndexError):
-    """The system refuses to write the table; it is as its last commit left it."""
+    """The system refuses to write the table. Its last commit is kept."""
 
     def __init__(self, model_key: str, table: Path, reason: Exception) -> None:
         super().__init__(
-            f"{table}: the vector index of model {model_key!r} cannot be written: {_first_line(reason)}. Free space "
-            "on the disk of the home directory, or make it writable, and materialize vector_index again: what is in "
-            "the table stays"
+            f"{table}: cannot write the vector index of model {model_key!r}: {_first_line(reason)}. Free space "
+            "on the disk of the home directory, or make it writable, and materialize vector_index again. The present "
+            "content of the table is kept"
         )
 
 
 class IndexNotReadableError(VectorIndexError):
-    """The table cannot be read; nothing says that it is not whole."""
+    """The table cannot be read, but it may be undamaged."""
 
     def __init__(self, model_key: str, table: Path, reason: Exception) -> None:
         super().__init__(
-            f"{table}: the vector index of model {model_key!r} cannot be read: {_first_line(reason)}. Make it "
-            "readable, or end other programs where memory or open files ran out: what is in the table stays. Or delete "
-            "that folder, and materialize vector_index, which makes it anew from the embedding files"
+            f"{table}: cannot read the vector index of model {model_key!r}: {_first_line(reason)}. Make the folder "
+            "readable; if memory or open files ran out, end other programs. The content of the table is kept. If that "
+            "does not help, delete the folder and materialize vector_index, which rebuilds it from the embedding files"
         )
 
 
 class IndexDamagedError(VectorIndexError):
-    """Files of the table are lost, or are not what was written; all that it held can be made again."""
+    """Files of the table are missing or damaged. The table can be rebuilt from the embedding files."""
 
     def __init__(self, model_key: str, table: Path, reason: Exception) -> None:
         super().__init__(
             f"{table}: the vector index of model {model_key!r} is damaged: {_first_line(reason)}. Materialize "
-            "vector_index for it, which makes it anew from the embedding files; or delete that folder, and run "
+            "vector_index for it, which rebuilds it from the embedding files; or delete the folder, and run "
             f"photolineage run --model {model_key}"
         )
 
 
 class IndexSchemaError(VectorIndexError):
-    """The table has other columns than the model's rows; nothing was written."""
+    """The table's columns differ from those of the model's rows. Nothing was written."""
 
     def __init__(self, model_key: str, expected: pa.Schema, found: pa.Schema) -> None:
         differing = [
@@ -76,28 +76,28 @@ class IndexSchemaError(VectorIndexError):
             if _field(expected, name) != _field(found, name)
         ]
         super().__init__(
-            f"the vector index of model {model_key!r} has another schema than its rows; nothing was written. "
-            f"{'; '.join(differing)}. Give the changed model a key, and so a table, of its own"
+            f"the schema of the vector index of model {model_key!r} differs from its rows; nothing was written. "
+            f"{'; '.join(differing)}. Give the changed model a new key, so that it gets its own table"
         )
 
 
 class MissingVectorsError(VectorIndexError):
-    """Files lack rows that they are said to hold; every row that they do hold is in the index."""
+    """Committed files lack rows that the catalog expects. The index contains every row that they do have."""
 
     def __init__(self, model_key: str, image_ids: Sequence[int], shard_file_ids: Sequence[int]) -> None:
         super().__init__(
-            f"model {model_key!r}: {len(image_ids)} embeddings are not in the files that were committed "
+            f"model {model_key!r}: {len(image_ids)} embeddings are missing from the committed files "
             f"(images {_first(image_ids)}; shard files {_first(shard_file_ids)}). "
             "Materialize image_embeddings for their shards again"
         )
 
 
 class ImageNotIndexedError(VectorIndexError):
-    """Images that are not in the index."""
+    """Some of the requested images are missing from the index."""
 
     def __init__(self, model_key: str, image_ids: Sequence[int]) -> None:
         self.image_ids = tuple(image_ids)
-        super().__init__(f"not in the vector index of model {model_key!r}: images {_first(image_ids)}")
+        super().__init__(f"missing from the vector index of model {model_key!r}: images {_first(image_ids)}")
 
 
 def _first_line(reason: Exception) -> str:
@@ -118,9 +118,9 @@ def _first(ids: Sequence[int], count: int = 5) -> str:
 
 @contextmanager
 def reading(model_key: str, table: Path) -> Iterator[None]:
-    """Turns what LanceDB raises in the block into IndexDamagedError for damage, else into IndexNotReadableError.
+    """Translate LanceDB's errors in the block: damage to IndexDamagedError, all others to IndexNotReadableError.
 
-    The difference matters: damage does not go away by itself, while after anything else the table is as it was.
+    The difference matters: a damaged table must be rebuilt. After any other error the table is intact.
     """
     try:
         yield

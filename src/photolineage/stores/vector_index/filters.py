@@ -1,4 +1,4 @@
-"""Which images a search may return: typed values, checked when they are made."""
+"""Filters on the images that a search may return: typed values, checked when they are created."""
 
 import math
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ EARTH_RADIUS_KM: Final = 6371.0088
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """An area in degrees; where `west` is east of `east` it spans the 180th meridian. Its edges are in it."""
+    """An area in degrees, edges included. If `west` is east of `east`, the area spans the 180th meridian."""
 
     south: float
     west: float
@@ -30,7 +30,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Circle:
-    """What lies within `radius_km` of a point in degrees, by great circle."""
+    """The area within `radius_km` of a point in degrees, by great-circle distance."""
 
     latitude: float
     longitude: float
@@ -39,7 +39,7 @@ class Circle:
     def __post_init__(self) -> None:
         _require_position(self.latitude, self.longitude)
         if not 0 < self.radius_km < math.inf:
-            raise ValueError(f"radius_km {self.radius_km}: must be a positive number of kilometres")
+            raise ValueError(f"radius_km {self.radius_km}: expected a positive number of kilometres")
 
     def contains(self, latitude: float, longitude: float) -> bool:
         """Whether the point is within the radius (haversine formula)."""
@@ -49,7 +49,7 @@ class Circle:
         return 2 * EARTH_RADIUS_KM * math.asin(min(1.0, math.sqrt(haversine))) <= self.radius_km
 
     def bounding_box(self) -> Box:
-        """The smallest box that holds the circle; all longitudes where a pole is in it."""
+        """The smallest box that contains the circle. If the circle contains a pole, the box has all longitudes."""
         angle = self.radius_km / EARTH_RADIUS_KM
         reach = math.degrees(angle) * (1 + 1e-9) + 1e-9
         south, north = max(-90.0, self.latitude - reach), min(90.0, self.latitude + reach)
@@ -67,12 +67,12 @@ class Circle:
 
 @dataclass(frozen=True, slots=True)
 class SearchFilters:
-    """What every hit must satisfy; `None` asks for nothing.
+    """Conditions that every hit must satisfy; None means no condition.
 
-    `copied_to_sources` names images of other sources that have a copy in one of `sources`, and satisfy it by that.
-    `taken_from` is inclusive and `taken_to` exclusive, both aware; an image without a time or a place
-    satisfies no filter by it. `image_ids` names the only images that may be returned, such as those of an
-    event. With `fold_duplicates`, of an image and its copies only the first is returned.
+    `copied_to_sources`: ids of images in other sources that have a copy in one of `sources`; they count as images of
+    `sources`. `taken_from` is inclusive and `taken_to` exclusive; both are aware. Images without a time never match a
+    filter by time, and images without a place never match one by place. `image_ids`: only these images may be returned,
+    for example those of an event. `fold_duplicates`: return only the first of an image and its copies.
     """
 
     sources: tuple[str, ...] | None = None
@@ -86,18 +86,18 @@ class SearchFilters:
     def __post_init__(self) -> None:
         for name, value in (("taken_from", self.taken_from), ("taken_to", self.taken_to)):
             if value is not None and value.tzinfo is None:
-                raise ValueError(f"{name} {value}: has no time zone; give an aware time")
+                raise ValueError(f"{name} {value}: the time zone is missing; give an aware time")
         if self.taken_from and self.taken_to and self.taken_from >= self.taken_to:
             raise ValueError(f"taken_from {self.taken_from} is not before taken_to {self.taken_to}")
 
     @property
     def admits_nothing(self) -> bool:
-        """Whether no image can satisfy the filters: none of no sources, none of no images."""
+        """Whether no image can match, because the list of sources or of images is empty."""
         no_source = self.sources == () and not self.copied_to_sources
         return no_source or self.image_ids == ()
 
     def expression(self) -> "Expr | None":
-        """The filters as LanceDB evaluates them before it ranks; of a circle, its bounding box."""
+        """The filters as a LanceDB expression, evaluated before ranking. A circle becomes its bounding box."""
         from lancedb.expr import col
 
         conditions: list[Expr] = []
@@ -141,6 +141,6 @@ def _wrapped(longitude: float) -> float:
 
 def _require_position(latitude: float, longitude: float) -> None:
     if not -90.0 <= latitude <= 90.0:
-        raise ValueError(f"latitude {latitude}: must lie within -90 and 90 degrees")
+        raise ValueError(f"latitude {latitude}: expected -90 to 90 degrees")
     if not -180.0 <= longitude <= 180.0:
-        raise ValueError(f"longitude {longitude}: must lie within -180 and 180 degrees")
+        raise ValueError(f"longitude {longitude}: expected -180 to 180 degrees")

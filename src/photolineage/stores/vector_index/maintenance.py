@@ -1,4 +1,4 @@
-"""Keeping a table fast: its approximate index, its scalar indices, its fragments and its old versions."""
+"""Keeping a table fast: the approximate index, the scalar indices, the fragments and the old versions."""
 
 import re
 import time
@@ -12,24 +12,26 @@ if TYPE_CHECKING:
     from lancedb.table import Table
 
 ANN_FROM_ROWS: Final = 10_000
-"""Below it, comparing with every row takes a few milliseconds and finds everything."""
+"""Below this many rows, an exact search takes a few milliseconds."""
 OUTGROWN_FACTOR: Final = 2
-"""The growth since its training from which an index has too few partitions, and centroids out of place."""
+"""An index is retrained when the table has grown by this factor: it then has too few partitions, and its centroids no
+longer fit the data."""
 PARTITION_ROWS: Final = 4096
-"""Rows for each partition: IVF_RQ, measured against IVF_HNSW_SQ (40 times the time to build, 9 times the bytes).
+"""Rows per partition of the IVF_RQ index. IVF_HNSW_SQ took 40 times as long to build and 9 times the bytes.
 
-Half of them find a little more among as many compared rows, and take twice the time to build. Three bits a dimension in
-place of one find more among as few candidates (at 3.17 million rows 0.981 for 0.970), in 13 ms for 10: what is compared
-takes three times the memory.
+Partitions of half the size found slightly more for the same number of compared rows, but took twice as long to build.
+Three bits per dimension instead of one raised the recall at 3.17 million rows from 0.970 to 0.981, with the same number
+of candidates, but a search took 13 ms instead of 10 and the compared vectors three times the memory.
 """
 _TRAINING_ROWS_A_PARTITION: Final = 64
 _TRAINING_ITERATIONS: Final = 20
-"""Of k-means. LanceDB's 256 and 50 took twice as long to build, and found no more (400,000 rows)."""
+"""Iterations of k-means. LanceDB's defaults (256 rows, 50 iterations) took twice as long and found no more (400,000
+rows)."""
 _ANN_NAME: Final = re.compile(r"vector_ann_(\d+)")
 
 
 class AnnAction(StrEnum):
-    """What was done about the approximate index."""
+    """What `build_ann_if_outgrown` did."""
 
     NOT_NEEDED = "not needed"
     KEPT = "kept"
@@ -38,7 +40,7 @@ class AnnAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AnnIndexReport:
-    """`trained_rows`: the rows that the index was trained on, null where there is no index."""
+    """`trained_rows`: the number of rows that the index was trained on, None without an index."""
 
     action: AnnAction
     kind: str | None
@@ -49,7 +51,7 @@ class AnnIndexReport:
 
 @dataclass(frozen=True, slots=True)
 class CompactionReport:
-    """Bytes are those on disk, old versions included."""
+    """Fragments and bytes before and after. Bytes are on disk and include old versions."""
 
     fragments_before: int
     bytes_before: int
@@ -58,20 +60,23 @@ class CompactionReport:
 
 
 def ann_index(table: "Table") -> "IndexConfig | None":
-    """The approximate index; of the two that a kill before the drop leaves, the one of more rows."""
+    """The approximate index. A kill before the drop leaves two indices; then, the one with more rows."""
     return max(_ann_indices(table), key=trained_rows, default=None)
 
 
 def trained_rows(index: "IndexConfig") -> int:
-    """The rows of the table when the index was trained. They are part of its name: one commit makes both."""
+    """The rows of the table when the index was trained.
+
+    The number is part of the index's name, so one commit records both. Raises ValueError for another name.
+    """
     match = _ANN_NAME.fullmatch(index.name)
     if match is None:
-        raise ValueError(f"{index.name!r} is not the name of an approximate index of this project")
+        raise ValueError(f"{index.name!r} is not the name of an approximate index of Photolineage")
     return int(match[1])
 
 
 def build_ann_if_outgrown(table: "Table") -> AnnIndexReport:
-    """Build the indices, where there are enough rows, and over `OUTGROWN_FACTOR` times those trained on."""
+    """Build the indices if the table has enough rows and has grown by `OUTGROWN_FACTOR` since the last training."""
     started = time.perf_counter()
     rows, former = table.count_rows(), ann_index(table)
     if rows < ANN_FROM_ROWS and former is None:
@@ -89,9 +94,9 @@ def build_ann_if_outgrown(table: "Table") -> AnnIndexReport:
 
 
 def optimize(table: "Table", keep_versions_for: timedelta) -> None:
-    """Merge fragments, add new rows to the indices, and delete older versions and what killed writers left.
+    """Merge fragments, add new rows to the indices, and delete old versions and the files of killed writers.
 
-    The caller holds the only right to write: the files of an unfinished commit of another would be deleted.
+    The caller must be the only writer: this deletes the files of any unfinished commit.
     """
     table.optimize(cleanup_older_than=keep_versions_for, delete_unverified=True)
 
@@ -107,7 +112,10 @@ def _ann_indices(table: "Table") -> "list[IndexConfig]":
 
 
 def _build(table: "Table", rows: int) -> None:
-    """The scalar indices of what is filtered by, then the approximate one, whose presence says that all are made."""
+    """Build the scalar indices of the filtered columns, then the approximate index.
+
+    Because the approximate index comes last, its presence shows that all indices exist.
+    """
     from lancedb.index import Bitmap, BTree, IvfRq
 
     for column, kind in (("image_id", BTree), ("source", Bitmap), ("taken_at", BTree), ("latitude", BTree)):

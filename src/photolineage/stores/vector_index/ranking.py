@@ -1,4 +1,4 @@
-"""The nearest rows to a vector, filtered, folded and paged."""
+"""The rows nearest to a vector: filtered, without duplicates, and paged."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SearchEffort:
-    """How much of an approximate index a search looks at.
+    """How much of an approximate index a search reads.
 
-    `probes`: the partitions that are searched at least; more where the filters leave too few rows in them.
-    `refine_factor`: candidates for each hit, by vectors of one bit a dimension, that are compared again by their
-    full ones.
+    `probes`: the minimum number of partitions to search; more are searched if the filters leave too few rows in them.
+    `refine_factor`: candidates per hit. Vectors with one bit per dimension select the candidates; the full vectors then
+    rank them.
     """
 
     probes: int
@@ -30,27 +30,27 @@ class SearchEffort:
 _PROBES: Final = 64
 """Measured at 3.17 million rows of 512 dimensions (docs/benchmarks.md)."""
 _EVERY_PARTITION: Final = 0
-"""As LanceDB spells it. Even where the first ones suffice, it costs 60 ms at 3.17 million rows."""
+"""LanceDB's value for all partitions. It costs 60 ms at 3.17 million rows even if the first partitions suffice."""
 _SPARE_CANDIDATES: Final = 6
-"""For a few copies among the hits, without a second search."""
+"""Extra candidates, so that a few copies among the hits need no second search."""
 _RANKED_BY: Final = ["image_id", "duplicate_of"]
-"""What else a person wants to know of a hit is in the catalog: each column that is read costs a millisecond here, and
-`source`, of long runs of equal text, five."""
+"""The catalog has the other facts of a hit. Each column read here costs a millisecond; `source`, with its long runs of
+equal text, costs five."""
 _PLACED_BY: Final = ["latitude", "longitude"]
 
 
 def usual_effort(dim: int) -> SearchEffort:
-    """What finds enough (docs/benchmarks.md) among embeddings of length `dim`: the shorter, the coarser one bit is.
+    """The effort that reaches a good recall with embeddings of length `dim` (docs/benchmarks.md).
 
-    At 12,000 rows recall@10 with a refinement of 4 is 0.89 at 16 dimensions, where it is 0.97 with 10, and 1.00 from 64
-    dimensions on.
+    Short embeddings need more candidates, because one bit per dimension is coarser for them. At 12,000 rows and 16
+    dimensions, recall@10 is 0.89 with a refine factor of 4 and 0.97 with 10. From 64 dimensions on it is 1.00 with 4.
     """
     return SearchEffort(_PROBES, refine_factor=4 if dim >= 64 else 10)
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """An image, the cosine of its embedding with the query, and the image of which it is a copy."""
+    """An image, the cosine of its embedding with the query, and the image that it is a copy of."""
 
     image_id: int
     score: float
@@ -66,14 +66,14 @@ def nearest(
     *,
     effort: SearchEffort | Literal["exact"],
 ) -> list[Hit]:
-    """The hits number `offset` to `offset + k`, by descending score, then ascending image id.
+    """The `k` hits after the first `offset`, by descending score, then ascending image id.
 
-    Where the effort is `exact`, every row that satisfies the filters is compared.
-    What the table cannot filter by itself (copies of a hit, the corners of a circle's bounding box) is left
-    out here, and twice as many candidates are asked for until there are enough.
+    With the effort `exact`, every row that satisfies the filters is compared. The table cannot filter out copies of a
+    hit, or the corners of a circle's bounding box. This function removes them, and doubles the number of candidates
+    until enough hits are left.
     """
     if k < 1 or offset < 0:
-        raise ValueError(f"k {k}, offset {offset}: k must be at least 1, offset at least 0")
+        raise ValueError(f"k {k}, offset {offset}: k must be at least 1 and offset at least 0")
     if filters.admits_nothing:
         return []
     wanted = offset + k
@@ -93,7 +93,7 @@ def _candidates(
     filters: SearchFilters,
     effort: SearchEffort | Literal["exact"],
 ) -> list[dict[str, Any]]:
-    """The nearest rows that satisfy the filters; fewer than `limit` only where there are no more."""
+    """The nearest rows that satisfy the filters. Fewer than `limit` only if no more rows match."""
     placed_by = _PLACED_BY if isinstance(filters.place, Circle) else []
     query = table.query().nearest_to(vector).column("vector").distance_type("cosine")
     query = query.select([*_RANKED_BY, *placed_by, "_distance"]).limit(limit)
@@ -111,7 +111,7 @@ def _candidates(
 
 
 def _rows(query: "AsyncVectorQuery") -> list[dict[str, Any]]:
-    """Waiting once: a synchronous query waits five times for LanceDB's thread, 2 ms at 3.17 million rows."""
+    """The rows of a query. A synchronous query waits five times for LanceDB's thread: 2 ms at 3.17 million rows."""
     from lancedb.background_loop import LOOP
 
     rows: list[dict[str, Any]] = LOOP.run(query.to_list())  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""How much of the truth the approximate index finds, and how long it takes."""
+"""The recall of the approximate index, and its latency."""
 
 import time
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from lancedb.table import AsyncTable, Table
 
 _SAME_COSINE: Final = 1e-5
-"""Cosines of float16 vectors that differ by less are equal: the order of summation makes as much."""
+"""Cosines of float16 vectors that differ by less count as equal: the order of summation changes them by as much."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecallReport:
-    """`recall` is of the true `k` nearest neighbours, over `sample` queries; latencies are of one query."""
+    """`recall`: the share of the true `k` nearest neighbours found, over `sample` queries. Latencies are per query."""
 
     k: int
     sample: int
@@ -32,10 +32,11 @@ class RecallReport:
 def recall_at_k(
     table: "Table", searched: "AsyncTable", *, k: int, sample: int, seed: int, effort: SearchEffort
 ) -> RecallReport:
-    """Search for the neighbours of images of the table, opened twice, and compare with every row, by cosine in float32.
+    """Search for the neighbours of sampled images, and compare them with an exact search by cosine in float32.
 
-    The image itself is no neighbour of its own. A neighbour counts as found by its cosine, not by its id, so
-    that equal images are as good as each other. Recall is 1 where there is nothing to find.
+    The table is opened twice: for the exact search and for the search that is measured. An image is not its own
+    neighbour. Neighbours are compared by cosine, not by id, so that equal images count alike. Recall is 1 if the sample
+    has no neighbours.
     """
     image_ids, queries = _sampled(table, sample, seed)
     truth = _true_cosines(table, image_ids, queries, k)
@@ -67,7 +68,7 @@ def matrix(vectors: pa.ChunkedArray | pa.FixedSizeListArray) -> NDArray[np.float
 
 
 def _sampled(table: "Table", sample: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """A seeded sample of the rows, whatever their order in the table: their image ids and their vectors."""
+    """Image ids and vectors of a seeded sample of the rows; the order of the rows in the table has no influence."""
     from lancedb.expr import col
 
     every = np.sort(table.search().select(["image_id"]).to_arrow()["image_id"].to_numpy())
@@ -81,7 +82,7 @@ def _sampled(table: "Table", sample: int, seed: int) -> tuple[NDArray[np.int64],
 def _true_cosines(
     table: "Table", image_ids: NDArray[np.int64], queries: NDArray[np.float32], k: int
 ) -> NDArray[np.float32]:
-    """The cosines of each query's `k` nearest rows other than itself, (n, k), -inf where there are fewer."""
+    """The cosines of each query's `k` nearest rows other than itself, (n, k), padded with -inf."""
     units = _unit(queries)
     best = np.full((len(queries), k), -np.inf, dtype=np.float32)
     for batch in table.search().select(["image_id", "vector"]).to_batches():

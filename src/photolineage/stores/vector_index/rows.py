@@ -1,4 +1,4 @@
-"""The rows of a vector index: their columns, and those that a synchronization writes."""
+"""The rows of a vector index: their columns, and the selection of rows that a synchronization writes."""
 
 import re
 from typing import Final
@@ -8,13 +8,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 _MODEL_KEY: Final = re.compile(r"[a-z0-9._-]*[a-z0-9_-][a-z0-9._-]*")
-"""The characters of a partition key, and not dots alone: those address a folder."""
+"""The characters of a partition key, with at least one that is not a dot: `.` and `..` are folders."""
 
 
 def live_schema() -> pa.Schema:
-    """What the catalog knows about an indexed image: its facts, and the file that holds its embedding.
+    """The columns that the catalog supplies: an image's facts, and the file that holds its embedding.
 
-    `duplicate_of` is the image of which this one is a copy, null for the original itself.
+    `duplicate_of` is the image that this one is a copy of, null for the original.
     """
     return pa.schema(
         [
@@ -30,19 +30,21 @@ def live_schema() -> pa.Schema:
 
 
 def index_schema(dim: int) -> pa.Schema:
-    """The columns of `live_schema` and the embedding: `dim` float16, as it was committed, of unit length."""
+    """The columns of `live_schema`, and the embedding as it was committed: `dim` float16 numbers, of unit length."""
     return live_schema().append(pa.field("vector", pa.list_(pa.float16(), dim), nullable=False))
 
 
 def table_name(model_key: str) -> str:
-    """The name of the model's table. Raises `ValueError` for a key that is not a model's."""
+    """The name of the model's table. Raises ValueError for an invalid model key."""
     if not _MODEL_KEY.fullmatch(model_key):
-        raise ValueError(f"model key {model_key!r}: only a-z, 0-9, '.', '_' and '-', and not dots alone")
+        raise ValueError(
+            f"model key {model_key!r}: use only a-z, 0-9, '.', '_' and '-', with at least one that is not a dot"
+        )
     return model_key
 
 
 class WantedRows:
-    """The live rows whose embeddings are read from files; each is selected once, whatever the files repeat."""
+    """The current rows whose embeddings must be read from files. Each is selected once, even if files repeat it."""
 
     def __init__(self, live: pa.Table, image_ids: NDArray[np.int64], dim: int) -> None:
         rows = live.filter(pa.array(np.isin(live["image_id"].to_numpy(), image_ids)))
@@ -62,12 +64,12 @@ class WantedRows:
 
     @property
     def missing(self) -> tuple[list[int], list[int]]:
-        """The images that no batch has held so far, and the files that should hold them."""
+        """The images that no batch contained so far, and the files that should contain them."""
         files = np.unique(self._shard_file_ids[~self._read])
         return self._image_ids[~self._read].tolist(), files.tolist()
 
     def select(self, batch: pa.RecordBatch) -> pa.Table:
-        """The rows of the batch that are wanted and were not selected before, in the schema of the index."""
+        """The wanted rows of the batch that were not selected before, in the schema of the index."""
         image_ids = batch.column("image_id").to_numpy(zero_copy_only=False)
         position = np.searchsorted(self._image_ids, image_ids).clip(max=len(self) - 1)
         wanted = (

@@ -1,4 +1,4 @@
-"""One LanceDB table for each model: one row for each image, also after a kill between any two steps."""
+"""One LanceDB table per model, with one row per image, even after a kill between any two steps."""
 
 import logging
 import os
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from lancedb.table import AsyncTable, Table
 
 _AT_EACH_READ = timedelta(0)
-"""Look for a newer version: a table stays open, and its index in memory."""
+"""Check for a newer version at each read. The table stays open, so its index stays in memory."""
 
 _logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ VectorReader = Callable[[Sequence[int]], Iterator[pa.RecordBatch]]
 
 @dataclass(frozen=True, slots=True)
 class IndexChange:
-    """What a synchronization did, in rows; `rows`, `fragments`: what the table has after it."""
+    """What a synchronization did, in rows. `rows` and `fragments` are those of the table afterwards."""
 
     added: int
     replaced: int
@@ -62,7 +62,7 @@ class IndexChange:
 
 @dataclass(frozen=True, slots=True)
 class IndexDescription:
-    """What a table is. `ann_kind` is null where search is exact; `bytes` counts old versions too."""
+    """Facts about a table. `ann_kind` is None if search is exact; `bytes` includes old versions."""
 
     schema: pa.Schema
     rows: int
@@ -75,13 +75,13 @@ class IndexDescription:
 class VectorIndex:
     """The searchable embeddings of one model, in a LanceDB table named after it under `directory`.
 
-    Every step is one atomic commit that may be repeated, and the steps follow from what the table holds,
-    never from a record of what was done: a synchronization that is killed anywhere is completed by the next.
-    One process at a time writes (a file lock, which the system releases when its holder dies); readers never
-    wait, and see each commit as soon as it is made. Versions younger than `keep_versions_for` are kept.
+    Every step is one atomic commit that may be repeated. The steps are derived from the content of the table, never
+    from a record of earlier work, so the next synchronization completes one that was killed at any point.
+    One process at a time writes (a file lock, which the system releases when its holder dies). Readers never
+    wait, and see each commit immediately. Versions younger than `keep_versions_for` are kept.
 
-    All that reads an existing table raises `IndexDamagedError` where its files are lost or damaged, and
-    `IndexNotReadableError` where the system refuses them; all that writes, `IndexNotWritableError` where it does.
+    Methods that read or write an existing table raise `IndexDamagedError` if its files are missing or damaged. If the
+    system refuses, methods that read raise `IndexNotReadableError`, and methods that write `IndexNotWritableError`.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class VectorIndex:
         self._searched: AsyncTable | None = None
 
     def exists(self) -> bool:
-        """Whether the model has a table, be it empty."""
+        """Whether the model has a table. The table may be empty."""
         return self._find() is not None
 
     def synchronize(
@@ -107,13 +107,13 @@ class VectorIndex:
         *,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> IndexChange:
-        """Make the table's rows those of `live`, in the schema `live_schema()`, one row an image.
+        """Make the table's rows equal to `live`, which has the schema `live_schema()` and one row per image.
 
-        `read_vectors` is asked once, for the files of rows that are not in the table yet, and for no others;
-        what they hold and `live` does not name is left out. `on_progress` is told the rows written and the
-        rows to write after each commit. A table that is damaged is removed and made anew.
+        `read_vectors` is called once, with the files that hold new or replaced embeddings. Rows of these files that
+        `live` does not name are left out. After each commit, `on_progress` receives the number of rows written and the
+        total to write. A damaged table is deleted and rebuilt.
 
-        Raises `IndexSchemaError` before anything is written, and `MissingVectorsError` where a file lacks a row.
+        Raises `IndexSchemaError` before writing anything, and `MissingVectorsError` if a file lacks a row.
         """
         with self._exclusive():
             table, stored = self._open_whole()
@@ -135,12 +135,12 @@ class VectorIndex:
             )
 
     def build_ann_if_outgrown(self) -> AnnIndexReport:
-        """Build the approximate index, where the table is large enough for one and has outgrown the last."""
+        """Build the approximate index if the table is large enough and has outgrown the last one."""
         with self._exclusive():
             return maintenance.build_ann_if_outgrown(self._open())
 
     def compact(self) -> CompactionReport:
-        """Merge small fragments, bring the indices up to date, and delete what no reader needs any more."""
+        """Merge small fragments, update the indices, and delete versions older than `keep_versions_for`."""
         with self._exclusive():
             table = self._open()
             before = maintenance.fragment_count(table), self._bytes()
@@ -148,7 +148,7 @@ class VectorIndex:
             return CompactionReport(*before, maintenance.fragment_count(table), self._bytes())
 
     def row_count(self) -> int:
-        """The number of rows; 0 where there is no table."""
+        """The number of rows; 0 without a table."""
         with self._reading():
             table = self._find()
             return 0 if table is None else table.count_rows()
@@ -168,9 +168,9 @@ class VectorIndex:
         offset: int = 0,
         effort: SearchEffort | Literal["exact"] | None = None,
     ) -> list[Hit]:
-        """The `k` nearest images to `vector` (`dim` numbers) after the `offset` nearest, best first.
+        """The `k` images nearest to `vector` (`dim` numbers) after the first `offset`, best first.
 
-        The score is the cosine. The effort is that of `usual_effort` unless given; `exact` compares every row.
+        The score is the cosine. The default effort is `usual_effort`; `exact` compares every row.
         """
         with self._reading():
             return ranking.nearest(
@@ -183,9 +183,9 @@ class VectorIndex:
             )
 
     def vectors_of(self, image_ids: Sequence[int]) -> NDArray[np.float32]:
-        """The embeddings of the images, float32 (n, `dim`), in the order asked for.
+        """The embeddings of the images, float32 (n, `dim`), in the order of `image_ids`.
 
-        Raises `ImageNotIndexedError` where one is not in the table.
+        Raises `ImageNotIndexedError` if the table lacks one of them.
         """
         from lancedb.expr import col
 
@@ -208,7 +208,7 @@ class VectorIndex:
     def recall_at_k(
         self, *, k: int = 10, sample: int = 200, seed: int = 0, effort: SearchEffort | None = None
     ) -> RecallReport:
-        """How many true nearest neighbours of a seeded sample of images the search finds, and how fast."""
+        """The share of true nearest neighbours that the search finds for a seeded sample of images, and its latency."""
         with self._reading():
             return recall.recall_at_k(
                 self._open(),
@@ -220,7 +220,7 @@ class VectorIndex:
             )
 
     def describe(self) -> IndexDescription:
-        """What the table is. Raises `IndexNotBuiltError`."""
+        """Facts about the table. Raises `IndexNotBuiltError`."""
         with self._reading():
             table = self._open()
             ann = maintenance.ann_index(table)
@@ -235,7 +235,7 @@ class VectorIndex:
 
     @cached_property
     def _connection(self) -> "DBConnection":
-        # By default LanceDB keeps two cores free of computing, and of two it builds the index on one.
+        # By default LanceDB reserves two cores for I/O, so on two cores it builds the index with one thread.
         os.environ.setdefault("LANCE_IO_CORE_RESERVATION", "0")
         import lancedb
 
@@ -252,7 +252,7 @@ class VectorIndex:
         return reading(self.model_key, self._folder)
 
     def _find(self) -> "Table | None":
-        """The open table; None where the model has none, or where its making was killed half-way."""
+        """The open table; None if the model has no table, or if its creation was killed."""
         if self._table is None and self.directory.is_dir():
             try:
                 with self._reading():
@@ -269,7 +269,7 @@ class VectorIndex:
         return table
 
     def _open_for_search(self) -> "AsyncTable":
-        """The table once more, in a millisecond, by the interface that waits once for a search."""
+        """The table, opened through the asynchronous interface: a search waits only once. Opening takes 1 ms."""
         self._open()
         if self._searched is None:
             import lancedb
@@ -285,7 +285,7 @@ class VectorIndex:
         return self._searched
 
     def _open_or_create(self) -> "Table":
-        """The table, empty where there was none. Raises `IndexSchemaError` where it has other columns."""
+        """The table, created empty if it is missing. Raises `IndexSchemaError` if it has other columns."""
         expected = index_schema(self.dim)
         table = self._find()
         if table is None:
@@ -295,18 +295,20 @@ class VectorIndex:
         return table
 
     def _open_whole(self) -> "tuple[Table, pa.Table]":
-        """The table and its rows without their vectors; empty where there was none, or a damaged one."""
+        """The table and its rows without their vectors. A missing or damaged table is replaced by an empty one."""
         try:
             return self._open_or_create(), self._read_everywhere()
         except IndexDamagedError as error:
-            _logger.warning("%s: removed, and made anew: %s", self._folder, error.__cause__)
+            _logger.warning(
+                "%s: deleting and rebuilding the damaged table: %s", self._folder, error.__cause__
+            )
         shutil.rmtree(self._folder)
         self._table = self._searched = None
-        del self._connection  # and what it remembers of the files
+        del self._connection  # it caches facts about the files
         return self._open_or_create(), self.live_rows()
 
     def _read_everywhere(self) -> pa.Table:
-        """The rows without their vectors, read after something of each file that a search or a write opens."""
+        """The rows without their vectors. Also reads from every file that a search or a write opens, to find damage."""
         rows = self.live_rows()
         with self._reading():
             self._open().list_versions()
@@ -330,10 +332,10 @@ class VectorIndex:
     def _checked(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
         if vector.shape != (self.dim,):
             raise ValueError(
-                f"vector of shape {vector.shape}: model {self.model_key!r} has {self.dim} dimensions"
+                f"vector of shape {vector.shape}: model {self.model_key!r} expects {self.dim} dimensions"
             )
         if not np.isfinite(vector).all() or not vector.any():
-            raise ValueError("vector: must be finite and not zero, or it has no direction")
+            raise ValueError("vector: must be finite and not zero, because a zero vector has no direction")
         return vector.astype(np.float32, copy=False)
 
     def _bytes(self) -> int:

@@ -1,4 +1,4 @@
-"""The commits of a synchronization: each is atomic, and may be repeated."""
+"""The commits of a synchronization. Each is atomic and may be repeated."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lancedb.table import Table
 
 ROWS_A_COMMIT: Final = 50_000
-"""At 512 dimensions 51 MB of embeddings in memory, and 64 commits for 3.2 million images."""
+"""With 512 dimensions: 51 MB of embeddings in memory, and 64 commits for 3.2 million images."""
 _IDS_A_STATEMENT: Final = 10_000
 
 
@@ -26,7 +26,7 @@ def remove_rows(table: "Table", image_ids: NDArray[np.int64]) -> None:
 
 
 def update_facts(table: "Table", live: pa.Table, image_ids: NDArray[np.int64]) -> None:
-    """Give the rows of these images the facts of `live`; their embeddings are neither read nor written."""
+    """Update the facts of these images' rows from `live`. Embeddings are not touched."""
     rows = live.filter(pa.array(np.isin(live["image_id"].to_numpy(), image_ids)))
     for first in range(0, rows.num_rows, ROWS_A_COMMIT):
         table.merge_insert("image_id").when_matched_update_all().execute(rows.slice(first, ROWS_A_COMMIT))
@@ -38,7 +38,7 @@ def write_rows(
     batches: Iterable[pa.RecordBatch],
     on_progress: Callable[[int, int], None] | None,
 ) -> None:
-    """Write the wanted rows among `batches`, replacing the row that an image has already."""
+    """Write the wanted rows among `batches`, replacing existing rows of the same images."""
     written = 0
     for rows in _chunks(wanted, batches):
         table.merge_insert("image_id").when_matched_update_all().when_not_matched_insert_all().execute(rows)
@@ -48,7 +48,7 @@ def write_rows(
 
 
 def _chunks(wanted: WantedRows, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """The wanted rows in tables of about `ROWS_A_COMMIT`, none of them empty."""
+    """The wanted rows in non-empty tables of about `ROWS_A_COMMIT` rows."""
     pending: list[pa.Table] = []
     for batch in batches:
         rows = wanted.select(batch)
