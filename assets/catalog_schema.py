@@ -1,6 +1,6 @@
 """`catalog_schema`: the catalog's tables, at the revision that the code expects."""
 
-from dagster import AssetExecutionContext, MaterializeResult, MetadataValue
+from dagster import AssetExecutionContext, MaterializeResult, MetadataValue, ResourceParam
 
 from assets.orchestration.step_asset import step_asset
 from photolineage.catalog.migrate import catalog_revision, require_current, upgrade
@@ -16,7 +16,9 @@ from resources.home import CatalogResource
     "migrations to apply.\n\n**Needs** nothing: materialize it first.\n\n**Next:** materialize "
     "`source_files`. If the catalog is of an older revision: launch the job `migrate_catalog`.",
 )
-def catalog_schema(context: AssetExecutionContext, catalog: CatalogResource) -> MaterializeResult[None]:
+def catalog_schema(
+    context: AssetExecutionContext, catalog: ResourceParam[CatalogResource]
+) -> MaterializeResult[None]:
     engine = catalog.engine
     with reported():
         with engine.connect() as connection:

@@ -43,8 +43,8 @@ MODEL_CHECK = "model_contract"
 )
 def image_embeddings(
     context: AssetExecutionContext,
-    catalog: CatalogResource,
-    storage: StorageResource,
+    catalog: ResourceParam[CatalogResource],
+    storage: ResourceParam[StorageResource],
     settings: ResourceParam[Settings],
     progress: ResourceParam[ProgressSink],
 ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:

@@ -48,8 +48,8 @@ EVENT_COLUMNS = TableSchema(
 )
 def image_events(
     context: AssetExecutionContext,
-    catalog: CatalogResource,
-    storage: StorageResource,
+    catalog: ResourceParam[CatalogResource],
+    storage: ResourceParam[StorageResource],
     settings: ResourceParam[Settings],
     progress: ResourceParam[ProgressSink],
 ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 )
 def model_comparison(
     context: AssetExecutionContext,
-    catalog: CatalogResource,
-    storage: StorageResource,
+    catalog: ResourceParam[CatalogResource],
+    storage: ResourceParam[StorageResource],
     settings: ResourceParam[Settings],
 ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
     from photolineage.steps.embed import Stores

@@ -56,8 +56,8 @@ class RegisteredImagesConfig(Config):
 def registered_images(
     context: AssetExecutionContext,
     config: RegisteredImagesConfig,
-    catalog: CatalogResource,
-    storage: StorageResource,
+    catalog: ResourceParam[CatalogResource],
+    storage: ResourceParam[StorageResource],
     settings: ResourceParam[Settings],
     progress: ResourceParam[ProgressSink],
 ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:

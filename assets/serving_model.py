@@ -44,8 +44,8 @@ class ServingModelConfig(Config):
 def serving_model(
     context: AssetExecutionContext,
     config: ServingModelConfig,
-    catalog: CatalogResource,
-    storage: StorageResource,
+    catalog: ResourceParam[CatalogResource],
+    storage: ResourceParam[StorageResource],
     settings: ResourceParam[Settings],
 ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
     from photolineage.upgrade.promote import (

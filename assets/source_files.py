@@ -32,7 +32,7 @@ from schema_checks.freshness import UNSCANNED_FOR
 )
 def source_files(
     context: AssetExecutionContext,
-    catalog: CatalogResource,
+    catalog: ResourceParam[CatalogResource],
     settings: ResourceParam[Settings],
     progress: ResourceParam[ProgressSink],
 ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:

@@ -25,8 +25,8 @@ from resources.progress import ProgressSink
 )
 def vector_index(
     context: AssetExecutionContext,
-    catalog: CatalogResource,
-    storage: StorageResource,
+    catalog: ResourceParam[CatalogResource],
+    storage: ResourceParam[StorageResource],
     progress: ResourceParam[ProgressSink],
 ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
     from photolineage.steps.index import build_index

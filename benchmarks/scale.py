@@ -73,11 +73,10 @@ def measure_sensor_tick(config: Path) -> Figures:
 
     settings = load_settings(config)
     definitions = build_definitions(settings)
-    catalog = catalog_resource(settings)
-    with catalog.engine.connect() as connection:
+    with create_catalog_engine(settings.catalog.url).connect() as connection:
         shards = shard_keys(connection)
     resources: dict[str, Any] = {
-        "catalog": catalog,
+        "catalog": catalog_resource(settings),
         "storage": storage_resource(settings),
         "settings": settings,
     }

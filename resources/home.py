@@ -1,11 +1,15 @@
-"""The Dagster resources of the catalog and of the stores; they open a store when an asset uses it."""
+"""The Dagster resources: the catalog's database, and the stores under the home directory.
 
+They take no run configuration: nobody can point a run at another database or folder, and neither the launchpad nor the
+record of a run shows them.
+"""
+
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dagster import ConfigurableResource, InitResourceContext
-from pydantic import Field, PrivateAttr
+from dagster import InitResourceContext, ResourceDefinition, resource
 from sqlalchemy import Engine
 
 from photolineage.catalog.engine import create_catalog_engine, require_reachable
@@ -19,48 +23,42 @@ if TYPE_CHECKING:
     from photolineage.stores.vector_index.home import VectorIndexes
 
 
-class CatalogResource(ConfigurableResource[None]):
-    """The catalog's database."""
+class CatalogResource:
+    """The catalog's database. `lease_timeout`: how long a run may be silent before it loses its partition."""
 
-    url: str = Field(description="SQLAlchemy URL of the catalog: sqlite:///… or postgresql://…")
-    lease_timeout_seconds: int = Field(
-        description="A run that sends no heartbeat for this long loses the lease of its partition, in seconds."
-    )
-    _engine: Engine | None = PrivateAttr(default=None)
+    def __init__(self, url: str, lease_timeout: timedelta) -> None:
+        self.lease_timeout = lease_timeout
+        self._url = url
+        self._engine: Engine | None = None
 
     @property
     def engine(self) -> Engine:
-        """The engine, created at its first use. Raises CatalogUnreachableError."""
+        """The engine, made at its first use. Raises CatalogUnreachableError."""
         if self._engine is None:
-            engine = create_catalog_engine(self.url)
+            engine = create_catalog_engine(self._url)
             require_reachable(engine)
             self._engine = engine
         return self._engine
 
-    @property
-    def lease_timeout(self) -> timedelta:
-        """A run that sends no heartbeat for this long loses the lease of its partition."""
-        return timedelta(seconds=self.lease_timeout_seconds)
-
-    def teardown_after_execution(self, context: InitResourceContext) -> None:
+    def close(self) -> None:
         """Close the connections."""
-        del context
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None
 
 
-class StorageResource(ConfigurableResource[None]):
-    """The files in the home directory: previews, embeddings, vector indexes, event segments."""
+class StorageResource:
+    """The files under the home directory: previews, embeddings, vector indexes, segments of events."""
 
-    home: str = Field(description="The home directory: all files are written there.")
+    def __init__(self, home: Path) -> None:
+        self.home = home
 
     @property
     def files(self) -> "Files":
         """The files of previews, embeddings, event segments and text encoders."""
         from photolineage.stores.files import LocalFiles
 
-        return LocalFiles(Path(self.home))
+        return LocalFiles(self.home)
 
     @property
     def previews(self) -> "PreviewStore":
@@ -88,14 +86,29 @@ class StorageResource(ConfigurableResource[None]):
         """Vector indexes, by model."""
         from photolineage.stores.vector_index.home import VectorIndexes
 
-        return VectorIndexes(Path(self.home))
+        return VectorIndexes(self.home)
 
 
-def catalog_resource(settings: Settings) -> CatalogResource:
-    """The catalog in the settings."""
-    return CatalogResource(url=settings.catalog.url, lease_timeout_seconds=settings.lease_timeout_seconds)
+def catalog_resource(settings: Settings) -> ResourceDefinition:
+    """The catalog that the settings name; its connections are closed at the end of a run, a check or a tick."""
+
+    @resource(config_schema={}, description="The catalog's database.")
+    def catalog(context: InitResourceContext) -> Iterator[CatalogResource]:
+        del context
+        opened = CatalogResource(settings.catalog.url, timedelta(seconds=settings.lease_timeout_seconds))
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+    return catalog
 
 
-def storage_resource(settings: Settings) -> StorageResource:
-    """The stores in the home directory of the settings."""
-    return StorageResource(home=str(settings.home))
+def storage_resource(settings: Settings) -> ResourceDefinition:
+    """The stores under the home directory that the settings name."""
+    return fixed_resource(StorageResource(settings.home), "The stores under the home directory.")
+
+
+def fixed_resource(value: object, description: str) -> ResourceDefinition:
+    """A resource that is this value. Dagster would take any configuration for a bare value, and ignore it."""
+    return ResourceDefinition(lambda _context: value, config_schema={}, description=description)

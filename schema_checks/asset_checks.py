@@ -47,7 +47,7 @@ def catalog_table_checks() -> AssetChecksDefinition:
         ],
     )
     def catalog_tables(
-        context: AssetCheckExecutionContext, catalog: CatalogResource
+        context: AssetCheckExecutionContext, catalog: ResourceParam[CatalogResource]
     ) -> Iterator[AssetCheckResult]:
         from photolineage.checks.catalog_contract import report_of
         from schema_checks.check_metadata import contract_metadata
@@ -80,7 +80,9 @@ def store_checks(
         "and weights match, vectors are finite and of unit length, each image is of this shard and occurs once.",
     )
     def embedding_files(
-        context: AssetCheckExecutionContext, catalog: CatalogResource, storage: StorageResource
+        context: AssetCheckExecutionContext,
+        catalog: ResourceParam[CatalogResource],
+        storage: ResourceParam[StorageResource],
     ) -> AssetCheckResult:
         from photolineage.checks.stores import check_embedding_files
 
@@ -99,7 +101,9 @@ def store_checks(
         "committed embeddings = distinct registered images.",
     )
     def index_coverage(
-        context: AssetCheckExecutionContext, catalog: CatalogResource, storage: StorageResource
+        context: AssetCheckExecutionContext,
+        catalog: ResourceParam[CatalogResource],
+        storage: ResourceParam[StorageResource],
     ) -> AssetCheckResult:
         from photolineage.checks.stores import check_index_coverage
 
@@ -116,8 +120,8 @@ def store_checks(
     )
     def index_recall(
         context: AssetCheckExecutionContext,
-        catalog: CatalogResource,
-        storage: StorageResource,
+        catalog: ResourceParam[CatalogResource],
+        storage: ResourceParam[StorageResource],
         settings: ResourceParam[Settings],
     ) -> AssetCheckResult:
         from photolineage.models.registry import require_model
@@ -150,7 +154,7 @@ def store_checks(
     )
     def event_membership(
         context: AssetCheckExecutionContext,
-        catalog: CatalogResource,
+        catalog: ResourceParam[CatalogResource],
         settings: ResourceParam[Settings],
     ) -> AssetCheckResult:
         from photolineage.checks.stores import check_events
@@ -165,7 +169,7 @@ def store_checks(
         asset=SERVING_MODEL.name,
         description="The events of the serving model were computed from its current index.",
     )
-    def events_are_current(catalog: CatalogResource) -> AssetCheckResult:
+    def events_are_current(catalog: ResourceParam[CatalogResource]) -> AssetCheckResult:
         from photolineage.checks.stores import check_events_of_serving_model
 
         with catalog.engine.connect() as connection:

@@ -50,8 +50,8 @@ def freshness_checks() -> AssetChecksDefinition:
     )
     def freshness(
         context: AssetCheckExecutionContext,
-        catalog: CatalogResource,
-        storage: StorageResource,
+        catalog: ResourceParam[CatalogResource],
+        storage: ResourceParam[StorageResource],
         settings: ResourceParam[Settings],
     ) -> Iterator[AssetCheckResult]:
         require_migrated(catalog)

@@ -21,7 +21,7 @@ from assets.serving_model import serving_model
 from assets.source_files import source_files
 from assets.vector_index import vector_index
 from photolineage.settings import Settings
-from resources.home import catalog_resource, storage_resource
+from resources.home import catalog_resource, fixed_resource, storage_resource
 from resources.progress import LoggedProgress
 from schema_checks.asset_checks import catalog_table_checks, store_checks
 from schema_checks.freshness import freshness_checks
@@ -71,8 +71,8 @@ def build_definitions(settings: Settings) -> Definitions:
         resources={
             "catalog": catalog_resource(settings),
             "storage": storage_resource(settings),
-            "settings": settings,
-            "progress": LoggedProgress(),
+            "settings": fixed_resource(settings, "The configuration."),
+            "progress": fixed_resource(LoggedProgress(), "Progress in the log of a run."),
         },
         executor=in_process_executor,
     )

@@ -30,8 +30,8 @@ def maintain_indexes_job() -> JobDefinition:
     @op(description="Compacts the index of each model. Skips an index that a run is building.")
     def compact_indexes(
         context: OpExecutionContext,
-        catalog: CatalogResource,
-        storage: StorageResource,
+        catalog: ResourceParam[CatalogResource],
+        storage: ResourceParam[StorageResource],
         settings: ResourceParam[Settings],
     ) -> Output[None]:
         from photolineage.steps.jobs import JobContext
@@ -90,7 +90,10 @@ def sweep_files_job() -> JobDefinition:
 
     @op(description="Removes files that are not in the catalog and are older than a day.")
     def remove_garbage(
-        context: OpExecutionContext, config: SweepConfig, catalog: CatalogResource, storage: StorageResource
+        context: OpExecutionContext,
+        config: SweepConfig,
+        catalog: ResourceParam[CatalogResource],
+        storage: ResourceParam[StorageResource],
     ) -> Output[None]:
         from photolineage.steps.maintain import sweep_files
 

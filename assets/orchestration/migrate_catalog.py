@@ -1,9 +1,18 @@
 """The job `migrate_catalog`: it shows the SQL of the migrations, and applies them with `dry_run: false`."""
 
-from pathlib import Path
 from typing import Any
 
-from dagster import Config, Failure, JobDefinition, MetadataValue, OpExecutionContext, Output, job, op
+from dagster import (
+    Config,
+    Failure,
+    JobDefinition,
+    MetadataValue,
+    OpExecutionContext,
+    Output,
+    ResourceParam,
+    job,
+    op,
+)
 from pydantic import Field
 
 from resources.failures import reported
@@ -30,8 +39,8 @@ def migrate_catalog_job() -> JobDefinition:
     def migrate(
         context: OpExecutionContext,
         config: MigrateCatalogConfig,
-        catalog: CatalogResource,
-        storage: StorageResource,
+        catalog: ResourceParam[CatalogResource],
+        storage: ResourceParam[StorageResource],
     ) -> Output[None]:
         from photolineage.catalog.migration_plan import apply_migration, plan_migration
         from photolineage.checks.catalog_contract import contract_report
@@ -55,7 +64,7 @@ def migrate_catalog_job() -> JobDefinition:
                 context.log.info(plan.sql)
                 return Output(None, metadata=metadata)
             backup = apply_migration(
-                catalog.engine, Path(storage.home) / "backups", has_backup=config.i_have_a_backup
+                catalog.engine, storage.home / "backups", has_backup=config.i_have_a_backup
             )
         report = contract_report(catalog.engine)
         metadata["backup"] = MetadataValue.text(str(backup or "none"))

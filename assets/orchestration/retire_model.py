@@ -36,8 +36,8 @@ def retire_model_job() -> JobDefinition:
     def retire(
         context: OpExecutionContext,
         config: RetireModelConfig,
-        catalog: CatalogResource,
-        storage: StorageResource,
+        catalog: ResourceParam[CatalogResource],
+        storage: ResourceParam[StorageResource],
         settings: ResourceParam[Settings],
     ) -> Output[None]:
         from photolineage.steps.jobs import JobContext

@@ -62,7 +62,7 @@ def _running(name: str, job: Job, cron: str, description: str) -> ScheduleDefini
         default_status=DefaultScheduleStatus.RUNNING,
         description=description,
     )
-    def by_the_clock(catalog: CatalogResource) -> RunRequest | SkipReason:
+    def by_the_clock(catalog: ResourceParam[CatalogResource]) -> RunRequest | SkipReason:
         try:
             require_current(catalog.engine)
         except UnmigratedCatalogError as error:

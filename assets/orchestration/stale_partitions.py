@@ -59,8 +59,8 @@ def stale_partitions_sensor(
     )
     def stale_partitions(
         context: SensorEvaluationContext,
-        catalog: CatalogResource,
-        storage: StorageResource,
+        catalog: ResourceParam[CatalogResource],
+        storage: ResourceParam[StorageResource],
         settings: ResourceParam[Settings],
     ) -> SensorResult | SkipReason:
         from photolineage.steps.freshness import find_stale_work

@@ -1,5 +1,6 @@
 """The job `migrate_catalog`: shows the SQL, and applies it only when asked to."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,8 @@ def run_job(url: str, home: Path, **config: bool) -> ExecuteInProcessResult:
     return migrate_catalog_job().execute_in_process(
         instance=DagsterInstance.ephemeral(),
         resources={
-            "catalog": CatalogResource(url=url, lease_timeout_seconds=60),
-            "storage": StorageResource(home=str(home)),
+            "catalog": CatalogResource(url, timedelta(seconds=60)),
+            "storage": StorageResource(home),
         },
         run_config=QUIET | {"ops": {"migrate": {"config": config}}},
         raise_on_error=False,
