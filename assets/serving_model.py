@@ -53,7 +53,7 @@ def serving_model(
         assess_readiness,
         choose_candidate,
         has_served,
-        serve,
+        promote,
     )
 
     yield from guard(catalog, SERVING_MODEL)
@@ -71,7 +71,7 @@ def serving_model(
                 model_key,
                 settings.recall_bar,
             )
-        before = serve(catalog.engine, readiness)
+        before = promote(catalog.engine, readiness)
     context.log.info(f"{model_key} is the serving model now (before: {before or 'none'})")
     for warning in readiness.warnings:
         context.log.warning(f"{model_key} serves, but {warning}")

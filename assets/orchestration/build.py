@@ -8,7 +8,7 @@ from assets.catalog_schema import catalog_schema
 from assets.image_embeddings import image_embeddings
 from assets.image_events import image_events
 from assets.model_comparison import model_comparison
-from assets.orchestration.alerts import alerts_sensor
+from assets.orchestration.alerts_sensor import alerts_sensor
 from assets.orchestration.jobs import check_contract_job, check_freshness_job, lineage_jobs
 from assets.orchestration.maintenance_jobs import maintain_indexes_job, sweep_files_job
 from assets.orchestration.migrate_catalog import migrate_catalog_job

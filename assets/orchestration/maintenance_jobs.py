@@ -21,7 +21,7 @@ from resources.failures import reported, require_migrated
 from resources.home import CatalogResource, StorageResource
 
 if TYPE_CHECKING:
-    from photolineage.steps.maintain import IndexMaintenanceReport
+    from photolineage.steps.maintain_index import IndexMaintenanceReport
 
 
 def maintain_indexes_job() -> JobDefinition:
@@ -35,7 +35,7 @@ def maintain_indexes_job() -> JobDefinition:
         settings: ResourceParam[Settings],
     ) -> Output[None]:
         from photolineage.steps.jobs import JobContext
-        from photolineage.steps.maintain import maintain_index
+        from photolineage.steps.maintain_index import maintain_index
 
         require_migrated(catalog)
         job_context = JobContext(catalog.engine, context.run.run_id, catalog.lease_timeout)
@@ -95,7 +95,7 @@ def sweep_files_job() -> JobDefinition:
         catalog: ResourceParam[CatalogResource],
         storage: ResourceParam[StorageResource],
     ) -> Output[None]:
-        from photolineage.steps.maintain import sweep_files
+        from photolineage.steps.sweep import sweep_files
 
         require_migrated(catalog)
         with reported():

@@ -9,7 +9,7 @@ from PIL import Image
 
 from photolineage.catalog.engine import run_in_transaction
 from photolineage.models.embedder import load_embedder
-from photolineage.models.registry import ModelChangedError, ModelNotLoadedError, promote
+from photolineage.models.registry import ModelChangedError, ModelNotLoadedError, record_serving_model
 from photolineage.settings import ComparisonSettings, ModelSettings, load_settings
 from photolineage.steps.embed import Stores
 from photolineage.stores.pictures import read_previews
@@ -43,7 +43,7 @@ def compare(
 
 
 def let_serve(library: Library, model_key: str) -> None:
-    run_in_transaction(library.engine, lambda connection: promote(connection, model_key))
+    run_in_transaction(library.engine, lambda connection: record_serving_model(connection, model_key))
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def test_the_report_has_a_row_for_each_figure_and_the_next_step(built: Library) 
     assert report.startswith("| | tiny-a (serving) | tiny-b |\n")
     assert report.count("\n| ") == 1 + len(rows)
     assert report.endswith(
-        "To promote: materialize serving_model with `model: tiny-b`. To go back: materialize it with `model: tiny-a`."
+        "To record_serving_model: materialize serving_model with `model: tiny-b`. To go back: materialize it with `model: tiny-a`."
     )
 
 

@@ -15,7 +15,7 @@ from photolineage.catalog.engine import run_in_transaction, write_transaction
 from photolineage.catalog.orm import FileKind, Image, ImageState, MlModel, ShardFile
 from photolineage.catalog.queries import serving_model_key
 from photolineage.lineage import JobKind
-from photolineage.models.registry import ModelNotLoadedError, promote, record_model
+from photolineage.models.registry import ModelNotLoadedError, record_model, record_serving_model
 from photolineage.stores.embeddings import EmbeddingFileHeader
 from photolineage.stores.vector_index.maintenance import ANN_FROM_ROWS
 from photolineage.upgrade.promote import (
@@ -25,7 +25,7 @@ from photolineage.upgrade.promote import (
     assess_readiness,
     choose_candidate,
     has_served,
-    serve,
+    promote,
 )
 from tests.library import Library, draw_photo, touch
 
@@ -48,18 +48,18 @@ def test_a_complete_model_is_promoted_and_another_and_back(library: Library) -> 
     assert first.recall is not None
     assert first.recall.recall == 1.0
     assert serving(library) == []
-    assert serve(library.engine, first) is None
+    assert promote(library.engine, first) is None
     assert serving(library) == ["tiny-a"]
-    assert serve(library.engine, second) == "tiny-a"
+    assert promote(library.engine, second) == "tiny-a"
     assert serving(library) == ["tiny-b"]
-    assert serve(library.engine, first) == "tiny-b"
+    assert promote(library.engine, first) == "tiny-b"
     assert serving(library) == ["tiny-a"]
-    assert serve(library.engine, first) == "tiny-a"
+    assert promote(library.engine, first) == "tiny-a"
 
 
 def test_a_model_that_does_not_cover_every_image_is_refused(library: Library) -> None:
     library.build()
-    serve(library.engine, assess(library))
+    promote(library.engine, assess(library))
     library.embed("photos-00000", "tiny-b")
     library.index("tiny-b")
     readiness = assess(library, "tiny-b")
@@ -70,7 +70,7 @@ def test_a_model_that_does_not_cover_every_image_is_refused(library: Library) ->
         NotReadyToServeError,
         match=r"^tiny-b cannot serve: 16 of 26 images .* The serving model was not changed\.$",
     ):
-        serve(library.engine, readiness)
+        promote(library.engine, readiness)
     assert serving(library) == ["tiny-a"]
 
 
@@ -156,7 +156,7 @@ def test_a_recall_below_the_bar_is_refused_with_both_figures(library: Library) -
     with pytest.raises(
         NotReadyToServeError, match=r"tiny-a cannot serve: its recall@10 is 0\.\d{3}, less than"
     ):
-        serve(library.engine, readiness)
+        promote(library.engine, readiness)
     assert serving(library) == []
     assert assess(library, recall_bar=0.5).refusals == ()
 
@@ -164,9 +164,9 @@ def test_a_recall_below_the_bar_is_refused_with_both_figures(library: Library) -
 def test_a_model_that_has_served_serves_again_with_what_it_lacks_as_a_warning(library: Library) -> None:
     library.build("tiny-a", "tiny-b")
     assert not has_served(library.engine, "tiny-a")
-    serve(library.engine, assess(library, "tiny-a"))
+    promote(library.engine, assess(library, "tiny-a"))
     assert not has_served(library.engine, "tiny-a"), "it serves"
-    serve(library.engine, assess(library, "tiny-b"))
+    promote(library.engine, assess(library, "tiny-b"))
     draw_photo(library.root / "2025/00.jpg", 500)
     library.scan()
     library.register_all()
@@ -177,7 +177,7 @@ def test_a_model_that_has_served_serves_again_with_what_it_lacks_as_a_warning(li
     assert former.warnings == (
         "1 of 27 images have no embedding yet: materialize the missing partitions of image_embeddings for tiny-a",
     )
-    assert serve(library.engine, former) == "tiny-b"
+    assert promote(library.engine, former) == "tiny-b"
     assert serving(library) == ["tiny-a"]
 
 
@@ -205,12 +205,12 @@ def test_the_way_back_reads_no_vector(library: Library) -> None:
     """The files of the rows are gone, and of the table only what opens it is left."""
     library.build("tiny-a", "tiny-b")
     for key in ("tiny-a", "tiny-b"):
-        serve(library.engine, assess(library, key))
+        promote(library.engine, assess(library, key))
     shutil.rmtree(library.settings.home / "embeddings")
     shutil.rmtree(library.settings.home / "index/tiny-a.lance/data")
     former = assess_former(library.engine, library.indexes, "tiny-a")
     assert (former.indexed, former.refusals, former.warnings) == (26, (), ())
-    assert serve(library.engine, former) == "tiny-b"
+    assert promote(library.engine, former) == "tiny-b"
 
 
 def test_a_model_that_was_never_loaded_is_refused(library: Library) -> None:
@@ -220,10 +220,10 @@ def test_a_model_that_was_never_loaded_is_refused(library: Library) -> None:
 
 def test_a_promotion_that_fails_leaves_the_former_model_serving(library: Library) -> None:
     library.build("tiny-a", "tiny-b")
-    serve(library.engine, assess(library, "tiny-a"))
+    promote(library.engine, assess(library, "tiny-a"))
 
     def promote_and_fail(connection: object) -> None:
-        promote(connection, "tiny-b")  # type: ignore[arg-type]
+        record_serving_model(connection, "tiny-b")  # type: ignore[arg-type]
         raise RuntimeError("the power went")
 
     with pytest.raises(RuntimeError, match="the power went"):
@@ -234,9 +234,9 @@ def test_a_promotion_that_fails_leaves_the_former_model_serving(library: Library
 def test_a_promotion_of_a_model_that_is_gone_leaves_the_former_one_serving(library: Library) -> None:
     library.build("tiny-a")
     readiness = assess(library, "tiny-a")
-    serve(library.engine, readiness)
+    promote(library.engine, readiness)
     with pytest.raises(ModelNotLoadedError, match="model 'tiny-b' is missing from the catalog"):
-        serve(library.engine, replace(readiness, model_key="tiny-b"))
+        promote(library.engine, replace(readiness, model_key="tiny-b"))
     assert serving(library) == ["tiny-a"]
 
 
@@ -245,7 +245,7 @@ def test_who_looks_during_a_switch_sees_the_old_or_the_new(any_library: Library)
     engine = any_library.engine
     for key in ("tiny-a", "tiny-b"):
         any_library.embedder(key)
-    run_in_transaction(engine, lambda connection: promote(connection, "tiny-a"))
+    run_in_transaction(engine, lambda connection: record_serving_model(connection, "tiny-a"))
     seen: list[tuple[str | None, str | None]] = []
 
     def look(within: Connection, _cursor: object, statement: str, *_rest: object) -> None:
@@ -255,7 +255,7 @@ def test_who_looks_during_a_switch_sees_the_old_or_the_new(any_library: Library)
 
     with write_transaction(engine) as connection:
         event.listen(connection, "after_cursor_execute", look)
-        assert promote(connection, "tiny-b") == "tiny-a"
+        assert record_serving_model(connection, "tiny-b") == "tiny-a"
     assert seen == [(None, "tiny-a"), ("tiny-b", "tiny-a")]
     assert serving(any_library) == ["tiny-b"]
 
@@ -289,11 +289,13 @@ def test_of_two_promotions_at_once_the_second_waits_and_knows_the_first(
     model = postgresql_library.settings.models["tiny-b"]
     record_model(engine, "tiny-c", model, postgresql_library.embedder("tiny-b")[0].facts)
     if first is not None:
-        run_in_transaction(engine, lambda connection: promote(connection, first))
+        run_in_transaction(engine, lambda connection: record_serving_model(connection, first))
     with ThreadPoolExecutor(1) as pool:
         with write_transaction(engine) as connection:
-            assert promote(connection, "tiny-b") == first
-            second = pool.submit(run_in_transaction, engine, lambda connection: promote(connection, "tiny-c"))
+            assert record_serving_model(connection, "tiny-b") == first
+            second = pool.submit(
+                run_in_transaction, engine, lambda connection: record_serving_model(connection, "tiny-c")
+            )
             wait_for_a_lock(engine)
         assert second.result() == "tiny-b"
     assert serving(postgresql_library) == ["tiny-c"]
@@ -309,7 +311,7 @@ def test_the_candidate_is_the_wanted_model_else_the_serving_one_else_the_first_l
     assert choose_candidate(library.engine, keys, None) == "tiny-b"
     library.embedder("tiny-a")
     assert choose_candidate(library.engine, keys, None) == "tiny-a"
-    run_in_transaction(library.engine, lambda connection: promote(connection, "tiny-b"))
+    run_in_transaction(library.engine, lambda connection: record_serving_model(connection, "tiny-b"))
     assert choose_candidate(library.engine, keys, None) == "tiny-b"
     assert choose_candidate(library.engine, keys, "tiny-a") == "tiny-a"
     with pytest.raises(

@@ -13,7 +13,7 @@ from photolineage.catalog.engine import run_in_transaction, write_transaction
 from photolineage.catalog.leases import LeaseHeldError, acquire_lease
 from photolineage.catalog.orm import Event, EventImage, Image, JobState, MlJob, MlModel, ShardFile
 from photolineage.lineage import JobKind
-from photolineage.models.registry import ModelNotLoadedError, promote
+from photolineage.models.registry import ModelNotLoadedError, record_serving_model
 from photolineage.models.text_encoder import ensure_text_encoder, find_text_encoder
 from photolineage.steps.cluster import cluster_model
 from photolineage.steps.freshness import find_stale_embeddings
@@ -56,7 +56,7 @@ def upgrade(library: Library) -> Library:
             embedder.encode_text,
             library.settings.events,
         )
-    run_in_transaction(library.engine, lambda connection: promote(connection, NEW))
+    run_in_transaction(library.engine, lambda connection: record_serving_model(connection, NEW))
     return library
 
 

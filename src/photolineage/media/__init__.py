@@ -1,9 +1,9 @@
 """Read original files: decode them upright, extract their facts, and refuse files that are not images."""
 
 from photolineage.catalog.vocabulary import FailureReason, TakenAtSource
-from photolineage.media.containers import SUPPORTED_SUFFIXES
 from photolineage.media.decode import MAX_PIXELS, decode_upright
 from photolineage.media.errors import ChangedOriginalError, UnreadableImageError
+from photolineage.media.formats import SUPPORTED_SUFFIXES
 from photolineage.media.original import (
     MAX_FILE_BYTES,
     PREVIEW_SHORT_SIDE,

@@ -12,9 +12,9 @@ from PIL.ImageFile import ImageFile
 
 from photolineage.catalog.vocabulary import FailureReason
 from photolineage.media.color import resizable, to_srgb
-from photolineage.media.containers import RAW, format_of, open_container
 from photolineage.media.errors import UnreadableImageError
 from photolineage.media.exif import ExifFacts, read_exif, stored_orientation
+from photolineage.media.formats import RAW, format_of, open_container
 from photolineage.media.raw import embedded_preview
 
 _logger = logging.getLogger(__name__)

@@ -14,9 +14,9 @@ from PIL import Image
 
 from photolineage.catalog.vocabulary import FailureReason, TakenAtSource
 from photolineage.media.capture_time import capture_time
-from photolineage.media.containers import SUPPORTED_SUFFIXES, format_of
 from photolineage.media.decode import decode
 from photolineage.media.errors import ChangedOriginalError, UnreadableImageError
+from photolineage.media.formats import SUPPORTED_SUFFIXES, format_of
 from photolineage.media.place import time_zone_at
 from photolineage.media.quality import picture_quality
 

@@ -116,7 +116,7 @@ def record_model(
     return run_in_transaction(engine, record)
 
 
-def promote(connection: Connection, key: str) -> str | None:
+def record_serving_model(connection: Connection, key: str) -> str | None:
     """Make a model the current serving model within the caller's transaction. Returns the key of the previous one.
 
     Raises ModelNotLoadedError.

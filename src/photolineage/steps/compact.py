@@ -10,12 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import pyarrow as pa
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
 from photolineage.catalog.leases import Lease
 from photolineage.catalog.orm import FileKind, Image, ShardFile
 from photolineage.catalog.queries import CommittedFile, committed_files
-from photolineage.stores.files import Files, sweep_uncommitted
 
 GRACE: Final = timedelta(days=1)
 """Longer than any run reads files that it looked up at its start."""
@@ -39,17 +38,6 @@ class FileSet:
             ShardFile.shard_id == self.shard_id,
             ShardFile.model_id.is_not_distinct_from(self.model_id),
         )
-
-
-def sweep(lease: Lease, files: FileSet, stored: Files, folder: str) -> None:
-    """Remove files that were superseded longer than `GRACE` ago, and every file in the folder without a record."""
-
-    def forget(connection: Connection) -> set[str]:
-        long_ago = datetime.now(UTC) - GRACE
-        connection.execute(delete(ShardFile).where(files.is_theirs(), ShardFile.superseded_at < long_ago))
-        return set(connection.execute(select(ShardFile.path).where(files.is_theirs())).scalars())
-
-    sweep_uncommitted(stored, folder, lambda: lease.commit(forget, done=0))
 
 
 def compact(

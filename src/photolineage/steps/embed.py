@@ -30,11 +30,12 @@ from photolineage.errors import PhotolineageError
 from photolineage.lineage import JobKind, partition_subject
 from photolineage.models.embedder import Embedder, encoding_threads
 from photolineage.plain_text import printable
-from photolineage.steps.compact import FileSet, compact, sweep
+from photolineage.steps.compact import FileSet, compact
 from photolineage.steps.jobs import JobContext, StopRequest, running_job
 from photolineage.steps.lookahead import map_ahead
 from photolineage.steps.model_input import ModelInput, UnusableOriginal, UnusableOriginalsError, model_inputs
 from photolineage.steps.progress import OnProgress, Progress, ignore_progress
+from photolineage.steps.sweep import sweep_shard
 from photolineage.stores.embeddings import EmbeddingFileHeader, EmbeddingStore, are_unit
 from photolineage.stores.previews import PreviewStore
 
@@ -121,7 +122,7 @@ def embed_shard(
             committed = committed_files(connection, FileKind.EMBEDDING, shard_id=shard.id, model_id=model_id)
             preview_files = committed_files(connection, FileKind.PREVIEW, shard_id=shard.id)
         files = FileSet(FileKind.EMBEDDING, shard.id, model_id)
-        sweep(lease, files, stores.embeddings.files, stores.embeddings.folder(embedder.key, shard_key))
+        sweep_shard(lease, files, stores.embeddings.files, stores.embeddings.folder(embedder.key, shard_key))
         header = EmbeddingFileHeader(embedder.key, embedder.facts.weights_digest, shard_key)
         whole = [
             file

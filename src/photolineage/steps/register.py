@@ -21,11 +21,12 @@ from photolineage.catalog.queries import ShardRow, find_shard
 from photolineage.catalog.vocabulary import FailureReason
 from photolineage.lineage import JobKind
 from photolineage.media import OriginalImage, UnreadableImageError, read_original
-from photolineage.steps.compact import FileSet, compact, sweep
+from photolineage.steps.compact import FileSet, compact
 from photolineage.steps.jobs import JobContext, StopRequest, running_job
 from photolineage.steps.lookahead import map_ahead
 from photolineage.steps.lost_files import find_lost_previews, forget_lost_files
 from photolineage.steps.progress import OnProgress, Progress, ignore_progress
+from photolineage.steps.sweep import sweep_shard
 from photolineage.steps.tree_walk import require_source
 from photolineage.stores.previews import Preview, PreviewStore
 
@@ -99,7 +100,7 @@ def register_shard(
         total = report.resumed + len(pending)
         lease.begin(total=total, resumed=report.resumed, failed=report.failed)
         files = FileSet(FileKind.PREVIEW, shard.id)
-        sweep(lease, files, previews.files, previews.folder(shard_key))
+        sweep_shard(lease, files, previews.files, previews.folder(shard_key))
         on_progress(Progress(report.resumed, total, report.failed, report.resumed))
         threads = os.cpu_count() or 1
         with closing(

@@ -11,7 +11,7 @@ from photolineage.catalog.orm import MlModel
 from photolineage.catalog.queries import serving_model_key
 from photolineage.errors import PhotolineageError
 from photolineage.lineage import JobKind
-from photolineage.models.registry import promote, require_model
+from photolineage.models.registry import record_serving_model, require_model
 from photolineage.steps.freshness import find_stale_models
 from photolineage.stores.embeddings import EmbeddingStore
 from photolineage.stores.live_embeddings import find_live_embeddings
@@ -105,14 +105,16 @@ def _not_embedded(model_key: str, missing: int, embeddable: int) -> str:
     )
 
 
-def serve(engine: Engine, readiness: Readiness) -> str | None:
+def promote(engine: Engine, readiness: Readiness) -> str | None:
     """Promote the model, and return the key of the one that served before.
 
     Raises NotReadyToServeError, and changes nothing, if the readiness has refusals.
     """
     if readiness.refusals:
         raise refusal(readiness.model_key, readiness.refusals)
-    return run_in_transaction(engine, lambda connection: promote(connection, readiness.model_key))
+    return run_in_transaction(
+        engine, lambda connection: record_serving_model(connection, readiness.model_key)
+    )
 
 
 def refusal(model_key: str, reasons: Sequence[str]) -> NotReadyToServeError:

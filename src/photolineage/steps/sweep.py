@@ -1,22 +1,19 @@
-"""Maintenance: compacting indexes, and removing files without a row in the catalog."""
+"""Removing files without a row in the catalog: of one shard before it is written, and of the whole library."""
 
 import time
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, delete, select
 
+from photolineage.catalog.leases import Lease
 from photolineage.catalog.orm import ShardFile
-from photolineage.catalog.queries import find_model, materialized_version
 from photolineage.errors import PhotolineageError
-from photolineage.lineage import JobKind
 from photolineage.models.text_encoder import TEXT_ENCODERS
-from photolineage.steps.jobs import JobContext, running_job
+from photolineage.steps.compact import GRACE, FileSet
 from photolineage.stores.embeddings import EMBEDDINGS
-from photolineage.stores.files import Files, StoredFile
+from photolineage.stores.files import Files, StoredFile, sweep_uncommitted
 from photolineage.stores.previews import PREVIEWS
-from photolineage.stores.vector_index import AnnIndexReport, CompactionReport
-from photolineage.stores.vector_index.home import VectorIndexes
 
 UNCOMMITTED_FOR = timedelta(days=1)
 """A checkpoint's row follows its file within seconds. A younger file may belong to a run that is still working."""
@@ -25,14 +22,6 @@ LARGEST_SHARE = 0.5
 
 class SweepRefusedError(PhotolineageError):
     """Most files have no row: the catalog probably belongs to another home directory. Nothing was changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class IndexMaintenanceReport:
-    """What was done to one model's index."""
-
-    compaction: CompactionReport
-    ann: AnnIndexReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +37,15 @@ class SweepReport:
         return sum(file.size_bytes for file in self.garbage)
 
 
-def maintain_index(
-    context: JobContext, indexes: VectorIndexes, model_key: str
-) -> IndexMaintenanceReport | None:
-    """Compact a model's index, and retrain it if it has outgrown its training. Returns None without an index.
+def sweep_shard(lease: Lease, files: FileSet, stored: Files, folder: str) -> None:
+    """Remove files that were superseded longer than `GRACE` ago, and every file in the folder without a record."""
 
-    The rows of the index and the version that it was built from do not change. Raises LeaseHeldError.
-    """
-    with context.engine.connect() as connection:
-        version = materialized_version(connection, JobKind.INDEX, model_key)
-        model = find_model(connection, model_key)
-    if version is None or model is None or not indexes.is_there(model_key):
-        return None  # not built yet, retired or lost
-    with running_job(context, JobKind.INDEX, model_key, input_version=version):
-        index = indexes.open(model_key, model.embedding_dim)
-        return IndexMaintenanceReport(index.compact(), index.build_ann_if_outgrown())
+    def forget(connection: Connection) -> set[str]:
+        long_ago = datetime.now(UTC) - GRACE
+        connection.execute(delete(ShardFile).where(files.is_theirs(), ShardFile.superseded_at < long_ago))
+        return set(connection.execute(select(ShardFile.path).where(files.is_theirs())).scalars())
+
+    sweep_uncommitted(stored, folder, lambda: lease.commit(forget, done=0))
 
 
 def sweep_files(engine: Engine, files: Files, *, remove: bool) -> SweepReport:
