@@ -24,18 +24,18 @@ demo: $(INSTALLED) ## run the whole lineage on a drawn photo library
 test: $(INSTALLED) ## run all tests except the heavy ones
 	$(PYTEST) -m "not heavy"
 
-test-quick: $(INSTALLED) ## run the fast tests, three minutes in total: after each change
+test-quick: $(INSTALLED) ## run the fast tests (SLOW in tests/conftest.py lists the others), in three minutes
 	$(PYTEST) -m "not heavy and not slow"
 
 test-all: $(INSTALLED) ## run all tests, like continuous integration
 	$(PYTEST)
 
-test-newest-dagster: ## run the tests that use Dagster with its newest release, in a separate environment
+test-newest-dagster: ## run the tests of three folders with the newest Dagster, in a separate environment
 	$(PYTHON) -m venv --clear $(NEWEST_DAGSTER)
 	grep -v '^dagster' constraints.txt >$(NEWEST_DAGSTER)/constraints.txt
 	$(NEWEST_DAGSTER)/bin/python -m pip install --quiet --upgrade pip
 	$(NEWEST_DAGSTER)/bin/python -m pip install --quiet --constraint $(NEWEST_DAGSTER)/constraints.txt --editable '.[raw,test]'
-	$(NEWEST_DAGSTER)/bin/python -m pip install --quiet --upgrade dagster dagster-webserver # the newest that pyproject.toml allows
+	$(NEWEST_DAGSTER)/bin/python -m pip install --quiet --upgrade dagster dagster-webserver # also beyond pyproject.toml's bound
 	$(NEWEST_DAGSTER)/bin/python -c 'import dagster; print("Dagster", dagster.__version__)'
 	$(NEWEST_DAGSTER)/bin/python -m pytest tests/orchestration tests/assets tests/integration
 
