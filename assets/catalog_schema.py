@@ -19,8 +19,8 @@ from resources.home import CatalogResource
 def catalog_schema(
     context: AssetExecutionContext, catalog: ResourceParam[CatalogResource]
 ) -> MaterializeResult[None]:
-    engine = catalog.engine
     with reported():
+        engine = catalog.engine
         with engine.connect() as connection:
             is_new = catalog_revision(connection).found is None
         if is_new:

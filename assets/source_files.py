@@ -17,6 +17,7 @@ from photolineage.catalog.queries import shard_keys
 from photolineage.lineage import SOURCE_FILES, JobKind
 from photolineage.plain_text import printable
 from photolineage.settings import Settings
+from resources.failures import reported
 from resources.home import CatalogResource
 from resources.progress import ProgressSink
 from schema_checks.freshness import UNSCANNED_FOR
@@ -45,7 +46,8 @@ def source_files(
     yield from guard(catalog, SOURCE_FILES)
     key = context.partition_key
     source = settings.sources[key]
-    source_id = ensure_source(catalog.engine, key, source.root)
+    with reported():
+        source_id = ensure_source(catalog.engine, key, source.root)
     with (
         reported_failures(context),
         running_job(job_context(context, catalog), JobKind.SCAN, key, input_version="") as lease,

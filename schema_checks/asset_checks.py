@@ -23,6 +23,7 @@ from photolineage.catalog.queries import serving_model_key
 from photolineage.errors import PhotolineageError
 from photolineage.lineage import CATALOG_SCHEMA, IMAGE_EMBEDDINGS, IMAGE_EVENTS, SERVING_MODEL, VECTOR_INDEX
 from photolineage.settings import Settings
+from resources.failures import reported
 from resources.home import CatalogResource, StorageResource
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def catalog_table_checks() -> AssetChecksDefinition:
         from schema_checks.check_metadata import contract_metadata
 
         selected = {key.name for key in context.selected_asset_check_keys}
-        with catalog.engine.connect() as connection:
+        with reported(), catalog.engine.connect() as connection:
             for table in (table for table in tables if f"table_{table}" in selected):
                 report = report_of(connection, frozenset({table}))
                 yield AssetCheckResult(

@@ -6,8 +6,10 @@ not check the Host and Origin headers. `photolineage ui` puts `SameOriginGuard` 
 """
 
 import os
+import socket
 import sys
 from collections.abc import Collection
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,26 +20,31 @@ if TYPE_CHECKING:
 
 HOSTS_VARIABLE = "PHOTOLINEAGE_UI_HOSTS"
 """The allowed values of the Host header, separated by spaces."""
+REMOTE_VARIABLE = "PHOTOLINEAGE_UI_REMOTE"
+"""1 if other machines may use the UI."""
 
 MODULE = "assets.orchestration.guarded_ui"
 READING = frozenset({"GET", "HEAD"})
 
 
 class SameOriginGuard:
-    """An ASGI application in front of another one; it answers 403 to requests that another site's page may have sent.
+    """An ASGI application in front of another one. It refuses, with 403, whatever another site's page may have sent.
 
-    - The Host header must be one of `hosts`, so that a foreign host name that resolves to this machine is refused.
-    - An Origin header, if present, must name one of `hosts`. A WebSocket request must have one.
-    - GET and HEAD must not contain a GraphQL query, so that they only read. All other requests must have a JSON body: a
-      browser sends JSON to another site only with that site's consent, and this server never gives it.
+    - The Host header names this machine (`localhost`, a loopback address, at any port) or one of `hosts`. A name of
+      somebody else's that resolves to this machine does not help. With `remote`, any IP address and the machine's own
+      name will do: a page of another site has a name of its own.
+    - An Origin header, if there is one, is the Host, or one of `hosts`. A WebSocket needs one.
+    - GET and HEAD carry no GraphQL query, so they only read. Everything else is a JSON body: a browser sends one to
+      another site only after that site has agreed, and this one never does.
     """
 
-    def __init__(self, application: "ASGIApp", hosts: Collection[str]) -> None:
+    def __init__(self, application: "ASGIApp", hosts: Collection[str], *, remote: bool = False) -> None:
         self._application = application
         self._hosts = frozenset(host.lower() for host in hosts)
+        self._remote = remote
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """Pass the request on, or refuse it and say why."""
+        """Pass the request on, or refuse it with the reason."""
         if scope["type"] in {"http", "websocket"}:
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
             reason = self._why_refused(scope, headers)
@@ -47,18 +54,35 @@ class SameOriginGuard:
         await self._application(scope, receive, send)
 
     def _why_refused(self, scope: "Scope", headers: dict[str, str]) -> str | None:
-        if headers.get("host", "").lower() not in self._hosts:
-            return f"the host {headers.get('host', '')!r} is not one of {', '.join(sorted(self._hosts))}"
+        host = headers.get("host", "").lower()
+        if not self._is_own(host):
+            return (
+                f"the host {host!r} is not this machine. If it is the address of your proxy, set it as alerts.ui; if "
+                "it is a name of this machine, use its IP address and start the UI with --allow-remote"
+            )
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() not in self._hosts:
+        if origin is not None and urlsplit(origin).netloc.lower() not in self._hosts | {host}:
             return f"the page comes from {origin!r}"
         if scope["type"] == "websocket":
             return None if origin is not None else "a WebSocket needs an Origin"
         if scope["method"] in READING:
             names = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-            return "the address contains a query; send it as JSON by POST" if "query" in names else None
+            return "a query in the address; send it as JSON by POST" if "query" in names else None
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         return None if kind == "application/json" else f"the content type {kind!r} is not application/json"
+
+    def _is_own(self, host: str) -> bool:
+        if host in self._hosts:
+            return True
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        try:
+            address = ip_address(name)
+        except ValueError:
+            return name == "localhost" or (self._remote and name == socket.gethostname().lower())
+        return self._remote or address.is_loopback
 
 
 async def _refuse(scope: "Scope", receive: "Receive", send: "Send", reason: str) -> None:
@@ -78,7 +102,11 @@ def serve_guarded(arguments: list[str]) -> None:
     create_application: Any = cli.create_app_from_workspace_process_context  # type: ignore[attr-defined]
 
     def create_guarded(*given: Any, **named: Any) -> SameOriginGuard:
-        return SameOriginGuard(create_application(*given, **named), os.environ[HOSTS_VARIABLE].split())
+        return SameOriginGuard(
+            create_application(*given, **named),
+            os.environ[HOSTS_VARIABLE].split(),
+            remote=os.environ[REMOTE_VARIABLE] == "1",
+        )
 
     vars(cli)["create_app_from_workspace_process_context"] = create_guarded
     cli.cli(arguments)
@@ -92,6 +120,8 @@ def run_dev(arguments: list[str]) -> None:
     def open_guarded(command: list[str], **options: Any) -> Any:
         if command[1:3] == ["-m", "dagster_webserver"]:
             command = [command[0], "-m", MODULE, "webserver", *command[3:]]
+        elif any("dagster_webserver" in argument or "dagster-webserver" in argument for argument in command):
+            raise RuntimeError(f"this release of Dagster starts its web server in another way: {command}")
         return open_subprocess(command, **options)
 
     vars(dev)["open_ipc_subprocess"] = open_guarded

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from dagster import (
     Config,
+    Failure,
     JobDefinition,
     MetadataValue,
     OpExecutionContext,
@@ -16,6 +17,7 @@ from dagster import (
 from pydantic import Field
 
 from photolineage.catalog.leases import LeaseHeldError
+from photolineage.errors import PhotolineageError
 from photolineage.settings import Settings
 from resources.failures import reported, require_migrated
 from resources.home import CatalogResource, StorageResource
@@ -39,18 +41,24 @@ def maintain_indexes_job() -> JobDefinition:
 
         require_migrated(catalog)
         job_context = JobContext(catalog.engine, context.run.run_id, catalog.lease_timeout)
-        rows = []
+        rows, failures = [], []
         for model_key in settings.models:
             try:
                 report = maintain_index(job_context, storage.indexes, model_key)
             except LeaseHeldError as error:
                 context.log.info(f"{model_key}: skipped. {error}")
                 continue
+            except PhotolineageError as error:
+                failures.append(f"{model_key}: {error}")
+                continue
             if report is None:
                 context.log.info(f"{model_key}: no index yet; materialize vector_index for {model_key}")
             else:
                 rows.append(_record(model_key, report))
-        return Output(None, metadata={"indexes": MetadataValue.table(rows)} if rows else {})
+        metadata = {"indexes": MetadataValue.table(rows)} if rows else {}
+        if failures:
+            raise Failure(description="\n".join(failures), metadata=metadata, allow_retries=False)
+        return Output(None, metadata=metadata)
 
     @job(
         name="maintain_indexes",

@@ -66,7 +66,8 @@ def migrate_catalog_job() -> JobDefinition:
             backup = apply_migration(
                 catalog.engine, storage.home / "backups", has_backup=config.i_have_a_backup
             )
-        report = contract_report(catalog.engine)
+        with reported():
+            report = contract_report(catalog.engine)
         metadata["backup"] = MetadataValue.text(str(backup or "none"))
         metadata["differences"] = difference_table(report.drifts)
         if not report.holds:

@@ -1,6 +1,7 @@
 """Send an alert to the webhook or the command that the settings name."""
 
 import json
+import os
 import subprocess
 import urllib.error
 import urllib.request
@@ -12,6 +13,7 @@ from photolineage.errors import PhotolineageError
 from photolineage.settings import AlertSettings
 
 WEBHOOK_TIMEOUT_SECONDS = 10
+OWN_PYTHON_VARIABLES = ("PYTHONPATH", "PYTHONSAFEPATH")
 COMMAND_TIMEOUT_SECONDS = 30
 
 
@@ -76,10 +78,13 @@ def _post(address: str, alert: Alert) -> None:
 
 def _execute(command: Sequence[str], alert: Alert) -> None:
     named = f"alerts.command = {list(command)!r}"
+    # The UI sets these for its own processes; a program of the user's imports what it imports everywhere else.
+    environment = {name: value for name, value in os.environ.items() if name not in OWN_PYTHON_VARIABLES}
     try:
         ended = subprocess.run(  # noqa: S603 (the user's own command)
             [*command, alert.text],
             input=_json(alert),
+            env=environment,
             capture_output=True,
             timeout=COMMAND_TIMEOUT_SECONDS,
             check=False,

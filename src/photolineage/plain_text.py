@@ -26,3 +26,12 @@ def printable(text: Path | str) -> str:
 def _is_space(letter: str) -> bool:
     """Whether this is a space inside a line; macOS writes a narrow one into the names of screenshots."""
     return unicodedata.category(letter) == "Zs"
+
+
+def toml_string(value: str) -> str:
+    """A text as a string of a TOML file."""
+    escaped = "".join(
+        character if character.isprintable() and character not in '"\\' else f"\\U{ord(character):08x}"
+        for character in value
+    )
+    return f'"{escaped}"'

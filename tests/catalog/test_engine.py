@@ -161,7 +161,7 @@ def test_errors_that_a_retry_cannot_mend_are_not_transient(catalog_engine: Engin
 
 def test_other_databases_are_refused() -> None:
     with pytest.raises(
-        ValueError, match=r"catalog\.url = 'mysql://h/d': mysql is not supported\. Valid: sqlite"
+        CatalogUnreachableError, match=r"catalog\.url = 'mysql://h/d': mysql is not supported\. Valid: sqlite"
     ):
         create_catalog_engine("mysql://h/d")
 

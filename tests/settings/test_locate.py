@@ -62,6 +62,8 @@ def test_the_demo_is_not_used_for_own_photos(person: Path) -> None:
 def test_the_demo_is_not_used_once_there_is_a_library(person: Path) -> None:
     write(demo_config_file())
     default_home().mkdir(parents=True)
+    assert find_config_file() == demo_config_file()  # a command that only looked has made the folder
+    write(default_home() / "sources.toml")
     assert find_config_file() == BUILT_IN
 
 
@@ -74,13 +76,17 @@ def test_the_demo_is_not_used_where_the_environment_names_a_library(
     assert find_config_file() == BUILT_IN
 
 
-@pytest.mark.parametrize("photo", ["IMG_1.JPG", "2023/IMG_1.heic", "2023/raw.NEF"])
+@pytest.mark.parametrize(
+    "photo", ["IMG_1.JPG", "2023/IMG_1.heic", "2023/raw.NEF", "DCIM/100CANON/IMG_0001.JPG"]
+)
 def test_a_configuration_among_photos_is_refused_unless_it_is_named(
     person: Path, monkeypatch: pytest.MonkeyPatch, photo: str
 ) -> None:
     here = write(person / "work" / "photolineage.toml", "[alerts]\ncommand = ['rm', '-rf', '/']")
     write(person / "work" / photo)
-    with pytest.raises(ConfigurationError, match=rf"in a folder with photos \({photo}\).*--config {here}"):
+    with pytest.raises(
+        ConfigurationError, match=rf"in or above a folder of photos \({photo}\).*--config {here}"
+    ):
         find_config_file()
     monkeypatch.setenv(CONFIG_VARIABLE, str(here))
     assert find_config_file() == here
@@ -92,6 +98,24 @@ def test_a_configuration_of_another_user_is_refused(person: Path) -> None:
     os.chown(here, 12345, 12345)
     with pytest.raises(ConfigurationError, match=r"belongs to another user.*--config"):
         find_config_file()
+
+
+def test_a_configuration_above_too_many_files_is_refused(
+    person: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = write(person / "work" / "photolineage.toml")
+    monkeypatch.setattr("photolineage.settings.locate.MOST_ENTRIES", 3)
+    for name in ("a.txt", "b.txt", "c.txt"):
+        write(person / "work" / "notes" / name)
+    with pytest.raises(ConfigurationError, match=rf"above more than 3 files.*--config {here}"):
+        find_config_file()
+
+
+def test_the_built_in_configuration_is_known_behind_a_link(
+    person: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CONFIG_VARIABLE, str(BUILT_IN))
+    assert find_config_file() == BUILT_IN == BUILT_IN.resolve()
 
 
 def test_a_picture_that_no_camera_makes_is_not_a_photo(person: Path) -> None:

@@ -33,7 +33,8 @@ class CatalogUnreachableError(PhotolineageError):
 def create_catalog_engine(url: str) -> Engine:
     """An engine for `url`: SQLite with WAL, foreign keys and a busy timeout, or PostgreSQL with psycopg.
 
-    Creates the folder of a SQLite file. Raises ValueError for any other database.
+    Creates the folder of a SQLite file. Raises CatalogUnreachableError for any other database, and if the folder cannot
+    be created.
     """
     parsed = make_url(url)
     backend = parsed.get_backend_name()
@@ -41,9 +42,18 @@ def create_catalog_engine(url: str) -> Engine:
         return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
     if backend == "sqlite":
         if parsed.database and parsed.database != ":memory:":
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            folder = Path(parsed.database).parent
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise CatalogUnreachableError(
+                    f"catalog.url = {url!r}: cannot create the folder {folder}: {error.strerror or error}. Make it "
+                    "writable, or set home or catalog.url to a place that is."
+                ) from error
         return _sqlite_engine(url)
-    raise ValueError(f"catalog.url = {url!r}: {backend} is not supported. Valid: sqlite:///…, postgresql://…")
+    raise CatalogUnreachableError(
+        f"catalog.url = {parsed.render_as_string()!r}: {backend} is not supported. Valid: sqlite:///…, postgresql://…"
+    )
 
 
 def _sqlite_engine(url: str) -> Engine:

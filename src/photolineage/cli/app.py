@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich.text import Text
-from sqlalchemy import Engine
+from sqlalchemy import Engine, make_url
 
 from photolineage.catalog.engine import create_catalog_engine, require_reachable
 from photolineage.catalog.migrate import is_at_newest_revision
@@ -80,6 +80,12 @@ def chosen_settings(as_json: bool = False, *, or_demo: bool = True) -> Settings:
 
 
 def open_catalog(settings: Settings) -> Engine:
+    url = make_url(settings.catalog.url)
+    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).is_file():
+        raise ConfigurationError(
+            f"there is no library yet: {printable(url.database)} does not exist. To try Photolineage, run "
+            "`photolineage demo`; for your own photos, `photolineage run --photos <folder>`."
+        )
     engine = create_catalog_engine(settings.catalog.url)
     require_reachable(engine)
     with engine.connect() as connection:

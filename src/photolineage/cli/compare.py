@@ -28,7 +28,7 @@ def compare(
     from photolineage.steps.embed import Stores
     from photolineage.stores.embeddings import EmbeddingStore
     from photolineage.stores.files import open_files
-    from photolineage.stores.pictures import read_previews
+    from photolineage.stores.pictures import read_previews, save_picture
     from photolineage.stores.previews import PreviewStore
     from photolineage.stores.vector_index.home import VectorIndexes
     from photolineage.upgrade.comparing import (
@@ -50,7 +50,7 @@ def compare(
         )
         if sheet is not None:
             jpegs = read_previews(engine, stores.previews, shown_images(comparison))
-            comparison_sheet(comparison, jpegs).save(sheet)
+            save_picture(comparison_sheet(comparison, jpegs), sheet)
     if as_json:
         print_json(comparison)
         return

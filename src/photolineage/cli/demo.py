@@ -1,8 +1,11 @@
 """`photolineage demo`: try everything on a library of drawn photos."""
 
+import shlex
+
 from photolineage.cli.app import AsJson, app, known_model, open_catalog, reported_errors
 from photolineage.cli.run import run_steps
 from photolineage.cli.terminal import ProgressBars, console, linked, print_json, table
+from photolineage.settings import find_config_file
 
 
 @app.command()
@@ -25,13 +28,14 @@ def demo(as_json: AsJson = False) -> None:
     if as_json:
         print_json(showcase)
         return
+    program = "photolineage"
+    if find_config_file() != settings.config_file:
+        program += f" --config {shlex.quote(str(settings.config_file))}"
     console.print(
         f"\nEvents: {showcase.events_found} found with {showcase.model_key}; {showcase.events_true} were drawn. "
-        "List them with: photolineage events"
+        f"List them with: {program} events"
     )
     for query, hits in showcase.searches.items():
         rows = [(f"{hit.score:.3f}", hit.scene, linked(hit.path)) for hit in hits]
-        console.print(table(f'photolineage search "{query}"', ["score#", "drawn scene", "path"], rows))
-    console.print(
-        "To see every asset, partition and check: run photolineage ui and open http://127.0.0.1:3000"
-    )
+        console.print(table(f'{program} search "{query}"', ["score#", "drawn scene", "path"], rows))
+    console.print(f"To see every asset, partition and check: run {program} ui and open http://127.0.0.1:3000")

@@ -62,18 +62,17 @@ def run_lineage(
     return run_lineage(settings, source_keys, model_keys, progress, retry_failed=retry_failed)
 
 
-def webserver_command(settings: Settings, host: str, port: int) -> list[str]:
+def webserver_command(settings: Settings, host: str, port: int, *, remote: bool) -> list[str]:
     """The command that starts the Dagster UI. Changes the working directory to the project's folder.
 
     Its web server answers only requests for the names of this machine and for the address in `alerts.ui`.
     """
     folder = use_project()
-    from assets.orchestration.guarded_ui import HOSTS_VARIABLE, MODULE
+    from assets.orchestration.guarded_ui import HOSTS_VARIABLE, MODULE, REMOTE_VARIABLE
 
-    hosts = {f"{name}:{port}" for name in (host, "127.0.0.1", "localhost", "[::1]")}
-    if settings.alerts.ui is not None:
-        hosts.add(urlsplit(settings.alerts.ui).netloc)
-    os.environ[HOSTS_VARIABLE] = " ".join(sorted(hosts))
+    hosts = [] if settings.alerts.ui is None else [urlsplit(settings.alerts.ui).netloc]
+    os.environ[HOSTS_VARIABLE] = " ".join(hosts)
+    os.environ[REMOTE_VARIABLE] = "1" if remote else "0"
     os.environ[CONFIG_VARIABLE] = str(settings.config_file)
     os.chdir(folder)
     arguments = ["dev", "-w", "workspace.yaml", "-h", host, "-p", str(port)]

@@ -43,7 +43,7 @@ def ui(
         )
     if settings.alerts.ui is None:
         os.environ["PHOTOLINEAGE_ALERTS__UI"] = f"http://{host}:{port}"
-    command = webserver_command(settings, host, port)
+    command = webserver_command(settings, host, port, remote=allow_remote)
     console.print(f"Dagster UI: http://{host}:{port} (stop with Ctrl-C)")
     sys.stdout.flush()
     # A process that a script starts in the background ignores Ctrl-C, and Dagster would then ignore SIGTERM too.

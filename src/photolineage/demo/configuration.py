@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from photolineage.plain_text import toml_string
 from photolineage.settings import Settings, demo_config_file, load_settings
 from photolineage.stores.files import write_atomically
 
@@ -16,16 +17,18 @@ root = "photos"
 removable = true
 
 [models.demo-clip-v1]
-architecture = 'local-dir:{models}/demo-clip-v1'
+architecture = {v1}
 
 [models.demo-clip-v2]
-architecture = 'local-dir:{models}/demo-clip-v2'
+architecture = {v2}
 """
 
 
 def demo_settings() -> Settings:
     """Write the demo's configuration and load it. Environment variables are ignored."""
     file = demo_config_file()
-    text = TEMPLATE.format(models=MODELS)
+    text = TEMPLATE.format(
+        **{key: toml_string(f"local-dir:{MODELS}/demo-clip-{key}") for key in ("v1", "v2")}
+    )
     write_atomically(file, lambda partial: partial.write_text(text, encoding="utf-8"))
     return load_settings(file, environment=False)

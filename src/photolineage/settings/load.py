@@ -21,6 +21,7 @@ from sqlalchemy.exc import ArgumentError
 
 from photolineage.settings.events import EventSettings
 from photolineage.settings.locate import (
+    ADDED_SOURCES,
     BUILT_IN,
     CONFIG_VARIABLE,
     ConfigurationError,
@@ -193,7 +194,7 @@ class Settings(BaseSettings):
     @property
     def added_sources_file(self) -> Path:
         """The file in which `photolineage run --photos` stores the sources that it adds."""
-        return self.home / "sources.toml"
+        return self.home / ADDED_SOURCES
 
 
 class _FixedSettings(PydanticBaseSettingsSource):

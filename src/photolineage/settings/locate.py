@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
@@ -11,11 +13,14 @@ from photolineage.errors import PhotolineageError
 CONFIG_VARIABLE = "PHOTOLINEAGE_CONFIG"
 OWN_LIBRARY_VARIABLES = ("PHOTOLINEAGE_HOME", "PHOTOLINEAGE_CATALOG__URL")
 FILE_NAME = "photolineage.toml"
-BUILT_IN = Path(__file__).with_name(FILE_NAME)
+BUILT_IN = Path(__file__).resolve().with_name(FILE_NAME)
 """The configuration that is used if you write none. `photolineage init` copies it."""
 
+ADDED_SOURCES = "sources.toml"
+"""The file of a home that holds the sources added by `photolineage run --photos`."""
+
 PHOTO_NAME = re.compile(r".+\.(jpe?g|hei[cf]|avif|tiff?|dng|cr[23]|nef|arw|orf|rw2|raf)", re.IGNORECASE)
-ENTRIES_LOOKED_AT = 2_000
+MOST_ENTRIES = 10_000
 
 
 class ConfigurationError(PhotolineageError):
@@ -58,7 +63,9 @@ def find_config_file(*, or_demo: bool = True) -> Path:
     of_user = platformdirs.user_config_path("photolineage") / FILE_NAME
     if of_user.is_file():
         return of_user
-    has_library = default_home().exists() or any(os.environ.get(name) for name in OWN_LIBRARY_VARIABLES)
+    has_library = (default_home() / ADDED_SOURCES).is_file() or any(
+        map(os.environ.get, OWN_LIBRARY_VARIABLES)
+    )
     if or_demo and not has_library and demo_config_file().is_file():
         return demo_config_file()
     return BUILT_IN
@@ -68,8 +75,8 @@ def _require_own(file: Path) -> None:
     """Refuse a configuration that may have come with photos: it can name models to load and commands to run."""
     if file.stat().st_uid not in {os.geteuid(), 0}:
         reason = "it belongs to another user"
-    elif photo := photo_in(file.parent):
-        reason = f"it is in a folder with photos ({photo})"
+    elif (among_photos := why_among_photos(file.parent)) is not None:
+        reason = among_photos
     else:
         return
     raise ConfigurationError(
@@ -78,18 +85,21 @@ def _require_own(file: Path) -> None:
     )
 
 
-def photo_in(folder: Path) -> str | None:
-    """A photo among the first entries of the folder or of one of its sub-folders; None if there is none."""
-    for place in (folder, *(entry for entry in _entries(folder) if entry.is_dir())):
-        for entry in _entries(place):
-            if PHOTO_NAME.fullmatch(entry.name) and entry.is_file():
-                return str(entry.relative_to(folder))
+def why_among_photos(folder: Path) -> str | None:
+    """Why a configuration in this folder may have come with photos: the photo, in it or below; None if there is none.
+
+    Folders are looked through level by level. One with too many entries counts as a folder of photos.
+    """
+    folders = deque([folder])
+    seen = 0
+    while folders:
+        with suppress(PermissionError), os.scandir(folders.popleft()) as entries:
+            for entry in entries:
+                seen += 1
+                if seen > MOST_ENTRIES:
+                    return f"it is above more than {MOST_ENTRIES:,} files and folders, which may be photos"
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(Path(entry.path))
+                elif PHOTO_NAME.fullmatch(entry.name):
+                    return f"it is in or above a folder of photos ({Path(entry.path).relative_to(folder)})"
     return None
-
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        with os.scandir(folder) as entries:
-            return [Path(entry.path) for entry, _ in zip(entries, range(ENTRIES_LOOKED_AT), strict=False)]
-    except PermissionError:
-        return []

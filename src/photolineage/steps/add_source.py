@@ -5,7 +5,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from photolineage.plain_text import encodable, printable
+from photolineage.plain_text import encodable, printable, toml_string
 from photolineage.settings import ConfigurationError, Settings, load_settings
 from photolineage.stores.files import write_atomically
 
@@ -33,7 +33,7 @@ def add_source(settings: Settings, root: Path) -> str:
         if key not in settings.sources:
             file = settings.added_sources_file
             text = file.read_text(encoding="utf-8") if file.is_file() else ""
-            text += f"[sources.{_toml_string(key)}]\nroot = {_toml_string(str(root))}\nremovable = true\n\n"
+            text += f"[sources.{toml_string(key)}]\nroot = {toml_string(str(root))}\nremovable = true\n\n"
             write_atomically(file, lambda partial: partial.write_text(text, encoding="utf-8"))
     return key
 
@@ -46,11 +46,3 @@ def _free_key(root: Path, settings: Settings) -> str:
     stem = re.sub(r"[^a-z0-9._-]+", "-", root.name.lower()).strip("-._")[:40] or "photos"
     names = (stem, *(f"{stem}-{n}" for n in range(2, len(settings.sources) + 3)))
     return next(name for name in names if name not in settings.sources)
-
-
-def _toml_string(value: str) -> str:
-    escaped = "".join(
-        character if character.isprintable() and character not in '"\\' else f"\\U{ord(character):08x}"
-        for character in value
-    )
-    return f'"{escaped}"'

@@ -51,14 +51,17 @@ def sweep_shard(lease: Lease, files: FileSet, stored: Files, folder: str) -> Non
 def sweep_files(engine: Engine, files: Files, *, remove: bool) -> SweepReport:
     """Find the preview and embedding files without a row in the catalog, and the leftovers of killed exports.
 
-    With `remove`, removes them. Raises SweepRefusedError, and removes nothing, if they are more than half of all files.
+    With `remove`, removes them. Raises SweepRefusedError, and removes nothing, if more than half of the previews and
+    embeddings have no row.
     """
     young = time.time() - UNCOMMITTED_FOR.total_seconds()
     there = [file for folder in (PREVIEWS, EMBEDDINGS) for file in files.list_files(folder)]
-    there += [file for file in files.list_files(TEXT_ENCODERS) if file.is_partial]
+    exports = [
+        file for file in files.list_files(TEXT_ENCODERS) if file.is_partial and file.modified_at < young
+    ]
     with engine.connect() as connection:
         committed = set(connection.execute(select(ShardFile.path)).scalars())
-    garbage = tuple(file for file in there if file.path not in committed and file.modified_at < young)
+    garbage = [file for file in there if file.path not in committed and file.modified_at < young]
     if len(garbage) > LARGEST_SHARE * len(there):
         raise SweepRefusedError(
             f"{len(garbage)} of {len(there)} files have no row in the catalog "
@@ -66,6 +69,8 @@ def sweep_files(engine: Engine, files: Files, *, remove: bool) -> SweepReport:
             "catalog of another home directory, correct it. If these files are really garbage, remove them by hand: "
             f"{', '.join(files.location(file.path) for file in garbage[:3])}, …"
         )
+    kept = len(there) - len(garbage)
+    garbage += exports
     if remove:
         files.remove(file.path for file in garbage)
-    return SweepReport(garbage, len(there) - len(garbage))
+    return SweepReport(tuple(garbage), kept)

@@ -175,8 +175,9 @@ class EmbeddingStore:
         return self._opened(path).schema_arrow
 
     def _read(self, path: str, columns: Sequence[str]) -> pa.Table:
+        file = self._opened(path)
         with self._explained(path):
-            return self._opened(path).read(columns=list(columns))
+            return file.read(columns=list(columns))
 
     def _opened(self, path: str, size_bytes: int | None = None) -> pq.ParquetFile:
         with self._explained(path):

@@ -64,14 +64,13 @@ class ModelStores:
             found.append(FolderSize(self.files.location("/".join(folder)), len(sizes), sum(sizes)))
         return found + [_on_the_disk(path) for path in self.indexes.paths(model_key)]
 
-    def remove(self, model_key: str) -> None:
-        """Remove all files of a model, and its index."""
+    def remove_index(self, model_key: str) -> None:
+        """Remove a model's index."""
         for path in self.indexes.paths(model_key):
             if path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
-        self.files.remove(file.path for file in self.files_of(model_key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +126,7 @@ def plan_retirement(connection: Connection, stores: ModelStores, model_key: str)
 def retire_model(
     context: JobContext, stores: ModelStores, model_key: str, *, configured: Collection[str]
 ) -> Retirement:
-    """Remove a model's events, commit records and row, then its bits, embeddings and index.
+    """Remove a model's events, commit records and row, then its index, bits and embeddings.
 
     If the process is killed in between, files without a row are left: retire the model again to remove them. Bits
     without a model may be left too: no other model gets them, and the next retirement clears them. From then on, the
@@ -142,9 +141,13 @@ def retire_model(
     with context.engine.connect() as connection:
         plan = plan_retirement(connection, stores, model_key)
     _end_dead_jobs(context, model_key)
+    files = stores.files_of(model_key)
     run_in_transaction(context.engine, lambda connection: _forget(connection, model_key))
+    stores.remove_index(model_key)
     _clear_bits(context.engine)
-    stores.remove(model_key)
+    stores.files.remove(
+        file.path for file in files
+    )  # not those that a new run of the same model wrote meanwhile
     return plan
 
 
