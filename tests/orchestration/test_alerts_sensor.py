@@ -210,6 +210,24 @@ def test_a_receiver_that_is_away_is_named(lineage: Lineage, tmp_path: Path) -> N
         tick(lineage, cursor)
 
 
+def test_a_command_imports_what_it_imports_everywhere_else(
+    lineage: Lineage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")  # as `photolineage ui` sets both for its own processes
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "project"))
+    program, told = tmp_path / "notify" / "notify.py", tmp_path / "told"
+    program.parent.mkdir()
+    program.with_name("mail_helper.py").write_text("from pathlib import Path\nwrite = Path.write_text\n")
+    program.write_text(
+        f"import mail_helper, pathlib, sys\nmail_helper.write(pathlib.Path({str(told)!r}), sys.argv[1])"
+    )
+    lineage = alerting(lineage, f"command = ['{sys.executable}', '{program}']")
+    cursor, _ = tick(lineage)
+    lineage.materialize("vector_index", "tiny-b")
+    tick(lineage, cursor)
+    assert "tiny-b" in told.read_text()
+
+
 def test_what_a_command_says_when_it_fails_is_told(lineage: Lineage) -> None:
     lineage = alerting(
         lineage, f'command = ["{sys.executable}", "-c", "raise SystemExit(\'the modem is off\')"]'

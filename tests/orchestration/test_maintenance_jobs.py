@@ -77,6 +77,17 @@ def test_the_sweep_removes_an_old_export_that_was_killed(lineage: Lineage) -> No
     assert at_work.exists()
 
 
+def test_exports_that_were_killed_do_not_make_the_sweep_refuse_a_small_library(lineage: Lineage) -> None:
+    names = ("text.onnx", "tokenizer.json", "facts.json")
+    for number in range(6):
+        for name in names:
+            leave_behind(lineage, f"text_encoders/.partial-tiny-b.{number}/made/{name}", age=TWO_DAYS)
+    files = [path for path in lineage.files() if path.startswith(("previews/", "embeddings/"))]
+    assert 0 < len(files) < 18
+
+    assert outputs(run(lineage, "sweep_files"))["removed"] == 18
+
+
 def test_the_sweep_refuses_the_catalog_of_another_home(lineage: Lineage) -> None:
     files = lineage.files()
     for path in files:
