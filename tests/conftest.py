@@ -30,7 +30,7 @@ HEAVY = {
     "integration/test_termination.py": "terminates a run in a real Dagster, and runs it again",
     "integration/test_upgrade.py": "a dozen runs in a real Dagster, each in a process of its own",
     "integration/test_wheel.py": "builds and installs the wheel, and runs the demo with it",
-    "security/test_ui_in_browser.py": "a real browser at a real Dagster UI, and a page of another site",
+    "browser/test_page_of_another_site.py": "a real browser at a real Dagster UI, and a page of another site",
 }
 """Files of tests that only `make test-all` runs, and why; below tests/."""
 

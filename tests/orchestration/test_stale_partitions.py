@@ -72,7 +72,7 @@ def test_a_missing_catalog_is_a_reason(new_lineage: Lineage) -> None:
     requests, _, reason = evaluate(new_lineage)
     assert requests == []
     assert reason is not None
-    assert f"is at revision none, and this code needs {head_revision()}" in reason
+    assert f"is at revision none, but this code needs {head_revision()}" in reason
 
 
 def test_from_an_empty_catalog_to_events(new_lineage: Lineage) -> None:

@@ -14,7 +14,6 @@ from workloads.dagster_ui import running_ui
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytest_plugins = ["tests.browser.conftest"]
 
 LAUNCH = """mutation { launchPipelineExecution(executionParams: {selector: {pipelineName: "check_contract",
 repositoryName: "__repository__", repositoryLocationName: "photolineage"}, mode: "default"}) { __typename } }"""
