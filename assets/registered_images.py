@@ -61,8 +61,7 @@ def registered_images(
     settings: ResourceParam[Settings],
     progress: ResourceParam[ProgressSink],
 ) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
-    from photolineage.steps.register import register_shard
-    from photolineage.steps.retrying import read_failures_again
+    from photolineage.steps.register import read_failures_again, register_shard
 
     yield from guard(catalog, REGISTERED_IMAGES)
     failed = PartitionFailures(context)

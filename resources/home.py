@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from photolineage.stores.event_segments import SegmentStore
     from photolineage.stores.files import Files
     from photolineage.stores.previews import PreviewStore
-    from photolineage.stores.vector_index.home import VectorIndexes
+    from photolineage.stores.vector_index import VectorIndexes
 
 
 class CatalogResource:
@@ -84,7 +84,7 @@ class StorageResource:
     @property
     def indexes(self) -> "VectorIndexes":
         """Vector indexes, by model."""
-        from photolineage.stores.vector_index.home import VectorIndexes
+        from photolineage.stores.vector_index import VectorIndexes
 
         return VectorIndexes(self.home)
 

@@ -34,7 +34,7 @@ from photolineage.stores.embeddings import EmbeddingStore
 from photolineage.stores.files import Files, open_files
 from photolineage.stores.live_embeddings import LiveEmbeddings, find_live_embeddings
 from photolineage.stores.previews import PreviewStore
-from photolineage.stores.vector_index.home import VectorIndexes
+from photolineage.stores.vector_index import VectorIndexes
 
 TINY_MODELS = {"tiny-a": 16, "tiny-b": 24}
 """The embedding dimension of each model that `write_tiny_model` is asked for."""

@@ -38,10 +38,10 @@ from photolineage.plain_text import printable
 from photolineage.settings import Settings
 from photolineage.steps.freshness import find_stale_partitions
 from photolineage.steps.lost_files import find_lost_files
-from photolineage.steps.retrying import find_shards_with_failures
+from photolineage.steps.register import find_shards_with_failures
 from photolineage.steps.tree_walk import SourceUnavailableError
 from photolineage.stores.files import open_files
-from photolineage.stores.vector_index.home import VectorIndexes
+from photolineage.stores.vector_index import VectorIndexes
 from resources.failures import failure_reason
 from resources.progress import ProgressSink
 

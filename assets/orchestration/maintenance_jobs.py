@@ -23,7 +23,7 @@ from resources.failures import reported, require_migrated
 from resources.home import CatalogResource, StorageResource
 
 if TYPE_CHECKING:
-    from photolineage.steps.maintain_index import IndexMaintenanceReport
+    from photolineage.steps.index import IndexMaintenanceReport
 
 
 def maintain_indexes_job() -> JobDefinition:
@@ -36,8 +36,8 @@ def maintain_indexes_job() -> JobDefinition:
         storage: ResourceParam[StorageResource],
         settings: ResourceParam[Settings],
     ) -> Output[None]:
+        from photolineage.steps.index import maintain_index
         from photolineage.steps.jobs import JobContext
-        from photolineage.steps.maintain_index import maintain_index
 
         require_migrated(catalog)
         job_context = JobContext(catalog.engine, context.run.run_id, catalog.lease_timeout)

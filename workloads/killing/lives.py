@@ -17,7 +17,7 @@ from photolineage.settings import Settings
 from photolineage.stores.embeddings import EmbeddingStore
 from photolineage.stores.files import open_files
 from photolineage.stores.live_embeddings import find_live_embeddings
-from photolineage.stores.vector_index.home import VectorIndexes
+from photolineage.stores.vector_index import VectorIndexes
 from workloads.killing.steps import STEPS, Death
 from workloads.killing.workers import StandstillError, Workers
 

@@ -37,7 +37,7 @@ from photolineage.steps.tree_walk import TreeWalk
 from photolineage.stores.embeddings import EmbeddingStore
 from photolineage.stores.files import open_files
 from photolineage.stores.previews import PreviewStore
-from photolineage.stores.vector_index.home import VectorIndexes
+from photolineage.stores.vector_index import VectorIndexes
 from workloads.killing.steps import (
     Announcer,
     Death,

@@ -28,7 +28,7 @@ from photolineage.catalog.orm import Event, EventImage, FileKind, Image, ImageSt
 from photolineage.catalog.queries import committed_files
 from photolineage.models.registry import require_model
 from photolineage.stores.previews import PreviewStore
-from photolineage.stores.vector_index.home import VectorIndexes
+from photolineage.stores.vector_index import VectorIndexes
 
 COVERS_AT_ONCE = 500
 """The number of events whose covers' embeddings are read together. Each read scans the whole index."""

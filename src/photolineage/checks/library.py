@@ -20,8 +20,7 @@ from photolineage.models.registry import ModelNotLoadedError
 from photolineage.settings import Settings
 from photolineage.stores.embeddings import EmbeddingStore
 from photolineage.stores.files import StorageError, open_files
-from photolineage.stores.vector_index import IndexNotBuiltError, VectorIndexError
-from photolineage.stores.vector_index.home import VectorIndexes
+from photolineage.stores.vector_index import IndexNotBuiltError, VectorIndexError, VectorIndexes
 
 
 @dataclass(frozen=True, slots=True)

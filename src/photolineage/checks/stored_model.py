@@ -8,8 +8,7 @@ from photolineage.contract.drift import Drift
 from photolineage.models.registry import require_model
 from photolineage.stores.embeddings import EmbeddingFileHeader, EmbeddingStore, embedding_schema
 from photolineage.stores.files import StorageError
-from photolineage.stores.vector_index import index_schema
-from photolineage.stores.vector_index.home import VectorIndexes
+from photolineage.stores.vector_index import VectorIndexes, index_schema
 
 
 def contract_violations(

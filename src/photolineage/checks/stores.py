@@ -30,8 +30,7 @@ from photolineage.stores.embeddings import (
 )
 from photolineage.stores.files import StorageError
 from photolineage.stores.live_embeddings import find_live_embeddings
-from photolineage.stores.vector_index import index_schema
-from photolineage.stores.vector_index.home import VectorIndexes
+from photolineage.stores.vector_index import VectorIndexes, index_schema
 
 IDENTITY = ("image_id", "content_hash")
 

@@ -30,7 +30,7 @@ def compare(
     from photolineage.stores.files import open_files
     from photolineage.stores.pictures import read_previews, save_picture
     from photolineage.stores.previews import PreviewStore
-    from photolineage.stores.vector_index.home import VectorIndexes
+    from photolineage.stores.vector_index import VectorIndexes
     from photolineage.upgrade.comparing import (
         compare_models,
         comparison_sheet,

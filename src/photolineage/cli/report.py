@@ -28,7 +28,7 @@ def report(
     from photolineage.album.write import write_album
     from photolineage.stores.files import open_files
     from photolineage.stores.previews import PreviewStore
-    from photolineage.stores.vector_index.home import VectorIndexes
+    from photolineage.stores.vector_index import VectorIndexes
 
     with reported_errors(as_json):
         settings = chosen_settings(as_json)

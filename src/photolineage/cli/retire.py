@@ -23,7 +23,7 @@ def retire(
 
     from photolineage.steps.jobs import JobContext
     from photolineage.stores.files import open_files
-    from photolineage.stores.vector_index.home import VectorIndexes
+    from photolineage.stores.vector_index import VectorIndexes
     from photolineage.upgrade.retire import ModelStores, plan_retirement, retire_model
 
     with reported_errors(as_json):

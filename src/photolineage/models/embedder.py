@@ -16,11 +16,10 @@ from PIL import Image
 from photolineage.catalog.vocabulary import Precision
 from photolineage.models.image_transform import ImageTransform
 from photolineage.models.int8_encoder import Int8ExportError, Int8ImageEncoder
-from photolineage.models.out_of_memory import is_out_of_memory
 from photolineage.models.plain_configuration import forbid_remote_code, require_plain_configuration
 from photolineage.models.precision import Agreement, agreement, available_device, native_precisions
 from photolineage.models.text_encoder import export_text_encoder
-from photolineage.models.unavailable import ModelUnavailableError, why_unavailable
+from photolineage.models.unavailable import ModelUnavailableError, is_out_of_memory, why_unavailable
 from photolineage.settings import ModelSettings
 
 if TYPE_CHECKING:

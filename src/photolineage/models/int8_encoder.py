@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from photolineage.models.out_of_memory import is_out_of_memory
+from photolineage.models.unavailable import is_out_of_memory
 
 if TYPE_CHECKING:
     import openvino

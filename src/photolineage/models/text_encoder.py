@@ -18,7 +18,7 @@ import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from photolineage.models.out_of_memory import is_out_of_memory
+from photolineage.models.unavailable import is_out_of_memory
 from photolineage.stores.files import PARTIAL_PREFIX, Files, LostFileError, StoredFile
 
 if TYPE_CHECKING:

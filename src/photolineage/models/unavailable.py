@@ -1,11 +1,12 @@
-"""The message for a model that cannot be loaded: the reason and the remedy."""
+"""A model that cannot be loaded: the reason, among them too little memory, and the remedy."""
 
 import os
+import re
+from typing import Final
 
 import psutil
 
 from photolineage.errors import PhotolineageError
-from photolineage.models.out_of_memory import is_out_of_memory
 from photolineage.settings import ModelSettings
 from photolineage.settings.sections import HUB, LOCAL_DIRECTORY
 
@@ -68,3 +69,14 @@ def _by_hand(key: str, settings: ModelSettings, cache: str) -> str:
         f"photolineage.toml (`photolineage init` writes one):\n  [models.{key}]\n"
         f'  architecture = "{LOCAL_DIRECTORY}{folder}"'
     )
+
+
+_SAID: Final = re.compile(
+    "out of memory|not enough memory|allocate memory|bad_alloc|STATUS_ALLOC_FAILED", re.IGNORECASE
+)
+"""Messages of torch on the CPU and on a GPU, of OpenVINO, and of cuBLAS and cuDNN."""
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error reports that memory ran out."""
+    return isinstance(error, MemoryError) or _SAID.search(str(error)) is not None

@@ -27,8 +27,7 @@ from photolineage.stores.pictures import (
     save_picture,
 )
 from photolineage.stores.previews import PreviewStore
-from photolineage.stores.vector_index import Hit
-from photolineage.stores.vector_index.home import VectorIndexes
+from photolineage.stores.vector_index import Hit, VectorIndexes
 
 if TYPE_CHECKING:
     from photolineage.models.embedder import Embedder

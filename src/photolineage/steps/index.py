@@ -1,9 +1,9 @@
-"""Bringing a model's vector index up to date with its committed embeddings."""
+"""A model's vector index: bringing it up to date with the committed embeddings, and maintaining it."""
 
 import time
 from dataclasses import dataclass
 
-from photolineage.catalog.queries import shard_keys
+from photolineage.catalog.queries import find_model, materialized_version, shard_keys
 from photolineage.lineage import JobKind
 from photolineage.models.registry import require_model
 from photolineage.steps.freshness import index_version
@@ -11,8 +11,14 @@ from photolineage.steps.jobs import JobContext, running_job
 from photolineage.steps.progress import OnProgress, Progress, ignore_progress
 from photolineage.stores.embeddings import EmbeddingStore
 from photolineage.stores.live_embeddings import find_live_embeddings
-from photolineage.stores.vector_index import AnnIndexReport, IndexChange, IndexDescription, VectorIndex
-from photolineage.stores.vector_index.home import VectorIndexes
+from photolineage.stores.vector_index import (
+    AnnIndexReport,
+    CompactionReport,
+    IndexChange,
+    IndexDescription,
+    VectorIndex,
+    VectorIndexes,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +65,28 @@ def build_index(
         lease.commit(lambda _connection: None, done=total)
         on_progress(Progress(total, total, 0, total))
     return IndexingReport(change, ann, index.describe(), live.missing, time.monotonic() - started)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexMaintenanceReport:
+    """What was done to one model's index."""
+
+    compaction: CompactionReport
+    ann: AnnIndexReport
+
+
+def maintain_index(
+    context: JobContext, indexes: VectorIndexes, model_key: str
+) -> IndexMaintenanceReport | None:
+    """Compact a model's index, and retrain it if it has outgrown its training. Returns None without an index.
+
+    The rows of the index and the version that it was built from do not change. Raises LeaseHeldError.
+    """
+    with context.engine.connect() as connection:
+        version = materialized_version(connection, JobKind.INDEX, model_key)
+        model = find_model(connection, model_key)
+    if version is None or model is None or not indexes.is_there(model_key):
+        return None  # not built yet, retired or lost
+    with running_job(context, JobKind.INDEX, model_key, input_version=version):
+        index = indexes.open(model_key, model.embedding_dim)
+        return IndexMaintenanceReport(index.compact(), index.build_ann_if_outgrown())

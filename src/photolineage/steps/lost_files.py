@@ -22,7 +22,7 @@ from photolineage.steps.freshness import RETIRED, LostFiles
 from photolineage.stores.embeddings import embeddings_folder
 from photolineage.stores.files import Files
 from photolineage.stores.previews import PREVIEWS, PreviewStore
-from photolineage.stores.vector_index.home import VectorIndexes
+from photolineage.stores.vector_index import VectorIndexes
 
 
 def find_lost_files(

@@ -15,8 +15,7 @@ from photolineage.models.registry import record_serving_model, require_model
 from photolineage.steps.freshness import find_stale_models
 from photolineage.stores.embeddings import EmbeddingStore
 from photolineage.stores.live_embeddings import find_live_embeddings
-from photolineage.stores.vector_index import RecallReport
-from photolineage.stores.vector_index.home import VectorIndexes
+from photolineage.stores.vector_index import RecallReport, VectorIndexes
 
 
 @dataclass(frozen=True, slots=True)

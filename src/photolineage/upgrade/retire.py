@@ -34,7 +34,7 @@ from photolineage.steps.jobs import JobContext
 from photolineage.stores.embeddings import embeddings_folder
 from photolineage.stores.event_segments import SEGMENTS, segments_path
 from photolineage.stores.files import Files, StoredFile
-from photolineage.stores.vector_index.home import VectorIndexes
+from photolineage.stores.vector_index import VectorIndexes
 
 
 class ModelInUseError(PhotolineageError):

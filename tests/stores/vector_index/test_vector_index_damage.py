@@ -16,8 +16,8 @@ from photolineage.stores.vector_index import (
     IndexDamagedError,
     IndexNotBuiltError,
     VectorIndex,
+    VectorIndexes,
 )
-from photolineage.stores.vector_index.home import VectorIndexes
 from tests.stores.vector_index.conftest import Library
 
 ROOT = Path(__file__).parents[3]

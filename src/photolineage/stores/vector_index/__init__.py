@@ -15,7 +15,13 @@ from photolineage.stores.vector_index.maintenance import AnnAction, AnnIndexRepo
 from photolineage.stores.vector_index.ranking import Hit, SearchEffort, usual_effort
 from photolineage.stores.vector_index.recall import RecallReport
 from photolineage.stores.vector_index.rows import index_schema, live_schema, table_name
-from photolineage.stores.vector_index.table import IndexChange, IndexDescription, VectorIndex, VectorReader
+from photolineage.stores.vector_index.table import (
+    IndexChange,
+    IndexDescription,
+    VectorIndex,
+    VectorIndexes,
+    VectorReader,
+)
 
 __all__ = [
     "AnnAction",
@@ -38,6 +44,7 @@ __all__ = [
     "SearchFilters",
     "VectorIndex",
     "VectorIndexError",
+    "VectorIndexes",
     "VectorReader",
     "index_schema",
     "live_schema",

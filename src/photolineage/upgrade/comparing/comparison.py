@@ -14,8 +14,7 @@ from photolineage.models.registry import load_recorded, require_model
 from photolineage.settings import ComparisonSettings, ModelSettings
 from photolineage.steps.embed import Stores
 from photolineage.stores.pictures import read_previews
-from photolineage.stores.vector_index import Hit, VectorIndex
-from photolineage.stores.vector_index.home import VectorIndexes
+from photolineage.stores.vector_index import Hit, VectorIndex, VectorIndexes
 from photolineage.upgrade.comparing.figures import Answers, ModelFigures, answers, search_near_duplicates
 
 SEED = 0

@@ -8,7 +8,7 @@ from sqlalchemy import update
 
 from photolineage.catalog.engine import write_transaction
 from photolineage.catalog.orm import Image, ImageState
-from photolineage.steps.retrying import find_shards_with_failures, read_failures_again
+from photolineage.steps.register import find_shards_with_failures, read_failures_again
 from tests.library import Library
 
 SECOND = "photos-00001"
