@@ -132,10 +132,10 @@ def test_an_unguarded_web_server_is_never_started(monkeypatch: pytest.MonkeyPatc
     run_dev([])
     start = vars(dev)["open_ipc_subprocess"]
     start(["python", "-m", "dagster_webserver", "--port", "3000"])
-    start(["python", "-m", "dagster._daemon", "run"])
+    start(["python", "-m", "a_daemon", "run"])
     assert started == [
         ["python", "-m", MODULE, "webserver", "--port", "3000"],
-        ["python", "-m", "dagster._daemon", "run"],
+        ["python", "-m", "a_daemon", "run"],
     ]
     for unknown in (["python", "-X", "dev", "-m", "dagster_webserver"], ["dagster-webserver", "-p", "3000"]):
         with pytest.raises(RuntimeError, match="starts its web server in another way"):
