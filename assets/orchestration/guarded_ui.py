@@ -8,10 +8,13 @@ not check the Host and Origin headers. `photolineage ui` puts `SameOriginGuard` 
 import os
 import socket
 import sys
+import warnings
 from collections.abc import Collection
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
+
+from dagster import SupersessionWarning
 
 from assets.orchestration.dagster_internals import dev_command_module
 
@@ -124,6 +127,9 @@ def run_dev(arguments: list[str]) -> None:
             raise RuntimeError(f"this release of Dagster starts its web server in another way: {command}")
         return open_subprocess(command, **options)
 
+    warnings.filterwarnings(
+        "ignore", category=SupersessionWarning
+    )  # `dg dev` wants a project of its own kind
     vars(dev)["open_ipc_subprocess"] = open_guarded
     dev.dev_command(arguments)
 
