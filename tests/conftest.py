@@ -41,12 +41,21 @@ SLOW = {
     "demo": "draws the demo's 303 photos and embeds them with both demo models",
     "faults": "kills processes, stops databases and fills disks",
     "integration": "the catalog's drifts, through Dagster",
+    "checks/test_stores.py": "damages a built library again and again",
     "models/test_hub_models.py": "loads models of the usual size",
+    "models/test_int8_encoder.py": "converts models to int8",
+    "models/test_loading.py": "loads each model in several precisions",
+    "models/test_text_encoder.py": "exports the text half of models",
     "orchestration": "executes Dagster jobs",
     "schema_checks": "executes Dagster checks",
+    "security/test_model_folders.py": "loads models from folders with traps",
+    "security/test_run_config.py": "executes Dagster jobs",
     "steps/test_compact.py": "kills processes that compact files",
     "stores/vector_index/test_vector_index_kill.py": "kills processes at every step of an index",
+    "test_definitions.py": "loads the definitions again and again",
     "upgrade/test_comparison.py": "compares two models again and again",
+    "upgrade/test_promote.py": "promotes models of built libraries",
+    "upgrade/test_retire.py": "retires models of built libraries",
 }
 """Folders and files of tests that `make test-quick` leaves out too, and why; below tests/."""
 
