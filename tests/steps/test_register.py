@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image as PillowImage
@@ -337,47 +336,6 @@ def test_a_file_that_vanished_from_a_source_that_is_there_is_a_row_with_a_reason
     assert library.images()["2023/00.jpg"].failure_reason == FailureReason.VANISHED
     library.scan()
     assert library.images()["2023/00.jpg"].state == ImageState.MISSING
-
-
-def test_a_file_that_vanished_is_read_again_once_a_scan_finds_it(any_library: Library) -> None:
-    """As of a disk that is gone while a shard is registered and back before the next scan."""
-    library = any_library
-    library.scan()
-    photo, away = library.root / "2023/00.jpg", library.root.with_name("away.jpg")
-    photo.rename(away)
-    library.register_all()
-    away.rename(photo)
-    revision = library.revision(FIRST)
-    report = library.scan()
-    assert (report.returned, report.unchanged) == (1, 27)
-    assert library.images()["2023/00.jpg"].state == ImageState.DISCOVERED
-    assert library.revision(FIRST) == revision + 1
-    assert library.register(FIRST).registered == 10
-    assert library.scan().unchanged == 28
-
-
-def test_a_file_that_is_listed_and_does_not_open_is_not_read_again_at_each_scan(
-    library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As some network file systems list what is not there any more."""
-    library.scan()
-    photo, away = library.root / "2023/00.jpg", library.root.with_name("away.jpg")
-    photo.rename(away)
-    library.register_all()
-    away.rename(photo)
-    opened = Path.open
-
-    def refuse(path: Path, *arguments: Any) -> object:
-        if path == photo:
-            raise FileNotFoundError(2, "No such file or directory")
-        return opened(path, *arguments)
-
-    monkeypatch.setattr(Path, "open", refuse)
-    revision = library.revision(FIRST)
-    assert library.scan().unchanged == 28
-    assert library.revision(FIRST) == revision
-    monkeypatch.undo()
-    assert library.scan().returned == 1
 
 
 def test_an_unknown_shard_is_refused(library: Library) -> None:

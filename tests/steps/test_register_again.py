@@ -3,7 +3,10 @@
 import os
 import shutil
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
+import pytest
 from sqlalchemy import update
 
 from photolineage.catalog.engine import write_transaction
@@ -11,6 +14,7 @@ from photolineage.catalog.orm import Image, ImageState
 from photolineage.steps.register import find_shards_with_failures, read_failures_again
 from tests.library import Library
 
+FIRST = "photos-00000"
 SECOND = "photos-00001"
 TORN = "2023/torn.jpg"
 
@@ -77,3 +81,44 @@ def test_a_request_outlives_a_kill(library: Library) -> None:
     assert library.states()[TORN] == ImageState.DISCOVERED
     assert library.register(SECOND).read == 1
     assert library.states()[TORN] == ImageState.FAILED
+
+
+def test_a_file_that_vanished_is_read_again_once_a_scan_finds_it(any_library: Library) -> None:
+    """As of a disk that is gone while a shard is registered and back before the next scan."""
+    library = any_library
+    library.scan()
+    photo, away = library.root / "2023/00.jpg", library.root.with_name("away.jpg")
+    photo.rename(away)
+    library.register_all()
+    away.rename(photo)
+    revision = library.revision(FIRST)
+    report = library.scan()
+    assert (report.returned, report.unchanged) == (1, 27)
+    assert library.images()["2023/00.jpg"].state == ImageState.DISCOVERED
+    assert library.revision(FIRST) == revision + 1
+    assert library.register(FIRST).registered == 10
+    assert library.scan().unchanged == 28
+
+
+def test_a_file_that_is_listed_and_does_not_open_is_not_read_again_at_each_scan(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As some network file systems list what is not there any more."""
+    library.scan()
+    photo, away = library.root / "2023/00.jpg", library.root.with_name("away.jpg")
+    photo.rename(away)
+    library.register_all()
+    away.rename(photo)
+    opened = Path.open
+
+    def refuse(path: Path, *arguments: Any) -> object:
+        if path == photo:
+            raise FileNotFoundError(2, "No such file or directory")
+        return opened(path, *arguments)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    revision = library.revision(FIRST)
+    assert library.scan().unchanged == 28
+    assert library.revision(FIRST) == revision
+    monkeypatch.undo()
+    assert library.scan().returned == 1

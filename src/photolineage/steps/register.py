@@ -1,4 +1,4 @@
-"""Registering a shard: reading each original once, for its facts and its preview."""
+"""Registering a shard: reading each original once, for its facts and its preview, and unreadable ones on request."""
 
 import itertools
 import os
