@@ -32,8 +32,7 @@ from assets.orchestration.dagster_internals import (
 from assets.orchestration.lineage_run import DEPLOYMENT
 from assets.orchestration.partitions import SHARDS, model_shard_key
 from photolineage.catalog.engine import create_catalog_engine
-from photolineage.catalog.orm import MlJob
-from photolineage.lineage import JobKind
+from photolineage.catalog.orm import Source
 from photolineage.settings import load_settings
 from photolineage.steps.scan import ensure_source
 from tests.library import Library, draw_photo
@@ -200,11 +199,8 @@ def copy_library(source: Path, target: Path) -> Path:
     if (settings.home / "catalog.db").exists():
         engine = create_catalog_engine(settings.catalog.url)
         ensure_source(engine, "photos", settings.sources["photos"].root)
-        with (
-            engine.begin() as connection
-        ):  # the library may have been built long ago, and its scans would be due again
-            scans = update(MlJob).where(MlJob.kind == JobKind.SCAN, MlJob.finished_at.is_not(None))
-            connection.execute(scans.values(finished_at=datetime.now(UTC)))
+        with engine.begin() as connection:  # the sensor must not find the scan of an old library due
+            connection.execute(update(Source).values(scanned_at=datetime.now(UTC)))
         engine.dispose()
     return config_file
 

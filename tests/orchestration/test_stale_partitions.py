@@ -2,6 +2,7 @@
 
 import shutil
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from dagster import DagsterRun, DagsterRunStatus, RunRequest, SensorEvaluationContext
@@ -15,7 +16,7 @@ from photolineage.lineage import JobKind
 from resources.home import catalog_resource, storage_resource
 from tests.dagster_internals import SensorExecutionData
 from tests.library import draw_photo, touch
-from tests.lineage import Lineage, checks_of, metadata_of
+from tests.lineage import Lineage, checks_of, copy_library, metadata_of, open_lineage
 
 
 def tick(
@@ -151,6 +152,12 @@ def test_a_source_is_scanned_again_after_its_interval(lineage: Lineage) -> None:
     assert ("source_files", "photos") not in asked(lineage)
     scanned_long_ago(lineage)
     assert asked(lineage)[0] == ("source_files", "photos")
+
+
+def test_a_copy_of_an_old_library_is_not_due(lineage: Lineage, tmp_path: Path) -> None:
+    scanned_long_ago(lineage)
+    with open_lineage(copy_library(lineage.config_file.parent, tmp_path / "copy")) as copy:
+        assert ("source_files", "photos") not in asked(copy)
 
 
 @pytest.mark.parametrize("mount_point", ["gone", "empty"])
