@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 from dagster import (
     AssetCheckResult,
     AssetExecutionContext,
-    AssetKey,
-    MaterializeResult,
     MetadataValue,
     MultiPartitionKey,
     ResourceParam,
 )
 
-from assets.orchestration.running import PartitionFailures, guard, job_context, materialized
+from assets.orchestration.checked_run import CheckedRun, Recorded, checked_run
+from assets.orchestration.running import job_context
 from assets.orchestration.step_asset import step_asset
 from photolineage.lineage import IMAGE_EMBEDDINGS
 from photolineage.settings import ModelSettings, Settings
 from resources.home import CatalogResource, StorageResource
 from resources.progress import ProgressSink
+from schema_checks.partition_checks import CheckInputs
 
 if TYPE_CHECKING:
     from photolineage.contract import Drift
@@ -47,40 +47,36 @@ def image_embeddings(
     storage: ResourceParam[StorageResource],
     settings: ResourceParam[Settings],
     progress: ResourceParam[ProgressSink],
-) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
+) -> Iterator[Recorded]:
     from photolineage.models.text_encoder import ensure_text_encoder
     from photolineage.steps.embed import Stores, embed_shard
 
-    yield from guard(catalog, IMAGE_EMBEDDINGS)
-    failed, drifts, opened = PartitionFailures(context), list["Drift"](), list[str]()
-    for model_key, keys in _by_model(context.partition_keys):
-        with failed.kept(keys):
-            model = _open_model(catalog, storage, model_key, settings.models[model_key], drifts)
-            opened.append(model_key)
-            no_text_encoder = ensure_text_encoder(
-                storage.files,
-                model_key,
-                model.embedder.facts.weights_digest,
-                model.embedder.export_text_encoder,
-            )
-            for key in keys:
-                with failed.kept([key]):
-                    report = embed_shard(
-                        job_context(context, catalog),
-                        Stores(storage.previews, storage.embeddings),
-                        model.embedder,
-                        model.id,
-                        key.keys_by_dimension["shard"],
-                        checkpoint_images=settings.checkpoint_images,
-                        on_progress=progress.track(context, str(key)),
-                    )
-                    yield from materialized(
-                        context, IMAGE_EMBEDDINGS, key, _metadata(report, model, no_text_encoder)
-                    )
-            del model  # frees its memory before the next model is loaded
-    if opened or drifts:
-        yield _model_result(drifts)
-    failed.raise_at_end()
+    with checked_run(context, IMAGE_EMBEDDINGS, CheckInputs(catalog, storage, settings)) as run:
+        for model_key, keys in _by_model(context.partition_keys):
+            with run.kept(keys):
+                model = _open_model(run, keys, catalog, storage, model_key, settings.models[model_key])
+                no_text_encoder = ensure_text_encoder(
+                    storage.files,
+                    model_key,
+                    model.embedder.facts.weights_digest,
+                    model.embedder.export_text_encoder,
+                )
+                for key in keys:
+                    with run.kept([key]):
+                        report = embed_shard(
+                            job_context(context, catalog),
+                            Stores(storage.previews, storage.embeddings),
+                            model.embedder,
+                            model.id,
+                            key.keys_by_dimension["shard"],
+                            checkpoint_images=settings.checkpoint_images,
+                            on_progress=progress.track(context, str(key)),
+                        )
+                        yield from run.materialized(
+                            key, _metadata(report, model, no_text_encoder), [_model_result(())]
+                        )
+                del model  # frees its memory before the next model is loaded
+        yield from run.end()
 
 
 def _model_result(drifts: "Sequence[Drift]") -> AssetCheckResult:
@@ -88,7 +84,7 @@ def _model_result(drifts: "Sequence[Drift]") -> AssetCheckResult:
 
     return AssetCheckResult(
         check_name=MODEL_CHECK,
-        asset_key=AssetKey(IMAGE_EMBEDDINGS.name),
+        asset_key=IMAGE_EMBEDDINGS.name,
         passed=not drifts,
         description="; ".join(drift.fix.note for drift in drifts[:1])
         or "The loaded model matches the one in the catalog.",
@@ -108,13 +104,14 @@ def _by_model(partition_keys: object) -> Iterator[tuple[str, list[MultiPartition
 
 
 def _open_model(
+    run: CheckedRun,
+    keys: Sequence[str],
     catalog: CatalogResource,
     storage: StorageResource,
     model_key: str,
     model: ModelSettings,
-    drifts: "list[Drift]",
 ) -> "LibraryModel":
-    """Load a model. Raises ModelChangedError if it differs from the catalog's; the drifts are appended to `drifts`."""
+    """Load a model. Raises ModelChangedError, after the check failed, if it differs from the catalog's."""
     from photolineage.checks.store_contract import compare_model
     from photolineage.models.loading import load_model
     from photolineage.models.registry import ModelChangedError
@@ -122,7 +119,9 @@ def _open_model(
     try:
         return load_model(catalog.engine, storage.previews, model_key, model)
     except ModelChangedError as error:
-        drifts += compare_model(error.recorded, error.loaded, model_key)
+        result = _model_result(compare_model(error.recorded, error.loaded, model_key))
+        for key in keys:
+            run.evaluate(result, key)
         raise
 
 

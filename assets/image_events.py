@@ -4,9 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dagster import (
-    AssetCheckResult,
     AssetExecutionContext,
-    MaterializeResult,
     MetadataValue,
     ResourceParam,
     TableColumn,
@@ -14,12 +12,14 @@ from dagster import (
     TableSchema,
 )
 
-from assets.orchestration.running import guard, job_context, reported_failures
+from assets.orchestration.checked_run import Recorded, checked_run
+from assets.orchestration.running import job_context
 from assets.orchestration.step_asset import step_asset
 from photolineage.lineage import IMAGE_EVENTS
 from photolineage.settings import Settings
 from resources.home import CatalogResource, StorageResource
 from resources.progress import ProgressSink
+from schema_checks.partition_checks import CheckInputs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,22 +52,21 @@ def image_events(
     storage: ResourceParam[StorageResource],
     settings: ResourceParam[Settings],
     progress: ResourceParam[ProgressSink],
-) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
+) -> Iterator[Recorded]:
     from photolineage.catalog.listing import list_events
     from photolineage.events.pictures import cover_sheet, timeline_plot
     from photolineage.models.registry import load_recorded, require_model
     from photolineage.steps.cluster import cluster_model
     from photolineage.stores.pictures import as_markdown
 
-    yield from guard(catalog, IMAGE_EVENTS)
-    model_key = context.partition_key
+    with checked_run(context, IMAGE_EVENTS, CheckInputs(catalog, storage, settings)) as run:
+        model_key = context.partition_key
 
-    def encode_text(texts: list[str]) -> "NDArray[np.float32]":
-        with catalog.engine.connect() as connection:
-            model = require_model(connection, model_key)
-        return load_recorded(model, settings.models[model_key]).encode_text(texts)
+        def encode_text(texts: list[str]) -> "NDArray[np.float32]":
+            with catalog.engine.connect() as connection:
+                model = require_model(connection, model_key)
+            return load_recorded(model, settings.models[model_key]).encode_text(texts)
 
-    with reported_failures(context):
         report = cluster_model(
             job_context(context, catalog),
             storage.embeddings,
@@ -77,40 +76,43 @@ def image_events(
             settings.events,
             on_progress=progress.track(context, model_key),
         )
-    with catalog.engine.connect() as connection:
-        events = list_events(connection, require_model(connection, model_key).id)
-    newest = events[:SHOWN_EVENTS]
-    covers = cover_sheet(catalog.engine, storage.previews, newest)
-    yield MaterializeResult(
-        metadata={
-            "events": report.events,
-            "images_in_events": report.images,
-            "undated_images": report.undated,
-            "undated_images_joined": report.joined,
-            "lowest_confidence_of_joined": report.least_confidence,
-            "images_clustered": report.clustered,
-            "images_reused": report.taken_over,
-            "nothing_reused_because": report.nothing_kept or "–",
-            "created": len(report.matching.created),
-            "grown": len(report.matching.grown),
-            "shrunk": len(report.matching.shrunk),
-            "split": len(report.matching.split),
-            "merged": len(report.matching.merged),
-            "vanished": len(report.matching.vanished),
-            "clock_offsets": [
-                f"{offset.camera}: {offset.correction_seconds:+d} s compared with {offset.reference}"
-                for offset in report.clock_offsets
-            ],
-            "seconds": round(report.seconds, 1),
-            "newest_events": MetadataValue.table([_record(event) for event in newest], schema=EVENT_COLUMNS),
-            "timeline": MetadataValue.md(
-                as_markdown(timeline_plot(events), "Events over time") if events else NO_EVENTS
-            ),
-            "covers": MetadataValue.md(
-                as_markdown(covers, "Covers of the newest events") if covers else NO_EVENTS
-            ),
-        }
-    )
+        with catalog.engine.connect() as connection:
+            events = list_events(connection, require_model(connection, model_key).id)
+        newest = events[:SHOWN_EVENTS]
+        covers = cover_sheet(catalog.engine, storage.previews, newest)
+        yield from run.materialized(
+            model_key,
+            {
+                "events": report.events,
+                "images_in_events": report.images,
+                "undated_images": report.undated,
+                "undated_images_joined": report.joined,
+                "lowest_confidence_of_joined": report.least_confidence,
+                "images_clustered": report.clustered,
+                "images_reused": report.taken_over,
+                "nothing_reused_because": report.nothing_kept or "–",
+                "created": len(report.matching.created),
+                "grown": len(report.matching.grown),
+                "shrunk": len(report.matching.shrunk),
+                "split": len(report.matching.split),
+                "merged": len(report.matching.merged),
+                "vanished": len(report.matching.vanished),
+                "clock_offsets": [
+                    f"{offset.camera}: {offset.correction_seconds:+d} s compared with {offset.reference}"
+                    for offset in report.clock_offsets
+                ],
+                "seconds": round(report.seconds, 1),
+                "newest_events": MetadataValue.table(
+                    [_record(event) for event in newest], schema=EVENT_COLUMNS
+                ),
+                "timeline": MetadataValue.md(
+                    as_markdown(timeline_plot(events), "Events over time") if events else NO_EVENTS
+                ),
+                "covers": MetadataValue.md(
+                    as_markdown(covers, "Covers of the newest events") if covers else NO_EVENTS
+                ),
+            },
+        )
 
 
 def _record(event: "ListedEvent") -> TableRecord:

@@ -4,20 +4,19 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from dagster import (
-    AssetCheckResult,
     AssetExecutionContext,
-    MaterializeResult,
     MetadataValue,
     ResourceParam,
 )
 from sqlalchemy import Engine
 
-from assets.orchestration.running import guard
+from assets.orchestration.checked_run import Recorded, checked_run
 from assets.orchestration.step_asset import step_asset
+from photolineage.catalog.queries import serving_model_key
 from photolineage.lineage import MODEL_COMPARISON
 from photolineage.settings import Settings
-from resources.failures import reported
 from resources.home import CatalogResource, StorageResource
+from schema_checks.partition_checks import CheckInputs
 
 if TYPE_CHECKING:
     from photolineage.stores.previews import PreviewStore
@@ -36,12 +35,19 @@ def model_comparison(
     catalog: ResourceParam[CatalogResource],
     storage: ResourceParam[StorageResource],
     settings: ResourceParam[Settings],
-) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
+) -> Iterator[Recorded]:
     from photolineage.steps.embed import Stores
     from photolineage.upgrade.comparing import compare_models
 
-    yield from guard(catalog, MODEL_COMPARISON)
-    with reported():
+    with checked_run(context, MODEL_COMPARISON, CheckInputs(catalog, storage, settings)) as run:
+        with catalog.engine.connect() as connection:
+            serving = serving_model_key(connection)
+        if serving == context.partition_key:
+            others = ", ".join(key for key in settings.models if key != serving) or "none is configured"
+            said = f"Nothing to compare: {serving} is the serving model. Other models: {others}."
+            context.log.info(said)
+            yield from run.materialized(serving, {"serving_model": serving, "report": said})
+            return
         comparison = compare_models(
             catalog.engine,
             Stores(storage.previews, storage.embeddings),
@@ -50,7 +56,8 @@ def model_comparison(
             context.partition_key,
             settings.comparison,
         )
-    yield MaterializeResult(metadata=_metadata(catalog.engine, storage.previews, comparison))
+        metadata = _metadata(catalog.engine, storage.previews, comparison)
+        yield from run.materialized(context.partition_key, metadata)
 
 
 def _metadata(

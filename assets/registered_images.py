@@ -4,23 +4,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from dagster import (
-    AssetCheckResult,
     AssetExecutionContext,
     Config,
-    MaterializeResult,
     MetadataValue,
     ResourceParam,
     TableRecord,
 )
 from pydantic import Field
 
-from assets.orchestration.running import (
-    PartitionFailures,
-    first_attempt,
-    guard,
-    job_context,
-    materialized,
-)
+from assets.orchestration.checked_run import Recorded, checked_run
+from assets.orchestration.running import first_attempt, job_context
 from assets.orchestration.step_asset import step_asset
 from photolineage.catalog.queries import failures, find_shard
 from photolineage.lineage import REGISTERED_IMAGES
@@ -28,6 +21,7 @@ from photolineage.plain_text import printable
 from photolineage.settings import Settings
 from resources.home import CatalogResource, StorageResource
 from resources.progress import ProgressSink
+from schema_checks.partition_checks import CheckInputs
 
 if TYPE_CHECKING:
     from photolineage.steps.register import RegistrationReport
@@ -60,30 +54,27 @@ def registered_images(
     storage: ResourceParam[StorageResource],
     settings: ResourceParam[Settings],
     progress: ResourceParam[ProgressSink],
-) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
+) -> Iterator[Recorded]:
     from photolineage.steps.register import read_failures_again, register_shard
 
-    yield from guard(catalog, REGISTERED_IMAGES)
-    failed = PartitionFailures(context)
-    for shard_key in context.partition_keys:
-        with failed.kept([shard_key]):
-            with catalog.engine.connect() as connection:
-                shard = find_shard(connection, shard_key)
-            if config.retry_failed:
-                again = read_failures_again(catalog.engine, shard_key, asked_by=first_attempt(context))
-                context.log.info(f"{shard_key}: reading {again:,} unreadable images again")
-            report = register_shard(
-                job_context(context, catalog),
-                storage.previews,
-                shard_key,
-                time_zone=settings.time_zone_of(shard.source_key),
-                checkpoint_images=settings.checkpoint_images,
-                on_progress=progress.track(context, shard_key),
-            )
-            yield from materialized(
-                context, REGISTERED_IMAGES, shard_key, _metadata(catalog, shard.id, report)
-            )
-    failed.raise_at_end()
+    with checked_run(context, REGISTERED_IMAGES, CheckInputs(catalog, storage, settings)) as run:
+        for shard_key in context.partition_keys:
+            with run.kept([shard_key]):
+                with catalog.engine.connect() as connection:
+                    shard = find_shard(connection, shard_key)
+                if config.retry_failed:
+                    again = read_failures_again(catalog.engine, shard_key, asked_by=first_attempt(context))
+                    context.log.info(f"{shard_key}: reading {again:,} unreadable images again")
+                report = register_shard(
+                    job_context(context, catalog),
+                    storage.previews,
+                    shard_key,
+                    time_zone=settings.time_zone_of(shard.source_key),
+                    checkpoint_images=settings.checkpoint_images,
+                    on_progress=progress.track(context, shard_key),
+                )
+                yield from run.materialized(shard_key, _metadata(catalog, shard.id, report))
+        yield from run.end()
 
 
 def _metadata(

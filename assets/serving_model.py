@@ -3,21 +3,19 @@
 from collections.abc import Iterator
 
 from dagster import (
-    AssetCheckResult,
     AssetExecutionContext,
     Config,
-    MaterializeResult,
     ResourceParam,
 )
 from pydantic import Field
 from sqlalchemy import Engine
 
-from assets.orchestration.running import guard
+from assets.orchestration.checked_run import Recorded, checked_run
 from assets.orchestration.step_asset import step_asset
 from photolineage.lineage import SERVING_MODEL
 from photolineage.settings import Settings
-from resources.failures import reported
 from resources.home import CatalogResource, StorageResource
+from schema_checks.partition_checks import CheckInputs
 
 LISTED_VIOLATIONS = 5
 
@@ -47,7 +45,7 @@ def serving_model(
     catalog: ResourceParam[CatalogResource],
     storage: ResourceParam[StorageResource],
     settings: ResourceParam[Settings],
-) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
+) -> Iterator[Recorded]:
     from photolineage.upgrade.promote import (
         assess_former,
         assess_readiness,
@@ -56,8 +54,7 @@ def serving_model(
         promote,
     )
 
-    yield from guard(catalog, SERVING_MODEL)
-    with reported():
+    with checked_run(context, SERVING_MODEL, CheckInputs(catalog, storage, settings)) as run:
         model_key = choose_candidate(catalog.engine, list(settings.models), config.model)
         former = has_served(catalog.engine, model_key)
         _require_contract(catalog.engine, storage, model_key, index_only=former)
@@ -72,21 +69,21 @@ def serving_model(
                 settings.recall_bar,
             )
         before = promote(catalog.engine, readiness)
-    context.log.info(f"{model_key} is the serving model now (before: {before or 'none'})")
-    for warning in readiness.warnings:
-        context.log.warning(f"{model_key} serves, but {warning}")
-    metadata: dict[str, str | int | float] = {
-        "model": model_key,
-        "previous_model": before or "none",
-        "images": readiness.embeddable,
-        "not_embedded": readiness.embeddable - readiness.embedded,
-    }
-    if readiness.recall:
-        metadata |= {
-            "recall_at_10": readiness.recall.recall,
-            "p50_ms": round(readiness.recall.p50_ms, 2),
+        context.log.info(f"{model_key} is the serving model now (before: {before or 'none'})")
+        for warning in readiness.warnings:
+            context.log.warning(f"{model_key} serves, but {warning}")
+        metadata: dict[str, str | int | float] = {
+            "model": model_key,
+            "previous_model": before or "none",
+            "images": readiness.embeddable,
+            "not_embedded": readiness.embeddable - readiness.embedded,
         }
-    yield MaterializeResult(metadata=metadata)
+        if readiness.recall:
+            metadata |= {
+                "recall_at_10": readiness.recall.recall,
+                "p50_ms": round(readiness.recall.p50_ms, 2),
+            }
+        yield from run.materialized(None, metadata)
 
 
 def _require_contract(engine: Engine, storage: StorageResource, model_key: str, *, index_only: bool) -> None:

@@ -3,24 +3,37 @@
 from collections.abc import Iterator
 
 from dagster import (
-    AssetCheckResult,
     AssetExecutionContext,
     FreshnessPolicy,
-    MaterializeResult,
     ResourceParam,
 )
 
+from assets.orchestration.checked_run import Recorded, checked_run
 from assets.orchestration.partitions import SHARDS
-from assets.orchestration.running import guard, job_context, reported_failures
+from assets.orchestration.running import job_context
 from assets.orchestration.step_asset import step_asset
 from photolineage.catalog.queries import shard_keys
 from photolineage.lineage import SOURCE_FILES, JobKind
 from photolineage.plain_text import printable
 from photolineage.settings import Settings
-from resources.failures import reported
-from resources.home import CatalogResource
+from resources.home import CatalogResource, StorageResource
 from resources.progress import ProgressSink
 from schema_checks.freshness import UNSCANNED_FOR
+from schema_checks.partition_checks import CheckInputs
+
+
+def _update_partitions(context: AssetExecutionContext, catalog: CatalogResource) -> None:
+    """Makes a partition of every shard, and removes those that somebody added in the UI."""
+    name = str(SHARDS.name)
+    before = context.instance.get_dynamic_partitions(
+        name
+    )  # read first: a shard is in the catalog before it is here
+    with catalog.engine.connect() as connection:
+        shards = shard_keys(connection)
+    context.instance.add_dynamic_partitions(name, shards)
+    for unknown in sorted(set(before).difference(shards)):
+        context.log.warning(f"removed the partition {unknown}: the catalog has no shard of this name")
+        context.instance.delete_dynamic_partition(name, unknown)
 
 
 @step_asset(
@@ -34,53 +47,51 @@ from schema_checks.freshness import UNSCANNED_FOR
 def source_files(
     context: AssetExecutionContext,
     catalog: ResourceParam[CatalogResource],
+    storage: ResourceParam[StorageResource],
     settings: ResourceParam[Settings],
     progress: ResourceParam[ProgressSink],
-) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
+) -> Iterator[Recorded]:
     from photolineage.media import SUPPORTED_SUFFIXES
     from photolineage.steps.absences import explain_places_away
     from photolineage.steps.jobs import running_job
     from photolineage.steps.scan import ensure_source, scan_source
     from photolineage.steps.tree_walk import TreeWalk
 
-    yield from guard(catalog, SOURCE_FILES)
-    key = context.partition_key
-    source = settings.sources[key]
-    with reported():
+    with checked_run(context, SOURCE_FILES, CheckInputs(catalog, storage, settings)) as run:
+        key = context.partition_key
+        source = settings.sources[key]
         source_id = ensure_source(catalog.engine, key, source.root)
-    with (
-        reported_failures(context),
-        running_job(job_context(context, catalog), JobKind.SCAN, key, input_version="") as lease,
-    ):
-        report = scan_source(
-            lease,
-            source_id,
-            TreeWalk(source.root, SUPPORTED_SUFFIXES, source.exclude, source.hidden),
-            shard_capacity=settings.shard_capacity,
-            on_progress=progress.track(context, key),
+        with running_job(job_context(context, catalog), JobKind.SCAN, key, input_version="") as lease:
+            report = scan_source(
+                lease,
+                source_id,
+                TreeWalk(source.root, SUPPORTED_SUFFIXES, source.exclude, source.hidden),
+                shard_capacity=settings.shard_capacity,
+                on_progress=progress.track(context, key),
+            )
+        with catalog.engine.connect() as connection:
+            shards = shard_keys(connection, [key])
+        _update_partitions(context, catalog)
+        unreadable_folders = [printable(folder) for folder in report.unreadable_folders]
+        if unreadable_folders:
+            context.log.warning(
+                f"cannot read these folders, so their images are kept as they were: {unreadable_folders[:20]}"
+            )
+        away = explain_places_away(report.away) if report.away else ""
+        if away:
+            context.log.warning(away)
+        yield from run.materialized(
+            key,
+            {
+                "files": report.files,
+                "new": report.new,
+                "changed": report.changed,
+                "missing": report.missing,
+                "moved": report.moved,
+                "returned": report.returned,
+                "shards": len(shards),
+                "unreadable_folders": unreadable_folders,
+                "away": away,
+                "root": str(source.root),
+            },
         )
-    with catalog.engine.connect() as connection:
-        shards = shard_keys(connection, [key])
-    context.instance.add_dynamic_partitions(str(SHARDS.name), shards)
-    unreadable_folders = [printable(folder) for folder in report.unreadable_folders]
-    if unreadable_folders:
-        context.log.warning(
-            f"cannot read these folders, so their images are kept as they were: {unreadable_folders[:20]}"
-        )
-    away = explain_places_away(report.away) if report.away else ""
-    if away:
-        context.log.warning(away)
-    yield MaterializeResult(
-        metadata={
-            "files": report.files,
-            "new": report.new,
-            "changed": report.changed,
-            "missing": report.missing,
-            "moved": report.moved,
-            "returned": report.returned,
-            "shards": len(shards),
-            "unreadable_folders": unreadable_folders,
-            "away": away,
-            "root": str(source.root),
-        }
-    )

@@ -3,17 +3,18 @@
 from collections.abc import Iterator
 
 from dagster import (
-    AssetCheckResult,
     AssetExecutionContext,
-    MaterializeResult,
     ResourceParam,
 )
 
-from assets.orchestration.running import guard, job_context, reported_failures
+from assets.orchestration.checked_run import Recorded, checked_run
+from assets.orchestration.running import job_context
 from assets.orchestration.step_asset import step_asset
 from photolineage.lineage import VECTOR_INDEX
+from photolineage.settings import Settings
 from resources.home import CatalogResource, StorageResource
 from resources.progress import ProgressSink
+from schema_checks.partition_checks import CheckInputs
 
 
 @step_asset(
@@ -27,13 +28,13 @@ def vector_index(
     context: AssetExecutionContext,
     catalog: ResourceParam[CatalogResource],
     storage: ResourceParam[StorageResource],
+    settings: ResourceParam[Settings],
     progress: ResourceParam[ProgressSink],
-) -> Iterator[AssetCheckResult | MaterializeResult[None]]:
+) -> Iterator[Recorded]:
     from photolineage.steps.index import build_index
 
-    yield from guard(catalog, VECTOR_INDEX)
-    model_key = context.partition_key
-    with reported_failures(context):
+    with checked_run(context, VECTOR_INDEX, CheckInputs(catalog, storage, settings)) as run:
+        model_key = context.partition_key
         report = build_index(
             job_context(context, catalog),
             storage.embeddings,
@@ -41,19 +42,20 @@ def vector_index(
             model_key,
             on_progress=progress.track(context, model_key),
         )
-    if report.missing:
-        context.log.warning(
-            f"{model_key}: {report.missing} images have no embedding yet and are not in the index"
+        if report.missing:
+            context.log.warning(
+                f"{model_key}: {report.missing} images have no embedding yet and are not in the index"
+            )
+        yield from run.materialized(
+            model_key,
+            {
+                "rows": report.description.rows,
+                "added": report.change.added,
+                "replaced": report.change.replaced,
+                "removed": report.change.removed,
+                "not_embedded": report.missing,
+                "ann_index": report.description.ann_kind or "none (exact search)",
+                "megabytes": round(report.description.bytes / 1e6, 2),
+                "seconds": round(report.seconds, 1),
+            },
         )
-    yield MaterializeResult(
-        metadata={
-            "rows": report.description.rows,
-            "added": report.change.added,
-            "replaced": report.change.replaced,
-            "removed": report.change.removed,
-            "not_embedded": report.missing,
-            "ann_index": report.description.ann_kind or "none (exact search)",
-            "megabytes": round(report.description.bytes / 1e6, 2),
-            "seconds": round(report.seconds, 1),
-        }
-    )

@@ -1,17 +1,17 @@
-"""The asset checks: one for each table of the catalog, and those of the stores."""
+"""The asset checks that are steps of their own: one for each table of the catalog, and those of the stores."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 from dagster import (
+    AssetCheckEvaluation,
     AssetCheckExecutionContext,
     AssetCheckResult,
     AssetChecksDefinition,
     AssetCheckSeverity,
     AssetCheckSpec,
     AssetKey,
-    MetadataValue,
-    MultiPartitionKey,
+    Output,
     PartitionsDefinition,
     ResourceParam,
     asset_check,
@@ -19,15 +19,20 @@ from dagster import (
 )
 
 from photolineage.catalog.orm import Base
-from photolineage.catalog.queries import serving_model_key
-from photolineage.errors import PhotolineageError
-from photolineage.lineage import CATALOG_SCHEMA, IMAGE_EMBEDDINGS, IMAGE_EVENTS, SERVING_MODEL, VECTOR_INDEX
+from photolineage.lineage import CATALOG_SCHEMA, SERVING_MODEL, Step
 from photolineage.settings import Settings
 from resources.failures import reported
 from resources.home import CatalogResource, StorageResource
+from schema_checks.evaluations import evaluation
+from schema_checks.partition_checks import (
+    PARTITION_CHECKS,
+    SERVING_EVENTS_CHECK,
+    CheckInputs,
+    PartitionCheck,
+    serving_events_result,
+)
 
-if TYPE_CHECKING:
-    from photolineage.checks.stores import StoreFindings
+LISTED_FAILURES = 20
 
 
 def catalog_table_checks() -> AssetChecksDefinition:
@@ -51,162 +56,87 @@ def catalog_table_checks() -> AssetChecksDefinition:
         context: AssetCheckExecutionContext, catalog: ResourceParam[CatalogResource]
     ) -> Iterator[AssetCheckResult]:
         from photolineage.checks.catalog_contract import report_of
-        from schema_checks.check_metadata import contract_metadata
+        from schema_checks.check_metadata import contract_result
 
         selected = {key.name for key in context.selected_asset_check_keys}
         with reported(), catalog.engine.connect() as connection:
             for table in (table for table in tables if f"table_{table}" in selected):
                 report = report_of(connection, frozenset({table}))
-                yield AssetCheckResult(
-                    asset_key=AssetKey(CATALOG_SCHEMA.name),
-                    check_name=f"table_{table}",
-                    passed=report.holds,
-                    severity=AssetCheckSeverity.ERROR,
-                    description=report.summary,
-                    metadata=contract_metadata(report),
-                )
+                yield contract_result(report, CATALOG_SCHEMA.name, f"table_{table}")
 
     return catalog_tables
 
 
 def store_checks(
-    models: PartitionsDefinition[str], model_shards: PartitionsDefinition[MultiPartitionKey]
+    partitions_of: Callable[[Step], PartitionsDefinition[Any] | None],
 ) -> Sequence[AssetChecksDefinition]:
     """The checks of embedding files, index and events, with the partitions of their assets."""
 
     @asset_check(
-        asset=IMAGE_EMBEDDINGS.name,
-        partitions_def=model_shards,
-        description="The committed files of the partition exist and match their commit records: schema, dimension "
-        "and weights match, vectors are finite and of unit length, each image is of this shard and occurs once.",
-    )
-    def embedding_files(
-        context: AssetCheckExecutionContext,
-        catalog: ResourceParam[CatalogResource],
-        storage: ResourceParam[StorageResource],
-    ) -> AssetCheckResult:
-        from photolineage.checks.stores import check_embedding_files
-
-        keys = [key for key in context.partition_keys if isinstance(key, MultiPartitionKey)]
-        findings = []
-        with catalog.engine.connect() as connection:
-            for key in keys:
-                model, shard = key.keys_by_dimension["model"], key.keys_by_dimension["shard"]
-                findings.append(check_embedding_files(connection, storage.embeddings, model, shard))
-        return _result(findings, ", ".join(keys), "files")
-
-    @asset_check(
-        asset=VECTOR_INDEX.name,
-        partitions_def=models,
-        description="The index has exactly one row for each distinct registered image: index rows = "
-        "committed embeddings = distinct registered images.",
-    )
-    def index_coverage(
-        context: AssetCheckExecutionContext,
-        catalog: ResourceParam[CatalogResource],
-        storage: ResourceParam[StorageResource],
-    ) -> AssetCheckResult:
-        from photolineage.checks.stores import check_index_coverage
-
-        def check(model: str) -> "StoreFindings":
-            with catalog.engine.connect() as connection:
-                return check_index_coverage(connection, storage.embeddings, storage.indexes, model)
-
-        return _by_model(context, check, "index rows")
-
-    @asset_check(
-        asset=VECTOR_INDEX.name,
-        partitions_def=models,
-        description="recall@10 of the index, compared with exact search on a fixed sample, is at least `recall_bar`.",
-    )
-    def index_recall(
-        context: AssetCheckExecutionContext,
-        catalog: ResourceParam[CatalogResource],
-        storage: ResourceParam[StorageResource],
-        settings: ResourceParam[Settings],
-    ) -> AssetCheckResult:
-        from photolineage.models.registry import require_model
-
-        model_key = context.partition_key
-        try:
-            with catalog.engine.connect() as connection:
-                dim = require_model(connection, model_key).embedding_dim
-            recall = storage.indexes.open(model_key, dim).recall_at_k()
-        except PhotolineageError as error:
-            return AssetCheckResult(passed=False, description=str(error), metadata={"partition": model_key})
-        return AssetCheckResult(
-            passed=bool(recall.recall >= settings.recall_bar),
-            description=f"{model_key}: recall@{recall.k} is {recall.recall:.3f}; at least {settings.recall_bar} "
-            "is required (recall_bar)",
-            metadata={
-                "partition": model_key,
-                "recall": recall.recall,
-                "p50_ms": recall.p50_ms,
-                "p95_ms": recall.p95_ms,
-                "sample": recall.sample,
-            },
-        )
-
-    @asset_check(
-        asset=IMAGE_EVENTS.name,
-        partitions_def=models,
-        description="Every dated image is in exactly one event, every image of an event is registered, the recorded "
-        "sizes are right, and no event is longer than `max_event_days`.",
-    )
-    def event_membership(
-        context: AssetCheckExecutionContext,
-        catalog: ResourceParam[CatalogResource],
-        settings: ResourceParam[Settings],
-    ) -> AssetCheckResult:
-        from photolineage.checks.stores import check_events
-
-        def check(model: str) -> "StoreFindings":
-            with catalog.engine.connect() as connection:
-                return check_events(connection, model, settings.events)
-
-        return _by_model(context, check, "events")
-
-    @asset_check(
         asset=SERVING_MODEL.name,
+        name=SERVING_EVENTS_CHECK,
         description="The events of the serving model were computed from its current index.",
     )
     def events_are_current(catalog: ResourceParam[CatalogResource]) -> AssetCheckResult:
-        from photolineage.checks.stores import check_events_of_serving_model
+        return serving_events_result(catalog)
 
-        with catalog.engine.connect() as connection:
-            findings = check_events_of_serving_model(connection)
-            serving = serving_model_key(connection)
-        return _result([findings], serving or "no serving model", "models")
-
-    return [embedding_files, index_coverage, index_recall, event_membership, events_are_current]
+    return [
+        *(_partition_check(check, partitions_of(check.step)) for check in PARTITION_CHECKS),
+        events_are_current,
+    ]
 
 
-def _by_model(
-    context: AssetCheckExecutionContext, check: "Callable[[str], StoreFindings]", unit: str
-) -> AssetCheckResult:
-    model_key = context.partition_key
-    try:
-        return _result([check(model_key)], model_key, unit)
-    except PhotolineageError as error:
-        return AssetCheckResult(passed=False, description=str(error), metadata={"partition": model_key})
+def _partition_check(
+    check: PartitionCheck, partitions: PartitionsDefinition[Any] | None
+) -> AssetChecksDefinition:
+    assert partitions is not None
+
+    @asset_check(  # type: ignore[arg-type]  # Dagster runs a generator too, its type omits it
+        asset=check.step.name,
+        name=check.name,
+        partitions_def=partitions,
+        description=check.description,
+    )
+    def evaluate(
+        context: AssetCheckExecutionContext,
+        catalog: ResourceParam[CatalogResource],
+        storage: ResourceParam[StorageResource],
+        settings: ResourceParam[Settings],
+    ) -> Iterator[AssetCheckResult | AssetCheckEvaluation | Output[None]]:
+        inputs = CheckInputs(catalog, storage, settings)
+        if context.has_partition_key:
+            yield check.result(inputs, context.partition_key)
+            return
+        if context.has_partition_key_range:
+            keys = list(context.partition_keys)
+        else:  # "Execute all" in the UI names no partition: it means those that are materialized
+            materialized = context.instance.get_materialized_partitions(AssetKey(check.step.name))
+            known = partitions.get_partition_keys(dynamic_partitions_store=context.instance)
+            keys = [key for key in known if key in materialized]
+        failed = []
+        for key in keys:
+            result = check.result(inputs, key)
+            yield evaluation(context.instance, check.step.name, result, key)
+            if not result.passed:
+                failed.append(f"{key}: {result.description}")
+        summary = _summary(len(keys), failed)._replace(check_name=check.name)
+        yield evaluation(context.instance, check.step.name, summary, None)
+        yield Output(None)
+
+    return evaluate
 
 
-def _result(findings: "Sequence[StoreFindings]", partition: str, unit: str) -> AssetCheckResult:
-    from schema_checks.check_metadata import difference_table
-
-    problems = [problem for finding in findings for problem in finding.problems]
-    drifts = [drift for finding in findings for drift in finding.drifts]
-    looked_at = sum(finding.looked_at for finding in findings)
-    wrong = len(problems) + len(drifts)
-    description = f"{partition}: {looked_at} {unit}, " + (f"{wrong} problems" if wrong else "no problems")
+def _summary(partitions: int, failed: Sequence[str]) -> AssetCheckResult:
+    if not partitions:
+        return AssetCheckResult(
+            passed=False,
+            severity=AssetCheckSeverity.WARN,
+            description="Not evaluated, because no partition is materialized yet.",
+        )
     return AssetCheckResult(
-        passed=not wrong,
-        severity=AssetCheckSeverity.ERROR,
-        description=description,
-        metadata={
-            "partition": partition,
-            unit.replace(" ", "_"): looked_at,
-            "problems": MetadataValue.md("\n".join(f"- {problem}" for problem in problems) or "none"),
-            "differences": difference_table(drifts),
-        },
+        passed=not failed,
+        description=f"{len(failed)} of {partitions} partitions failed: {failed[0]}"
+        if failed
+        else f"All {partitions} partitions passed.",
+        metadata={"partitions": partitions, "failed": "\n".join(failed[:LISTED_FAILURES]) or "none"},
     )

@@ -3,7 +3,15 @@
 from collections.abc import Iterable
 from typing import Any
 
-from dagster import MetadataValue, TableColumn, TableMetadataValue, TableRecord, TableSchema
+from dagster import (
+    AssetCheckResult,
+    AssetCheckSeverity,
+    MetadataValue,
+    TableColumn,
+    TableMetadataValue,
+    TableRecord,
+    TableSchema,
+)
 
 from photolineage.checks.catalog_contract import ContractReport
 from photolineage.contract.drift import Drift
@@ -17,7 +25,20 @@ def difference_table(drifts: Iterable[Drift]) -> TableMetadataValue:
     return MetadataValue.table([TableRecord(row) for row in difference_rows(drifts)], schema=_SCHEMA)
 
 
-def contract_metadata(report: ContractReport) -> dict[str, MetadataValue[Any]]:
+def contract_result(report: ContractReport, asset: str, check: str) -> AssetCheckResult:
+    """A contract report as the result of a check: it fails with differences, and blocks only with errors."""
+    only_warnings = report.holds and bool(report.drifts)
+    return AssetCheckResult(
+        asset_key=asset,
+        check_name=check,
+        passed=report.holds and not report.drifts,
+        severity=AssetCheckSeverity.WARN if only_warnings else AssetCheckSeverity.ERROR,
+        description=report.summary,
+        metadata=_contract_metadata(report),
+    )
+
+
+def _contract_metadata(report: ContractReport) -> dict[str, MetadataValue[Any]]:
     """A contract report as the metadata of a check."""
     metadata: dict[str, MetadataValue[Any]] = {
         "differences": difference_table(report.drifts),

@@ -17,11 +17,12 @@ from dagster import (
     multi_asset_check,
 )
 
-from photolineage.catalog.queries import materialized_versions
-from photolineage.lineage import JOB_STEPS, PartitionedBy, Step
+from photolineage.catalog.queries import has_succeeded, materialized_versions
+from photolineage.lineage import JOB_STEPS, JobKind, PartitionedBy, Step
 from photolineage.settings import Settings
 from resources.failures import require_migrated
 from resources.home import CatalogResource, StorageResource
+from schema_checks.partition_checks import CheckInputs
 
 FRESHNESS_CHECK = "up_to_date"
 UNSCANNED_FOR = timedelta(days=2)
@@ -54,24 +55,46 @@ def freshness_checks() -> AssetChecksDefinition:
         storage: ResourceParam[StorageResource],
         settings: ResourceParam[Settings],
     ) -> Iterator[AssetCheckResult]:
-        require_migrated(catalog)
         asked = {key.asset_key.to_user_string() for key in context.selected_asset_check_keys}
         steps = [step for step in JOB_STEPS.values() if step.name in asked]
-        stale = _stale_partitions(catalog, storage, settings, steps)
-        for step in steps:
-            yield _result(step, stale[step], _stale_before(step, stale))
+        yield from freshness_of(CheckInputs(catalog, storage, settings), steps)
 
     return freshness
 
 
-def _stale_partitions(
-    catalog: CatalogResource, storage: StorageResource, settings: Settings, asked: Sequence[Step]
-) -> dict[Step, list[str]]:
+def freshness_of(inputs: CheckInputs, steps: Sequence[Step]) -> Iterator[AssetCheckResult]:
+    """The result of `up_to_date` for each of these steps. Raises Failure if the catalog is of another revision."""
+    require_migrated(inputs.catalog)
+    stale = _stale_partitions(inputs, steps)
+    for step in steps:
+        if step.job is not None and not _is_materialized(inputs, step.job):
+            yield _nothing_yet(step)
+        else:
+            yield _result(step, stale[step], _stale_before(step, stale))
+
+
+def _is_materialized(inputs: CheckInputs, kind: JobKind) -> bool:
+    with inputs.catalog.engine.connect() as connection:
+        return has_succeeded(connection, kind)
+
+
+def _nothing_yet(step: Step) -> AssetCheckResult:
+    return AssetCheckResult(
+        asset_key=AssetKey(step.name),
+        check_name=FRESHNESS_CHECK,
+        passed=False,
+        severity=AssetCheckSeverity.WARN,
+        description="No partition is materialized yet.",
+    )
+
+
+def _stale_partitions(inputs: CheckInputs, asked: Sequence[Step]) -> dict[Step, list[str]]:
     """The stale partitions by step. If no asked step needs a model, the lists of the steps with a model are empty."""
     from photolineage.steps.freshness import find_stale_work
     from photolineage.steps.lost_files import find_lost_files
 
-    with catalog.engine.connect() as connection:
+    storage, settings = inputs.storage, inputs.settings
+    with inputs.catalog.engine.connect() as connection:
         models = list(settings.models) if any(step.needs_model for step in asked) else []
         lost = find_lost_files(connection, storage.files, storage.indexes, models)
         work = find_stale_work(connection, list(settings.sources), models, UNSCANNED_FOR, lost)

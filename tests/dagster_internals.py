@@ -1,6 +1,6 @@
 """Every name that the tests use and Dagster does not publish; the project's own are in the module that it names.
 
-`assets.orchestration.dagster_internals` holds those of the project. Each has the reason it is needed, and what to do
+`resources.dagster_internals` holds those of the project. Each has the reason it is needed, and what to do
 when a release of Dagster no longer has it.
 """
 

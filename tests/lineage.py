@@ -15,6 +15,7 @@ from dagster import (
     AssetCheckKey,
     AssetKey,
     AssetSelection,
+    DagsterEventType,
     DagsterInstance,
     Definitions,
     ExecuteInProcessResult,
@@ -25,16 +26,16 @@ from dagster import (
 from sqlalchemy import update
 
 from assets.orchestration.build import build_definitions
-from assets.orchestration.dagster_internals import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-)
 from assets.orchestration.lineage_run import DEPLOYMENT
 from assets.orchestration.partitions import SHARDS, model_shard_key
 from photolineage.catalog.engine import create_catalog_engine
 from photolineage.catalog.orm import Source
 from photolineage.settings import load_settings
 from photolineage.steps.scan import ensure_source
+from resources.dagster_internals import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+)
 from tests.library import Library, draw_photo
 from workloads.dagster_ui import partition_tags
 
@@ -131,7 +132,12 @@ class Lineage:
             raise AssertionError(f"{asset} {partition_key}: {failure_of(result)}")
 
     def run_check(self, asset: str, name: str, partition_key: str) -> AssetCheckEvaluation:
-        """Execute one check of one partition by itself, as the UI does."""
+        """Execute one check of one partition alone, as the UI does."""
+        (evaluation,) = self.run_check_of(asset, name, partition_tags(partition_key))
+        return evaluation
+
+    def run_check_of(self, asset: str, name: str, tags: Mapping[str, str]) -> list[AssetCheckEvaluation]:
+        """Execute one check alone for the partitions that the tags name. The UI's "Execute all" names none."""
         selection = AssetSelection.checks(AssetCheckKey(AssetKey(asset), name))
         jobs = [define_asset_job("one_check", selection=selection)]
         result = (
@@ -139,13 +145,25 @@ class Lineage:
             .resolve_job_def("one_check")
             .execute_in_process(
                 instance=self.instance,
-                tags=partition_tags(partition_key),
+                tags=tags,
                 run_config=QUIET,
                 raise_on_error=False,
             )
         )
-        (evaluation,) = result.get_asset_check_evaluations()
-        return evaluation
+        assert result.success, failure_of(result)
+        return list(result.get_asset_check_evaluations())
+
+    def evaluations_of(self, run: ExecuteInProcessResult) -> list[AssetCheckEvaluation]:
+        """What the instance recorded of the checks of a run. Results of a failed step have no other place."""
+        entries = self.instance.all_logs(run.run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION)
+        return [entry.get_dagster_event().asset_check_evaluation_data for entry in entries]
+
+    def checks_of(self, run: ExecuteInProcessResult) -> dict[str, AssetCheckEvaluation]:
+        """The evaluations of a run of one partition, by the check's name."""
+        evaluations = self.evaluations_of(run)
+        by_name = {evaluation.check_name: evaluation for evaluation in evaluations}
+        assert len(by_name) == len(evaluations)
+        return by_name
 
     def materialized_partitions(self, asset: str) -> set[str]:
         return set(self.instance.get_materialized_partitions(AssetKey(asset)))
@@ -219,11 +237,6 @@ def plain(metadata: Mapping[str, MetadataValue[Any]]) -> dict[str, Any]:
         else value.value
         for name, value in metadata.items()
     }
-
-
-def checks_of(result: ExecuteInProcessResult) -> dict[str, AssetCheckEvaluation]:
-    """The evaluations of a run, by the check's name."""
-    return {evaluation.check_name: evaluation for evaluation in result.get_asset_check_evaluations()}
 
 
 def differences(check: AssetCheckEvaluation) -> list[Mapping[str, Any]]:

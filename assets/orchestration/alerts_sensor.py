@@ -21,14 +21,14 @@ from dagster import (
     sensor,
 )
 
-from assets.orchestration.dagster_internals import (
+from photolineage.alerts import Alert, AlertNotDeliveredError, FailedCheck, Receiver, alert_receivers
+from photolineage.settings import Settings
+from resources.dagster_internals import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
     PARTITION_NAME_TAG,
     WILL_RETRY_TAG,
 )
-from photolineage.alerts import Alert, AlertNotDeliveredError, FailedCheck, Receiver, alert_receivers
-from photolineage.settings import Settings
 from resources.failures import failure_reason
 
 RUNS_PER_TICK = 200

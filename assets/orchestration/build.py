@@ -1,6 +1,7 @@
 """Builds the Dagster definitions of the lineage from the settings."""
 
 import warnings
+from functools import partial
 
 from dagster import Definitions, PreviewWarning, in_process_executor
 
@@ -12,7 +13,7 @@ from assets.orchestration.alerts_sensor import alerts_sensor
 from assets.orchestration.jobs import check_contract_job, check_freshness_job, lineage_jobs
 from assets.orchestration.maintenance_jobs import maintain_indexes_job, sweep_files_job
 from assets.orchestration.migrate_catalog import migrate_catalog_job
-from assets.orchestration.partitions import model_partitions, model_shard_partitions
+from assets.orchestration.partitions import partitions_of
 from assets.orchestration.retire_model import retire_model_job
 from assets.orchestration.schedules import clock_schedules
 from assets.orchestration.stale_partitions import stale_partitions_sensor
@@ -52,7 +53,7 @@ def build_definitions(settings: Settings) -> Definitions:
         checks = [
             catalog_table_checks(),
             freshness,
-            *store_checks(model_partitions(settings), model_shard_partitions(settings)),
+            *store_checks(partial(partitions_of, settings=settings)),
         ]
     return Definitions(
         assets=assets,

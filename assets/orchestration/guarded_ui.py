@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from dagster import SupersessionWarning
 
-from assets.orchestration.dagster_internals import dev_command_module
+from resources.dagster_internals import dev_command_module
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send

@@ -2,8 +2,8 @@
 
 from dagster import AssetChecksDefinition, AssetSelection, define_asset_job
 
-from assets.orchestration.dagster_internals import UnresolvedAssetJobDefinition
 from photolineage.lineage import CATALOG_SCHEMA, STEPS, Step
+from resources.dagster_internals import UnresolvedAssetJobDefinition
 
 
 def lineage_jobs() -> dict[Step, UnresolvedAssetJobDefinition]:

@@ -18,7 +18,6 @@ from dagster import (
 from sqlalchemy import Engine
 
 from assets.orchestration.build import build_definitions
-from assets.orchestration.dagster_internals import MAX_RETRIES_TAG, RunFailureReason
 from assets.orchestration.dead_runs import fail_dead_runs, lock_server, process_tag, server_is_running
 from assets.orchestration.partitions import SHARDS, dagster_key
 from photolineage.catalog.engine import create_catalog_engine, require_reachable
@@ -42,6 +41,7 @@ from photolineage.steps.register import find_shards_with_failures
 from photolineage.steps.tree_walk import SourceUnavailableError
 from photolineage.stores.files import open_files
 from photolineage.stores.vector_index import VectorIndexes
+from resources.dagster_internals import MAX_RETRIES_TAG, RunFailureReason
 from resources.failures import failure_reason
 from resources.progress import ProgressSink
 

@@ -12,13 +12,13 @@ import threading
 import psutil
 from dagster import DagsterRun, DefaultRunLauncher
 
-from assets.orchestration.dagster_internals import (
+from assets.orchestration.dead_runs import GONE, is_alive, process_of, process_tag, report_dead
+from resources.dagster_internals import (
     CheckRunHealthResult,
     ExecuteRunArgs,
     LaunchRunContext,
     WorkerStatus,
 )
-from assets.orchestration.dead_runs import GONE, is_alive, process_of, process_tag, report_dead
 
 PYTHON_OF_THIS_ENVIRONMENT = [sys.executable, "-P", "-m", "dagster"]
 

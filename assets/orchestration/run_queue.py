@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from dagster import DagsterRun, QueuedRunCoordinator, SubmitRunContext
 
-from assets.orchestration.dagster_internals import ASSET_PARTITION_RANGE_START_TAG, PARTITION_NAME_TAG
 from photolineage.lineage import STEPS, Step
+from resources.dagster_internals import ASSET_PARTITION_RANGE_START_TAG, PARTITION_NAME_TAG
 
 MODEL_TAG = "photolineage/model"
 SOURCE_TAG = "photolineage/source"

@@ -13,10 +13,10 @@ from dagster import (
     schedule,
 )
 
-from assets.orchestration.dagster_internals import UnresolvedAssetJobDefinition
 from photolineage.catalog.migrate import UnmigratedCatalogError, require_current
 from photolineage.lineage import SOURCE_FILES, Step
 from photolineage.settings import Settings
+from resources.dagster_internals import UnresolvedAssetJobDefinition
 from resources.home import CatalogResource
 
 Job = JobDefinition | UnresolvedAssetJobDefinition

@@ -19,12 +19,12 @@ from dagster import (
     sensor,
 )
 
-from assets.orchestration.dagster_internals import UnresolvedAssetJobDefinition
 from assets.orchestration.partitions import SHARDS, dagster_key
 from photolineage.catalog.migrate import UnmigratedCatalogError, require_current
 from photolineage.catalog.queries import shard_keys
 from photolineage.lineage import JOB_STEPS, STEPS, PartitionedBy, Step
 from photolineage.settings import Settings
+from resources.dagster_internals import UnresolvedAssetJobDefinition
 from resources.home import CatalogResource, StorageResource
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from dagster import (
     multi_asset,
 )
 
+from assets.orchestration.checked_run import CONTRACT_CHECK
 from assets.orchestration.partitions import dependencies_of, partitions_of
-from assets.orchestration.running import CONTRACT_CHECK
 from photolineage.lineage import PartitionedBy, Step
 from photolineage.settings import Settings
 

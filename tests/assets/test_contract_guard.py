@@ -3,11 +3,12 @@
 import re
 
 import pytest
-from dagster import AssetCheckEvaluation, AssetCheckKey, AssetKey
+from dagster import AssetCheckEvaluation, AssetCheckKey, AssetCheckSeverity, AssetKey
 
 from photolineage.catalog.migrate import head_revision
 from photolineage.checks.catalog_contract import contract_report
-from tests.lineage import Lineage, checks_of, differences, failure_of, plain, steps_of
+from photolineage.contract import Severity
+from tests.lineage import Lineage, differences, failure_of, plain, steps_of
 
 RENAMED_COLUMN = ("image", ["ALTER TABLE image RENAME COLUMN camera TO camera_model"])
 DROPPED_TABLE = ("event_image", ["DROP TABLE event_image"])
@@ -38,7 +39,7 @@ def test_nothing_is_written_to_a_catalog_that_differs(
     refused = lineage.materialize(asset, partition_key)
 
     assert not refused.success
-    contract = checks_of(refused)["catalog_contract"]
+    contract = lineage.checks_of(refused)["catalog_contract"]
     assert not contract.passed
     assert plain(contract.metadata)["drifts"] >= 1
     assert any(table in row["where"] for row in differences(contract))
@@ -70,7 +71,44 @@ def test_the_sql_of_the_check_mends_the_catalog(
     mended = lineage.materialize(asset, partition_key)
 
     assert mended.success
-    assert checks_of(mended)["catalog_contract"].passed
+    assert [
+        one for one in contract_report(lineage.library.engine).drifts if one.severity is Severity.ERROR
+    ] == []
+
+
+def test_a_drift_that_breaks_nothing_is_a_warning(lineage: Lineage) -> None:
+    lineage.execute("DROP INDEX ix_image_content_hash")
+
+    run = lineage.materialize("source_files", "photos")
+
+    assert run.success
+    check = lineage.checks_of(run)["catalog_contract"]
+    assert not check.passed
+    assert check.severity is AssetCheckSeverity.WARN
+    assert check.description == "1 differences (0 errors) between the code and the database, in image."
+
+
+@pytest.mark.parametrize(
+    ("asset", "partition_key", "others"),
+    [
+        ("image_embeddings", "tiny-b|photos-00000", {"model_contract", "embedding_files", "up_to_date"}),
+        ("vector_index", "tiny-a", {"index_coverage", "index_recall", "up_to_date"}),
+        ("serving_model", None, {"events_are_current"}),
+    ],
+)
+def test_what_was_not_checked_after_a_failed_contract_says_why(
+    lineage: Lineage, asset: str, partition_key: str | None, others: set[str]
+) -> None:
+    lineage.execute(*RENAMED_COLUMN[1])
+
+    checks = lineage.checks_of(lineage.materialize(asset, partition_key))
+
+    assert set(checks) == {"catalog_contract"} | others
+    assert checks.pop("catalog_contract").severity is AssetCheckSeverity.ERROR
+    for check in checks.values():
+        assert not check.passed
+        assert check.severity is AssetCheckSeverity.WARN
+        assert check.description == "Not evaluated, because the check catalog_contract failed."
 
 
 def test_an_asset_is_not_stopped_by_a_table_that_it_does_not_write(lineage: Lineage) -> None:

@@ -1,6 +1,7 @@
 """`image_embeddings`: committed checkpoints, resumed work, and backfills that keep what they have done."""
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dagster import ExecuteInProcessResult
+from dagster import AssetCheckKey, AssetCheckSeverity, AssetKey, DagsterEventType, ExecuteInProcessResult
 from sqlalchemy import select
 
 from assets.orchestration.partitions import model_shard_key
@@ -18,7 +19,7 @@ from photolineage.catalog.vocabulary import Precision
 from photolineage.lineage import JobKind
 from photolineage.models.embedder import Embedder
 from tests.library import touch
-from tests.lineage import Lineage, checks_of, failure_of, metadata_of, open_lineage, plain, steps_of
+from tests.lineage import Lineage, failure_of, metadata_of, open_lineage, plain, steps_of
 
 COUNTS = ("images", "embedded_now", "resumed", "checkpoints", "embedding_dim", "device")
 
@@ -56,7 +57,7 @@ def test_a_partition_and_what_its_metadata_say(lineage: Lineage) -> None:
     assert found["images_per_second"] > 0
     assert len(found["weights_digest"]) == 16
     assert found["precision"].split(" ")[0] in set(Precision)
-    assert {name: check.passed for name, check in checks_of(run).items()} == {
+    assert {name: check.passed for name, check in lineage.checks_of(run).items()} == {
         "catalog_contract": True,
         "model_contract": True,
         "embedding_files": True,
@@ -114,16 +115,43 @@ def test_a_backfill_in_one_run_records_each_partition(lineage: Lineage) -> None:
     )
 
     assert run.success
-    assert recorded(run) == {"tiny-b|photos-00000": 10, "tiny-b|photos-00001": 8, "tiny-b|photos-00002": 8}
-
-
-def recorded(run: ExecuteInProcessResult) -> dict[str, int]:
-    """The images that a run embedded, by the partitions that it recorded, in their order."""
-    return {
-        str(event.partition): plain(event.materialization.metadata)["embedded_now"]
-        for event in run.all_events
-        if event.is_step_materialization
+    assert recorded(lineage, run) == {
+        "tiny-b|photos-00000": 10,
+        "tiny-b|photos-00001": 8,
+        "tiny-b|photos-00002": 8,
     }
+
+
+def recorded(lineage: Lineage, run: ExecuteInProcessResult) -> dict[str, int]:
+    """The images that a run embedded, by the partitions that it recorded, in their order."""
+    entries = lineage.instance.all_logs(run.run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION)
+    materializations = [
+        entry.get_dagster_event().step_materialization_data.materialization for entry in entries
+    ]
+    return {str(one.partition): plain(one.metadata)["embedded_now"] for one in materializations}
+
+
+def test_a_run_of_several_partitions_evaluates_every_check_of_each(lineage: Lineage) -> None:
+    keys = model_keys(lineage, "tiny-b")
+
+    run = lineage.materialize("image_embeddings", partition_range=(keys[0], keys[-1]))
+
+    assert run.success
+    evaluations = lineage.evaluations_of(run)
+    names = ("catalog_contract", "model_contract", "embedding_files")
+    assert Counter((one.partition, one.check_name) for one in evaluations) == Counter(
+        [*((key, name) for key in keys for name in names), (None, "up_to_date")]
+    )
+    assert all(one.passed for one in evaluations)
+    for name in names:
+        info = lineage.instance.event_log_storage.get_asset_check_partition_info(
+            [AssetCheckKey(AssetKey("image_embeddings"), name)]
+        )
+        of_run = {one.partition_key: one for one in info if one.latest_planned_run_id == run.run_id}
+        assert set(of_run) == set(keys)
+        for one in of_run.values():  # the UI shows a check of an older materialization as missing
+            assert one.latest_execution_status.value == "SUCCEEDED"
+            assert one.latest_target_materialization_storage_id == one.latest_materialization_storage_id
 
 
 def test_a_failing_partition_does_not_stop_the_others(lineage: Lineage) -> None:
@@ -131,17 +159,25 @@ def test_a_failing_partition_does_not_stop_the_others(lineage: Lineage) -> None:
     with folder_taken(lineage, second):
         failed = lineage.materialize("image_embeddings", partition_range=(first, third))
     assert not failed.success
-    assert recorded(failed) == {first: 10, third: 8}
+    assert recorded(lineage, failed) == {first: 10, third: 8}
     assert failure_of(failed).startswith(
         f"1 of 3 partitions failed. The other partitions are materialized.\n- {second}: "
     )
     assert "Not a directory" in failure_of(failed)
     assert second not in lineage.materialized_partitions("image_embeddings")
+    not_evaluated = [one for one in lineage.evaluations_of(failed) if not one.passed]
+    assert {(one.partition, one.check_name) for one in not_evaluated} == {
+        (second, "model_contract"),
+        (second, "embedding_files"),
+    }
+    for one in not_evaluated:
+        assert str(one.description).startswith("Not evaluated, because the partition was not materialized: ")
+        assert "Not a directory" in str(one.description)
 
     again = lineage.materialize("image_embeddings", partition_range=(first, third))
 
     assert again.success
-    assert recorded(again) == {first: 0, second: 8, third: 0}
+    assert recorded(lineage, again) == {first: 0, second: 8, third: 0}
 
 
 def test_a_run_says_why_each_of_its_partitions_failed(lineage: Lineage) -> None:
@@ -157,7 +193,7 @@ def test_a_run_says_why_each_of_its_partitions_failed(lineage: Lineage) -> None:
     assert [line.split(":")[0] for line in said[1:]] == [f"- {key}" for key in keys]
     assert "shard 'photos-00000': its images are not registered" in said[1]
     assert "Not a directory" in said[2]
-    assert recorded(failed) == {}
+    assert recorded(lineage, failed) == {}
 
 
 def test_a_model_that_cannot_be_loaded_fails_its_own_partitions(
@@ -173,7 +209,7 @@ def test_a_model_that_cannot_be_loaded_fails_its_own_partitions(
         run = broken.materialize("image_embeddings", partition_range=both)
 
     assert not run.success
-    assert list(recorded(run)) == model_keys(lineage, "tiny-b")
+    assert list(recorded(broken, run)) == model_keys(lineage, "tiny-b")
     summary, reason = failure_of(run).splitlines()
     assert summary == "3 of 6 partitions failed. The other partitions are materialized."
     assert reason.startswith(f"- {', '.join(model_keys(lineage, 'tiny-a'))}: ")
@@ -188,9 +224,19 @@ def test_other_weights_fail_the_partitions_of_their_model_alone(lineage: Lineage
         "image_embeddings", partition_range=("tiny-a|photos-00000", "tiny-b|photos-00002")
     )
 
-    assert list(recorded(run)) == model_keys(lineage, "tiny-b")
+    assert list(recorded(lineage, run)) == model_keys(lineage, "tiny-b")
     assert OTHER_WEIGHTS in failure_of(run)
-    assert not checks_of(run)["model_contract"].passed
+    outcomes = {
+        (one.partition, one.check_name): (one.passed, one.severity) for one in lineage.evaluations_of(run)
+    }
+    for key in model_keys(lineage, "tiny-a"):
+        assert outcomes[key, "catalog_contract"] == (True, AssetCheckSeverity.ERROR)
+        assert outcomes[key, "model_contract"] == (False, AssetCheckSeverity.ERROR)
+        assert outcomes[key, "embedding_files"] == (False, AssetCheckSeverity.WARN)
+    for key in model_keys(lineage, "tiny-b"):
+        for check in ("catalog_contract", "model_contract", "embedding_files"):
+            assert outcomes[key, check] == (True, AssetCheckSeverity.ERROR)
+    assert len(outcomes) == 6 * 3 + 1  # and up_to_date of the asset
     assert {name for name in lineage.files() if "/tiny-a/" in name} == before
 
 

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-import pytest
 from PIL import Image
 
 from photolineage.settings import ComparisonSettings
@@ -39,20 +38,20 @@ def test_a_candidate_beside_the_serving_model(lineage: Lineage) -> None:
     assert (lineage.rows(), lineage.files()) == before
 
 
-@pytest.mark.parametrize(
-    ("candidate", "reason"),
-    [
-        (
-            "tiny-a",
-            "tiny-a is the serving model: choose another model to compare it with: tiny-b.",
-        ),
-        ("tiny-b", "model 'tiny-b' has no embeddings yet. Materialize image_embeddings for it first."),
-    ],
-)
-def test_a_comparison_that_would_say_nothing(lineage: Lineage, candidate: str, reason: str) -> None:
-    refused = lineage.materialize("model_comparison", candidate)
+def test_the_serving_model_has_nothing_to_be_compared_with(lineage: Lineage) -> None:
+    run = lineage.materialize("model_comparison", "tiny-a")
+    assert run.success
+    assert metadata_of(run)["report"] == (
+        "Nothing to compare: tiny-a is the serving model. Other models: tiny-b."
+    )
+
+
+def test_a_candidate_without_embeddings_cannot_be_compared(lineage: Lineage) -> None:
+    refused = lineage.materialize("model_comparison", "tiny-b")
     assert not refused.success
-    assert failure_of(refused) == reason
+    assert failure_of(refused) == (
+        "model 'tiny-b' has no embeddings yet. Materialize image_embeddings for it first."
+    )
 
 
 def test_a_model_that_cannot_be_loaded_says_what_to_do(

@@ -8,7 +8,7 @@ from photolineage.contract.drift import DriftKind
 from photolineage.lineage import JobKind
 from photolineage.models.embedder import load_embedder
 from photolineage.models.registry import record_model
-from tests.lineage import Lineage, checks_of, differences, failure_of
+from tests.lineage import Lineage, differences, failure_of
 
 
 def test_other_weights_under_the_same_key_fail_before_anything_is_written(lineage: Lineage) -> None:
@@ -20,7 +20,7 @@ def test_other_weights_under_the_same_key_fail_before_anything_is_written(lineag
     run = lineage.materialize_embeddings("tiny-b", "photos-00000")
 
     assert not run.success
-    check = checks_of(run)["model_contract"]
+    check = lineage.checks_of(run)["model_contract"]
     assert not check.passed
     assert "embeddings of different weights cannot be compared" in str(check.description)
     (digests,) = [row for row in differences(check) if row["where"].endswith("weights_digest")]

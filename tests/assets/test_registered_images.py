@@ -1,7 +1,7 @@
 """`registered_images`: each original read once, and what a person sees of it."""
 
-from assets.orchestration.dagster_internals import RETRY_NUMBER_TAG, ROOT_RUN_ID_TAG
 from assets.registered_images import LISTED_FAILURES
+from resources.dagster_internals import RETRY_NUMBER_TAG, ROOT_RUN_ID_TAG
 from tests.library import touch
 from tests.lineage import Lineage, failure_of, metadata_of
 

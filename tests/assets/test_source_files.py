@@ -5,7 +5,7 @@ import shutil
 from photolineage.catalog.migrate import head_revision
 from photolineage.catalog.orm import Base
 from tests.library import draw_photo, touch
-from tests.lineage import Lineage, checks_of, failure_of, metadata_of, open_lineage
+from tests.lineage import Lineage, failure_of, metadata_of, open_lineage
 
 
 def test_the_catalog_is_created_once_and_every_table_is_checked(new_lineage: Lineage) -> None:
@@ -14,7 +14,7 @@ def test_the_catalog_is_created_once_and_every_table_is_checked(new_lineage: Lin
     assert metadata_of(first)["created"] is True
     assert metadata_of(first)["revision"] == head_revision()
     assert metadata_of(first)["database"] == f"sqlite:///{new_lineage.home}/catalog.db"
-    assert {name: check.passed for name, check in checks_of(first).items()} == {
+    assert {name: check.passed for name, check in new_lineage.checks_of(first).items()} == {
         f"table_{table}": True for table in Base.metadata.tables
     }
 
@@ -56,7 +56,7 @@ def test_the_files_of_a_source_become_rows_and_shards(new_lineage: Lineage) -> N
         "away": "",
         "root": str(new_lineage.library.root),
     }
-    assert checks_of(scanned)["catalog_contract"].passed
+    assert new_lineage.checks_of(scanned)["catalog_contract"].passed
     assert new_lineage.shards == ["photos-00000", "photos-00001", "photos-00002"]
     assert new_lineage.materialized_partitions("source_files") == {"photos"}
 
@@ -78,6 +78,15 @@ def test_a_second_scan_counts_what_differs(lineage: Lineage) -> None:
         "returned": 0,
         "shards": 3,
     }
+
+
+def test_a_partition_that_somebody_added_by_hand_is_removed(lineage: Lineage) -> None:
+    shards = lineage.shards
+    lineage.instance.add_dynamic_partitions("shard", ["photos-99999", "typo"])
+
+    lineage.must_materialize("source_files", "photos")
+
+    assert lineage.shards == shards == ["photos-00000", "photos-00001", "photos-00002"]
 
 
 def test_an_unplugged_disk_marks_nothing_as_missing(lineage: Lineage) -> None:

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.library import draw_photo, write_tiny_model
-from tests.lineage import Lineage, change_model, checks_of, failure_of, metadata_of, open_lineage
+from tests.lineage import Lineage, change_model, failure_of, metadata_of, open_lineage
 
 CHANGES = ("rows", "added", "replaced", "removed", "not_embedded", "ann_index")
 WHAT_BECAME = ("created", "grown", "shrunk", "split", "merged", "vanished")
@@ -39,7 +39,7 @@ def test_an_index_has_a_row_for_each_distinct_image(lineage_of_two: Lineage) -> 
         "not_embedded": 0,
         "ann_index": "none (exact search)",
     }
-    assert {name: check.passed for name, check in checks_of(run).items()} == {
+    assert {name: check.passed for name, check in lineage_of_two.checks_of(run).items()} == {
         "catalog_contract": True,
         "index_coverage": True,
         "index_recall": True,
@@ -64,7 +64,7 @@ def test_an_index_before_all_is_embedded_says_what_it_lacks(lineage: Lineage) ->
         "not_embedded": 16,
         "ann_index": "none (exact search)",
     }
-    coverage = checks_of(run)["index_coverage"]
+    coverage = lineage.checks_of(run)["index_coverage"]
     assert not coverage.passed
     assert "16 registered images have no embedding." in str(coverage.metadata["problems"].value)
 

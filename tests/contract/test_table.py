@@ -1,9 +1,11 @@
 """The table of a failed check shows every drift, what differs, and its fix."""
 
+from typing import Any
+
 from photolineage.checks.catalog_contract import ContractReport
 from photolineage.contract.drift import Drift, DriftKind, Fix, Severity
 from photolineage.contract.table import COLUMNS, difference_rows
-from schema_checks.check_metadata import contract_metadata, difference_table
+from schema_checks.check_metadata import contract_result, difference_table
 
 
 def _drift(**changes: object) -> Drift:
@@ -52,6 +54,10 @@ def test_a_table_without_drifts_still_has_its_columns() -> None:
     table = difference_table([])
     assert table.records == []
     assert tuple(column.name for column in table.schema.columns) == COLUMNS
+
+
+def contract_metadata(report: ContractReport) -> dict[str, Any]:
+    return dict(contract_result(report, "source_files", "catalog_contract").metadata)
 
 
 def test_a_catalog_that_is_not_migrated_names_the_pending_revisions() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from dagster import DagsterEventType
 
 from tests.library import draw_photo
 from tests.lineage import Lineage, open_lineage
@@ -33,6 +34,18 @@ def embedded(lineage: Lineage) -> dict[str, tuple[int, int]]:
     return found
 
 
+def checked(lineage: Lineage) -> dict[tuple[str | None, str], bool]:
+    """Whether each check of `image_embeddings` passed, by its partition: the last result of every check."""
+    found: dict[tuple[str | None, str], bool] = {}
+    for run in lineage.instance.get_runs():
+        entries = lineage.instance.all_logs(run.run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION)
+        for entry in reversed(entries):
+            evaluation = entry.get_dagster_event().asset_check_evaluation_data
+            if evaluation.asset_key.to_user_string() == "image_embeddings":
+                found.setdefault((evaluation.partition, evaluation.check_name), evaluation.passed)
+    return found
+
+
 @pytest.fixture
 def registered(new_lineage: Lineage) -> Lineage:
     """A library whose images are registered, and embedded by no model."""
@@ -57,6 +70,11 @@ def test_a_backfill_and_then_the_sensor(registered: Lineage, ui: DagsterUi) -> N
     assert ended == "COMPLETED_SUCCESS"
     assert registered.materialized_partitions("image_embeddings") == set(keys)
     assert embedded(registered) == {"tiny-a": (26, 26), "tiny-b": (26, 26)}
+    assert len([run for run in ui.runs() if "image_embeddings" in run.assets]) == 1  # for all six partitions
+    passed: dict[tuple[str | None, str], bool] = {(None, "up_to_date"): True}
+    for name in ("catalog_contract", "model_contract", "embedding_files"):
+        passed |= {(key, name): True for key in keys}
+    assert checked(registered) == passed
 
     draw_photo(registered.library.root / "2025/00.jpg", 500)
     registered.execute("UPDATE source SET scanned_at = '2020-01-01 00:00:00.000000'")

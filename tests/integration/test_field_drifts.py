@@ -14,7 +14,7 @@ from assets.orchestration.build import build_definitions
 from assets.orchestration.partitions import SHARDS
 from photolineage.catalog.orm import Base, Image, ImageState, MlJob
 from tests.library import Library
-from tests.lineage import Lineage, checks_of, differences, failure_of
+from tests.lineage import Lineage, differences, failure_of
 from workloads.contract_cases.fixing import apply_fixes
 
 
@@ -110,7 +110,7 @@ def test_a_drift_is_found_before_a_row_is_written_and_its_fix_works(
     refused = field_lineage.materialize("registered_images", "photos-00000")
 
     assert not refused.success
-    check = checks_of(refused)["catalog_contract"]
+    check = field_lineage.checks_of(refused)["catalog_contract"]
     assert not check.passed
     rows = differences(check)
     assert any(

@@ -6,7 +6,7 @@ import subprocess
 from workloads import REPOSITORY_ROOT
 
 PRIVATE = re.compile(r"\bdagster(_\w+)?(\.\w+)*\._|\bfrom dagster(_\w+)?(\.\w+)* import .*\b_\w")
-INTERNALS = {"assets/orchestration/dagster_internals.py", "tests/dagster_internals.py"}
+INTERNALS = {"resources/dagster_internals.py", "tests/dagster_internals.py"}
 THIS_TEST = "tests/orchestration/test_dagster_internals.py"
 
 

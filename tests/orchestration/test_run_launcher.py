@@ -12,11 +12,11 @@ import psutil
 import pytest
 from dagster import DagsterRun, DagsterRunStatus
 
-from assets.orchestration.dagster_internals import LaunchRunContext, WorkerStatus
 from assets.orchestration.dead_runs import PROCESS_TAG, fail_dead_runs, process_of, process_tag
 from assets.orchestration.run_launcher import ProcessRunLauncher
 from photolineage.catalog.leases import started_after_boot
 from photolineage.settings import CONFIG_VARIABLE
+from resources.dagster_internals import LaunchRunContext, WorkerStatus
 from tests.dagster_internals import ReconstructableRepository
 from tests.lineage import Lineage
 from workloads import REPOSITORY_ROOT

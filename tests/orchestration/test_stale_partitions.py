@@ -16,7 +16,7 @@ from photolineage.lineage import JobKind
 from resources.home import catalog_resource, storage_resource
 from tests.dagster_internals import SensorExecutionData
 from tests.library import draw_photo, touch
-from tests.lineage import Lineage, checks_of, copy_library, metadata_of, open_lineage
+from tests.lineage import Lineage, copy_library, metadata_of, open_lineage
 
 
 def tick(
@@ -290,7 +290,7 @@ def test_a_lost_checkpoint_is_made_again_and_nothing_else(lineage: Lineage) -> N
     again = lineage.materialize_embeddings("tiny-b", "photos-00001")
 
     assert (metadata_of(again)["embedded_now"], metadata_of(again)["lost_files"]) == (4, 1)
-    assert checks_of(again)["embedding_files"].passed
+    assert lineage.checks_of(again)["embedding_files"].passed
     for asset in ("vector_index", "image_events"):
         assert asked(lineage) == [(asset, "tiny-b")]
         lineage.must_materialize(asset, "tiny-b")

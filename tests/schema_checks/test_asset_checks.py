@@ -6,7 +6,7 @@ import pytest
 from dagster import AssetCheckEvaluation
 
 from photolineage.catalog.orm import Base
-from tests.lineage import QUIET, Lineage, checks_of, differences, plain
+from tests.lineage import QUIET, Lineage, differences, plain
 
 PARTITIONED = {
     "embedding_files": ("image_embeddings", "tiny-a|photos-00000"),
@@ -46,6 +46,42 @@ def test_an_embedding_file_that_is_gone_fails(lineage: Lineage) -> None:
     assert gone.name in str(evaluation.metadata["problems"].value)
 
 
+def test_execute_all_evaluates_every_materialized_partition(lineage: Lineage) -> None:
+    min((lineage.home / "embeddings/tiny-a/photos-00001").iterdir()).unlink()
+
+    evaluations = lineage.run_check_of("image_embeddings", "embedding_files", {})
+
+    outcomes = {one.partition: one.passed for one in evaluations}
+    assert outcomes == {
+        "tiny-a|photos-00000": True,
+        "tiny-a|photos-00001": False,
+        "tiny-a|photos-00002": True,
+        None: False,
+    }
+    assert str(evaluations[-1].description).startswith("1 of 3 partitions failed: tiny-a|photos-00001: ")
+
+
+def test_a_check_of_a_range_evaluates_its_partitions(lineage: Lineage) -> None:
+    tags = {
+        "dagster/asset_partition_range_start": "tiny-a|photos-00001",
+        "dagster/asset_partition_range_end": "tiny-a|photos-00002",
+    }
+    evaluations = lineage.run_check_of("image_embeddings", "embedding_files", tags)
+    assert [(one.partition, one.passed) for one in evaluations] == [
+        ("tiny-a|photos-00001", True),
+        ("tiny-a|photos-00002", True),
+        (None, True),
+    ]
+    assert evaluations[-1].description == "All 2 partitions passed."
+
+
+def test_execute_all_of_an_empty_library_says_so(new_lineage: Lineage) -> None:
+    new_lineage.must_materialize("catalog_schema")
+    (evaluation,) = new_lineage.run_check_of("vector_index", "index_coverage", {})
+    assert not evaluation.passed
+    assert evaluation.description == "Not evaluated, because no partition is materialized yet."
+
+
 def test_an_index_without_a_row_fails(lineage: Lineage) -> None:
     lineage.execute("UPDATE image SET state = 'missing' WHERE id = 1")
     evaluation = run_check(lineage, "index_coverage")
@@ -62,7 +98,7 @@ def test_an_event_of_a_wrong_size_fails(lineage: Lineage) -> None:
 
 
 def check_of_serving_model(lineage: Lineage) -> AssetCheckEvaluation:
-    return checks_of(lineage.materialize("serving_model"))["events_are_current"]
+    return lineage.checks_of(lineage.materialize("serving_model"))["events_are_current"]
 
 
 def test_a_serving_model_with_present_events_passes(lineage: Lineage) -> None:

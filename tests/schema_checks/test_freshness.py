@@ -49,6 +49,14 @@ def test_a_changed_photo_makes_the_assets_stale_one_after_the_other(lineage: Lin
     assert stale(lineage) == []
 
 
+def test_an_asset_of_which_nothing_is_materialized_says_so(new_lineage: Lineage) -> None:
+    new_lineage.must_materialize("catalog_schema")
+    for evaluation in check(new_lineage).values():
+        assert not evaluation.passed
+        assert evaluation.severity == AssetCheckSeverity.WARN
+        assert evaluation.description == "No partition is materialized yet."
+
+
 def test_a_source_that_nobody_has_scanned_for_days_is_stale(lineage: Lineage) -> None:
     lineage.execute("UPDATE source SET scanned_at = '2020-01-01 00:00:00.000000'")
     assert stale(lineage) == ["source_files"]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from assets.orchestration.dagster_internals import dev_command_module
 from assets.orchestration.guarded_ui import MODULE, SameOriginGuard, run_dev
+from resources.dagster_internals import dev_command_module
 
 HOSTS = ("photos.example.org",)
 """The address of a proxy, which `alerts.ui` names."""

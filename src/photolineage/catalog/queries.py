@@ -174,6 +174,12 @@ def materialized_versions(connection: Connection, kind: JobKind) -> Mapping[str,
     return {subject: version for subject, version in rows}  # noqa: C416
 
 
+def has_succeeded(connection: Connection, kind: JobKind) -> bool:
+    """Whether any job of this kind has succeeded."""
+    job = select(MlJob.id).where(MlJob.kind == kind, MlJob.state == JobState.SUCCEEDED).limit(1)
+    return connection.execute(job).first() is not None
+
+
 def materialized_version(connection: Connection, kind: JobKind, subject: str) -> str | None:
     """The input version of the newest succeeded job of a subject, or None before the first."""
     return connection.execute(

@@ -5,6 +5,11 @@ Each comment says why the name is needed, and what to do if a release of Dagster
 
 from types import ModuleType
 
+# Which materialization an evaluation is about. If it is removed: see what `AssetCheckResult` records.
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
+
 # The type that `define_asset_job` returns. If it is removed: use the type in the function's new signature.
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
@@ -36,6 +41,7 @@ __all__ = [
     "RETRY_NUMBER_TAG",
     "ROOT_RUN_ID_TAG",
     "WILL_RETRY_TAG",
+    "AssetCheckEvaluationTargetMaterializationData",
     "CheckRunHealthResult",
     "ExecuteRunArgs",
     "LaunchRunContext",

@@ -1,0 +1,164 @@
+"""What is checked after a partition was materialized: embedding files, index and events."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dagster import AssetCheckResult, AssetCheckSeverity, AssetKey, MetadataValue
+
+from photolineage.catalog.queries import serving_model_key
+from photolineage.errors import PhotolineageError
+from photolineage.lineage import (
+    IMAGE_EMBEDDINGS,
+    IMAGE_EVENTS,
+    SERVING_MODEL,
+    VECTOR_INDEX,
+    Step,
+    split_partition_key,
+)
+from photolineage.settings import Settings
+from resources.home import CatalogResource, StorageResource
+
+if TYPE_CHECKING:
+    from photolineage.checks.stores import StoreFindings
+
+
+@dataclass(frozen=True, slots=True)
+class CheckInputs:
+    """What the checks read."""
+
+    catalog: CatalogResource
+    storage: StorageResource
+    settings: Settings
+
+
+SERVING_EVENTS_CHECK = "events_are_current"
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionCheck:
+    """A check of each partition of a step. `evaluate` may raise PhotolineageError: the check has then failed."""
+
+    name: str
+    step: Step
+    description: str
+    evaluate: Callable[[CheckInputs, str], AssetCheckResult]
+
+    def result(self, inputs: CheckInputs, partition_key: str) -> AssetCheckResult:
+        """The result for one partition."""
+        try:
+            result = self.evaluate(inputs, partition_key)
+        except PhotolineageError as error:
+            result = AssetCheckResult(
+                passed=False, description=str(error), metadata={"partition": partition_key}
+            )
+        return result._replace(check_name=self.name, asset_key=AssetKey(self.step.name))
+
+
+def findings_result(findings: "Sequence[StoreFindings]", partition: str, unit: str) -> AssetCheckResult:
+    """Findings about the stores as the result of a check. `unit`: what was looked at, such as `files`."""
+    from schema_checks.check_metadata import difference_table
+
+    problems = [problem for finding in findings for problem in finding.problems]
+    drifts = [drift for finding in findings for drift in finding.drifts]
+    looked_at = sum(finding.looked_at for finding in findings)
+    wrong = len(problems) + len(drifts)
+    description = f"{partition}: {looked_at} {unit}, " + (f"{wrong} problems" if wrong else "no problems")
+    return AssetCheckResult(
+        passed=not wrong,
+        severity=AssetCheckSeverity.ERROR,
+        description=description,
+        metadata={
+            "partition": partition,
+            unit.replace(" ", "_"): looked_at,
+            "problems": MetadataValue.md("\n".join(f"- {problem}" for problem in problems) or "none"),
+            "differences": difference_table(drifts),
+        },
+    )
+
+
+def _embedding_files(inputs: CheckInputs, partition_key: str) -> AssetCheckResult:
+    from photolineage.checks.stores import check_embedding_files
+
+    model, shard = split_partition_key(partition_key)
+    with inputs.catalog.engine.connect() as connection:
+        found = check_embedding_files(connection, inputs.storage.embeddings, model, shard)
+    return findings_result([found], partition_key, "files")
+
+
+def _index_coverage(inputs: CheckInputs, model: str) -> AssetCheckResult:
+    from photolineage.checks.stores import check_index_coverage
+
+    with inputs.catalog.engine.connect() as connection:
+        found = check_index_coverage(connection, inputs.storage.embeddings, inputs.storage.indexes, model)
+    return findings_result([found], model, "index rows")
+
+
+def _index_recall(inputs: CheckInputs, model: str) -> AssetCheckResult:
+    from photolineage.models.registry import require_model
+
+    with inputs.catalog.engine.connect() as connection:
+        dim = require_model(connection, model).embedding_dim
+    recall = inputs.storage.indexes.open(model, dim).recall_at_k()
+    bar = inputs.settings.recall_bar
+    return AssetCheckResult(
+        passed=bool(recall.recall >= bar),
+        description=f"{model}: recall@{recall.k} is {recall.recall:.3f}; at least {bar} is required (recall_bar)",
+        metadata={
+            "partition": model,
+            "recall": recall.recall,
+            "p50_ms": recall.p50_ms,
+            "p95_ms": recall.p95_ms,
+            "sample": recall.sample,
+        },
+    )
+
+
+def _event_membership(inputs: CheckInputs, model: str) -> AssetCheckResult:
+    from photolineage.checks.stores import check_events
+
+    with inputs.catalog.engine.connect() as connection:
+        found = check_events(connection, model, inputs.settings.events)
+    return findings_result([found], model, "events")
+
+
+def serving_events_result(catalog: CatalogResource) -> AssetCheckResult:
+    """Whether the events of the serving model were computed from its current index."""
+    from photolineage.checks.stores import check_events_of_serving_model
+
+    with catalog.engine.connect() as connection:
+        findings = check_events_of_serving_model(connection)
+        serving = serving_model_key(connection)
+    result = findings_result([findings], serving or "no serving model", "models")
+    return result._replace(check_name=SERVING_EVENTS_CHECK, asset_key=AssetKey(SERVING_MODEL.name))
+
+
+PARTITION_CHECKS = (
+    PartitionCheck(
+        "embedding_files",
+        IMAGE_EMBEDDINGS,
+        "The committed files of the partition exist and match their commit records: schema, dimension and weights "
+        "match, vectors are finite and of unit length, each image is of this shard and occurs once.",
+        _embedding_files,
+    ),
+    PartitionCheck(
+        "index_coverage",
+        VECTOR_INDEX,
+        "The index has exactly one row for each distinct registered image: index rows = committed embeddings = "
+        "distinct registered images.",
+        _index_coverage,
+    ),
+    PartitionCheck(
+        "index_recall",
+        VECTOR_INDEX,
+        "recall@10 of the index, compared with exact search on a fixed sample, is at least `recall_bar`.",
+        _index_recall,
+    ),
+    PartitionCheck(
+        "event_membership",
+        IMAGE_EVENTS,
+        "Every dated image is in exactly one event, every image of an event is registered, the recorded sizes are "
+        "right, and no event is longer than `max_event_days`.",
+        _event_membership,
+    ),
+)
