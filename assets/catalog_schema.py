@@ -3,6 +3,7 @@
 from dagster import AssetExecutionContext, MaterializeResult, MetadataValue, ResourceParam
 
 from assets.orchestration.step_asset import step_asset
+from photolineage.catalog.engine import shown_url
 from photolineage.catalog.migrate import catalog_revision, require_current, upgrade
 from photolineage.catalog.orm import Base
 from photolineage.lineage import CATALOG_SCHEMA
@@ -33,7 +34,7 @@ def catalog_schema(
         metadata={
             "revision": revision.wanted,
             "created": is_new,
-            "database": engine.url.render_as_string(hide_password=True),
+            "database": shown_url(engine.url),
             "tables": MetadataValue.md(" ".join(f"`{table}`" for table in Base.metadata.tables)),
         }
     )

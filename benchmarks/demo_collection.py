@@ -5,7 +5,6 @@ import pyarrow as pa
 from sqlalchemy import select
 
 from assets.orchestration.lineage_run import run_lineage
-from photolineage.catalog.engine import create_catalog_engine
 from photolineage.catalog.orm import Image, Source
 from photolineage.cli.terminal import ProgressBars
 from photolineage.demo.configuration import SOURCE, demo_settings
@@ -30,7 +29,7 @@ def demo_collection() -> Collection:
             folder, folder.with_name("truth.json"), on_progress=bars.counter("Drawing the demo library")
         )
         run_lineage(settings, [SOURCE], [model_key], bars)
-    with create_catalog_engine(settings.catalog.url).connect() as connection:
+    with settings.catalog.open_engine().connect() as connection:
         images = read_images(connection)
         model = require_model(connection, model_key)
         store = EmbeddingStore(open_files(settings))

@@ -19,7 +19,6 @@ import numpy as np
 import typer
 from PIL import Image
 
-from photolineage.catalog.engine import create_catalog_engine
 from photolineage.settings import load_settings
 from workloads import REPOSITORY_ROOT
 from workloads.killing.lives import KilledLibrary, KillReport
@@ -49,7 +48,7 @@ def write_library(folder: Path) -> Path:
 def measure(folder: Path, kills: int, seed: int) -> KillReport:
     """Kill workers of a new library in `folder`."""
     settings = load_settings(write_library(folder))
-    engine = create_catalog_engine(settings.catalog.url)
+    engine = settings.catalog.open_engine()
     with nursery() as process:
         workers = Workers(settings, engine, folder / "log", process)
         report = KilledLibrary(workers, random.Random(seed)).kill(kills)

@@ -26,7 +26,7 @@ from sqlalchemy import Connection, Engine, insert
 
 from assets.orchestration.lineage_run import prepare_dagster_home
 from assets.orchestration.partitions import SHARDS
-from photolineage.catalog.engine import create_catalog_engine, run_in_transaction
+from photolineage.catalog.engine import run_in_transaction
 from photolineage.catalog.migrate import upgrade
 from photolineage.catalog.orm import JobState, MlJob, Shard, Source
 from photolineage.lineage import JobKind, partition_subject
@@ -113,7 +113,7 @@ def prepare(folder: Path, shard_count: int) -> Settings:
     config.write_text(f"home = 'home'\n[sources.photos]\nroot = 'photos'\n{models}")
     settings = load_settings(config)
     shards = [f"photos-{number:05d}" for number in range(shard_count)]
-    engine = create_catalog_engine(settings.catalog.url)
+    engine = settings.catalog.open_engine()
     upgrade(engine)
     fill_catalog(engine, shards)
     engine.dispose()

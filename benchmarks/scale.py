@@ -26,7 +26,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from benchmarks.postgresql_server import postgresql_server
-from photolineage.catalog.engine import create_catalog_engine
 from photolineage.settings import load_settings
 from workloads.large_catalog import MODELS, SOURCES, LargeCatalog
 
@@ -73,7 +72,7 @@ def measure_sensor_tick(config: Path) -> Figures:
 
     settings = load_settings(config)
     definitions = build_definitions(settings)
-    with create_catalog_engine(settings.catalog.url).connect() as connection:
+    with settings.catalog.open_engine().connect() as connection:
         shards = shard_keys(connection)
     resources: dict[str, Any] = {
         "catalog": catalog_resource(settings),
@@ -140,7 +139,7 @@ def _write_configuration(folder: Path, url: str) -> Path:
 
 def _build(library: LargeCatalog, config: Path) -> None:
     settings = load_settings(config)
-    engine = create_catalog_engine(settings.catalog.url)
+    engine = settings.catalog.open_engine()
     with _progress_bar(library.images) as bar:
         for images in library.build(engine, settings.home):
             bar.advance(bar.task_ids[0], images)

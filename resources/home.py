@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from dagster import InitResourceContext, ResourceDefinition, resource
 from sqlalchemy import Engine
 
-from photolineage.catalog.engine import create_catalog_engine, require_reachable
-from photolineage.settings import Settings
+from photolineage.catalog.engine import require_reachable
+from photolineage.settings import CatalogSettings, Settings
 
 if TYPE_CHECKING:
     from photolineage.stores.embeddings import EmbeddingStore
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 class CatalogResource:
     """The catalog's database. `lease_timeout`: how long a run may be silent before it loses its partition."""
 
-    def __init__(self, url: str, lease_timeout: timedelta) -> None:
+    def __init__(self, database: CatalogSettings, lease_timeout: timedelta) -> None:
         self.lease_timeout = lease_timeout
-        self._url = url
+        self._database = database
         self._engine: Engine | None = None
 
     @property
     def engine(self) -> Engine:
         """The engine, made at its first use. Raises CatalogUnreachableError."""
         if self._engine is None:
-            engine = create_catalog_engine(self._url)
+            engine = self._database.open_engine()
             require_reachable(engine)
             self._engine = engine
         return self._engine
@@ -95,7 +95,7 @@ def catalog_resource(settings: Settings) -> ResourceDefinition:
     @resource(config_schema={}, description="The catalog's database.")
     def catalog(context: InitResourceContext) -> Iterator[CatalogResource]:
         del context
-        opened = CatalogResource(settings.catalog.url, timedelta(seconds=settings.lease_timeout_seconds))
+        opened = CatalogResource(settings.catalog, timedelta(seconds=settings.lease_timeout_seconds))
         try:
             yield opened
         finally:

@@ -291,7 +291,7 @@ def make_library(
             f"catalog.url = '{catalog_url}'\n[sources.photos]\nroot = '{photo_folder}'\nremovable = true\n{models}"
         )
         settings = load_settings(config)
-        engine = create_catalog_engine(settings.catalog.url)
+        engine = settings.catalog.open_engine()
         engines.append(engine)
         if engine.dialect.name == "sqlite" and not (file := Path(engine.url.database or "")).exists():
             shutil.copyfile(migrated_sqlite_template, file)

@@ -28,7 +28,6 @@ from sqlalchemy import update
 from assets.orchestration.build import build_definitions
 from assets.orchestration.lineage_run import DEPLOYMENT
 from assets.orchestration.partitions import SHARDS, model_shard_key
-from photolineage.catalog.engine import create_catalog_engine
 from photolineage.catalog.orm import Source
 from photolineage.settings import load_settings
 from photolineage.steps.scan import ensure_source
@@ -203,7 +202,7 @@ def open_lineage(config_file: Path) -> Iterator[Lineage]:
     settings = load_settings(config_file)
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(DEPLOYMENT, settings.dagster_home / "dagster.yaml")
-    engine = create_catalog_engine(settings.catalog.url)
+    engine = settings.catalog.open_engine()
     with DagsterInstance.from_config(str(settings.dagster_home)) as instance:
         yield Lineage(Library(settings, engine), build_definitions(settings), instance)
     engine.dispose()
@@ -215,7 +214,7 @@ def copy_library(source: Path, target: Path) -> Path:
     config_file = target / CONFIGURATION
     settings = load_settings(config_file)
     if (settings.home / "catalog.db").exists():
-        engine = create_catalog_engine(settings.catalog.url)
+        engine = settings.catalog.open_engine()
         ensure_source(engine, "photos", settings.sources["photos"].root)
         with engine.begin() as connection:  # the sensor must not find the scan of an old library due
             connection.execute(update(Source).values(scanned_at=datetime.now(UTC)))

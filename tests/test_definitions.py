@@ -113,7 +113,7 @@ def test_every_writing_asset_holds_itself_against_the_contract(definitions: Defi
     [
         ("shard_capacity = 0\n", "shard_capacity = 0"),
         ("no_such_setting = 1\n", "no_such_setting: no such setting"),
-        ("catalog.url = 'oracle'\n", "catalog.url = 'oracle'"),
+        ("catalog.url = 'oracle'\n", "catalog.url: not a valid URL of a database"),
         ("[models.Upper]\narchitecture = 'ViT-B-32'\n", "models.Upper"),
         ("[models.typo]\narchitecture = 'ViT-B-23'\npretrained = 'openai'\n", "ViT-B-32"),
         ("[models.typo]\narchitecture = 'ViT-B-32'\npretrained = 'laion2b_s34b'\n", "laion2b_s34b_b79k"),

@@ -1,9 +1,14 @@
-"""The sensor `alerts`: it reports each failed run and each failed check once to the configured receivers."""
+"""The sensor `alerts`: it reports each failed run and each failed check once to the configured receivers.
+
+Every receiver is told by itself. An alert that it refuses is tried again, later and later, for about a day, while newer
+alerts go out. Then the sensor gives it up, and its tick says so.
+"""
 
 import json
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from dagster import (
     AssetCheckEvaluation,
@@ -21,7 +26,17 @@ from dagster import (
     sensor,
 )
 
-from photolineage.alerts import Alert, AlertNotDeliveredError, FailedCheck, Receiver, alert_receivers
+from photolineage.alerts import (
+    LISTED_CHECKS,
+    REASON_LENGTH,
+    TEXT_LENGTH,
+    Alert,
+    AlertNotDeliveredError,
+    FailedCheck,
+    Receiver,
+    alert_receivers,
+    short_text,
+)
 from photolineage.settings import Settings
 from resources.dagster_internals import (
     ASSET_PARTITION_RANGE_END_TAG,
@@ -32,32 +47,73 @@ from resources.dagster_internals import (
 from resources.failures import failure_reason
 
 RUNS_PER_TICK = 200
+RECEIVER_SECONDS = 10
+"""A tick begins no delivery to a receiver after this time. Dagster ends a tick after a minute."""
+MOST_TRIES = 30
+"""After so many tries, which take about a day, an alert is given up."""
+MOST_WAITING = 100
+"""A receiver with so many refused alerts gets no new ones: they stay in the event log until it works again."""
 DEFAULT_UI = "http://127.0.0.1:3000"
 ENDS: Final = (DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_SUCCESS)
 
 
 @dataclass(slots=True)
-class _Told:
-    """The last reported event of each receiver: the id of its record, by receiver and by type of event."""
+class _Refused:
+    """An alert that a receiver refused: how often, when to try again (seconds since 1970), and the last reason."""
 
-    positions: dict[str, dict[str, int]] = field(default_factory=dict)
+    tries: int
+    next_at: float
+    reason: str
+
+
+@dataclass(slots=True)
+class _Told:
+    """What a receiver has been told: the id of the last reported event of each type; by run id, what it refused."""
+
+    positions: dict[str, int]
+    refused: dict[str, _Refused]
+    sent: int = 0
+    given_up: list[str] = field(default_factory=list)
 
     @classmethod
-    def from_cursor(cls, cursor: str | None) -> "_Told":
-        return cls(json.loads(cursor) if cursor else {})
+    def beginning(cls, instance: DagsterInstance) -> "_Told":
+        """Start at the newest events: a new receiver gets no alerts about earlier runs."""
+        newest = {end.value: instance.fetch_run_status_changes(end, limit=1).records for end in ENDS}
+        return cls({end: records[0].storage_id if records else -1 for end, records in newest.items()}, {})
+
+    @classmethod
+    def stored(cls, stored: Mapping[str, Any]) -> "_Told":
+        refused = {run_id: _Refused(*values) for run_id, values in stored["refused"].items()}
+        return cls(dict(stored["positions"]), refused)
 
     @property
-    def cursor(self) -> str:
-        return json.dumps(self.positions)
+    def to_store(self) -> dict[str, Any]:
+        refused = {run_id: [one.tries, one.next_at, one.reason] for run_id, one in self.refused.items()}
+        return {"positions": self.positions, "refused": refused}
 
-    def begin(self, receiver: str, instance: DagsterInstance) -> None:
-        """Start at the newest events: a new receiver gets no alerts about earlier runs."""
-        self.positions[receiver] = {
-            end.value: records[0].storage_id
-            if (records := instance.fetch_run_status_changes(end, limit=1).records)
-            else -1
-            for end in ENDS
-        }
+    def deliver(self, name: str, receiver: Receiver, alert: Alert) -> None:
+        """Deliver an alert, or note that it was refused and when to try again."""
+        try:
+            receiver(alert)
+        except AlertNotDeliveredError as error:
+            reason = str(error)
+        except Exception as error:  # noqa: BLE001 (the other receivers and alerts go on; the message may be a secret)
+            reason = f"{name}: {type(error).__name__}"
+        else:
+            self.sent += 1
+            self.refused.pop(alert.id, None)
+            return
+        tries = self.refused[alert.id].tries + 1 if alert.id in self.refused else 1
+        if tries < MOST_TRIES:
+            self.refused[alert.id] = _Refused(tries, time.time() + _pause(tries), reason)
+        else:
+            del self.refused[alert.id]
+            self.given_up.append(f"The alert about run {alert.id} is given up after {tries} tries: {reason}.")
+
+
+def _pause(tries: int) -> float:
+    """Seconds until the next try: none after the first, then a minute, twice as long each time, at most an hour."""
+    return 0 if tries == 1 else min(60 * 2 ** (tries - 2), 3600)
 
 
 def alerts_sensor(settings: Settings) -> SensorDefinition:
@@ -70,8 +126,8 @@ def alerts_sensor(settings: Settings) -> SensorDefinition:
         if settings.alerts.configured
         else DefaultSensorStatus.STOPPED,
         description="Sends one alert for each run that failed or has failed checks, to a webhook or a command "
-        "(`alerts.webhook`, `alerts.command` in photolineage.toml). While a receiver is down, the ticks fail and say "
-        "why; the alerts are sent when it is back.",
+        "(`alerts.webhook`, `alerts.command` in photolineage.toml). An alert that a receiver refuses is tried again "
+        "for about a day; until then the ticks say why.",
     )
     def alerts(
         context: SensorEvaluationContext, settings: ResourceParam[Settings]
@@ -81,44 +137,57 @@ def alerts_sensor(settings: Settings) -> SensorDefinition:
             return SkipReason(
                 "No receiver is configured: set alerts.webhook or alerts.command in photolineage.toml."
             )
-        told = _Told.from_cursor(context.cursor)
-        before = told.cursor
-        refusals, count = [], 0
+        before = json.loads(context.cursor) if context.cursor else {}
+        told = {
+            name: _Told.stored(before[name]) if name in before else _Told.beginning(context.instance)
+            for name in receivers
+        }
         for name, receiver in receivers.items():
-            if name not in told.positions:
-                told.begin(name, context.instance)
-            try:
-                for _ in _tell(
-                    context.instance, told.positions[name], receiver, settings.alerts.ui or DEFAULT_UI
-                ):
-                    count += 1
-            except AlertNotDeliveredError as error:
-                refusals.append(str(error))
-        if refusals and told.cursor == before:
-            raise AlertNotDeliveredError("; ".join(refusals) + ". Every tick tries again.")
-        waiting = f" The others are tried again at the next tick: {'; '.join(refusals)}." if refusals else ""
-        return SensorResult(skip_reason=SkipReason(f"{count} alerts were sent.{waiting}"), cursor=told.cursor)
+            _tell(context.instance, told[name], name, receiver, settings.alerts.ui or DEFAULT_UI)
+        after = {name: one.to_store for name, one in told.items()}
+        waiting = [_waiting(one) for one in told.values() if one.refused]
+        if waiting and after == before:
+            raise AlertNotDeliveredError(" ".join(waiting))
+        given_up = [sentence for one in told.values() for sentence in one.given_up]
+        sent = sum(one.sent for one in told.values())
+        said = " ".join([f"{sent} alerts were sent.", *waiting, *given_up])
+        return SensorResult(skip_reason=SkipReason(said), cursor=json.dumps(after))
 
     return alerts
 
 
-def _tell(
-    instance: DagsterInstance, position: dict[str, int], receiver: Receiver, ui: str
-) -> Iterator[Alert]:
-    """Sends and yields the new alerts, and advances `position`. Raises AlertNotDeliveredError at the first refusal."""
+def _waiting(told: _Told) -> str:
+    reason = max(told.refused.values(), key=lambda one: one.next_at).reason
+    return f"{len(told.refused)} alerts wait and are tried again: {reason}."
+
+
+def _tell(instance: DagsterInstance, told: _Told, name: str, receiver: Receiver, ui: str) -> None:
+    """Tell a receiver of the runs that have ended since, and then again what it refused earlier."""
+    last_begin = time.monotonic() + RECEIVER_SECONDS
+    due = [run_id for run_id, one in told.refused.items() if one.next_at <= time.time()]
     for end in ENDS:
         records = instance.fetch_run_status_changes(
-            RunStatusChangeRecordsFilter(end, after_storage_id=position[end.value]),
+            RunStatusChangeRecordsFilter(end, after_storage_id=told.positions[end.value]),
             limit=RUNS_PER_TICK,
             ascending=True,
         ).records
         for record in records:
+            if time.monotonic() > last_begin or len(told.refused) >= MOST_WAITING:
+                break
             run = instance.get_run_by_id(record.event_log_entry.run_id)
             alert = None if run is None else find_alert(instance, run, ui)
             if alert is not None:
-                receiver(alert)
-                yield alert
-            position[end.value] = record.storage_id
+                told.deliver(name, receiver, alert)
+            told.positions[end.value] = record.storage_id
+    for run_id in sorted(due, key=lambda run_id: told.refused[run_id].next_at):
+        if time.monotonic() > last_begin:
+            break
+        run = instance.get_run_by_id(run_id)
+        alert = None if run is None else find_alert(instance, run, ui)
+        if alert is None:
+            del told.refused[run_id]  # the run was deleted
+        else:
+            told.deliver(name, receiver, alert)
 
 
 def find_alert(instance: DagsterInstance, run: DagsterRun, ui: str) -> Alert | None:
@@ -127,25 +196,38 @@ def find_alert(instance: DagsterInstance, run: DagsterRun, ui: str) -> Alert | N
     if run.is_success and not checks:
         return None
     partition = _partition(run.tags)
-    assets = sorted(key.to_user_string() for key in run.asset_selection or ())
+    assets = _assets(instance, run)
     subject = " ".join(
         filter(None, [", ".join(assets) or run.job_name.removeprefix("materialize_"), partition])
     )
     link = f"{ui}/runs/{run.run_id}"
-    reason = "" if run.is_success else _reason(instance, run)
+    reason = "" if run.is_success else short_text(_reason(instance, run), REASON_LENGTH)
     lines = [f"{subject}: {reason}" if reason else f"{subject}: {len(checks)} failed checks"]
     lines += [f"{check.asset}: {check.check}: {check.description} {check.link}" for check in checks]
     return Alert(
         id=run.run_id,
-        text="\n".join([*lines, link]),
+        text=f"{short_text(chr(10).join(lines), TEXT_LENGTH)}\n{link}",
         job=run.job_name,
         assets=assets,
         partition=partition,
         run_failed=not run.is_success,
         reason=reason,
         link=link,
-        checks=checks,
+        checks=checks[:LISTED_CHECKS],
     )
+
+
+def _assets(instance: DagsterInstance, run: DagsterRun) -> list[str]:
+    """The assets of a run: those that it was launched for, or else those that its plan names."""
+    keys = {*(run.asset_selection or ()), *(check.asset_key for check in run.asset_check_selection or ())}
+    if not keys:
+        planned = {
+            DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+            DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED,
+        }
+        events = (entry.dagster_event for entry in instance.all_logs(run.run_id, of_type=planned))
+        keys = {event.asset_key for event in events if event is not None and event.asset_key is not None}
+    return sorted(key.to_user_string() for key in keys)
 
 
 def _reason(instance: DagsterInstance, run: DagsterRun) -> str:
@@ -177,7 +259,7 @@ def _failed_check(evaluation: AssetCheckEvaluation, run: DagsterRun, ui: str) ->
         asset=asset,
         check=evaluation.check_name,
         partition=evaluation.partition or _partition(run.tags),
-        description=evaluation.description or "failed",
+        description=short_text(evaluation.description or "failed", REASON_LENGTH),
         link=f"{ui}/assets/{asset}?view=checks&checkDetail={evaluation.check_name}",
     )
 

@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 from assets.orchestration.build import build_definitions
 from assets.orchestration.dead_runs import fail_dead_runs, lock_server, process_tag, server_is_running
 from assets.orchestration.partitions import SHARDS, dagster_key
-from photolineage.catalog.engine import create_catalog_engine, require_reachable
+from photolineage.catalog.engine import require_reachable
 from photolineage.catalog.migrate import catalog_revision
 from photolineage.catalog.queries import serving_model_key, shard_keys, shard_sizes
 from photolineage.errors import PhotolineageError, RunInterruptedError
@@ -104,7 +104,7 @@ def prepare_server(settings: Settings) -> list[str]:
     Adds every shard of the catalog to the instance, which may be new. Raises ServerRunningError.
     """
     lock_server(prepare_dagster_home(settings))
-    engine = create_catalog_engine(settings.catalog.url)
+    engine = settings.catalog.open_engine()
     require_reachable(engine)
     with engine.connect() as connection:
         shards = shard_keys(connection) if catalog_revision(connection).is_current else []
@@ -128,7 +128,7 @@ def run_lineage(
     succeeded. Raises StepFailedError, also if no source is available, and RunInterruptedError.
     """
     dagster_home = prepare_dagster_home(settings)
-    engine = create_catalog_engine(settings.catalog.url)
+    engine = settings.catalog.open_engine()
     require_reachable(engine)
     with DagsterInstance.get() as instance:
         fail_dead_runs(instance, server_running=server_is_running(dagster_home))

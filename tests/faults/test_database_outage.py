@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 
-from photolineage.catalog.engine import create_catalog_engine
 from photolineage.catalog.orm import JobState
 from photolineage.lineage import JobKind
 from photolineage.settings import load_settings
@@ -45,7 +44,7 @@ def remote_library(large_library: Library, server: Any) -> Iterator[Library]:
     text = config.read_text()
     config.write_text(text.replace("sqlite:///{home}/catalog.db", url.render_as_string(hide_password=False)))
     settings = load_settings(config)
-    library = Library(settings, create_catalog_engine(settings.catalog.url))
+    library = Library(settings, settings.catalog.open_engine())
     yield library
     library.engine.dispose()
 
@@ -76,7 +75,7 @@ def test_a_server_that_stops_ends_the_work_with_what_to_do_and_nothing_is_lost(
     assert workers.wait() == 1
 
     (error,) = workers.of("error")
-    assert error.startswith("CatalogUnreachableError: catalog.url = 'postgresql+psycopg://postgres:")
+    assert error.startswith("CatalogUnreachableError: catalog.url = 'postgresql://")
     assert "Start the server and run again, or correct the URL" in error
     server.ensure_postgres_running()
     stopped = remote_library.jobs(kind)[-1]

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
-from photolineage.catalog.engine import create_catalog_engine
 from photolineage.catalog.migrate import upgrade
 from photolineage.catalog.orm import JobState
 from photolineage.lineage import JobKind
@@ -39,7 +38,7 @@ def with_catalog(library: Library, url: str, *, home: str = "home") -> Library:
     )
     library.engine.dispose()
     settings = load_settings(config)
-    engine = create_catalog_engine(settings.catalog.url)
+    engine = settings.catalog.open_engine()
     upgrade(engine)
     return Library(settings, engine)
 

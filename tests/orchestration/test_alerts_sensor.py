@@ -3,7 +3,8 @@
 import json
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import DagsterInstance, SensorEvaluationContext
+from dagster import AssetCheckKey, AssetKey, DagsterInstance, Failure, SensorEvaluationContext, job, op
 
+from assets.orchestration import alerts_sensor
 from photolineage.alerts import AlertNotDeliveredError
 from photolineage.settings import load_settings
-from tests.lineage import Lineage
+from tests.lineage import QUIET, Lineage
 
 
 class Receiver:
@@ -23,15 +25,16 @@ class Receiver:
 
     def __init__(self) -> None:
         self.received: list[dict[str, Any]] = []
-        self.refuses = False
+        self.refuses: Callable[[dict[str, Any]], bool] = lambda _alert: False
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                if not receiver.refuses:
-                    receiver.received.append(json.loads(body))
-                self.send_response(503 if receiver.refuses else 204)
+                alert = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                refused = receiver.refuses(alert)
+                if not refused:
+                    receiver.received.append(alert)
+                self.send_response(503 if refused else 204)
                 self.end_headers()
 
             def log_message(self, *_args: object) -> None:
@@ -95,6 +98,15 @@ def tick(lineage: Lineage, cursor: str | None = None) -> tuple[str, str | None]:
     return evaluated.cursor or "", evaluated.skip_message
 
 
+def overdue(cursor: str | None) -> str:
+    """The cursor, as if every refused alert had waited long enough to be tried again."""
+    told = json.loads(cursor or "")
+    for receiver in told.values():
+        for refused in receiver["refused"].values():
+            refused[1] = 0
+    return json.dumps(told)
+
+
 def newest_run(instance: DagsterInstance) -> str:
     (run,) = instance.get_runs(limit=1)
     return run.run_id
@@ -123,7 +135,7 @@ def test_a_failed_run_reaches_the_webhook_once(lineage: Lineage, receiver: Recei
         "id": run_id,
         "text": f"vector_index tiny-b: {reason}\nhttp://photos.example:3000/runs/{run_id}",
         "job": "materialize_vector_index",
-        "assets": [],
+        "assets": ["vector_index"],
         "partition": "tiny-b",
         "run_failed": True,
         "reason": reason,
@@ -143,26 +155,28 @@ def test_each_receiver_is_told_by_itself(
         f"webhook = '{receiver.address}'\ncommand = ['{sys.executable}', '{command}', '{told}']",
     )
     cursor, _ = tick(lineage)
-    receiver.refuses = True
+    receiver.refuses = lambda _alert: True
     runs = []
     for asset in ("vector_index", "image_events"):
         lineage.materialize(asset, "tiny-b")
         runs.append(newest_run(lineage.instance))
 
     cursor, said = tick(lineage, cursor)
-    assert said is not None
-    assert said.startswith(
-        "2 alerts were sent. The others are tried again at the next tick: alerts.webhook = "
+    assert said == (
+        "2 alerts were sent. 2 alerts wait and are tried again: alerts.webhook (127.0.0.1): the webhook answered "
+        "503 Service Unavailable."
     )
-    assert said.endswith("the webhook answered 503 Service Unavailable.")
     heard = [json.loads(line) for line in told.read_text().splitlines()]
     assert [run_id for _, run_id in heard] == runs
     assert heard[0][0].endswith(f"http://127.0.0.1:3000/runs/{runs[0]}")
 
-    with pytest.raises(AlertNotDeliveredError, match=r"alerts\.webhook = .*503.*Every tick tries again"):
-        tick(lineage, cursor)
-    receiver.refuses = False
     cursor, said = tick(lineage, cursor)
+    assert said is not None
+    assert said.startswith("0 alerts were sent. 2 alerts wait")
+    with pytest.raises(AlertNotDeliveredError, match=r"2 alerts wait and are tried again: .*503"):
+        tick(lineage, cursor)  # nothing is due yet
+    receiver.refuses = lambda _alert: False
+    cursor, said = tick(lineage, overdue(cursor))
     assert said == "2 alerts were sent."
     assert [alert["id"] for alert in receiver.received] == runs
     assert len(told.read_text().splitlines()) == 2
@@ -206,8 +220,11 @@ def test_a_receiver_that_is_away_is_named(lineage: Lineage, tmp_path: Path) -> N
     lineage = alerting(lineage, f"command = ['{tmp_path}/no-such-program']")
     cursor, _ = tick(lineage)
     lineage.materialize("vector_index", "tiny-b")
-    with pytest.raises(AlertNotDeliveredError, match=r"alerts\.command = .*no-such-program.*No such file"):
-        tick(lineage, cursor)
+    _, said = tick(lineage, cursor)
+    assert said == (
+        f"0 alerts were sent. 1 alerts wait and are tried again: alerts.command ('{tmp_path}/no-such-program'): "
+        "No such file or directory."
+    )
 
 
 def test_a_command_imports_what_it_imports_everywhere_else(
@@ -234,5 +251,124 @@ def test_what_a_command_says_when_it_fails_is_told(lineage: Lineage) -> None:
     )
     cursor, _ = tick(lineage)
     lineage.materialize("vector_index", "tiny-b")
-    with pytest.raises(AlertNotDeliveredError, match="ended with status 1: the modem is off"):
-        tick(lineage, cursor)
+    _, said = tick(lineage, cursor)
+    assert said is not None
+    assert said.endswith(": the command ended with status 1: the modem is off.")
+
+
+def test_a_refused_alert_holds_up_no_later_one_and_is_given_up_at_last(
+    lineage: Lineage, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alerts_sensor, "MOST_TRIES", 3)
+    lineage = alerting(lineage, f"webhook = '{receiver.address}'")
+    cursor, _ = tick(lineage)
+    lineage.materialize("vector_index", "tiny-b")
+    poison = newest_run(lineage.instance)
+    receiver.refuses = lambda alert: alert["id"] == poison
+    cursor, said = tick(lineage, cursor)
+    assert said is not None
+    assert said.startswith("0 alerts were sent. 1 alerts wait")
+    lineage.materialize("image_events", "tiny-b")
+    later = newest_run(lineage.instance)
+
+    cursor, said = tick(lineage, cursor)
+    assert said is not None
+    assert said.startswith("1 alerts were sent. 1 alerts wait")
+    assert [alert["id"] for alert in receiver.received] == [later]
+
+    cursor, said = tick(lineage, overdue(cursor))
+    assert said == (
+        f"0 alerts were sent. The alert about run {poison} is given up after 3 tries: alerts.webhook (127.0.0.1): the "
+        "webhook answered 503 Service Unavailable."
+    )
+    receiver.refuses = lambda _alert: False
+    assert tick(lineage, cursor)[1] == "0 alerts were sent."
+
+
+def test_a_receiver_that_refuses_everything_for_long_loses_no_alert(
+    lineage: Lineage, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alerts_sensor, "MOST_WAITING", 1)
+    lineage = alerting(lineage, f"webhook = '{receiver.address}'")
+    cursor, _ = tick(lineage)
+    runs = []
+    for asset in ("vector_index", "image_events"):
+        lineage.materialize(asset, "tiny-b")
+        runs.append(newest_run(lineage.instance))
+    receiver.refuses = lambda _alert: True
+    cursor, said = tick(lineage, cursor)
+    assert said is not None
+    assert "1 alerts wait" in said
+    receiver.refuses = lambda _alert: False
+    for _ in range(2):
+        cursor, _ = tick(lineage, overdue(cursor))
+    assert [alert["id"] for alert in receiver.received] == runs
+
+
+def test_a_slow_receiver_does_not_hold_a_tick_and_gets_the_rest_later(
+    lineage: Lineage, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lineage = alerting(lineage, f"webhook = '{receiver.address}'")
+    cursor, _ = tick(lineage)
+    runs = []
+    for asset in ("vector_index", "image_events"):
+        lineage.materialize(asset, "tiny-b")
+        runs.append(newest_run(lineage.instance))
+    monkeypatch.setattr(alerts_sensor, "RECEIVER_SECONDS", 0.5)
+
+    def slow(_alert: dict[str, Any]) -> bool:
+        time.sleep(0.6)
+        return False
+
+    receiver.refuses = slow
+    for number in (1, 2):
+        cursor, said = tick(lineage, cursor)
+        assert said == "1 alerts were sent."
+        assert [alert["id"] for alert in receiver.received] == runs[:number]
+
+
+def test_a_text_of_any_length_and_with_any_character_reaches_both_receivers(
+    lineage: Lineage, receiver: Receiver, command: Path, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    lineage = alerting(
+        lineage,
+        f"webhook = '{receiver.address}'\ncommand = ['{sys.executable}', '{command}', '{told}']",
+    )
+    cursor, _ = tick(lineage)
+
+    @op
+    def fails() -> None:
+        raise Failure(description="first line\n\0 \x1b[31m" + 300_000 * "ä")
+
+    @job
+    def any_job() -> None:
+        fails()
+
+    any_job.execute_in_process(instance=lineage.instance, run_config=QUIET, raise_on_error=False)
+    assert tick(lineage, cursor)[1] == "2 alerts were sent."
+    ((text, run_id),) = [json.loads(line) for line in told.read_text().splitlines()]
+    (alert,) = receiver.received
+    assert (alert["text"], alert["id"]) == (text, run_id)
+    assert text.startswith("any_job: first line\n\\x00 \\x1b[31määä")
+    assert text.endswith(f"ä…\nhttp://127.0.0.1:3000/runs/{run_id}")
+    assert len(text) < 1_200
+
+
+def test_a_run_of_the_ui_that_only_checks_is_named_by_its_asset(lineage: Lineage, receiver: Receiver) -> None:
+    lineage = alerting(lineage, f"webhook = '{receiver.address}'")
+    cursor, _ = tick(lineage)
+    lineage.miscount("tiny-a|photos-00001", by=1)
+    lineage.run_check("image_embeddings", "embedding_files", "tiny-a|photos-00001")
+    run = lineage.instance.get_run_by_id(newest_run(lineage.instance))
+    assert run is not None
+    lineage.instance.run_storage.delete_run(run.run_id)
+    # As Dagster's UI launches it: in its own job, with nothing but checks selected.
+    check = AssetCheckKey(AssetKey("image_embeddings"), "embedding_files")
+    lineage.instance.add_run(
+        run._replace(job_name="__ASSET_JOB", asset_selection=frozenset(), asset_check_selection={check})
+    )
+    tick(lineage, cursor)
+    (alert,) = receiver.received
+    assert alert["assets"] == ["image_embeddings"]
+    assert alert["text"].startswith("image_embeddings tiny-a|photos-00001: 1 failed checks\n")

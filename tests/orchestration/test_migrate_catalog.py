@@ -12,6 +12,7 @@ from photolineage.catalog.engine import create_catalog_engine
 from photolineage.catalog.migrate import head_revision
 from photolineage.catalog.migration_plan import BackupRequiredError, apply_migration
 from photolineage.catalog.orm import Base
+from photolineage.settings import CatalogSettings
 from resources.home import CatalogResource, StorageResource
 from tests.lineage import QUIET
 
@@ -20,7 +21,7 @@ def run_job(url: str, home: Path, **config: bool) -> ExecuteInProcessResult:
     return migrate_catalog_job().execute_in_process(
         instance=DagsterInstance.ephemeral(),
         resources={
-            "catalog": CatalogResource(url, timedelta(seconds=60)),
+            "catalog": CatalogResource(CatalogSettings(url=url), timedelta(seconds=60)),
             "storage": StorageResource(home),
         },
         run_config=QUIET | {"ops": {"migrate": {"config": config}}},

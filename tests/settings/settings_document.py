@@ -39,7 +39,8 @@ Commands say which configuration they use: the first that exists of
    (`~/.local/share/photolineage/library` on Linux).
 
 - An environment variable overrides each setting: `PHOTOLINEAGE_HOME`, `PHOTOLINEAGE_CATALOG__URL`, …
-- Relative paths are relative to the file. In `url` and `root`, `{home}` stands for `home`.
+- A password does not belong in this file: see `[catalog]`.
+- Relative paths are relative to the file. In `url`, `password_file` and `root`, `{home}` stands for `home`.
 - `photolineage run --photos DIR` stores the sources that it adds in `<home>/sources.toml`.
 - The Dagster UI reads the configuration when it starts, and when you choose **Deployment → Reload**.
 """

@@ -113,7 +113,7 @@ def test_the_environment_overrides_the_file(
             "[sources.a]\nroot = '.'\nexclude = ['# x']",
             r"sources\.a\.exclude\.0 = '# x': this pattern excludes nothing\. .*",
         ),
-        ("catalog.url = 'no url'", r"catalog\.url = 'no url': .*"),
+        ("catalog.url = 'no url'", r"catalog\.url: not a valid URL of a database\. .*"),
         (
             "[models.m]\narchitecture = 'ViT-B32'\npretrained = 'openai'",
             r"models\.m: architecture = 'ViT-B32' is not an architecture of open_clip; closest: .*\bViT-B-32\b.*",

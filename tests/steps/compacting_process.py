@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from photolineage.catalog.engine import create_catalog_engine
 from photolineage.catalog.leases import Lease
 from photolineage.settings import load_settings
 from photolineage.steps import compact as compaction
@@ -26,7 +25,7 @@ def die(*_arguments: object) -> None:
 def main() -> None:
     config, step, shard_key, moment = sys.argv[1:]
     settings = load_settings(Path(config))
-    library = Library(settings, create_catalog_engine(settings.catalog.url))
+    library = Library(settings, settings.catalog.open_engine())
     monkeypatch = pytest.MonkeyPatch()
     if moment == "commit":
         monkeypatch.setattr(compaction, "_supersede", die)

@@ -20,7 +20,6 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from photolineage.catalog.engine import create_catalog_engine
 from photolineage.catalog.migrate import upgrade
 from photolineage.catalog.queries import shard_keys
 from photolineage.lineage import JobKind
@@ -49,7 +48,7 @@ from workloads.killing.steps import (
 
 def bring_up_to_date(settings: Settings, announcer: Announcer) -> None:
     """Run all steps of the lineage for one model, in order."""
-    engine = create_catalog_engine(settings.catalog.url)
+    engine = settings.catalog.open_engine()
     announced = announce_migration(announcer, engine)
     upgrade(engine)
     announced()

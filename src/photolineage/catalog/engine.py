@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import stamina
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, InternalError, OperationalError
 
 from photolineage.errors import PhotolineageError
 
@@ -30,16 +30,57 @@ class CatalogUnreachableError(PhotolineageError):
     """The catalog's database cannot be read or written; the message names the URL, the reason and the remedy."""
 
 
-def create_catalog_engine(url: str) -> Engine:
+def split_password(url: str) -> tuple[URL, str | None]:
+    """The URL of a database without its password, and the password.
+
+    Raises ValueError for a malformed URL. The message does not show the URL, because it may contain a password.
+    """
+    try:
+        parsed = make_url(url)
+        # With one of these in it, a part of the password would be taken for the host or the database, and shown.
+        user_and_password = url.partition("://")[2].rpartition("@")[0]
+        is_file = parsed.get_backend_name() == "sqlite"
+        if (parsed.host or parsed.username) if is_file else set("@/?#") & set(user_and_password):
+            raise ValueError
+    except (ArgumentError, ValueError):
+        raise ValueError(
+            "not a valid URL of a database. It is not shown here, because it may contain a password. Write "
+            "sqlite:///<file> or postgresql://<user>@<host>/<database>. In a user or a password, write %40 for @, "
+            "%2F for /, %3F for ? and %23 for #"
+        ) from None
+    in_query = parsed.query.get("password")
+    password = in_query if isinstance(in_query, str) else parsed.password
+    return parsed.difference_update_query(["password"])._replace(password=None), password or None
+
+
+def shown_url(url: URL) -> str:
+    """A database's URL to show to people: without user, password and query, as in `postgresql://host/photos`."""
+    if url.get_backend_name() == "sqlite":
+        return f"sqlite:///{url.database or ''}"
+    return URL.create(
+        url.get_backend_name(), host=url.host, port=url.port, database=url.database
+    ).render_as_string()
+
+
+def create_catalog_engine(url: str, password: str | None = None) -> Engine:
     """An engine for `url`: SQLite with WAL, foreign keys and a busy timeout, or PostgreSQL with psycopg.
 
-    Creates the folder of a SQLite file. Raises CatalogUnreachableError for any other database, and if the folder cannot
-    be created.
+    The engine's URL has no password, so that nothing can show it. Without a password, PostgreSQL's own ways to give
+    one are used: PGPASSFILE and PGPASSWORD. Creates the folder of a SQLite file. Raises CatalogUnreachableError for
+    any other database, and if the folder cannot be created.
     """
-    parsed = make_url(url)
+    try:
+        parsed, in_url = split_password(url)
+    except ValueError as error:
+        raise CatalogUnreachableError(f"catalog.url: {error}.") from None
     backend = parsed.get_backend_name()
     if backend == "postgresql":
-        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        secret = password or in_url
+        return create_engine(
+            parsed.set(drivername="postgresql+psycopg"),
+            pool_pre_ping=True,
+            connect_args={"password": secret} if secret else {},
+        )
     if backend == "sqlite":
         if parsed.database and parsed.database != ":memory:":
             folder = Path(parsed.database).parent
@@ -47,12 +88,12 @@ def create_catalog_engine(url: str) -> Engine:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise CatalogUnreachableError(
-                    f"catalog.url = {url!r}: cannot create the folder {folder}: {error.strerror or error}. Make it "
-                    "writable, or set home or catalog.url to a place that is."
+                    f"catalog.url = {shown_url(parsed)!r}: cannot create the folder {folder}: "
+                    f"{error.strerror or error}. Make it writable, or set home or catalog.url to a place that is."
                 ) from error
         return _sqlite_engine(url)
     raise CatalogUnreachableError(
-        f"catalog.url = {parsed.render_as_string()!r}: {backend} is not supported. Valid: sqlite:///…, postgresql://…"
+        f"catalog.url = {shown_url(parsed)!r}: {backend} is not supported. Valid: sqlite:///…, postgresql://…"
     )
 
 
@@ -128,9 +169,10 @@ def explained_errors(
     try:
         yield
     except kinds as error:
-        url = engine.url.render_as_string(hide_password=True)
         reason = str(error.orig).strip().rstrip(".?")
-        raise CatalogUnreachableError(f"catalog.url = {url!r}: {reason}. {_remedy(reason)}") from error
+        raise CatalogUnreachableError(
+            f"catalog.url = {shown_url(engine.url)!r}: {reason}. {_remedy(reason)}"
+        ) from error
 
 
 def _remedy(reason: str) -> str:
@@ -144,6 +186,8 @@ def _remedy(reason: str) -> str:
 
 
 _REMEDIES = {
+    "password": "Give the right one by PGPASSFILE, PHOTOLINEAGE_CATALOG__PASSWORD or catalog.password_file, or correct "
+    "the user in catalog.url.",
     "locked": f"Another process has locked it for more than {SQLITE_BUSY_TIMEOUT_MS // 1000} s. End that process "
     "(`fuser` on the file names it), then try again. Nothing was changed.",
     "readonly": "Make the file and its folder writable for this user. Nothing was changed.",

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 
-from photolineage.catalog.engine import REFUSALS, advisory_lock, explained_errors, write_transaction
+from photolineage.catalog.engine import (
+    REFUSALS,
+    advisory_lock,
+    explained_errors,
+    shown_url,
+    write_transaction,
+)
 from photolineage.errors import PhotolineageError
 
 if TYPE_CHECKING:
@@ -111,7 +117,7 @@ def refuse_foreign_tables(engine: Engine, revision: CatalogRevision) -> None:
     """Raise UnmigratedCatalogError if the database has tables that no migration has made."""
     if revision.found is None and revision.has_tables:
         raise UnmigratedCatalogError(
-            f"{engine.url.render_as_string(hide_password=True)} has tables but no alembic_version, so Photolineage "
+            f"{shown_url(engine.url)} has tables but no alembic_version, so Photolineage "
             "did not create them. Give the catalog a database of its own (catalog.url)."
         )
 
@@ -222,7 +228,7 @@ def require_current(engine: Engine) -> None:
         return
     steps = "; ".join(f"{step.id} ({step.title})" for step in revision.pending)
     raise UnmigratedCatalogError(
-        f"the catalog {engine.url.render_as_string(hide_password=True)} is at revision "
+        f"the catalog {shown_url(engine.url)} is at revision "
         f"{revision.found or 'none'}, but this code needs {revision.wanted}. Missing migrations: {steps}. "
         "Run `photolineage migrate`, or materialize catalog_schema for a new catalog."
     )

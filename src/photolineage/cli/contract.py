@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from photolineage.catalog.engine import create_catalog_engine, explained_errors, require_reachable
+from photolineage.catalog.engine import explained_errors, require_reachable
 from photolineage.cli.app import AsJson, app, chosen_settings, reported_errors
 from photolineage.cli.terminal import console, linked, print_json, table
 
@@ -16,7 +16,7 @@ def check(as_json: AsJson = False) -> None:
 
     with reported_errors(as_json):
         settings = chosen_settings(as_json)
-        engine = create_catalog_engine(settings.catalog.url)
+        engine = settings.catalog.open_engine()
         require_reachable(engine)
         findings = check_library(settings, engine)
     failed = [finding for finding in findings if not finding.passed]
@@ -51,7 +51,7 @@ def migrate(
 
     with reported_errors(as_json):
         settings = chosen_settings(as_json)
-        engine = create_catalog_engine(settings.catalog.url)
+        engine = settings.catalog.open_engine()
         require_reachable(engine)
         backup = None
         with explained_errors(engine):

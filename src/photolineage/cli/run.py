@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from photolineage.catalog.engine import create_catalog_engine, require_reachable
+from photolineage.catalog.engine import require_reachable
 from photolineage.cli.app import AsJson, app, chosen_settings, known_model, reported_errors
 from photolineage.cli.terminal import ProgressBars, console, errors, print_json, print_status, shown
 from photolineage.errors import RunInterruptedError
@@ -59,7 +59,7 @@ def run_steps(
             f"no source is configured. Run `photolineage run --photos <folder>`, or add a [sources.<key>] "
             f"section to {settings.config_name}"
         )
-    engine = create_catalog_engine(settings.catalog.url)
+    engine = settings.catalog.open_engine()
     require_reachable(engine)
     if models is None:
         with engine.connect() as connection:

@@ -8,17 +8,17 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
+from photolineage.catalog.engine import split_password
 from photolineage.settings.events import EventSettings
 from photolineage.settings.locate import (
     ADDED_SOURCES,
@@ -41,12 +41,20 @@ from photolineage.settings.sections import (
     SourceSettings,
 )
 
+SECRETS = ("catalog.url", "catalog.password", "alerts.webhook", "alerts.command")
+"""Settings whose values are not shown, because they may contain a password or a token."""
+SECTIONS = frozenset({"catalog", "alerts"})
+
 
 class Settings(BaseSettings):
     """All settings. Paths are absolute; `{home}` is replaced."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PHOTOLINEAGE_", env_nested_delimiter="__", extra="forbid", frozen=True
+        env_prefix="PHOTOLINEAGE_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     config_file: Path
@@ -122,12 +130,7 @@ class Settings(BaseSettings):
         home = (base / self.home.expanduser()).resolve()
         fields = self.__dict__
         fields["home"] = home
-        url = self.catalog.url.replace("{home}", str(home))
-        try:
-            make_url(url)
-        except ArgumentError as error:
-            raise ValueError(f"catalog.url = {self.catalog.url!r}: {error}") from error
-        fields["catalog"] = CatalogSettings(url=url)
+        fields["catalog"] = _resolved_catalog(self.catalog, base, home)
         fields["sources"] = {
             key: source.model_copy(update={"root": _resolved(source.root, base, home)})
             for key, source in self.sources.items()
@@ -214,6 +217,31 @@ def _resolved(path: Path, base: Path, home: Path) -> Path:
     return (base / Path(str(path).replace("{home}", str(home))).expanduser()).resolve()
 
 
+def _resolved_catalog(catalog: CatalogSettings, base: Path, home: Path) -> CatalogSettings:
+    url = catalog.url.replace("{home}", str(home))
+    try:
+        without, password = split_password(url)
+    except ValueError as error:
+        raise ValueError(f"catalog.url: {error}") from None
+    resolved: dict[str, object] = {"url": url}
+    if password is not None:
+        resolved = {
+            "url": without.render_as_string(hide_password=False),
+            "password": SecretStr(password),
+        }
+    if catalog.password_file is not None:
+        resolved["password_file"] = _resolved(catalog.password_file, base, home)
+    given = {
+        "a password in catalog.url": password,
+        "catalog.password": catalog.password,
+        "catalog.password_file": catalog.password_file,
+    }
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) > 1:
+        raise ValueError(f"{' and '.join(named)} are both given. Remove all but one")
+    return catalog.model_copy(update=resolved)
+
+
 def _resolved_model(model: ModelSettings, base: Path) -> ModelSettings:
     if not model.architecture.startswith(LOCAL_DIRECTORY):
         return model
@@ -245,6 +273,11 @@ def _settings_of(*files: Path, environment: bool) -> Settings:
     except tomllib.TOMLDecodeError as error:
         # The files are read in this order, and the first one was already read above.
         raise ConfigurationError(f"{files[-1]} is not valid TOML: {error}") from error
+    except SettingsError as error:
+        # The cause holds the value of the variable, which may be a secret.
+        raise ConfigurationError(
+            f"{files[0]}: {error}. A section cannot be set as a whole: set PHOTOLINEAGE_CATALOG__URL, for example"
+        ) from None
     except ValidationError as error:
         problems = "\n".join(f"  {_problem(detail)}" for detail in error.errors())
         raise ConfigurationError(f"{files[0]}:\n{problems}") from error
@@ -255,6 +288,6 @@ def _problem(detail: ErrorDetails) -> str:
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
         return f"{setting}: no such setting"
-    if isinstance(detail["input"], BaseModel | dict):
+    if isinstance(detail["input"], BaseModel | dict) or setting.startswith(SECRETS) or setting in SECTIONS:
         return f"{setting}: {message}" if setting else message
     return f"{setting} = {detail['input']!r}: {message}"

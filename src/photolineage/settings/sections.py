@@ -3,11 +3,14 @@
 import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from pathspec import GitIgnoreSpec
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from sqlalchemy import Engine
 
+from photolineage.catalog.engine import CatalogUnreachableError, create_catalog_engine
 from photolineage.catalog.vocabulary import Precision
 from photolineage.settings.model_names import architectures, closest, pretrained_tags
 
@@ -66,7 +69,7 @@ PromptTemplates = Annotated[tuple[str, ...], AfterValidator(_prompt_templates)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class SourceSettings(_Section):
@@ -136,13 +139,46 @@ class ModelSettings(_Section):
 
 
 class CatalogSettings(_Section):
-    """The catalog's database."""
+    """The catalog's database. When the settings are loaded, a password moves from `url` to `password`."""
 
     url: str = Field(
         default="sqlite:///{home}/catalog.db",
         description="SQLAlchemy URL: sqlite:///<file> or postgresql://<user>@<host>/<database>. "
         "{home} stands for the home directory.",
     )
+    password_file: Path | None = Field(
+        default=None,
+        description="A file that holds only the password of the database's user, for example a secret that your "
+        "container platform provides. If you leave it out: PostgreSQL's own `PGPASSFILE` or `~/.pgpass`.",
+    )
+    password: SecretStr | None = Field(
+        default=None,
+        description="The password itself. Set it with the environment variable `PHOTOLINEAGE_CATALOG__PASSWORD` rather "
+        "than in the file. A password in `url` works too. Photolineage never stores or shows it.",
+    )
+
+    def open_engine(self) -> Engine:
+        """A new engine for the database. Raises CatalogUnreachableError."""
+        return create_catalog_engine(self.url, self._find_password())
+
+    def _find_password(self) -> str | None:
+        if self.password is not None:
+            return self.password.get_secret_value()
+        if self.password_file is None:
+            return None
+        try:
+            password = self.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+            reason = None if password else "the file is empty"
+        except OSError as error:
+            reason = error.strerror
+        except UnicodeDecodeError:
+            reason = "the file is not valid UTF-8"
+        if reason is None:
+            return password
+        raise CatalogUnreachableError(
+            f"catalog.password_file = '{self.password_file}': {reason}. Name a readable file that holds only the "
+            "password."
+        )
 
 
 class ComparisonSettings(_Section):
@@ -180,25 +216,42 @@ class ComparisonSettings(_Section):
 def _http_address(value: str) -> str:
     if not value.startswith(("http://", "https://")):
         raise ValueError("an address must begin with http:// or https://")
+    try:
+        parts = urlsplit(value)
+        valid = bool(parts.hostname) and parts.port != 0 and value.isascii() and value.isprintable()
+    except ValueError:
+        valid = False
+    if not valid or " " in value:
+        raise ValueError("not a valid address. Write it as in https://hooks.example.com/photos")
+    return value
+
+
+def _webhook(value: SecretStr) -> SecretStr:
+    _http_address(value.get_secret_value())
+    return value
+
+
+def _ui(value: str) -> str:
+    if urlsplit(_http_address(value)).username is not None:
+        raise ValueError("leave out the user and the password: everyone who gets an alert would read them")
     return value.rstrip("/")
-
-
-HttpAddress = Annotated[str, AfterValidator(_http_address)]
 
 
 class AlertSettings(_Section):
     """Who receives alerts. With no receiver, only the UI shows failures."""
 
-    webhook: HttpAddress | None = Field(
+    webhook: Annotated[SecretStr, AfterValidator(_webhook)] | None = Field(
         default=None,
-        description="Photolineage posts each alert to this address as JSON. Slack and Mattermost show its `text`.",
+        description="Photolineage posts each alert to this address as JSON. Slack and Mattermost show its `text`. "
+        "Messages and logs show only its host: the rest of such an address is often a secret. Redirects are not "
+        "followed.",
     )
     command: tuple[str, ...] = Field(
         default=(),
         description="A program and its arguments. It gets the text of the alert as its last argument, and the JSON on "
         "standard input.",
     )
-    ui: HttpAddress | None = Field(
+    ui: Annotated[str, AfterValidator(_ui)] | None = Field(
         default=None,
         description="Address of the Dagster UI for the links in alerts. If you leave it out: the address at which "
         "`photolineage ui` listens.",

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Engine, delete, select
 
+from photolineage.catalog.engine import shown_url
 from photolineage.catalog.leases import Lease
 from photolineage.catalog.orm import ShardFile
 from photolineage.errors import PhotolineageError
@@ -65,7 +66,7 @@ def sweep_files(engine: Engine, files: Files, *, remove: bool) -> SweepReport:
     if len(garbage) > LARGEST_SHARE * len(there):
         raise SweepRefusedError(
             f"{len(garbage)} of {len(there)} files have no row in the catalog "
-            f"({engine.url.render_as_string(hide_password=True)}). Nothing was removed. If catalog.url names the "
+            f"({shown_url(engine.url)}). Nothing was removed. If catalog.url names the "
             "catalog of another home directory, correct it. If these files are really garbage, remove them by hand: "
             f"{', '.join(files.location(file.path) for file in garbage[:3])}, …"
         )
