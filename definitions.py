@@ -2,5 +2,10 @@
 
 from assets.orchestration.build import build_definitions
 from photolineage.settings import load_settings
+from photolineage.settings.private_home import close_home, create_private_files
 
-defs = build_definitions(load_settings())
+settings = load_settings()
+create_private_files()
+close_home(settings.home)
+
+defs = build_definitions(settings)

@@ -64,7 +64,7 @@ def lock_server(dagster_home: Path) -> None:
 
     Raises ServerRunningError if another UI holds the lock.
     """
-    descriptor = os.open(dagster_home / SERVER_LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = os.open(dagster_home / SERVER_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 from sqlalchemy import Engine, make_url
 
-from photolineage.catalog.engine import create_catalog_engine, require_reachable
+from photolineage.catalog.engine import require_reachable
 from photolineage.catalog.migrate import is_at_newest_revision
 from photolineage.catalog.queries import serving_model_key
 from photolineage.cli.terminal import errors, print_json, shown
@@ -24,6 +24,7 @@ from photolineage.settings import (
     demo_config_file,
     load_settings,
 )
+from photolineage.settings.private_home import close_home
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -74,9 +75,16 @@ def chosen_settings(as_json: bool = False, *, or_demo: bool = True) -> Settings:
         origin = "the demo's. To add your own photos: photolineage run --photos <folder>"
     else:
         origin = printable(settings.config_file)
+    close(settings)
     if not as_json:
         errors.print(f"Configuration: {origin}", style="dim", markup=False, highlight=False, soft_wrap=True)
     return settings
+
+
+def close(settings: Settings) -> None:
+    """Close the home to other users, and say so if it was open."""
+    if (closed := close_home(settings.home)) is not None:
+        errors.print(shown(closed), soft_wrap=True)
 
 
 def open_catalog(settings: Settings) -> Engine:
@@ -86,7 +94,7 @@ def open_catalog(settings: Settings) -> Engine:
             f"there is no library yet: {printable(url.database)} does not exist. To try Photolineage, run "
             "`photolineage demo`; for your own photos, `photolineage run --photos <folder>`."
         )
-    engine = create_catalog_engine(settings.catalog.url)
+    engine = settings.catalog.open_engine()
     require_reachable(engine)
     with engine.connect() as connection:
         is_current = is_at_newest_revision(connection)

@@ -2,7 +2,7 @@
 
 import shlex
 
-from photolineage.cli.app import AsJson, app, known_model, open_catalog, reported_errors
+from photolineage.cli.app import AsJson, app, close, known_model, open_catalog, reported_errors
 from photolineage.cli.run import run_steps
 from photolineage.cli.terminal import ProgressBars, console, linked, print_json, table
 from photolineage.settings import find_config_file
@@ -17,6 +17,7 @@ def demo(as_json: AsJson = False) -> None:
 
     with reported_errors(as_json):
         settings = demo_settings()
+        close(settings)
         folder = settings.sources[SOURCE].root
         with ProgressBars(visible=not as_json) as bars:
             truth = render_library(

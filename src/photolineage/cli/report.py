@@ -16,6 +16,7 @@ from photolineage.cli.app import (
     reported_errors,
 )
 from photolineage.cli.terminal import ProgressBars, console, linked, print_json
+from photolineage.settings.private_home import umask_of_user
 
 
 @app.command()
@@ -34,7 +35,7 @@ def report(
         settings = chosen_settings(as_json)
         engine = open_catalog(settings)
         key = known_model(settings, engine, model)
-        with ProgressBars(visible=not as_json) as bars:
+        with ProgressBars(visible=not as_json) as bars, umask_of_user():
             written = write_album(
                 engine,
                 PreviewStore(open_files(settings)),
