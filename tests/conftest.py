@@ -31,6 +31,7 @@ HEAVY = {
     "integration/test_upgrade.py": "a dozen runs in a real Dagster, each in a process of its own",
     "integration/test_wheel.py": "builds and installs the wheel, and runs the demo with it",
     "browser/test_page_of_another_site.py": "a real browser at a real Dagster UI, and a page of another site",
+    "security/test_secrets.py": "a real Dagster UI with runs, ticks and a database that asks for a password",
 }
 """Files of tests that only `make test-all` runs, and why; below tests/."""
 
@@ -49,6 +50,7 @@ SLOW = {
     "orchestration": "executes Dagster jobs",
     "schema_checks": "executes Dagster checks",
     "security/test_model_folders.py": "loads models from folders with traps",
+    "security/test_private_home.py": "commands in processes of their own",
     "security/test_run_config.py": "executes Dagster jobs",
     "steps/test_compact.py": "kills processes that compact files",
     "stores/vector_index/test_vector_index_kill.py": "kills processes at every step of an index",

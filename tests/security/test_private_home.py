@@ -66,7 +66,7 @@ def test_dagster_closes_a_home_too(lineage: Lineage) -> None:
     widen(lineage.home)
     subprocess.run(
         [
-            "python",
+            sys.executable,
             "-c",
             "import definitions, pathlib; pathlib.Path(definitions.settings.home, 'made').touch()",
         ],

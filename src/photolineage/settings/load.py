@@ -41,7 +41,7 @@ from photolineage.settings.sections import (
     SourceSettings,
 )
 
-SECRETS = ("catalog.url", "catalog.password", "alerts.webhook", "alerts.command")
+SECRETS = ("catalog.url", "catalog.password", "alerts.")
 """Settings whose values are not shown, because they may contain a password or a token."""
 SECTIONS = frozenset({"catalog", "alerts"})
 
