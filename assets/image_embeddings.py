@@ -48,9 +48,11 @@ def image_embeddings(
     settings: ResourceParam[Settings],
     progress: ResourceParam[ProgressSink],
 ) -> Iterator[Recorded]:
+    from photolineage.media import limit_decoding
     from photolineage.models.text_encoder import ensure_text_encoder
     from photolineage.steps.embed import Stores, embed_shard
 
+    limit_decoding(memory_bytes=settings.decoding.memory_bytes, seconds=settings.decoding.seconds)
     with checked_run(context, IMAGE_EMBEDDINGS, CheckInputs(catalog, storage, settings)) as run:
         for model_key, keys in _by_model(context.partition_keys):
             with run.kept(keys):

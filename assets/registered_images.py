@@ -24,6 +24,7 @@ from resources.progress import ProgressSink
 from schema_checks.partition_checks import CheckInputs
 
 if TYPE_CHECKING:
+    from photolineage.media import limit_decoding
     from photolineage.steps.register import RegistrationReport
 
 LISTED_FAILURES = 100
@@ -57,6 +58,7 @@ def registered_images(
 ) -> Iterator[Recorded]:
     from photolineage.steps.register import read_failures_again, register_shard
 
+    limit_decoding(memory_bytes=settings.decoding.memory_bytes, seconds=settings.decoding.seconds)
     with checked_run(context, REGISTERED_IMAGES, CheckInputs(catalog, storage, settings)) as run:
         for shard_key in context.partition_keys:
             with run.kept([shard_key]):

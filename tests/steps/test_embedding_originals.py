@@ -12,7 +12,7 @@ from sqlalchemy import delete
 from photolineage.catalog.engine import write_transaction
 from photolineage.catalog.orm import FileKind, JobState, ShardFile
 from photolineage.lineage import JobKind
-from photolineage.media import PREVIEW_SHORT_SIDE, open_original
+from photolineage.media import PREVIEW_SHORT_SIDE, open_picture
 from photolineage.settings import ModelSettings
 from photolineage.steps import model_input
 from photolineage.steps.model_input import UnusableOriginalsError
@@ -37,20 +37,20 @@ def test_a_source_that_goes_away_while_originals_are_read_is_named_and_nothing_i
     unplugged = sharp.root.parent / "unplugged"
     first_checkpoint_is_encoded, unplugging = threading.Event(), threading.Lock()
 
-    def unplug_before_the_seventh(path: Path, content_hash: str, short_side: int) -> PillowImage.Image:
+    def unplug_before_the_seventh(path: Path, short_side: int, *, expected_hash: str) -> PillowImage.Image:
         if path.name >= "06.jpg":
             assert first_checkpoint_is_encoded.wait(timeout=60)
             with unplugging:
                 if sharp.root.exists():
                     sharp.root.rename(unplugged)
-        return open_original(path, content_hash, short_side)
+        return open_picture(path, short_side, expected_hash=expected_hash)
 
     def note(progress: Progress) -> None:
         if progress.done == 4:
             first_checkpoint_is_encoded.set()
 
     with monkeypatch.context() as patch:
-        patch.setattr(model_input, "open_original", unplug_before_the_seventh)
+        patch.setattr(model_input, "open_picture", unplug_before_the_seventh)
         with pytest.raises(
             SourceUnavailableError, match=f"{sharp.root}: became unavailable while its images were read"
         ):

@@ -14,7 +14,7 @@ from photolineage.catalog.listing import library_status
 from photolineage.catalog.orm import FileKind, Image
 from photolineage.catalog.queries import committed_files, find_shard
 from photolineage.lineage import JobKind
-from photolineage.media import open_original, read_original
+from photolineage.media import open_picture, read_original
 from photolineage.steps import model_input
 from photolineage.steps import register as registering
 from photolineage.steps.freshness import LostFiles, StaleSubject, find_stale_embeddings, find_stale_shards
@@ -42,7 +42,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         return count
 
     monkeypatch.setattr(registering, "read_original", counted(read_original))
-    monkeypatch.setattr(model_input, "open_original", counted(open_original))
+    monkeypatch.setattr(model_input, "open_picture", counted(open_picture))
     return counter
 
 

@@ -2,16 +2,17 @@
 
 from photolineage.catalog.vocabulary import FailureReason, TakenAtSource
 from photolineage.media.decode import MAX_PIXELS, decode_upright
+from photolineage.media.decoding import limit_decoding
 from photolineage.media.errors import ChangedOriginalError, UnreadableImageError
 from photolineage.media.formats import SUPPORTED_SUFFIXES
 from photolineage.media.original import (
-    MAX_FILE_BYTES,
     PREVIEW_SHORT_SIDE,
     OriginalImage,
     content_hash,
-    open_original,
+    open_picture,
     read_original,
 )
+from photolineage.media.regular_file import MAX_FILE_BYTES
 
 __all__ = [
     "MAX_FILE_BYTES",
@@ -25,6 +26,7 @@ __all__ = [
     "UnreadableImageError",
     "content_hash",
     "decode_upright",
-    "open_original",
+    "limit_decoding",
+    "open_picture",
     "read_original",
 ]

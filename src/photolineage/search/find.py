@@ -84,6 +84,10 @@ def find_images(
     embeddings of this model. Loading the model can raise ConfigurationError, ModelUnavailableError and
     ModelChangedError.
     """
+    if query.image_files:
+        from photolineage.media import limit_decoding
+
+        limit_decoding(memory_bytes=settings.decoding.memory_bytes, seconds=settings.decoding.seconds)
     previews = PreviewStore(open_files(settings))
     with engine.connect() as connection:
         if find_model(connection, model_key) is None and _is_empty(connection):

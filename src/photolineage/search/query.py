@@ -22,6 +22,8 @@ PLAIN_TEXT: Final = ("{}",)
 OUTDATED: Final = (
     "the index is older than the embeddings: images that changed since then are missing or outdated in it"
 )
+QUERY_SHORT_SIDE: Final = 1024
+"""Pixels of the shorter side of a picture to search with: more than any model's input."""
 _NO_DIRECTION: Final = 1e-3
 """A sum of unit vectors that is shorter than this is only float16 rounding: the vectors cancel each other."""
 
@@ -169,11 +171,12 @@ def _text_vector(
 
 
 def _open_image(path: Path) -> "Image":
-    from photolineage.media import UnreadableImageError, decode_upright
+    """The picture, scaled down to a size from which every model's input can be made."""
+    from photolineage.media import UnreadableImageError, open_picture
 
     try:
-        return decode_upright(path.read_bytes())
-    except (OSError, UnreadableImageError) as error:
+        return open_picture(path, QUERY_SHORT_SIDE)
+    except UnreadableImageError as error:
         raise QueryError(f"cannot open image file {path} ({error}). Give another file") from error
 
 

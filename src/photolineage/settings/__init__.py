@@ -14,6 +14,7 @@ from photolineage.settings.sections import (
     AlertSettings,
     CatalogSettings,
     ComparisonSettings,
+    DecodingSettings,
     ModelSettings,
     SourceSettings,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "CatalogSettings",
     "ComparisonSettings",
     "ConfigurationError",
+    "DecodingSettings",
     "ModelSettings",
     "Settings",
     "SourceSettings",

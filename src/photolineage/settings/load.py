@@ -34,6 +34,7 @@ from photolineage.settings.sections import (
     AlertSettings,
     CatalogSettings,
     ComparisonSettings,
+    DecodingSettings,
     Key,
     ModelSettings,
     Owner,
@@ -98,6 +99,7 @@ class Settings(BaseSettings):
     )
     events: EventSettings = EventSettings()
     comparison: ComparisonSettings = ComparisonSettings()
+    decoding: DecodingSettings = DecodingSettings()
     recall_bar: float = Field(
         default=0.95,
         gt=0,

@@ -181,6 +181,29 @@ class CatalogSettings(_Section):
         )
 
 
+class DecodingSettings(_Section):
+    """How much one run may use to decode originals. Photolineage decodes them in processes of their own."""
+
+    memory_gb: Annotated[float, Field(ge=0.1)] | None = Field(
+        default=None,
+        description="Memory for all images that a run decodes at the same time, in GB. With 2, two images that need "
+        "1.5 GB each wait for each other. An image that needs more than this is decoded alone; one that needs more "
+        "than twice as much is unreadable (`too_large`). If you leave it out: a quarter of the machine's memory, or of "
+        "the limit of the container.",
+    )
+    seconds: float = Field(
+        default=60.0,
+        ge=1,
+        description="Seconds after which an image that is still being decoded counts as unreadable (`too_large`). A "
+        "photo of 200 megapixels takes about 10 seconds on an ordinary computer.",
+    )
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """`memory_gb` in bytes."""
+        return None if self.memory_gb is None else int(self.memory_gb * 1e9)
+
+
 class ComparisonSettings(_Section):
     """The texts and images with which a new model is compared with the current serving model."""
 

@@ -12,7 +12,7 @@ from photolineage.media import (
     PREVIEW_SHORT_SIDE,
     ChangedOriginalError,
     UnreadableImageError,
-    open_original,
+    open_picture,
 )
 from photolineage.models.embedder import Embedder
 from photolineage.plain_text import printable
@@ -65,7 +65,7 @@ def model_inputs(
                 )
         path = Path(shard.root, image.path)
         try:
-            original = open_original(path, image.content_hash, embedder.facts.image_size)
+            original = open_picture(path, embedder.facts.image_size, expected_hash=image.content_hash)
         except (UnreadableImageError, ChangedOriginalError) as error:
             require_source(Path(shard.root))
             return image, error
