@@ -49,6 +49,7 @@ SLOW = {
     "models/test_text_encoder.py": "exports the text half of models",
     "orchestration": "executes Dagster jobs",
     "schema_checks": "executes Dagster checks",
+    "security/test_decompression_bombs.py": "decodes images of up to 200 megapixels",
     "security/test_model_folders.py": "loads models from folders with traps",
     "security/test_private_home.py": "commands in processes of their own",
     "security/test_run_config.py": "executes Dagster jobs",

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from photolineage.media import UnreadableImageError, read_original
+from photolineage.media import PREVIEW_SHORT_SIDE, UnreadableImageError
+from photolineage.media.decoding import DecodingTask
+from photolineage.media.decoding_worker import decode_bytes
 from workloads import REPOSITORY_ROOT
 from workloads.mutations import mutations, valid_images
 
@@ -20,6 +22,8 @@ SECONDS_AN_IMAGE = 20.0
 SECONDS_TO_START = 120.0
 MEMORY_BYTES = 3 << 30
 """The limit of address space. The libraries take about one gibibyte of it."""
+_TASK = DecodingTask(PREVIEW_SHORT_SIDE, as_preview=True)
+"""What registering does with a file. These processes do it themselves, so that a crash of a decoder shows."""
 
 
 @dataclass(slots=True)
@@ -123,7 +127,8 @@ def _count(report: MutationReport, reader: _Reader, line: str) -> None:
 
 def _read(path: Path) -> tuple[str, str]:
     try:
-        return ("truncated" if read_original(path).truncated else "decoded"), ""
+        decoded = decode_bytes(path.read_bytes(), _TASK)
+        return ("truncated" if decoded.truncated else "decoded"), ""
     except UnreadableImageError as error:
         return error.reason.value, ""
     except Exception as error:  # noqa: BLE001 (the purpose is to find any exception)

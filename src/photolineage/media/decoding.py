@@ -151,7 +151,7 @@ class _DecodingProcess:
             self.kill()
 
 
-_budget: Final = MemoryBudget(default_budget())
+_budget = MemoryBudget(default_budget())
 _seconds = DEFAULT_SECONDS
 _idle: list[_DecodingProcess] = []
 
@@ -195,7 +195,10 @@ def decode_file(
 
 
 def _decode_in_a_process(descriptor: int, task: DecodingTask) -> Outcome:
-    process = _idle.pop() if _idle else _DecodingProcess()
+    try:
+        process = _idle.pop()
+    except IndexError:
+        process = _DecodingProcess()
     try:
         outcome = process.decode(descriptor, task)
     except TimeoutError:
@@ -242,5 +245,11 @@ def _end_idle_processes() -> None:
         _idle.pop().end()
 
 
-# A process that was forked from this one must not talk to its decoders: it starts its own.
-os.register_at_fork(after_in_child=_idle.clear)
+def _begin_anew() -> None:
+    """In a process that was forked: it starts decoders of its own, and none of its threads waits for memory."""
+    global _budget  # noqa: PLW0603 (another thread may have held its lock)
+    _idle.clear()
+    _budget = MemoryBudget(_budget.total)
+
+
+os.register_at_fork(after_in_child=_begin_anew)

@@ -96,14 +96,15 @@ def _outcome(file: BinaryIO, need: int, task: DecodingTask, answers: Connection)
     answers.send(None)
     try:
         with _memory_limited_to(need):
-            return _decoded(data, task)
+            return decode_bytes(data, task)
     except (UnreadableImageError, ChangedOriginalError) as error:
         return error
     except MemoryError:
         return UnreadableImageError(FailureReason.TOO_LARGE, "out of memory")
 
 
-def _decoded(data: bytes, task: DecodingTask) -> DecodedOriginal:
+def decode_bytes(data: bytes, task: DecodingTask) -> DecodedOriginal:
+    """Hash and decode the bytes of a file, in this process. Raises UnreadableImageError and ChangedOriginalError."""
     if not data:
         raise UnreadableImageError(FailureReason.EMPTY, "the file is empty")
     found = content_hash(data)

@@ -12,7 +12,7 @@ from photolineage.media.formats import RAW, format_of
 
 _BASE: Final = 2**25
 """For buffers that do not grow with the picture, and for the scaled picture and its preview."""
-_PER_ROW: Final = 32
+_PER_ROW: Final = 16
 """Pillow keeps pointers to each row."""
 _BYTES_PER_PIXEL: Final = {"PNG": 9, "BMP": 9, "GIF": 9, "TIFF": 9, "WEBP": 17, "HEIF": 8, "AVIF": 12}
 """Measured with 24 megapixels: palette and transparency need 6 to 9, others less. WebP keeps four copies."""
