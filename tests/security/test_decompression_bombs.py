@@ -217,9 +217,10 @@ def test_decoders_get_no_secrets(slow: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_searching_with_what_is_no_image_file_names_the_reason(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
-    with socket.socket(socket.AF_UNIX) as server, pytest.raises(QueryError, match="cannot open image file"):
+    with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "socket"))
-        _open_image(tmp_path / name)
+        with pytest.raises(QueryError, match="cannot open image file"):
+            _open_image(tmp_path / name)
 
 
 def test_a_picture_to_search_with_is_scaled(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from photolineage.catalog.leases import Lease
 from photolineage.catalog.moves import reunite_missing_images
 from photolineage.catalog.orm import Image, ImageState, JobState, MlJob, Shard, Source
 from photolineage.lineage import shard_key
+from photolineage.media.errors import UnreadableImageError
+from photolineage.media.regular_file import open_regular_file
 from photolineage.steps.absences import any_is_left_out, find_places_away, place_of
 from photolineage.steps.known_files import HAD_VANISHED, is_as_known
 from photolineage.steps.lookahead import map_ahead
@@ -260,10 +262,10 @@ def _sort_into(
 def _opens(path: Path) -> bool:
     """Whether the file can be opened. Some network file systems list deleted files."""
     try:
-        path.open("rb").close()
-    except OSError:
+        with open_regular_file(path):
+            return True
+    except UnreadableImageError:
         return False
-    return True
 
 
 def _commit(lease: Lease, source_id: int, batch: _Batch, shard_capacity: int, *, files: int) -> int:
