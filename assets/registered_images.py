@@ -24,7 +24,6 @@ from resources.progress import ProgressSink
 from schema_checks.partition_checks import CheckInputs
 
 if TYPE_CHECKING:
-    from photolineage.media import limit_decoding
     from photolineage.steps.register import RegistrationReport
 
 LISTED_FAILURES = 100
@@ -56,6 +55,7 @@ def registered_images(
     settings: ResourceParam[Settings],
     progress: ResourceParam[ProgressSink],
 ) -> Iterator[Recorded]:
+    from photolineage.media import limit_decoding
     from photolineage.steps.register import read_failures_again, register_shard
 
     limit_decoding(memory_bytes=settings.decoding.memory_bytes, seconds=settings.decoding.seconds)

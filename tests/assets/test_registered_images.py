@@ -1,9 +1,16 @@
 """`registered_images`: each original read once, and what a person sees of it."""
 
+from collections.abc import Iterator
+
+import pytest
+
 from assets.registered_images import LISTED_FAILURES
+from photolineage.media import limit_decoding
+from photolineage.media.decoding import DEFAULT_SECONDS
 from resources.dagster_internals import RETRY_NUMBER_TAG, ROOT_RUN_ID_TAG
 from tests.library import touch
-from tests.lineage import Lineage, failure_of, metadata_of
+from tests.lineage import Lineage, failure_of, metadata_of, open_lineage
+from workloads.decompression_bombs import webp_of_one_color
 
 COUNTS = ("registered", "unreadable", "duplicates", "read_now")
 
@@ -25,6 +32,28 @@ def test_a_shard_with_a_copy_and_an_unreadable_file(new_lineage: Lineage) -> Non
     assert failure["reason"] == "corrupt"
     assert failure["detail"]
     assert new_lineage.materialized_partitions("registered_images") == {"photos-00000", "photos-00001"}
+
+
+@pytest.fixture
+def _limits() -> Iterator[None]:
+    yield
+    limit_decoding(memory_bytes=None, seconds=DEFAULT_SECONDS)
+
+
+@pytest.mark.usefixtures("_limits")
+def test_the_configuration_limits_the_memory_for_decoding(lineage: Lineage) -> None:
+    (lineage.library.root / "2023/01.jpg").write_bytes(webp_of_one_color(6_000, 6_000))
+    with lineage.config_file.open("a") as file:
+        file.write("[decoding]\nmemory_gb = 0.1\n")
+    with open_lineage(lineage.config_file) as limited:
+        limited.materialize("source_files", "photos")
+
+        registered = metadata_of(limited.materialize("registered_images", "photos-00000"))
+
+    assert counts(registered) == {"registered": 9, "unreadable": 1, "duplicates": 0, "read_now": 1}
+    (failure,) = registered["failures"]
+    assert failure["reason"] == "too_large"
+    assert failure["detail"].startswith("needs 0.6 GB to decode, more than the limit of 0.2 GB")
 
 
 def test_a_second_materialization_reads_nothing(lineage: Lineage) -> None:
