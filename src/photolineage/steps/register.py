@@ -103,7 +103,7 @@ def register_shard(
         files = FileSet(FileKind.PREVIEW, shard.id)
         sweep_shard(lease, files, previews.files, previews.folder(shard_key))
         on_progress(Progress(report.resumed, total, report.failed, report.resumed))
-        threads = os.cpu_count() or 1
+        threads = (os.cpu_count() or 1) + 1  # one decodes while another gets its next file
         with closing(
             map_ahead(
                 lambda image: _read(shard.root, image, time_zone),
