@@ -13,7 +13,7 @@ from photolineage.album.folder import MARKER, Changes
 from photolineage.album.write import AlbumReport, write_album
 from photolineage.steps.cluster import cluster_model
 from photolineage.stores.event_segments import SegmentStore
-from photolineage.stores.files import StorageError
+from photolineage.stores.root_folder import StorageError
 from tests.library import draw_photo
 from tests.lineage import Lineage
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from photolineage.album.pages import EVENTS, MONTHS, OVERVIEW, PICTURES, picture_path
-from photolineage.stores.files import PARTIAL_PREFIX, StorageError, write_atomically
+from photolineage.stores.files import write_atomically
+from photolineage.stores.root_folder import PARTIAL_PREFIX, StorageError
 
 MARKER = ".photolineage-album"
 """The file that marks and locks the folder of an album. Files are removed only from a folder that has it."""
