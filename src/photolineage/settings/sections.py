@@ -12,13 +12,11 @@ from sqlalchemy import Engine
 
 from photolineage.catalog.engine import CatalogUnreachableError, create_catalog_engine
 from photolineage.catalog.vocabulary import Precision
+from photolineage.lineage import KEY_PATTERN
 from photolineage.settings.model_names import architectures, closest, pretrained_tags
 
 LOCAL_DIRECTORY = "local-dir:"
 HUB = "hf-hub:"
-
-KEY_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,47}")
-"""Keys become partition keys, folder names and table names. Dagster's UI breaks on commas and on `|`."""
 
 OWNER_PATTERN = re.compile(r"team:[A-Za-z0-9_.-]+|[^@\s:]+@[^@\s:]+\.[^@\s:]+")
 """The owners of an asset that Dagster accepts."""
