@@ -75,7 +75,7 @@ class RootFolder:
 
     def write_bytes(self, path: str, content: bytes, *, flush: bool = True) -> None:
         """Like `write`. Without `flush`, a power cut can leave an empty file."""
-        with self._partial(path) as (folder, partial):
+        with self._partial(path, flush=flush) as (folder, partial):
             with open(os.open(partial, _NEW_FILE, 0o666, dir_fd=folder), "wb") as file:
                 file.write(content)
             if flush:
@@ -98,7 +98,7 @@ class RootFolder:
                     return None
                 with open(self._opened(path, name, _READ, folder), "rb") as file:
                     return file.read()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def size(self, path: str) -> int | None:
@@ -110,6 +110,18 @@ class RootFolder:
         except (FileNotFoundError, NotADirectoryError):
             return None
         return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+    def sizes(self, path: str) -> dict[str, int]:
+        """The sizes of the regular files in a folder, by name; empty if the folder is missing."""
+        try:
+            with self.folder(path) as folder, os.scandir(folder) as entries:
+                return {
+                    entry.name: entry.stat(follow_symlinks=False).st_size
+                    for entry in entries
+                    if entry.is_file(follow_symlinks=False)
+                }
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
 
     def remove(self, path: str) -> bool:
         """Remove a file, or a link itself. Returns whether there was one."""
@@ -139,7 +151,7 @@ class RootFolder:
                 folders.clear()
 
     @contextmanager
-    def _partial(self, path: str) -> Iterator[tuple[int, str]]:
+    def _partial(self, path: str, *, flush: bool = True) -> Iterator[tuple[int, str]]:
         """The folder of a file, and the name under which its content is written before it gets its final name."""
         above, name = _split(path)
         partial = f"{PARTIAL_PREFIX}{name}"
@@ -149,7 +161,8 @@ class RootFolder:
                     os.unlink(partial, dir_fd=folder)
                 yield folder, partial
                 os.rename(partial, name, src_dir_fd=folder, dst_dir_fd=folder)
-                os.fsync(folder)
+                if flush:
+                    os.fsync(folder)
             except OSError:
                 with suppress(OSError):  # a disk that refuses writes may refuse this too
                     os.unlink(partial, dir_fd=folder)
