@@ -81,6 +81,7 @@ class RunReport:
     materialized: dict[str, list[str]] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
     away: dict[str, str] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
 
     @property
     def nothing_to_do(self) -> bool:
@@ -286,6 +287,8 @@ class _LineageRun:
         for event in result.get_asset_materialization_events():
             if partition_key and (away := event.materialization.metadata.get("away")) and away.value:
                 self.report.away[partition_key] = str(away.value)
+            if partition_key and (links := event.materialization.metadata.get("links")) and links.value:
+                self.report.links[partition_key] = str(links.value)
 
 
 def _was_interrupted(result: ExecuteInProcessResult) -> bool:

@@ -66,6 +66,9 @@ Owner = Annotated[str, AfterValidator(_owner)]
 PromptTemplates = Annotated[tuple[str, ...], AfterValidator(_prompt_templates)]
 
 
+FollowLinks = Literal["inside", "all", "none"]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -90,6 +93,13 @@ class SourceSettings(_Section):
     )
     hidden: bool = Field(
         default=False, description="Also read files and folders with names that begin with a dot."
+    )
+    follow_links: FollowLinks = Field(
+        default="inside",
+        description="Which symbolic links to follow: 'inside' for those that lead to files and folders below the root, "
+        "'all', or 'none'. A scan counts and names the links that it did not follow. With 'all', a link can lead "
+        "Photolineage to private photos of somebody else. Images behind a link that is no longer followed count as "
+        "missing.",
     )
 
 
@@ -142,7 +152,7 @@ class CatalogSettings(_Section):
     url: str = Field(
         default="sqlite:///{home}/catalog.db",
         description="SQLAlchemy URL: sqlite:///<file> or postgresql://<user>@<host>/<database>. "
-        "{home} stands for the home directory.",
+        "{home} stands for the home directory. Write %3F for a `?` in the name of a file, and %25 for a `%`.",
     )
     password_file: Path | None = Field(
         default=None,
