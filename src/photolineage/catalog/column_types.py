@@ -5,6 +5,8 @@ Values that become part of a path are checked when they are read: somebody else 
 
 import os
 import re
+import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -70,11 +72,17 @@ class CheckedString(TypeDecorator[str]):
         self.reason = reason
         self.length = length
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
-        # SQLite's columns can hold values of any type.
-        if value is None or (isinstance(value, str) and self.pattern.fullmatch(value)):
-            return value
-        raise DamagedCatalogError(self.column, value, self.reason)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], str | None]:
+        """One call for each value, because millions are read: `process_result_value` takes twice as long."""
+        matches = self.pattern.fullmatch
+
+        def check(value: Any) -> str | None:
+            # SQLite's columns can hold values of any type.
+            if value is None or (value.__class__ is str and matches(value)):
+                return value
+            raise DamagedCatalogError(self.column, value, self.reason)
+
+        return check
 
 
 class CheckedText(CheckedString):
@@ -106,16 +114,33 @@ class InnerPath(PosixPath):
 
     cache_ok = True
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
-        if value is None:
-            return None
-        if not isinstance(value, bytes | memoryview) or _LEAVES_THE_ROOT.search(value):
-            raise DamagedCatalogError(
-                "image.path", value, "not a path relative to the root of its source, without '..'"
-            )
-        return os.fsdecode(bytes(value))
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], str | None]:
+        """One call for each value, because millions are read."""
+        encoding, errors = (
+            sys.getfilesystemencoding(),
+            sys.getfilesystemencodeerrors(),
+        )  # those of os.fsdecode
+
+        def check(value: Any) -> str | None:
+            if value is None:
+                return None
+            if not isinstance(value, bytes | memoryview) or _leaves_the_root(path := bytes(value)):
+                raise DamagedCatalogError(
+                    "image.path", value, "not a path relative to the root of its source, without '..'"
+                )
+            return path.decode(encoding, errors)
+
+        return check
 
 
+def _leaves_the_root(path: bytes) -> bool:
+    is_suspect = (
+        b"/." in path or b"//" in path or b"\0" in path or path[:1] in _BEGINNINGS or path[-1:] == b"/"
+    )
+    return is_suspect and _LEAVES_THE_ROOT.search(path) is not None
+
+
+_BEGINNINGS: Final = frozenset({b"", b"/", b"."})
 _LEAVES_THE_ROOT: Final = re.compile(rb"(?:\A|/)\.{0,2}(?:/|\Z)|\0")
 """An empty part, `.` or `..`. A path that begins with a slash has an empty first part."""
 

@@ -256,8 +256,8 @@ def _resolved_url(url: URL, base: Path, home: Path) -> str:
     file = url.database or ""
     if file in {"", ":memory:"}:
         raise ValueError(
-            f"catalog.url = '{shown_url(url)}': it names no file, so the catalog would be lost when a command ends. Write "
-            "sqlite:///<file>, or leave the setting out"
+            f"catalog.url = '{shown_url(url)}': it names no file, so the catalog would be lost when a command ends. "
+            "Write sqlite:///<file>, or leave the setting out"
         )
     if file.startswith("file:"):
         raise ValueError(
