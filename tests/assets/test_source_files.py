@@ -55,6 +55,8 @@ def test_the_files_of_a_source_become_rows_and_shards(new_lineage: Lineage) -> N
         "shards": 3,
         "unreadable_folders": [],
         "away": "",
+        "links_left": 0,
+        "links": "",
         "root": str(new_lineage.library.root),
     }
     assert new_lineage.checks_of(scanned)["catalog_contract"].passed
