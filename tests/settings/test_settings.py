@@ -135,12 +135,12 @@ def test_the_environment_overrides_the_file(
         ("catalog.url = 'no url'", r"catalog\.url: not a valid URL of a database\. .*"),
         (
             "catalog.url = 'sqlite://'",
-            r"catalog\.url = 'sqlite://': it names no file, .* Write sqlite:///<file>.*",
+            r"catalog\.url = 'sqlite:///': it names no file, .* Write sqlite:///<file>.*",
         ),
         ("catalog.url = 'sqlite:///:memory:'", r"catalog\.url = 'sqlite:///:memory:': it names no file, .*"),
         (
             "catalog.url = 'sqlite:///file:x?mode=memory&uri=true'",
-            r"catalog\.url = 'sqlite:///file:x\?.*': SQLite's file: addresses are not supported\. .*",
+            r"catalog\.url = 'sqlite:///file:x': SQLite's file: addresses are not supported\. .*",
         ),
         (
             "home = 'what?mode=memory'",
