@@ -52,7 +52,7 @@ def source_files(
     progress: ResourceParam[ProgressSink],
 ) -> Iterator[Recorded]:
     from photolineage.media import SUPPORTED_SUFFIXES
-    from photolineage.steps.absences import explain_places_away
+    from photolineage.steps.absences import explain_links_left, explain_places_away
     from photolineage.steps.jobs import running_job
     from photolineage.steps.scan import ensure_source, scan_source
     from photolineage.steps.tree_walk import TreeWalk
@@ -60,12 +60,13 @@ def source_files(
     with checked_run(context, SOURCE_FILES, CheckInputs(catalog, storage, settings)) as run:
         key = context.partition_key
         source = settings.sources[key]
+        walk = TreeWalk(source.root, SUPPORTED_SUFFIXES, source.exclude, source.hidden, source.follow_links)
         source_id = ensure_source(catalog.engine, key, source.root)
         with running_job(job_context(context, catalog), JobKind.SCAN, key, input_version="") as lease:
             report = scan_source(
                 lease,
                 source_id,
-                TreeWalk(source.root, SUPPORTED_SUFFIXES, source.exclude, source.hidden),
+                walk,
                 shard_capacity=settings.shard_capacity,
                 on_progress=progress.track(context, key),
             )
@@ -80,6 +81,9 @@ def source_files(
         away = explain_places_away(report.away) if report.away else ""
         if away:
             context.log.warning(away)
+        links = explain_links_left(walk, key) if walk.links_left else ""
+        if links:
+            context.log.warning(links)
         yield from run.materialized(
             key,
             {
@@ -92,6 +96,8 @@ def source_files(
                 "shards": len(shards),
                 "unreadable_folders": unreadable_folders,
                 "away": away,
+                "links_left": walk.links_left,
+                "links": links,
                 "root": str(source.root),
             },
         )

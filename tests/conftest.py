@@ -52,6 +52,7 @@ SLOW = {
     "security/test_decompression_bombs.py": "decodes images of up to 200 megapixels",
     "security/test_model_folders.py": "loads models from folders with traps",
     "security/test_private_home.py": "commands in processes of their own",
+    "security/test_paths.py": "runs every step of a changed library again and again",
     "security/test_run_config.py": "executes Dagster jobs",
     "steps/test_compact.py": "kills processes that compact files",
     "stores/vector_index/test_vector_index_kill.py": "kills processes at every step of an index",

@@ -137,7 +137,7 @@ class Library:
             return scan_source(
                 lease,
                 source_id,
-                TreeWalk(self.root, SUPPORTED_SUFFIXES, source.exclude, source.hidden),
+                TreeWalk(self.root, SUPPORTED_SUFFIXES, source.exclude, source.hidden, source.follow_links),
                 shard_capacity=shard_capacity or self.settings.shard_capacity,
                 on_progress=on_progress,
             )

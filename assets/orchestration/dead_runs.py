@@ -64,7 +64,7 @@ def lock_server(dagster_home: Path) -> None:
 
     Raises ServerRunningError if another UI holds the lock.
     """
-    descriptor = os.open(dagster_home / SERVER_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(dagster_home / SERVER_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -82,7 +82,7 @@ def lock_server(dagster_home: Path) -> None:
 def server_is_running(dagster_home: Path) -> bool:
     """Whether a UI of this home is running."""
     try:
-        descriptor = os.open(dagster_home / SERVER_LOCK, os.O_RDWR)
+        descriptor = os.open(dagster_home / SERVER_LOCK, os.O_RDWR | os.O_NOFOLLOW)
     except FileNotFoundError:
         return False
     try:

@@ -1,7 +1,6 @@
 """Runs the whole lineage step by step in this process, recorded in the Dagster instance."""
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +39,7 @@ from photolineage.steps.lost_files import find_lost_files
 from photolineage.steps.register import find_shards_with_failures
 from photolineage.steps.tree_walk import SourceUnavailableError
 from photolineage.stores.files import open_files
+from photolineage.stores.root_folder import RootFolder
 from photolineage.stores.vector_index import VectorIndexes
 from resources.dagster_internals import MAX_RETRIES_TAG, RunFailureReason
 from resources.failures import failure_reason
@@ -81,6 +81,7 @@ class RunReport:
     materialized: dict[str, list[str]] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
     away: dict[str, str] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
 
     @property
     def nothing_to_do(self) -> bool:
@@ -90,10 +91,12 @@ class RunReport:
 
 def prepare_dagster_home(settings: Settings) -> Path:
     """Create the folder of the Dagster instance, with the local configuration, and set `DAGSTER_HOME` to it."""
-    home = settings.dagster_home
-    home.mkdir(parents=True, exist_ok=True)
-    if not (home / "dagster.yaml").exists():
-        shutil.copyfile(DEPLOYMENT, home / "dagster.yaml")
+    root, home = RootFolder(settings.home), settings.dagster_home
+    root.require_no_links(
+        home.name, depth=1
+    )  # Dagster follows links when it writes its logs and removes runs
+    if root.size(f"{home.name}/{DEPLOYMENT.name}") is None:
+        root.write_bytes(f"{home.name}/{DEPLOYMENT.name}", DEPLOYMENT.read_bytes())
     os.environ["DAGSTER_HOME"] = str(home)
     return home
 
@@ -284,6 +287,8 @@ class _LineageRun:
         for event in result.get_asset_materialization_events():
             if partition_key and (away := event.materialization.metadata.get("away")) and away.value:
                 self.report.away[partition_key] = str(away.value)
+            if partition_key and (links := event.materialization.metadata.get("links")) and links.value:
+                self.report.links[partition_key] = str(links.value)
 
 
 def _was_interrupted(result: ExecuteInProcessResult) -> bool:

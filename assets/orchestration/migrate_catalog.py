@@ -44,6 +44,7 @@ def migrate_catalog_job() -> JobDefinition:
     ) -> Output[None]:
         from photolineage.catalog.migration_plan import apply_migration, plan_migration
         from photolineage.checks.catalog_contract import contract_report
+        from photolineage.stores.root_folder import RootFolder
         from schema_checks.check_metadata import difference_table
 
         with reported():
@@ -64,7 +65,7 @@ def migrate_catalog_job() -> JobDefinition:
                 context.log.info(plan.sql)
                 return Output(None, metadata=metadata)
             backup = apply_migration(
-                catalog.engine, storage.home / "backups", has_backup=config.i_have_a_backup
+                catalog.engine, RootFolder(storage.home).inner("backups"), has_backup=config.i_have_a_backup
             )
         with reported():
             report = contract_report(catalog.engine)

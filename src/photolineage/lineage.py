@@ -4,10 +4,18 @@ This table defines the Dagster assets, their jobs and checks, the sensor, the ta
 `photolineage run`. To add a step, add a `Step` to `STEPS`.
 """
 
+import re
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
+from typing import Final
 
 _SEPARATOR = "|"
+
+KEY_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,47}")
+"""The keys of sources and models. They become partition keys, folder names and table names. Dagster's UI breaks on
+commas and on `|`."""
+SHARD_KEY_PATTERN: Final = re.compile(rf"{KEY_PATTERN.pattern}-[0-9]{{5,10}}")
+"""The keys that `shard_key` returns."""
 
 
 class JobKind(StrEnum):

@@ -217,7 +217,7 @@ def test_a_model_that_cannot_be_loaded_fails_its_own_partitions(
 
 
 def test_other_weights_fail_the_partitions_of_their_model_alone(lineage: Lineage) -> None:
-    lineage.execute("UPDATE ml_model SET weights_digest = 'of-other-weights' WHERE key = 'tiny-a'")
+    lineage.execute("UPDATE ml_model SET weights_digest = '07e407e4' WHERE key = 'tiny-a'")
     before = {name for name in lineage.files() if "/tiny-a/" in name}
 
     run = lineage.materialize(
@@ -245,7 +245,7 @@ def model_keys(lineage: Lineage, model: str) -> list[str]:
 
 
 def test_other_weights_under_a_known_key_are_refused(lineage: Lineage) -> None:
-    lineage.execute("UPDATE ml_model SET weights_digest = 'of-other-weights'")
+    lineage.execute("UPDATE ml_model SET weights_digest = '07e407e4'")
     files = lineage.files()
 
     run = lineage.materialize_embeddings("tiny-a", "photos-00000")

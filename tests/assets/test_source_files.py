@@ -1,6 +1,7 @@
 """`catalog_schema` and `source_files`: from nothing to rows, shards and partition keys."""
 
 import shutil
+from pathlib import Path
 
 from photolineage.catalog.migrate import head_revision
 from photolineage.catalog.orm import Base
@@ -54,6 +55,8 @@ def test_the_files_of_a_source_become_rows_and_shards(new_lineage: Lineage) -> N
         "shards": 3,
         "unreadable_folders": [],
         "away": "",
+        "links_left": 0,
+        "links": "",
         "root": str(new_lineage.library.root),
     }
     assert new_lineage.checks_of(scanned)["catalog_contract"].passed
@@ -115,15 +118,47 @@ def test_what_a_source_leaves_out_is_not_in_the_catalog(new_lineage: Lineage) ->
     assert found == [".hidden/a.jpg", *(f"2023/{name}.jpg" for name in ("10", "11", "12", "copy", "torn"))]
 
 
-def test_a_link_to_an_unplugged_disk_is_named_with_what_to_do(lineage: Lineage) -> None:
+def move_to_another_disk(lineage: Lineage) -> Path:
+    """Replace a folder of the source by a link to it; its new place."""
     disk = lineage.library.root.with_name("disk")
     (lineage.library.root / "2023").rename(disk)
     (lineage.library.root / "2023").symlink_to(disk)
-    lineage.must_materialize("source_files", "photos")
-    rows = lineage.library.states()
-    disk.rename(disk.with_name("unplugged"))
+    return disk
 
-    scanned = lineage.materialize("source_files", "photos")
+
+def test_a_link_that_is_not_followed_is_named_with_what_to_do(lineage: Lineage) -> None:
+    before = lineage.library.states()
+    move_to_another_disk(lineage)
+
+    scanned = metadata_of(lineage.materialize("source_files", "photos"))
+
+    assert (scanned["missing"], scanned["links_left"]) == (15, 1)
+    assert scanned["links"].startswith(
+        "2023: these links were not followed, because sources.photos.follow_links is 'inside'."
+    )
+    follow_all_links(lineage)
+    with open_lineage(lineage.config_file) as following:
+        scanned = metadata_of(following.materialize("source_files", "photos"))
+        assert (scanned["returned"], scanned["links_left"], scanned["links"]) == (15, 0, "")
+        following.library.register_all()
+        assert following.library.states() == before
+
+
+def follow_all_links(lineage: Lineage) -> None:
+    text = lineage.config_file.read_text()
+    lineage.config_file.write_text(
+        text.replace("removable = true\n", "removable = true\nfollow_links = 'all'\n")
+    )
+
+
+def test_a_link_to_an_unplugged_disk_is_named_with_what_to_do(lineage: Lineage) -> None:
+    disk = move_to_another_disk(lineage)
+    follow_all_links(lineage)
+    with open_lineage(lineage.config_file) as following:
+        following.must_materialize("source_files", "photos")
+        rows = lineage.library.states()
+        disk.rename(disk.with_name("unplugged"))
+        scanned = following.materialize("source_files", "photos")
 
     assert lineage.library.states() == rows
     assert metadata_of(scanned)["missing"] == 0

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, delete, select, text, update
+from sqlalchemy import Engine, create_engine, delete, select, text, update
 from sqlalchemy.exc import DBAPIError, StatementError
 
+from photolineage.catalog.column_types import DamagedCatalogError
 from photolineage.catalog.engine import write_transaction
-from photolineage.catalog.orm import Image, ImageState, Source
+from photolineage.catalog.orm import Base, Image, ImageState, Source
+from photolineage.catalog.queries import shard_keys
 from photolineage.catalog.vocabulary import FailureReason
 
 AddImage = Callable[..., int]
@@ -89,3 +92,53 @@ def test_a_foreign_key_is_held(catalog_engine: Engine, add_image: AddImage) -> N
     add_image("b.jpg")
     with refused, write_transaction(catalog_engine) as connection:
         connection.execute(delete(Source))
+
+
+DAMAGED: dict[str, list[object]] = {
+    "source.key": ["../../victim", "/victim", "", "Photos", "a/b", "a\0b", 7],
+    "shard.key": ["../../victim", "/victim", "photos", "photos-00000/..", "photos-00000\n", b"photos-00000"],
+    "image.path": [b"../victim", b"/etc/passwd", b"a/../../b", b"a/..", b"..", b".", b"a//b", b"a/", b"", b"a\0b", "a"],
+    "image.content_hash": ["../../victim", "ab/../cd", "abcg", "", "AB"],
+    "ml_model.key": ["../../victim", "/victim", ".."],
+    "ml_model.weights_digest": ["../../../victim", "/victim"],
+    "shard_file.path": ["../victim/1.arrow", "/victim/1.arrow", "previews/../x", "catalog.db", ".x/y", "a//b", "a/"],
+}  # fmt: skip
+"""Values that something else has written into columns that become part of a path."""
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [(column, value) for column, values in DAMAGED.items() for value in values]
+)
+def test_a_value_that_leads_elsewhere_is_refused_when_it_is_read(
+    tmp_path: Path, column: str, value: object
+) -> None:
+    """In SQLite, whose columns hold values of any type."""
+    table_name, _, name = column.partition(".")
+    table = Base.metadata.tables[table_name]
+    engine = create_engine(f"sqlite:///{tmp_path}/catalog.db")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"CREATE TABLE {table_name} ({name} BLOB)")
+        connection.exec_driver_sql(f"INSERT INTO {table_name} VALUES (?)", (value,))
+        with pytest.raises(DamagedCatalogError) as raised:
+            connection.execute(select(table.c[name])).all()
+    message = str(raised.value)
+    assert message.startswith(f"the catalog is damaged: {column} = ")
+    assert message.endswith("Restore it from a backup, or correct the row.")
+    assert "\0" not in message
+    engine.dispose()
+
+
+def test_a_shard_key_that_leads_elsewhere_is_refused_by_each_database(
+    catalog_engine: Engine, shard_id: int
+) -> None:
+    with write_transaction(catalog_engine) as connection:
+        connection.execute(text("UPDATE shard SET key = '../../victim'"))
+        with pytest.raises(DamagedCatalogError, match=r"shard\.key = '\.\./\.\./victim': a shard's key is"):
+            shard_keys(connection)
+
+
+@pytest.mark.parametrize("path", ["...", "a/..b", "a/b..", ".hidden/.a.jpg", "a/... /b.jpg", "..a/b.jpg"])
+def test_a_name_with_dots_is_a_name(catalog_engine: Engine, add_image: AddImage, path: str) -> None:
+    add_image(path)
+    with catalog_engine.connect() as connection:
+        assert connection.execute(select(Image.path)).scalar_one() == path

@@ -66,7 +66,7 @@ def test_models_are_marked_apart_and_other_contents_are_not(
 ) -> None:
     images = in_shard(catalog_engine, shard_id)
     with write_transaction(catalog_engine) as connection:
-        connection.execute(update(Image).where(Image.id == registered[1]).values(content_hash="other"))
+        connection.execute(update(Image).where(Image.id == registered[1]).values(content_hash="07e4"))
         mark_embedded(connection, models[0], images[:3])
         mark_embedded(connection, models[1], images[:1])
         mark_embedded(connection, models[1], [])

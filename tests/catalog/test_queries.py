@@ -143,10 +143,10 @@ def test_committed_files_are_those_of_their_kind_shard_and_model(
     models = [add_model(catalog_engine, key) for key in ("a", "b")]
     with write_transaction(catalog_engine) as connection:
         for path, kind, model_id in (
-            ("p", FileKind.PREVIEW, None),
-            ("a1", FileKind.EMBEDDING, models[0]),
-            ("b1", FileKind.EMBEDDING, models[1]),
-            ("a2", FileKind.EMBEDDING, models[0]),
+            ("files/p", FileKind.PREVIEW, None),
+            ("files/a1", FileKind.EMBEDDING, models[0]),
+            ("files/b1", FileKind.EMBEDDING, models[1]),
+            ("files/a2", FileKind.EMBEDDING, models[0]),
         ):
             connection.execute(
                 insert(ShardFile).values(
@@ -156,10 +156,10 @@ def test_committed_files_are_those_of_their_kind_shard_and_model(
             )  # fmt: skip
     with catalog_engine.connect() as connection:
         assert committed_files(connection, FileKind.PREVIEW, shard_id=shard_id) == [
-            CommittedFile(1, shard_id, "p", 3, 9)
+            CommittedFile(1, shard_id, "files/p", 3, 9)
         ]
         of_a = committed_files(connection, FileKind.EMBEDDING, shard_id=shard_id, model_id=models[0])
-        assert [file.path for file in of_a] == ["a1", "a2"]
+        assert [file.path for file in of_a] == ["files/a1", "files/a2"]
         assert committed_files(connection, FileKind.EMBEDDING, shard_id=shard_id + 1) == []
         assert newest_file_id(connection, FileKind.EMBEDDING, models[0]) == 4
         assert newest_file_id(connection, FileKind.EMBEDDING, 99) is None

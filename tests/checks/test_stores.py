@@ -220,7 +220,7 @@ def test_an_index_that_repeats_an_image(library: Library) -> None:
 
 
 def test_images_without_embeddings(library: Library) -> None:
-    execute(library, "UPDATE image SET content_hash = 'changed' WHERE id = 1")
+    execute(library, "UPDATE image SET content_hash = 'c4a9' WHERE id = 1")
     problems = index_findings(library).problems
     assert problems[0].startswith("1 registered images have no embedding. Materialize the missing partitions")
     assert problems[1].startswith("1 rows of the index belong to removed images or replaced embeddings.")

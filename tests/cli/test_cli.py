@@ -269,6 +269,11 @@ def test_a_lost_index_fails_the_check_and_is_rebuilt_by_the_next_run(lineage: Li
 
 def test_a_run_says_what_of_a_source_is_away(lineage: Lineage) -> None:
     (lineage.library.root / "disk").symlink_to(lineage.library.root.with_name("disk"))
+    assert as_json(lineage, "run")["links"]["photos"].startswith("disk: these links were not followed")
+    text = lineage.config_file.read_text()
+    lineage.config_file.write_text(
+        text.replace("[sources.photos]\n", "[sources.photos]\nfollow_links = 'all'\n")
+    )
     lineage.execute(
         "UPDATE image SET path = CAST('disk/00.jpg' AS BLOB) WHERE path = CAST('2023/00.jpg' AS BLOB)"
     )

@@ -236,7 +236,10 @@ def test_a_search_that_cannot_be_answered(lineage: Lineage, arguments: list[str]
     ("arguments", "message"),
     [
         (["--weighted-text", "beach"], "'beach': give a weight and a value, such as 0.5:beach"),
-        (["--weighted-text", "nan:beach"], "must be a number other than 0"),
+        (["--weighted-text", "nan:beach"], "weight nan of 'beach': give a number from 0.01 to 100"),
+        (["--weighted-text", "1e38:beach"], "weight 1e+38 of 'beach': give a number from 0.01 to 100"),
+        (["--weighted-text", "-1e400:beach"], "weight -inf of 'beach': give a number from 0.01 to 100"),
+        (["--weighted-image-id", "-0.0:1"], "weight -0 of 1: give a number from 0.01 to 100"),
         (["--weighted-text", "x:beach"], "could not convert string to float: 'x'"),
         (["--weighted-image-id", "1:0"], "no image has such an id"),
         (["--image-id", "0"], "Input should be greater than or equal to 1"),

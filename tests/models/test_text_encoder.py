@@ -20,7 +20,8 @@ from photolineage.models.text_encoder import (
     text_encoder_files,
 )
 from photolineage.settings import ModelSettings
-from photolineage.stores.files import Files, LocalFiles, StorageError
+from photolineage.stores.files import Files, LocalFiles
+from photolineage.stores.root_folder import StorageError
 
 TEXTS = [
     "a beach",

@@ -11,8 +11,8 @@ from photolineage.models.text_encoder import ensure_text_encoder
 from photolineage.search.find import FoundImages, find_images
 from photolineage.search.query import OUTDATED, Query, Weighted
 from photolineage.settings import ConfigurationError, ModelSettings
-from photolineage.stores.files import StorageError
 from photolineage.stores.pictures import COLUMNS, Picture, contact_sheet, locate_images, read_previews
+from photolineage.stores.root_folder import StorageError
 from photolineage.stores.vector_index import IndexNotBuiltError
 from tests.library import Library, draw_photo, write_tiny_model
 

@@ -215,7 +215,25 @@ def test_pages_and_filters_reach_the_index(ask: Callable[..., SearchResult]) -> 
         (lambda: Query(texts=texts(beach=1, _=1)), "the text is empty"),
         (lambda: Query(texts=(Weighted(""),)), "the text is empty"),
         (lambda: Query(texts=(Weighted("beach", 0),)), "weight 0 of 'beach'"),
-        (lambda: Query(image_ids=(Weighted(4, float("nan")),)), "weight nan of 4"),
+        *(
+            (
+                lambda weight=weight: Query(image_ids=(Weighted(4, float(weight)),)),
+                r"weight \S+ of 4: give a number from 0\.01 to 100, or the same below 0",
+            )
+            for weight in (
+                "nan",
+                "-nan",
+                "inf",
+                "-inf",
+                "1e400",
+                "1e38",
+                "-1e38",
+                "100.1",
+                "-0.0",
+                "1e-40",
+                "0.009",
+            )
+        ),
     ],
 )
 def test_a_query_that_asks_for_nothing_is_refused(query: Callable[[], Query], message: str) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from photolineage.catalog.engine import create_catalog_engine
+from photolineage.plain_text import toml_string
 from photolineage.settings import (
     CONFIG_VARIABLE,
     ConfigurationError,
@@ -70,6 +72,23 @@ def test_relative_paths_are_relative_to_the_file(
     assert settings.models["m"].architecture == f"local-dir:{tiny_models['tiny-a']}"
 
 
+@pytest.mark.parametrize(
+    ("home", "url", "file"),
+    [
+        ("home", "sqlite:///{home}/catalog.db", "home/catalog.db"),
+        ("home", "sqlite:///rel.db", "rel.db"),
+        ("home", "sqlite:///what%3Fmode=memory%2541#x/a b.db", "what?mode=memory%41#x/a b.db"),
+        ("a#b é'@:%&;= %", "sqlite:///{home}/catalog.db", "a#b é'@:%&;= %/catalog.db"),
+    ],
+)
+def test_the_file_of_the_catalog_is_the_one_that_is_named(
+    load: Load, tmp_path: Path, home: str, url: str, file: str
+) -> None:
+    """Characters that mean something in a URL mean nothing in the name of the home directory."""
+    settings = load(f"home = {toml_string(home)}\ncatalog.url = {toml_string(url)}")
+    assert create_catalog_engine(settings.catalog.url).url.database == str(tmp_path / file)
+
+
 def test_the_environment_overrides_the_file(
     load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +133,20 @@ def test_the_environment_overrides_the_file(
             r"sources\.a\.exclude\.0 = '# x': this pattern excludes nothing\. .*",
         ),
         ("catalog.url = 'no url'", r"catalog\.url: not a valid URL of a database\. .*"),
+        (
+            "catalog.url = 'sqlite://'",
+            r"catalog\.url = 'sqlite:///': it names no file, .* Write sqlite:///<file>.*",
+        ),
+        ("catalog.url = 'sqlite:///:memory:'", r"catalog\.url = 'sqlite:///:memory:': it names no file, .*"),
+        (
+            "catalog.url = 'sqlite:///file:x?mode=memory&uri=true'",
+            r"catalog\.url = 'sqlite:///file:x': SQLite's file: addresses are not supported\. .*",
+        ),
+        (
+            "home = 'what?mode=memory'",
+            r"home = '/.*/what\?mode=memory': Dagster cannot keep its databases in a folder .* another name",
+        ),
+        ("home = '100%41'", r"home = '/.*/100%41': Dagster cannot keep .*"),
         (
             "[models.m]\narchitecture = 'ViT-B32'\npretrained = 'openai'",
             r"models\.m: architecture = 'ViT-B32' is not an architecture of open_clip; closest: .*\bViT-B-32\b.*",

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,16 @@ from photolineage.steps import absences
 from photolineage.steps.tree_walk import SourceUnavailableError
 from tests.library import Library, draw_photo
 from tests.steps.conftest import PHOTOS, counts
+
+
+@pytest.fixture
+def library(library: Library) -> Library:
+    """A library that follows links to other disks."""
+    sources = {
+        key: source.model_copy(update={"follow_links": "all"})
+        for key, source in library.settings.sources.items()
+    }
+    return replace(library, settings=library.settings.model_copy(update={"sources": sources}))
 
 
 @pytest.fixture

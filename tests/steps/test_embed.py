@@ -19,7 +19,7 @@ from photolineage.models.registry import ModelChangedError, record_model
 from photolineage.steps.embed import NotRegisteredError, even_batches
 from photolineage.steps.jobs import running_job
 from photolineage.steps.progress import Progress
-from photolineage.stores.files import StorageError
+from photolineage.stores.root_folder import StorageError
 from tests.library import Library, draw_photo, touch
 
 FIRST = "photos-00000"

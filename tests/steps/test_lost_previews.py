@@ -22,8 +22,8 @@ from photolineage.steps.jobs import running_job
 from photolineage.steps.lost_files import find_lost_files
 from photolineage.steps.progress import Progress
 from photolineage.steps.tree_walk import SourceUnavailableError
-from photolineage.stores.files import StorageError
 from photolineage.stores.pictures import read_previews
+from photolineage.stores.root_folder import StorageError
 from tests.library import Library, draw_photo
 
 FIRST = "photos-00000"

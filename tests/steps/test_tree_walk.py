@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from photolineage.steps import tree_walk
+from photolineage.steps.absences import explain_links_left
 from photolineage.steps.tree_walk import FoundFile, SourceUnavailableError, TreeWalk
 
 SUFFIXES = frozenset({".jpg", ".png"})
@@ -18,7 +19,7 @@ def make(root: Path, *paths: str) -> None:
 
 
 def walked(root: Path) -> list[str]:
-    return [file.path for file in TreeWalk(root, SUFFIXES).files()]
+    return [file.path for file in TreeWalk(root, SUFFIXES, follow_links="all").files()]
 
 
 def test_files_come_in_the_order_of_their_paths_bytes(tmp_path: Path) -> None:
@@ -98,6 +99,90 @@ def test_a_link_is_followed_once_and_a_loop_ends(tmp_path: Path) -> None:
     (root / "d").symlink_to(elsewhere)
     (root / "file.jpg").symlink_to(elsewhere / "2.jpg")
     assert walked(root) == ["a/b/1.jpg", "c/2.jpg", "file.jpg"]
+
+
+def make_links(root: Path) -> None:
+    """Links to folders and files, inside the root and out of it, directly and through other links."""
+    make(root, "a/1.jpg", "z/2.jpg", "notes.txt")
+    make(root.with_name("root-of-others"), "3.jpg", "deep/4.jpg", "5.txt")
+    for link, target in {
+        "a/file-inside.jpg": "../z/2.jpg",
+        "a/folder-inside": "../z",
+        "a/loop": "..",
+        "a/notes": "../notes.txt",
+        "b-file-outside.jpg": "../root-of-others/3.jpg",
+        "b-folder-outside": "../root-of-others",
+        "b-text-outside": "../root-of-others/5.txt",
+        "b-through-inside": "c-step/deep",
+        "c-absolute": str(root.with_name("root-of-others") / "deep"),
+        "c-step": "../root-of-others",
+        "d-gone-outside.jpg": "../gone/1.jpg",
+        "e-gone-inside.jpg": "gone.jpg",
+        "f-itself": "f-itself",
+    }.items():
+        (root / link).symlink_to(target)
+
+
+OUTSIDE = [
+    "b-file-outside.jpg",
+    "b-folder-outside",
+    "b-through-inside",
+    "c-absolute",
+    "c-step",
+    "d-gone-outside.jpg",
+]
+
+
+def test_links_that_leave_the_root_are_counted_and_not_followed(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    make_links(root)
+    walk = TreeWalk(root, SUFFIXES)
+    assert [file.path for file in walk.files()] == ["a/1.jpg", "a/file-inside.jpg", "a/folder-inside/2.jpg"]
+    assert (walk.links_left, sorted(walk.examples_of_links)) == (6, OUTSIDE)
+    assert walk.dead_ends == {"e-gone-inside.jpg/", "f-itself/"}
+
+
+def test_a_root_that_is_reached_through_a_link_holds_what_is_below_it(tmp_path: Path) -> None:
+    make_links(tmp_path / "root")
+    (tmp_path / "link").symlink_to("root")
+    walk = TreeWalk(tmp_path / "link", SUFFIXES)
+    assert [file.path for file in walk.files()] == ["a/1.jpg", "a/file-inside.jpg", "a/folder-inside/2.jpg"]
+    assert sorted(walk.examples_of_links) == OUTSIDE
+
+
+def test_no_link_or_every_link_is_followed_on_request(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    make_links(root)
+    none = TreeWalk(root, SUFFIXES, follow_links="none")
+    assert [file.path for file in none.files()] == ["a/1.jpg", "z/2.jpg"]
+    inside = ["a/file-inside.jpg", "a/folder-inside", "a/loop", "e-gone-inside.jpg", "f-itself"]
+    assert sorted(none.examples_of_links) == sorted([*OUTSIDE, *inside])
+    every = TreeWalk(root, SUFFIXES, follow_links="all")
+    assert {"b-file-outside.jpg", "b-folder-outside/3.jpg", "b-folder-outside/deep/4.jpg"} <= {
+        file.path for file in every.files()
+    }
+    assert every.links_left == 0
+
+
+def test_an_excluded_or_hidden_link_is_not_counted(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    make_links(root)
+    (root / ".hidden").symlink_to("../root-of-others")
+    walk = TreeWalk(root, SUFFIXES, ["b-*", "c-absolute/", "c-step/"])
+    assert sum(1 for _ in walk.files()) == 3
+    assert walk.examples_of_links == ["d-gone-outside.jpg"]
+
+
+def test_of_many_links_the_first_are_named(tmp_path: Path) -> None:
+    make(tmp_path / "elsewhere", "1.jpg")
+    (tmp_path / "root").mkdir()
+    for number in range(50):
+        (tmp_path / "root" / f"{number}.jpg").symlink_to("../elsewhere/1.jpg")
+    walk = TreeWalk(tmp_path / "root", SUFFIXES)
+    assert list(walk.files()) == []
+    assert (walk.links_left, len(walk.examples_of_links)) == (50, 20)
+    assert ", 30 more: these links were not followed" in explain_links_left(walk, "photos")
+    assert walk.empty_folders == {}  # it is not the mount point of an unplugged disk
 
 
 def test_links_that_lead_nowhere_are_left_out(tmp_path: Path) -> None:
@@ -187,7 +272,7 @@ def test_a_link_into_a_forbidden_folder_hides_no_other(tmp_path: Path) -> None:
     make(tmp_path, "a/x.jpg", "forbidden/y.jpg")
     (tmp_path / "a/bad.jpg").symlink_to("../forbidden/y.jpg")
     (tmp_path / "forbidden").chmod(0)
-    walk = TreeWalk(tmp_path / "a", SUFFIXES)
+    walk = TreeWalk(tmp_path / "a", SUFFIXES, follow_links="all")
     assert [file.path for file in walk.files()] == ["x.jpg"]
     assert walk.unreadable_folders == []
     (tmp_path / "forbidden").chmod(0o700)

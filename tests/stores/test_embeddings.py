@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from photolineage.stores.embeddings import EmbeddingFileHeader, EmbeddingStore, embedding_schema
-from photolineage.stores.files import LocalFiles, StorageError
+from photolineage.stores.files import LocalFiles
+from photolineage.stores.root_folder import StorageError
 
 HEADER = EmbeddingFileHeader("model", "digest", "photos-00007")
 

@@ -1,6 +1,7 @@
 """On a disk: a file is whole under its final name, or not there at all. See also `test_files_contract.py`."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,10 @@ import pytest
 from photolineage.stores.files import (
     LocalFiles,
     LostFileError,
-    StorageError,
     sweep_uncommitted,
     write_atomically,
 )
+from photolineage.stores.root_folder import StorageError
 
 
 def test_a_file_appears_under_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -121,28 +122,60 @@ def test_a_sweep_removes_what_a_killed_write_left(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "previews") == []
 
 
-def test_a_folder_may_be_a_link_to_another_disk(tmp_path: Path) -> None:
-    other = tmp_path / "disk"
-    other.mkdir()
-    (other / "1").write_bytes(b"x")
-    (tmp_path / "home/embeddings").mkdir(parents=True)
-    (tmp_path / "home/embeddings/model").symlink_to(other)
-    (tmp_path / "home/embeddings/gone").symlink_to(tmp_path / "no such file")
+@pytest.mark.parametrize("link", ["embeddings", "embeddings/model", "embeddings/model/shard"])
+def test_a_link_is_followed_by_no_method(tmp_path: Path, link: str) -> None:
+    inside, outside = tmp_path / "home" / link, tmp_path / "outside"
+    path = "embeddings/model/shard/1"
+    target = outside / Path(path).relative_to(link)
+    target.parent.mkdir(parents=True)
+    target.write_text("precious")
+    inside.parent.mkdir(parents=True)
+    inside.symlink_to(outside)
     files = LocalFiles(tmp_path / "home")
-    assert [file.path for file in files.list_files("embeddings")] == ["embeddings/model/1"]
+    calls: list[Callable[[], object]] = [
+        lambda: files.write(path, lambda partial: partial.write_text("x")),
+        lambda: files.write_folder(path, lambda folder: (folder / "x").touch(), last="x"),
+        lambda: files.local(path),
+        lambda: files.remove([path]),
+        lambda: files.list_files(path),
+    ]
+    for call in calls:
+        with pytest.raises(StorageError, match=f"/home/{link} is a symbolic link.*Replace the link"):
+            call()
+    if link != "embeddings":
+        assert files.list_files("embeddings") == []
+    assert [file.read_text() for file in outside.rglob("*") if file.is_file()] == ["precious"]
+
+
+@pytest.mark.parametrize("planted", [".partial-1", "1"])
+@pytest.mark.parametrize("kind", [os.symlink, os.link])
+def test_a_write_replaces_a_planted_link_and_not_its_target(
+    tmp_path: Path, planted: str, kind: Callable[[Path, Path], None]
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "home/previews/a").mkdir(parents=True)
+    kind(victim, tmp_path / "home/previews/a" / planted)
+    files = LocalFiles(tmp_path / "home")
+    files.write("previews/a/1", lambda partial: partial.write_text("content"))
+    assert victim.read_text() == "precious"
+    assert files.local("previews/a/1").read_text() == "content"
+    files.remove(["previews/a/1"])
+    assert victim.read_text() == "precious"
+
+
+def test_a_removal_removes_a_link_and_not_its_target(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("precious")
+    (tmp_path / "home/previews/a").mkdir(parents=True)
+    (tmp_path / "home/previews/a/1").symlink_to(tmp_path / "victim")
+    LocalFiles(tmp_path / "home").remove(["previews/a/1"])
+    assert os.listdir(tmp_path / "home/previews") == []
+    assert (tmp_path / "victim").read_text() == "precious"
 
 
 def test_a_file_that_the_system_refuses_is_not_lost(tmp_path: Path) -> None:
-    """A link to itself is refused to everybody, to root too."""
     (tmp_path / "previews").mkdir()
     (tmp_path / "previews/a").symlink_to("a")
-    files = LocalFiles(tmp_path)
-    for folder in ("previews", "previews/a"):
-        with pytest.raises(
-            StorageError,
-            match=f"{folder}: cannot be read: Too many levels of symbolic links",
-        ):
-            files.list_files(folder)
-    with pytest.raises(StorageError, match="previews/a/1: cannot be read: Too many levels") as raised:
-        files.local("previews/a/1", 1)
+    with pytest.raises(StorageError, match="previews/a is a symbolic link") as raised:
+        LocalFiles(tmp_path).local("previews/a/1", 1)
     assert not isinstance(raised.value, LostFileError)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from photolineage.stores.files import Files, LocalFiles, LostFileError, StorageError, sweep_uncommitted
+from photolineage.stores.files import Files, LocalFiles, LostFileError, sweep_uncommitted
+from photolineage.stores.root_folder import StorageError
 
 IMPLEMENTATIONS: Mapping[str, Callable[[Path], Files]] = {"local": LocalFiles}
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from photolineage.stores.files import LocalFiles, StorageError
+from photolineage.stores.files import LocalFiles
 from photolineage.stores.previews import Preview, PreviewStore
+from photolineage.stores.root_folder import StorageError
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def _scan(context: JobContext, settings: Settings, key: str) -> None:
     source = settings.sources[key]
     source_id = ensure_source(context.engine, key, source.root)
     with running_job(context, JobKind.SCAN, key, input_version="") as lease:
-        walk = TreeWalk(source.root, SUPPORTED_SUFFIXES, source.exclude, source.hidden)
+        walk = TreeWalk(source.root, SUPPORTED_SUFFIXES, source.exclude, source.hidden, source.follow_links)
         scan_source(lease, source_id, walk, shard_capacity=settings.shard_capacity)
 
 

@@ -60,8 +60,10 @@ def write_album(
 ) -> AlbumReport:
     """Write the album of a model's events to `folder`, or update it. Open its index.html in a browser.
 
-    Unchanged files are kept, and files of events that no longer exist are removed. An interrupted run leaves a first
-    page that says that the album is incomplete. Raises ModelNotLoadedError, IndexNotBuiltError and StorageError.
+    Unchanged files are kept. The album's files of events that no longer exist are removed, and no others. An
+    interrupted run leaves a first page that says that the album is incomplete.
+
+    Raises ModelNotLoadedError, IndexNotBuiltError and StorageError.
     """
     with engine.connect() as connection:
         model = require_model(connection, model_key)
@@ -71,12 +73,13 @@ def write_album(
             wanted = _copy_pictures(connection, previews, model.id, album_folder, on_pictures)
             album = _album(connection, model_key, model.id, events, wanted)
             _write_pages(connection, album, events, CoverLikeness(index, model.id), album_folder, on_pages)
+            pages, pictures = album_folder.remove_others(wanted)
             return AlbumReport(
-                first_page=album_folder.path / OVERVIEW,
+                first_page=album_folder.root.path / OVERVIEW,
                 events=len(events),
                 images=album.image_count,
-                pages=album_folder.remove_other_pages(),
-                pictures=album_folder.remove_other_pictures(wanted),
+                pages=pages,
+                pictures=pictures,
             )
 
 

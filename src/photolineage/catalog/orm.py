@@ -1,5 +1,6 @@
 """The ORM: the reference description of the catalog's tables. Everything else is compared with it."""
 
+import re
 from datetime import datetime
 from enum import StrEnum
 
@@ -17,9 +18,24 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from photolineage.catalog.column_types import BigId, PosixPath, UtcDateTime, enum_type
+from photolineage.catalog.column_types import (
+    BigId,
+    CheckedString,
+    CheckedText,
+    InnerPath,
+    PosixPath,
+    UtcDateTime,
+    enum_type,
+)
 from photolineage.catalog.vocabulary import FailureReason, Precision, TakenAtSource
-from photolineage.lineage import JobKind
+from photolineage.lineage import KEY_PATTERN, SHARD_KEY_PATTERN, JobKind
+
+DIGEST_PATTERN = re.compile(r"[0-9a-f]{1,64}")
+STORED_PATH_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)+")
+
+KEY_REASON = "a key has only a-z, 0-9, '.', '_' and '-', and begins with a letter or digit"
+DIGEST_REASON = "a digest has only hexadecimal digits"
+STORED_PATH_REASON = "not a relative path of names with only letters, digits, '.', '_' and '-'"
 
 
 class ImageState(StrEnum):
@@ -68,7 +84,7 @@ class Source(Base):
     __table_args__ = ({"sqlite_autoincrement": True},)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    key: Mapped[str] = mapped_column(String(64), unique=True)
+    key: Mapped[str] = mapped_column(CheckedString("source.key", KEY_PATTERN, KEY_REASON, 64), unique=True)
     root: Mapped[str] = mapped_column(PosixPath)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     scanned_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -83,7 +99,15 @@ class Shard(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     source_id: Mapped[int] = mapped_column(ForeignKey("source.id"))
     number: Mapped[int]
-    key: Mapped[str] = mapped_column(String(80), unique=True)
+    key: Mapped[str] = mapped_column(
+        CheckedString(
+            "shard.key",
+            SHARD_KEY_PATTERN,
+            "a shard's key is the key of its source, '-' and a number of five digits",
+            80,
+        ),
+        unique=True,
+    )
     capacity: Mapped[int]
     image_count: Mapped[int]
     revision: Mapped[int] = mapped_column(BigInteger)
@@ -112,7 +136,7 @@ class Image(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     source_id: Mapped[int] = mapped_column(ForeignKey("source.id"))
     shard_id: Mapped[int] = mapped_column(ForeignKey("shard.id"))
-    path: Mapped[str] = mapped_column(PosixPath)
+    path: Mapped[str] = mapped_column(InnerPath)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     mtime_ns: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[ImageState] = mapped_column(enum_type(ImageState, "image_state"))
@@ -120,7 +144,9 @@ class Image(Base):
     registered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     failure_reason: Mapped[FailureReason | None] = mapped_column(enum_type(FailureReason, "failure_reason"))
     failure_detail: Mapped[str | None] = mapped_column(Text)
-    content_hash: Mapped[str | None] = mapped_column(String(64))
+    content_hash: Mapped[str | None] = mapped_column(
+        CheckedString("image.content_hash", DIGEST_PATTERN, DIGEST_REASON, 64)
+    )
     format: Mapped[str | None] = mapped_column(String(16))
     width: Mapped[int | None]
     height: Mapped[int | None]
@@ -161,12 +187,14 @@ class MlModel(Base):
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    key: Mapped[str] = mapped_column(String(64), unique=True)
+    key: Mapped[str] = mapped_column(CheckedString("ml_model.key", KEY_PATTERN, KEY_REASON, 64), unique=True)
     architecture: Mapped[str] = mapped_column(Text)
     pretrained: Mapped[str | None] = mapped_column(Text)
     embedding_dim: Mapped[int]
     image_size: Mapped[int]
-    weights_digest: Mapped[str] = mapped_column(String(64))
+    weights_digest: Mapped[str] = mapped_column(
+        CheckedString("ml_model.weights_digest", DIGEST_PATTERN, DIGEST_REASON, 64)
+    )
     precision: Mapped[Precision] = mapped_column(
         enum_type(Precision, "embedding_precision"), server_default=Precision.FLOAT32
     )
@@ -234,7 +262,9 @@ class ShardFile(Base):
     shard_id: Mapped[int] = mapped_column(ForeignKey("shard.id"))
     model_id: Mapped[int | None] = mapped_column(ForeignKey("ml_model.id"))
     job_id: Mapped[int] = mapped_column(ForeignKey("ml_job.id"))
-    path: Mapped[str] = mapped_column(Text, unique=True)
+    path: Mapped[str] = mapped_column(
+        CheckedText("shard_file.path", STORED_PATH_PATTERN, STORED_PATH_REASON), unique=True
+    )
     row_count: Mapped[int]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     committed_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -19,7 +19,8 @@ from photolineage.lineage import JobKind
 from photolineage.models.registry import ModelNotLoadedError
 from photolineage.settings import Settings
 from photolineage.stores.embeddings import EmbeddingStore
-from photolineage.stores.files import StorageError, open_files
+from photolineage.stores.files import open_files
+from photolineage.stores.root_folder import StorageError
 from photolineage.stores.vector_index import IndexNotBuiltError, VectorIndexError, VectorIndexes
 
 

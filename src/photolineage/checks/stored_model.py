@@ -7,7 +7,7 @@ from photolineage.checks.store_contract import compare_arrow
 from photolineage.contract.drift import Drift
 from photolineage.models.registry import require_model
 from photolineage.stores.embeddings import EmbeddingFileHeader, EmbeddingStore, embedding_schema
-from photolineage.stores.files import StorageError
+from photolineage.stores.root_folder import StorageError
 from photolineage.stores.vector_index import VectorIndexes, index_schema
 
 

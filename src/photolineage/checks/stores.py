@@ -28,8 +28,8 @@ from photolineage.stores.embeddings import (
     content_problems,
     embedding_schema,
 )
-from photolineage.stores.files import StorageError
 from photolineage.stores.live_embeddings import find_live_embeddings
+from photolineage.stores.root_folder import StorageError
 from photolineage.stores.vector_index import VectorIndexes, index_schema
 
 IDENTITY = ("image_id", "content_hash")

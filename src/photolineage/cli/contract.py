@@ -48,6 +48,7 @@ def migrate(
     """Upgrade the catalog to the newest schema revision. A SQLite catalog is backed up first."""
     from photolineage.catalog.migrate import require_current
     from photolineage.catalog.migration_plan import apply_migration, plan_migration
+    from photolineage.stores.root_folder import RootFolder
 
     with reported_errors(as_json):
         settings = chosen_settings(as_json)
@@ -57,7 +58,8 @@ def migrate(
         with explained_errors(engine):
             plan = plan_migration(engine)
             if not dry_run:
-                backup = apply_migration(engine, settings.home / "backups", has_backup=i_have_a_backup)
+                backups = RootFolder(settings.home).inner("backups")
+                backup = apply_migration(engine, backups, has_backup=i_have_a_backup)
                 require_current(engine)
     before = plan.revision
     if as_json:

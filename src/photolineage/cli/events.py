@@ -15,7 +15,8 @@ from photolineage.cli.app import (
     reported_errors,
 )
 from photolineage.cli.terminal import console, linked, print_events, print_json
-from photolineage.stores.files import StorageError, open_files
+from photolineage.stores.files import open_files
+from photolineage.stores.root_folder import StorageError
 
 MOST_COVERS = 200
 

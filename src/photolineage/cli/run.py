@@ -84,11 +84,12 @@ def run_steps(
                 "nothing_to_do": report.nothing_to_do,
                 "unavailable": report.unavailable,
                 "away": report.away,
+                "links": report.links,
                 "status": status,
             }
         )
         return
-    for reason in (*report.unavailable.values(), *report.away.values()):
+    for reason in (*report.unavailable.values(), *report.away.values(), *report.links.values()):
         errors.print(Text.assemble(("Skipped:", "bold yellow"), f" {printable(reason)}"), soft_wrap=True)
     if report.nothing_to_do:
         console.print("Everything is up to date. You don't need to do anything.")

@@ -127,6 +127,7 @@ def search(
     from photolineage.search.find import find_images
     from photolineage.search.query import Query, Weighted
     from photolineage.search.scope import Scope
+    from photolineage.stores.root_folder import RootFolder
 
     with reported_errors(as_json):
         query = Query(
@@ -144,7 +145,7 @@ def search(
         key = known_model(settings, engine, model)
         found = find_images(settings, engine, key, query, scope=scope, k=k, page=page)
         if show and sheet is None:
-            sheet = settings.home / "search.jpg"
+            sheet = RootFolder(settings.home).inner("search.jpg")
         if sheet is not None:
             found.write_sheet(sheet)
     if as_json:

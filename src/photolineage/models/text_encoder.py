@@ -19,7 +19,8 @@ from blake3 import blake3
 from numpy.typing import NDArray
 
 from photolineage.models.unavailable import is_out_of_memory
-from photolineage.stores.files import PARTIAL_PREFIX, Files, LostFileError, StoredFile
+from photolineage.stores.files import Files, LostFileError, StoredFile
+from photolineage.stores.root_folder import PARTIAL_PREFIX
 
 if TYPE_CHECKING:
     import torch

@@ -1,6 +1,5 @@
 """Search: make one vector from weighted texts, image files and images of the library, and find its neighbours."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,9 @@ OUTDATED: Final = (
 )
 QUERY_SHORT_SIDE: Final = 1024
 """Pixels of the shorter side of a picture to search with: more than any model's input."""
+SMALLEST_WEIGHT: Final = 0.01
+LARGEST_WEIGHT: Final = 100.0
+"""Beside a larger weight, another part would not count; and float32 cannot hold the sum of very large ones."""
 _NO_DIRECTION: Final = 1e-3
 """A sum of unit vectors that is shorter than this is only float16 rounding: the vectors cancel each other."""
 
@@ -65,9 +67,10 @@ class Weighted(Generic[Value]):
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.weight) or self.weight == 0:
+        if not SMALLEST_WEIGHT <= abs(self.weight) <= LARGEST_WEIGHT:  # not a number is neither
             raise QueryError(
-                f"weight {self.weight} of {self.value!r}: the weight must be a number other than 0"
+                f"weight {self.weight:g} of {self.value!r}: give a number from {SMALLEST_WEIGHT:g} to "
+                f"{LARGEST_WEIGHT:g}, or the same below 0, such as 2 or -0.5"
             )
 
 

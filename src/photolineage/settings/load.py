@@ -17,8 +17,9 @@ from pydantic_settings import (
     SettingsError,
     TomlConfigSettingsSource,
 )
+from sqlalchemy import URL, make_url
 
-from photolineage.catalog.engine import split_password
+from photolineage.catalog.engine import shown_url, split_password
 from photolineage.settings.events import EventSettings
 from photolineage.settings.locate import (
     ADDED_SOURCES,
@@ -131,6 +132,7 @@ class Settings(BaseSettings):
         base = user_folder() if self.config_file == BUILT_IN else self.config_file.parent
         home = (base / self.home.expanduser()).resolve()
         fields = self.__dict__
+        _require_usable_by_dagster(home)
         fields["home"] = home
         fields["catalog"] = _resolved_catalog(self.catalog, base, home)
         fields["sources"] = {
@@ -220,17 +222,13 @@ def _resolved(path: Path, base: Path, home: Path) -> Path:
 
 
 def _resolved_catalog(catalog: CatalogSettings, base: Path, home: Path) -> CatalogSettings:
-    url = catalog.url.replace("{home}", str(home))
     try:
-        without, password = split_password(url)
+        without, password = split_password(catalog.url)
     except ValueError as error:
         raise ValueError(f"catalog.url: {error}") from None
-    resolved: dict[str, object] = {"url": url}
+    resolved: dict[str, object] = {"url": _resolved_url(without, base, home)}
     if password is not None:
-        resolved = {
-            "url": without.render_as_string(hide_password=False),
-            "password": SecretStr(password),
-        }
+        resolved["password"] = SecretStr(password)
     if catalog.password_file is not None:
         resolved["password_file"] = _resolved(catalog.password_file, base, home)
     given = {
@@ -242,6 +240,32 @@ def _resolved_catalog(catalog: CatalogSettings, base: Path, home: Path) -> Catal
     if len(named) > 1:
         raise ValueError(f"{' and '.join(named)} are both given. Remove all but one")
     return catalog.model_copy(update=resolved)
+
+
+def _require_usable_by_dagster(home: Path) -> None:
+    """Raise ValueError if Dagster would keep its databases in another folder: it pastes its folder into a URL."""
+    if make_url(f"sqlite:///{home}").database != str(home):
+        raise ValueError(
+            f"home = {str(home)!r}: Dagster cannot keep its databases in a folder whose path contains '?', or '%' "
+            "before two hexadecimal digits. Choose a folder with another name"
+        )
+
+
+def _resolved_url(url: URL, base: Path, home: Path) -> str:
+    """The URL of the catalog. The file of a SQLite catalog has an absolute path, with any characters."""
+    if url.get_backend_name() != "sqlite":
+        return url.render_as_string()
+    file = url.database or ""
+    if file in {"", ":memory:"}:
+        raise ValueError(
+            f"catalog.url = '{shown_url(url)}': it names no file, so the catalog would be lost when a command ends. "
+            "Write sqlite:///<file>, or leave the setting out"
+        )
+    if file.startswith("file:"):
+        raise ValueError(
+            f"catalog.url = '{shown_url(url)}': SQLite's file: addresses are not supported. Write sqlite:///<file>"
+        )
+    return url.set(database=str(_resolved(Path(file), base, home))).render_as_string()
 
 
 def _resolved_model(model: ModelSettings, base: Path) -> ModelSettings:

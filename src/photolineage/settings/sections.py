@@ -12,13 +12,11 @@ from sqlalchemy import Engine
 
 from photolineage.catalog.engine import CatalogUnreachableError, create_catalog_engine
 from photolineage.catalog.vocabulary import Precision
+from photolineage.lineage import KEY_PATTERN
 from photolineage.settings.model_names import architectures, closest, pretrained_tags
 
 LOCAL_DIRECTORY = "local-dir:"
 HUB = "hf-hub:"
-
-KEY_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,47}")
-"""Keys become partition keys, folder names and table names. Dagster's UI breaks on commas and on `|`."""
 
 OWNER_PATTERN = re.compile(r"team:[A-Za-z0-9_.-]+|[^@\s:]+@[^@\s:]+\.[^@\s:]+")
 """The owners of an asset that Dagster accepts."""
@@ -68,6 +66,9 @@ Owner = Annotated[str, AfterValidator(_owner)]
 PromptTemplates = Annotated[tuple[str, ...], AfterValidator(_prompt_templates)]
 
 
+FollowLinks = Literal["inside", "all", "none"]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -92,6 +93,13 @@ class SourceSettings(_Section):
     )
     hidden: bool = Field(
         default=False, description="Also read files and folders with names that begin with a dot."
+    )
+    follow_links: FollowLinks = Field(
+        default="inside",
+        description="Which symbolic links to follow: 'inside' for those that lead to files and folders below the root, "
+        "'all', or 'none'. A scan counts and names the links that it did not follow. With 'all', a link can lead "
+        "Photolineage to private photos of somebody else. Images behind a link that is no longer followed count as "
+        "missing.",
     )
 
 
@@ -144,7 +152,7 @@ class CatalogSettings(_Section):
     url: str = Field(
         default="sqlite:///{home}/catalog.db",
         description="SQLAlchemy URL: sqlite:///<file> or postgresql://<user>@<host>/<database>. "
-        "{home} stands for the home directory.",
+        "{home} stands for the home directory. Write %3F for a `?` in the name of a file, and %25 for a `%`.",
     )
     password_file: Path | None = Field(
         default=None,

@@ -68,3 +68,14 @@ def explain_places_away(places: Mapping[str, int]) -> str:
         "catalog keeps their images unchanged. Mount the disk. If the images are really gone, delete the empty folder "
         "or the link, or put any file into the folder, and scan again."
     )
+
+
+def explain_links_left(walk: TreeWalk, source: str) -> str:
+    """A message that counts the links that were not followed, names the first, and says how to follow them."""
+    named = [printable(link) for link in sorted(walk.examples_of_links)]
+    more = walk.links_left - len(named)
+    return (
+        f"{', '.join([*named, *([f'{more:,} more'] if more else [])])}: these links were not followed, because "
+        f"sources.{source}.follow_links is '{walk.follow_links}'. Images behind them are not in the library. To read "
+        "them, set it to 'all', or add the folders as sources of their own."
+    )

@@ -8,6 +8,7 @@ from filelock import FileLock
 from photolineage.plain_text import encodable, printable, toml_string
 from photolineage.settings import ConfigurationError, Settings, load_settings
 from photolineage.stores.files import write_atomically
+from photolineage.stores.root_folder import RootFolder
 
 
 def add_source(settings: Settings, root: Path) -> str:
@@ -27,7 +28,7 @@ def add_source(settings: Settings, root: Path) -> str:
             "hold it. Rename the folder, or add its parent folder: names inside a source can have any bytes."
         )
     settings.home.mkdir(parents=True, exist_ok=True)
-    with FileLock(settings.home / "sources.lock"):
+    with FileLock(RootFolder(settings.home).inner("sources.lock")):
         settings = load_settings(settings.config_file)  # another process may have added sources
         key = _key_of(root, settings) or _free_key(root, settings)
         if key not in settings.sources:

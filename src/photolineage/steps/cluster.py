@@ -30,8 +30,8 @@ from photolineage.steps.progress import OnProgress, Progress, ignore_progress
 from photolineage.stores.analytics import arrow_table
 from photolineage.stores.embeddings import EmbeddingStore
 from photolineage.stores.event_segments import SegmentStore
-from photolineage.stores.files import StorageError
 from photolineage.stores.live_embeddings import find_live_embeddings
+from photolineage.stores.root_folder import StorageError
 
 EncodeText = Callable[[list[str]], NDArray[np.float32]]
 

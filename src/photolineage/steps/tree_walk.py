@@ -5,6 +5,7 @@ import os
 import stat
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -12,8 +13,10 @@ from typing import Final
 from pathspec import GitIgnoreSpec
 
 from photolineage.errors import PhotolineageError
+from photolineage.settings.sections import FollowLinks
 
 RUN_FILES: Final = 5_000
+LISTED_LINKS: Final = 20
 MAX_MTIME_NS: Final = 2**63 - 1
 
 
@@ -103,7 +106,10 @@ class TreeWalk:
     """One walk of a source. Leaves out files with other suffixes, and files that match `exclude`.
 
     `exclude` has patterns as in a .gitignore, relative to the root. Files and folders whose names begin with a dot are
-    left out if `hidden` is false. Links are followed. A folder is entered only once, so loops end.
+    left out if `hidden` is false. A folder is entered only once, so loops of links end.
+
+    With `follow_links` "inside", links that lead out of the root are not followed; with "none", no link is. The walk
+    counts these links in `links_left`, and keeps the paths of the first in `examples_of_links`.
 
     The walk records paths while it is consumed, relative to the root and ending with the separator. Files below
     `unreadable_folders` and `dead_ends` are unknown; dead ends are links that cannot be followed, and folders that
@@ -115,10 +121,14 @@ class TreeWalk:
     suffixes: Collection[str]
     exclude: Sequence[str] = ()
     hidden: bool = False
+    follow_links: FollowLinks = "inside"
+    links_left: int = 0
+    examples_of_links: list[str] = field(default_factory=list)
     unreadable_folders: list[str] = field(default_factory=list)
     dead_ends: set[str] = field(default_factory=set)
     empty_folders: dict[str, float] = field(default_factory=dict)
     _excluded: GitIgnoreSpec | None = field(init=False)
+    _real_root: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
         self._excluded = GitIgnoreSpec.from_lines(self.exclude) if self.exclude else None
@@ -132,6 +142,7 @@ class TreeWalk:
         """The files in the order of their paths' bytes. Raises SourceUnavailableError if the root cannot be read."""
         try:
             root = _identity(self.root.stat())
+            self._real_root = os.path.realpath(self.root)
             waiting = _Files()
             for files in self._below("", set()):
                 waiting.extend(files)
@@ -196,6 +207,10 @@ class TreeWalk:
                 name = entry.name
                 if name[0] == "." and not self.hidden:
                     continue
+                if entry.is_symlink() and not self._follows(folder, name):
+                    self._note_link(folder, name, descriptor)
+                    others.append(name)
+                    continue
                 if name[name.rfind(".") :].lower() in self.suffixes:
                     names.append(name)
                     continue
@@ -221,6 +236,24 @@ class TreeWalk:
         if not below and all(self._is_excluded(folder, name) for name in (*names, *others)):
             self.empty_folders[folder] = os.fstat(descriptor).st_ctime
         return files, sorted(below, key=lambda name: os.fsencode(f"{name}/"))
+
+    def _follows(self, folder: str, name: str) -> bool:
+        if self.follow_links != "inside":
+            return self.follow_links == "all"
+        target = os.path.realpath(os.path.join(self.root, folder, name))
+        return os.path.commonpath([target, self._real_root]) == self._real_root
+
+    def _note_link(self, folder: str, name: str, descriptor: int) -> None:
+        """Record a link that is not followed, if it is not excluded and seems to lead to images."""
+        if self._is_excluded(folder, name) or self._is_excluded(folder, f"{name}/"):
+            return
+        if name[name.rfind(".") :].lower() not in self.suffixes:
+            with suppress(OSError):  # where it leads is unknown
+                if not stat.S_ISDIR(os.stat(name, dir_fd=descriptor).st_mode):
+                    return
+        self.links_left += 1
+        if len(self.examples_of_links) < LISTED_LINKS:
+            self.examples_of_links.append(f"{folder}{name}")
 
     def _note_dead_end(self, error: OSError, folder: str, name: str, descriptor: int) -> None:
         """Skip files that were deleted since the listing, and record links that cannot be followed as dead ends.

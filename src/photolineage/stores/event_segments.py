@@ -7,7 +7,8 @@ checksums, so damage is detected.
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from photolineage.stores.files import Files, LostFileError, StorageError
+from photolineage.stores.files import Files, LostFileError
+from photolineage.stores.root_folder import StorageError
 
 SEGMENTS = "events"
 

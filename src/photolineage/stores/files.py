@@ -13,15 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from photolineage.errors import PhotolineageError
 from photolineage.settings import Settings
-
-PARTIAL_PREFIX = ".partial-"
-"""The name of an unfinished file, or of its folder, begins with this. No committed path contains such a name."""
-
-
-class StorageError(PhotolineageError):
-    """A stored file cannot be written or read; the message names the file and the reason."""
+from photolineage.stores.root_folder import PARTIAL_PREFIX, RootFolder, StorageError, flush_to_disk
 
 
 class LostFileError(StorageError):
@@ -95,16 +88,19 @@ class LocalFiles(Files):
     """The files under the home directory."""
 
     def __init__(self, home: Path) -> None:
-        self._home = home
+        self._root = RootFolder(home)
 
     def write(self, path: str, fill: Callable[[Path], object]) -> int:
         """Flushes the content to the disk before renaming the file."""
-        return write_atomically(self._path(path), fill)
+        try:
+            return self._root.write(path, fill)
+        except OSError as error:
+            raise _unwritable(self._root.path / path, error) from error
 
     def write_folder(self, path: str, fill: Callable[[Path], None], *, last: str) -> None:
         """Flushes the content of all files to the disk before renaming the folder."""
         del last  # the files appear all at once
-        folder = self._path(path)
+        folder = self._root.inner(path)
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(
@@ -114,17 +110,17 @@ class LocalFiles(Files):
                 made.mkdir()
                 fill(made)
                 for file in (*made.iterdir(), made):
-                    _flush_to_disk(file)
+                    flush_to_disk(file)
                 _move_unless_there(made, folder)
-            _flush_to_disk(folder.parent)
+            flush_to_disk(folder.parent)
         except OSError as error:
             raise _unwritable(folder, error) from error
 
     def local(self, path: str, size_bytes: int | None = None) -> Path:
         """The file itself."""
-        file = self._path(path)
+        file = self._root.inner(path)
         try:
-            found = file.stat().st_size
+            found = file.lstat().st_size
         except (FileNotFoundError, NotADirectoryError) as error:
             raise LostFileError(f"{file}: no such file") from error
         except OSError as error:
@@ -136,21 +132,21 @@ class LocalFiles(Files):
         return file
 
     def list_files(self, folder: str) -> list[StoredFile]:
-        """Follows links: a folder may be on another disk. Leaves out files that are removed during the listing."""
+        """Leaves out links, and files that are removed during the listing."""
 
         def raise_unless_gone(error: OSError) -> None:
             if not isinstance(error, FileNotFoundError):
                 raise error
 
-        top, found = self._path(folder), list[StoredFile]()
+        top, found = self._root.inner(folder), list[StoredFile]()
         try:
-            for directory, _, names in os.walk(top, onerror=raise_unless_gone, followlinks=True):
+            for directory, _, names in os.walk(top, onerror=raise_unless_gone):
                 for name in names:
                     file = Path(directory, name)
                     with suppress(FileNotFoundError):
-                        status = file.stat()
+                        status = file.lstat()
                         if stat.S_ISREG(status.st_mode):
-                            path = file.relative_to(self._home).as_posix()
+                            path = file.relative_to(self._root.path).as_posix()
                             found.append(StoredFile(path, status.st_size, status.st_mtime))
         except OSError as error:
             raise _unreadable(top, error) from error
@@ -160,20 +156,18 @@ class LocalFiles(Files):
         """Keeps top folders even if they are empty: a missing top folder counts as a disk that is not mounted."""
         folders: set[PurePosixPath] = set()
         for path in paths:
-            file = self._path(path)
             try:
-                file.unlink(missing_ok=True)
+                self._root.remove(path)
             except OSError as error:
-                raise _unwritable(file, error) from error
+                raise _unwritable(self._root.path / path, error) from error
             folders.update(PurePosixPath(path).parents[:-2])
         for folder in sorted(folders, reverse=True):  # inner folders first
-            with suppress(OSError):  # the folder is not empty
-                (self._home / folder).rmdir()
+            self._root.remove_empty_folder(str(folder))
 
     def require_folder(self, path: str) -> None:
         """If a disk is not mounted, its folder is missing."""
-        self._path(path)
-        folder = self._home / PurePosixPath(path).parts[0]
+        self._root.inner(path)
+        folder = self._root.path / PurePosixPath(path).parts[0]
         if not folder.is_dir():
             raise StorageError(
                 f"{folder}: this folder is missing, but the catalog lists files in it. Mount its disk. If the files "
@@ -182,11 +176,7 @@ class LocalFiles(Files):
 
     def location(self, path: str) -> str:
         """The path on the disk."""
-        return str(self._path(path))
-
-    def _path(self, path: str) -> Path:
-        require_inner_path(path)
-        return self._home / path
+        return str(self._root.inner(path))
 
 
 def open_files(settings: Settings) -> Files:
@@ -194,34 +184,15 @@ def open_files(settings: Settings) -> Files:
     return LocalFiles(settings.home)
 
 
-def require_inner_path(path: str) -> None:
-    """Raise StorageError if a path could lead out of the store. Paths from the catalog are not trusted."""
-    pure = PurePosixPath(path)
-    if not pure.parts or pure.is_absolute() or ".." in pure.parts or str(pure) != path or "\0" in path:
-        raise StorageError(
-            f"{path!r}: not a valid path of a stored file. If it comes from the catalog (shard_file.path), the catalog "
-            "is damaged: restore it from a backup."
-        )
-
-
 def write_atomically(path: Path, fill: Callable[[Path], object]) -> int:
     """Let `fill` write a temporary file beside `path`, flush it to the disk, then rename it.
 
     Returns its size in bytes. Raises StorageError if the disk is full or read-only.
     """
-    partial = path.with_name(f"{PARTIAL_PREFIX}{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fill(partial)
-        _flush_to_disk(partial)
-        size = partial.stat().st_size
-        partial.rename(path)
-        _flush_to_disk(path.parent)
+        return RootFolder(path.parent).write(path.name, fill)
     except OSError as error:
-        with suppress(OSError):  # a disk that refuses writes may refuse this too
-            partial.unlink()
         raise _unwritable(path, error) from error
-    return size
 
 
 def unreadable_file(files: Files, path: str, kind: str, error: Exception, remedy: str) -> StorageError:
@@ -270,11 +241,3 @@ def _unreadable(path: Path, error: OSError) -> StorageError:
     return StorageError(
         f"{path}: cannot be read: {error.strerror or error}. Make the disk of the home directory readable."
     )
-
-
-def _flush_to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,8 +13,8 @@ from sqlalchemy import Engine, select
 
 from photolineage.catalog.orm import FileKind, Image, Shard, Source
 from photolineage.catalog.queries import committed_files
-from photolineage.stores.files import StorageError
 from photolineage.stores.previews import PreviewStore
+from photolineage.stores.root_folder import StorageError
 
 CELL_PIXELS = (232, 174)
 CAPTION_PIXELS = 22

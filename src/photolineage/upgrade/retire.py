@@ -25,10 +25,9 @@ from photolineage.catalog.orm import (
 )
 from photolineage.catalog.queries import committed_files, find_model
 from photolineage.errors import PhotolineageError
-from photolineage.lineage import JobKind, partition_subject
+from photolineage.lineage import KEY_PATTERN, JobKind, partition_subject
 from photolineage.models.registry import MODELS_LOCK, ModelNotLoadedError
 from photolineage.models.text_encoder import text_encoder_files
-from photolineage.settings.sections import KEY_PATTERN
 from photolineage.steps.freshness import RETIRED
 from photolineage.steps.jobs import JobContext
 from photolineage.stores.embeddings import embeddings_folder

@@ -16,6 +16,7 @@ import pyarrow as pa
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from photolineage.stores.root_folder import RootFolder
 from photolineage.stores.vector_index import maintenance, ranking, recall
 from photolineage.stores.vector_index.difference import table_difference
 from photolineage.stores.vector_index.errors import (
@@ -37,6 +38,9 @@ from photolineage.stores.vector_index.writing import remove_rows, update_facts, 
 if TYPE_CHECKING:
     from lancedb.db import DBConnection
     from lancedb.table import AsyncTable, Table
+
+FOLDER = "index"
+"""The folder of all tables below the home directory."""
 
 _AT_EACH_READ = timedelta(0)
 """Check for a newer version at each read. The table stays open, so its index stays in memory."""
@@ -91,7 +95,8 @@ class VectorIndex:
         self.model_key = model_key
         self.dim = dim
         self._name = table_name(model_key)
-        self._folder = directory / f"{self._name}.lance"
+        self._root = RootFolder(directory)
+        self._folder = self._root.inner(f"{self._name}.lance")
         self._keep_versions_for = keep_versions_for
         self._table: Table | None = None
         self._searched: AsyncTable | None = None
@@ -245,7 +250,10 @@ class VectorIndex:
     def _exclusive(self) -> Iterator[None]:
         with writing(self.model_key, self._folder):
             self.directory.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.directory / f"{self._name}.lock"):
+            with FileLock(self._root.inner(f"{self._name}.lock")):
+                self._root.require_no_links(
+                    self._folder.name
+                )  # LanceDB follows links, also when it cleans up
                 yield
 
     def _reading(self) -> AbstractContextManager[None]:
@@ -343,22 +351,26 @@ class VectorIndex:
 
 
 class VectorIndexes:
-    """One table per model under `home/index`."""
+    """One table per model under `home/index`. Methods raise StorageError if a link replaces a folder or a file."""
 
     def __init__(self, home: Path) -> None:
-        self._directory = home / "index"
+        self._root = RootFolder(home)
 
     def open(self, model_key: str, dim: int) -> VectorIndex:
         """The index of a model with embeddings of length `dim`. The index need not exist yet."""
-        return VectorIndex(self._directory, model_key, dim)
+        return VectorIndex(self._root.inner(FOLDER), model_key, dim)
 
     def is_there(self, model_key: str) -> bool:
         """Whether the disk has a table of this model with at least one version. The table is not opened."""
-        return any((self._directory / f"{table_name(model_key)}.lance" / "_versions").glob("*.manifest"))
+        return any(self._root.inner(f"{_table(model_key)}/_versions").glob("*.manifest"))
 
     def paths(self, model_key: str) -> list[Path]:
         """The paths of a model's index on the disk: its table and its lock."""
-        name = table_name(model_key)
-        return [
-            path for suffix in ("lance", "lock") if (path := self._directory / f"{name}.{suffix}").exists()
-        ]
+        paths = (
+            self._root.inner(path) for path in (_table(model_key), f"{FOLDER}/{table_name(model_key)}.lock")
+        )
+        return [path for path in paths if path.exists()]
+
+
+def _table(model_key: str) -> str:
+    return f"{FOLDER}/{table_name(model_key)}.lance"
