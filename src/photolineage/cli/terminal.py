@@ -18,6 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import Progress as RichProgressBar
+from rich.prompt import Confirm
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
@@ -94,6 +95,11 @@ def print_json(value: Any) -> None:
     """Print the value as JSON on standard output."""
     text = json.dumps(value, default=_json_value, ensure_ascii=False, indent=2)
     print(encodable(text))  # noqa: T201 (programs read it)
+
+
+def confirmed(question: str) -> bool:
+    """Whether the person answers yes. The question stands on standard error."""
+    return Confirm.ask(Text(printable(question)), console=errors, default=False)
 
 
 def _json_value(value: Any) -> Any:
