@@ -17,6 +17,7 @@ from sqlalchemy import URL, Engine, NullPool, create_engine, make_url
 from photolineage.catalog.engine import create_catalog_engine
 from photolineage.catalog.migrate import is_at_newest_revision, upgrade
 from photolineage.settings import load_settings
+from resources.own_server import OWN_SERVER_VARIABLE
 from tests.library import TINY_MODELS, Library, draw_photo, write_tiny_model
 from tests.lineage import Lineage, copy_library, open_lineage, write_configuration
 
@@ -51,6 +52,7 @@ SLOW = {
     "schema_checks": "executes Dagster checks",
     "security/test_model_folders.py": "loads models from folders with traps",
     "security/test_private_home.py": "commands in processes of their own",
+    "security/test_own_server.py": "executes Dagster jobs",
     "security/test_run_config.py": "executes Dagster jobs",
     "steps/test_compact.py": "kills processes that compact files",
     "stores/vector_index/test_vector_index_kill.py": "kills processes at every step of an index",
@@ -85,6 +87,7 @@ def _no_library_of_the_person_who_tests(tmp_path_factory: pytest.TempPathFactory
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(folder / "data"))
         patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+        patch.setenv(OWN_SERVER_VARIABLE, "1")  # jobs that tests execute run as under `photolineage ui`
         yield
 
 
