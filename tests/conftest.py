@@ -50,6 +50,7 @@ SLOW = {
     "models/test_text_encoder.py": "exports the text half of models",
     "orchestration": "executes Dagster jobs",
     "schema_checks": "executes Dagster checks",
+    "security/test_model_files.py": "loads models from files with traps",
     "security/test_model_folders.py": "loads models from folders with traps",
     "security/test_private_home.py": "commands in processes of their own",
     "security/test_own_server.py": "executes Dagster jobs",
