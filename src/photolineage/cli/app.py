@@ -71,7 +71,7 @@ def chosen_settings(as_json: bool = False, *, or_demo: bool = True) -> Settings:
     """The settings that a command uses. Where they come from is printed on standard error."""
     settings = settings_with_consent(or_demo=or_demo, may_ask=not as_json)
     if not os.environ.get(CONFIG_VARIABLE) and settings.config_file == Path.cwd() / FILE_NAME:
-        errors.print(f"Using ./{FILE_NAME}", style="dim", highlight=False)  # with --json too: it may surprise
+        errors.print(shown(f"Using ./{FILE_NAME}"), style="dim")  # with --json too: it may surprise
         return settings
     if settings.config_file == BUILT_IN:
         origin = f"built in (home: {printable(settings.home)})"
@@ -81,7 +81,7 @@ def chosen_settings(as_json: bool = False, *, or_demo: bool = True) -> Settings:
         origin = printable(settings.config_file)
     close(settings)
     if not as_json:
-        errors.print(f"Configuration: {origin}", style="dim", markup=False, highlight=False, soft_wrap=True)
+        errors.print(shown(f"Configuration: {origin}"), style="dim", soft_wrap=True)
     return settings
 
 
