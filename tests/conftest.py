@@ -31,6 +31,7 @@ HEAVY = {
     "integration/test_termination.py": "terminates a run in a real Dagster, and runs it again",
     "integration/test_upgrade.py": "a dozen runs in a real Dagster, each in a process of its own",
     "integration/test_wheel.py": "builds and installs the wheel, and runs the demo with it",
+    "security/test_real_servers.py": "starts a real Dagster UI and a plain `dagster dev`",
     "browser/test_page_of_another_site.py": "a real browser at a real Dagster UI, and a page of another site",
     "security/test_secrets.py": "a real Dagster UI with runs, ticks and a database that asks for a password",
 }
@@ -54,6 +55,7 @@ SLOW = {
     "security/test_model_folders.py": "loads models from folders with traps",
     "security/test_private_home.py": "commands in processes of their own",
     "security/test_own_server.py": "executes Dagster jobs",
+    "security/test_printing.py": "builds a library with hostile names, and runs every command on it",
     "security/test_run_config.py": "executes Dagster jobs",
     "steps/test_compact.py": "kills processes that compact files",
     "stores/vector_index/test_vector_index_kill.py": "kills processes at every step of an index",

@@ -6,7 +6,7 @@ so the queue adds these tags to every run.
 
 from collections.abc import Mapping
 
-from dagster import DagsterRun, Failure, QueuedRunCoordinator, SubmitRunContext
+from dagster import DagsterRun, QueuedRunCoordinator, SubmitRunContext
 
 from assets.orchestration.dagster_internals import ASSET_PARTITION_RANGE_START_TAG, PARTITION_NAME_TAG
 from photolineage.lineage import SERVING_MODEL, STEPS, Step
@@ -28,11 +28,12 @@ class LineageRunCoordinator(QueuedRunCoordinator):
         """Tag the run and queue it.
 
         A server that Photolineage did not start may share the instance with one that it did. The first one may not
-        queue what the second one would then run: Failure.
+        queue what the second one would then run: such a run fails at once, and says why.
         """
         run = context.dagster_run
         if not is_own_server() and (run.job_name in GUARDED_JOBS or SERVING_MODEL in _steps(run)):
-            raise Failure(description=refusal(run.job_name), allow_retries=False)
+            self._instance.report_run_failed(run, refusal(run.job_name))
+            return self._instance.get_run_by_id(run.run_id) or run
         missing = {key: value for key, value in queue_tags(run).items() if key not in run.tags}
         if missing:
             self._instance.add_run_tags(run.run_id, missing)
