@@ -14,19 +14,12 @@ from dagster import (
     Output,
     PartitionsDefinition,
     ResourceParam,
-    TableColumn,
-    TableRecord,
-    TableSchema,
     asset_check,
     multi_asset_check,
 )
 
 from photolineage.catalog.orm import Base
 from photolineage.lineage import CATALOG_SCHEMA, SERVING_MODEL, Step
-from photolineage.catalog.queries import serving_model_key
-from photolineage.errors import PhotolineageError
-from photolineage.lineage import CATALOG_SCHEMA, IMAGE_EMBEDDINGS, IMAGE_EVENTS, SERVING_MODEL, VECTOR_INDEX
-from photolineage.plain_text import printable
 from photolineage.settings import Settings
 from resources.failures import reported
 from resources.home import CatalogResource, StorageResource
@@ -40,8 +33,6 @@ from schema_checks.partition_checks import (
 )
 
 LISTED_FAILURES = 20
-
-PROBLEM_COLUMN = TableSchema([TableColumn("problem", "string")])
 
 
 def catalog_table_checks() -> AssetChecksDefinition:
@@ -148,25 +139,4 @@ def _summary(partitions: int, failed: Sequence[str]) -> AssetCheckResult:
         if failed
         else f"All {partitions} partitions passed.",
         metadata={"partitions": partitions, "failed": "\n".join(failed[:LISTED_FAILURES]) or "none"},
-
-def _result(findings: "Sequence[StoreFindings]", partition: str, unit: str) -> AssetCheckResult:
-    from schema_checks.check_metadata import difference_table
-
-    problems = [problem for finding in findings for problem in finding.problems]
-    drifts = [drift for finding in findings for drift in finding.drifts]
-    looked_at = sum(finding.looked_at for finding in findings)
-    wrong = len(problems) + len(drifts)
-    description = f"{partition}: {looked_at} {unit}, " + (f"{wrong} problems" if wrong else "no problems")
-    return AssetCheckResult(
-        passed=not wrong,
-        severity=AssetCheckSeverity.ERROR,
-        description=description,
-        metadata={
-            "partition": partition,
-            unit.replace(" ", "_"): looked_at,
-            "problems": MetadataValue.table(  # not Markdown: they contain paths
-                [TableRecord({"problem": printable(problem)}) for problem in problems], PROBLEM_COLUMN
-            ),
-            "differences": difference_table(drifts),
-        },
     )

@@ -16,7 +16,6 @@ from urllib.parse import parse_qs, urlsplit
 
 from dagster import SupersessionWarning
 
-from assets.orchestration.dagster_internals import dev_command_module
 from resources.dagster_internals import dev_command_module
 from resources.own_server import mark_own_server
 

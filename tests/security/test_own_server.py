@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from dagster import AssetKey, DagsterRun, DagsterRunStatus
 
-from assets.orchestration.dagster_internals import dev_command_module
 from assets.orchestration.guarded_ui import run_dev
 from assets.orchestration.run_queue import GUARDED_JOBS, LineageRunCoordinator
 from photolineage.settings import CONFIG_VARIABLE
+from resources.dagster_internals import dev_command_module
 from resources.own_server import OWN_SERVER_VARIABLE, is_own_server
 from tests.dagster_internals import SubmitRunContext
 from tests.lineage import QUIET, Lineage, failure_of
