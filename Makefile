@@ -10,7 +10,7 @@ TEST_WORKERS ?= $(shell expr 2 '*' $$(nproc))
 PYTEST = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest \
 	--numprocesses $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-quick test-all test-newest-dagster ui lint screenshots
+.PHONY: demo test test-quick test-all test-newest-dagster ui lint licences screenshots
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -47,6 +47,10 @@ lint: $(INSTALLED) ## check format, lint, types and layers
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+
+licences: $(INSTALLED) ## list the licences of the installed packages in docs/licences.csv
+	$(VENV)/bin/pip-licenses --from=mixed --with-urls --ignore-packages photolineage timezonefinder timezonefinder-data \
+		--format=csv --output-file=docs/licences.csv
 
 screenshots: $(INSTALLED) ## take the screenshots of the documentation again, with the browser tests
 	PHOTOLINEAGE_SCREENSHOTS=docs/images $(VENV)/bin/python -m pytest tests/browser

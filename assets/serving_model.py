@@ -15,6 +15,7 @@ from assets.orchestration.step_asset import step_asset
 from photolineage.lineage import SERVING_MODEL
 from photolineage.settings import Settings
 from resources.home import CatalogResource, StorageResource
+from resources.own_server import require_own_server
 from schema_checks.partition_checks import CheckInputs
 
 LISTED_VIOLATIONS = 5
@@ -55,6 +56,7 @@ def serving_model(
     )
 
     with checked_run(context, SERVING_MODEL, CheckInputs(catalog, storage, settings)) as run:
+        require_own_server("Promoting a model")
         model_key = choose_candidate(catalog.engine, list(settings.models), config.model)
         former = has_served(catalog.engine, model_key)
         _require_contract(catalog.engine, storage, model_key, index_only=former)

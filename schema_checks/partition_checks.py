@@ -4,7 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dagster import AssetCheckResult, AssetCheckSeverity, AssetKey, MetadataValue
+from dagster import (
+    AssetCheckResult,
+    AssetCheckSeverity,
+    AssetKey,
+    MetadataValue,
+    TableColumn,
+    TableRecord,
+    TableSchema,
+)
 
 from photolineage.catalog.queries import serving_model_key
 from photolineage.errors import PhotolineageError
@@ -16,6 +24,7 @@ from photolineage.lineage import (
     Step,
     split_partition_key,
 )
+from photolineage.plain_text import printable
 from photolineage.settings import Settings
 from resources.home import CatalogResource, StorageResource
 
@@ -33,6 +42,7 @@ class CheckInputs:
 
 
 SERVING_EVENTS_CHECK = "events_are_current"
+PROBLEM_COLUMN = TableSchema([TableColumn("problem", "string")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +81,9 @@ def findings_result(findings: "Sequence[StoreFindings]", partition: str, unit: s
         metadata={
             "partition": partition,
             unit.replace(" ", "_"): looked_at,
-            "problems": MetadataValue.md("\n".join(f"- {problem}" for problem in problems) or "none"),
+            "problems": MetadataValue.table(  # not Markdown: they contain paths
+                [TableRecord({"problem": printable(problem)}) for problem in problems], PROBLEM_COLUMN
+            ),
             "differences": difference_table(drifts),
         },
     )

@@ -17,6 +17,7 @@ from sqlalchemy import URL, Engine, NullPool, create_engine, make_url
 from photolineage.catalog.engine import create_catalog_engine
 from photolineage.catalog.migrate import is_at_newest_revision, upgrade
 from photolineage.settings import load_settings
+from resources.own_server import OWN_SERVER_VARIABLE
 from tests.library import TINY_MODELS, Library, draw_photo, write_tiny_model
 from tests.lineage import Lineage, copy_library, open_lineage, write_configuration
 
@@ -30,6 +31,7 @@ HEAVY = {
     "integration/test_termination.py": "terminates a run in a real Dagster, and runs it again",
     "integration/test_upgrade.py": "a dozen runs in a real Dagster, each in a process of its own",
     "integration/test_wheel.py": "builds and installs the wheel, and runs the demo with it",
+    "security/test_real_servers.py": "starts a real Dagster UI and a plain `dagster dev`",
     "browser/test_page_of_another_site.py": "a real browser at a real Dagster UI, and a page of another site",
     "security/test_secrets.py": "a real Dagster UI with runs, ticks and a database that asks for a password",
 }
@@ -50,9 +52,12 @@ SLOW = {
     "orchestration": "executes Dagster jobs",
     "schema_checks": "executes Dagster checks",
     "security/test_decompression_bombs.py": "decodes images of up to 200 megapixels",
+    "security/test_model_files.py": "loads models from files with traps",
     "security/test_model_folders.py": "loads models from folders with traps",
-    "security/test_private_home.py": "commands in processes of their own",
+    "security/test_own_server.py": "executes Dagster jobs",
     "security/test_paths.py": "runs every step of a changed library again and again",
+    "security/test_printing.py": "builds a library with hostile names, and runs every command on it",
+    "security/test_private_home.py": "commands in processes of their own",
     "security/test_run_config.py": "executes Dagster jobs",
     "steps/test_compact.py": "kills processes that compact files",
     "stores/vector_index/test_vector_index_kill.py": "kills processes at every step of an index",
@@ -87,6 +92,7 @@ def _no_library_of_the_person_who_tests(tmp_path_factory: pytest.TempPathFactory
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(folder / "data"))
         patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+        patch.setenv(OWN_SERVER_VARIABLE, "1")  # jobs that tests execute run as under `photolineage ui`
         yield
 
 

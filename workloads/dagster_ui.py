@@ -19,6 +19,7 @@ import psutil
 
 from photolineage.lineage import split_partition_key
 from photolineage.settings import CONFIG_VARIABLE
+from resources.own_server import OWN_SERVER_VARIABLE
 
 Answer = TypeVar("Answer")
 
@@ -190,7 +191,8 @@ class DagsterUi:
 def running_ui(config_file: Path, log: Path) -> Iterator[DagsterUi]:
     """Run `photolineage ui` with a configuration on a free port. All its processes end with the block."""
     environment = os.environ | {CONFIG_VARIABLE: str(config_file)}
-    environment.pop("DAGSTER_HOME", None)
+    for inherited in ("DAGSTER_HOME", OWN_SERVER_VARIABLE):
+        environment.pop(inherited, None)
     with serving_ui(PHOTOLINEAGE, environment, log) as ui:
         yield ui
 

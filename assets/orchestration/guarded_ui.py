@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 from dagster import SupersessionWarning
 
 from resources.dagster_internals import dev_command_module
+from resources.own_server import mark_own_server
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -131,6 +132,7 @@ def run_dev(arguments: list[str]) -> None:
         "ignore", category=SupersessionWarning
     )  # `dg dev` wants a project of its own kind
     vars(dev)["open_ipc_subprocess"] = open_guarded
+    mark_own_server()
     dev.dev_command(arguments)
 
 

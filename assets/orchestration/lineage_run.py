@@ -43,6 +43,7 @@ from photolineage.stores.root_folder import RootFolder
 from photolineage.stores.vector_index import VectorIndexes
 from resources.dagster_internals import MAX_RETRIES_TAG, RunFailureReason
 from resources.failures import failure_reason
+from resources.own_server import mark_own_server
 from resources.progress import ProgressSink
 
 DEPLOYMENT = Path(__file__).parents[2] / "deploy" / "local" / "dagster.yaml"
@@ -130,6 +131,7 @@ def run_lineage(
     unavailable source or a failed shard, the other sources and shards go on; an index is built only if all shards
     succeeded. Raises StepFailedError, also if no source is available, and RunInterruptedError.
     """
+    mark_own_server()
     dagster_home = prepare_dagster_home(settings)
     engine = settings.catalog.open_engine()
     require_reachable(engine)

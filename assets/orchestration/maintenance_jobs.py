@@ -21,6 +21,7 @@ from photolineage.errors import PhotolineageError
 from photolineage.settings import Settings
 from resources.failures import reported, require_migrated
 from resources.home import CatalogResource, StorageResource
+from resources.own_server import require_own_server
 
 if TYPE_CHECKING:
     from photolineage.steps.index import IndexMaintenanceReport
@@ -106,6 +107,8 @@ def sweep_files_job() -> JobDefinition:
         from photolineage.steps.sweep import sweep_files
 
         require_migrated(catalog)
+        if not config.dry_run:
+            require_own_server("Removing files")
         with reported():
             report = sweep_files(catalog.engine, storage.files, remove=not config.dry_run)
         verb = "would be removed" if config.dry_run else "were removed"

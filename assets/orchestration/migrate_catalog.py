@@ -17,6 +17,7 @@ from pydantic import Field
 
 from resources.failures import reported
 from resources.home import CatalogResource, StorageResource
+from resources.own_server import require_own_server
 
 
 class MigrateCatalogConfig(Config):
@@ -64,6 +65,7 @@ def migrate_catalog_job() -> JobDefinition:
                 )
                 context.log.info(plan.sql)
                 return Output(None, metadata=metadata)
+            require_own_server("Migrating the catalog")
             backup = apply_migration(
                 catalog.engine, RootFolder(storage.home).inner("backups"), has_backup=config.i_have_a_backup
             )

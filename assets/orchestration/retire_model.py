@@ -16,6 +16,7 @@ from pydantic import Field
 from photolineage.settings import Settings
 from resources.failures import reported
 from resources.home import CatalogResource, StorageResource
+from resources.own_server import require_own_server
 
 
 class RetireModelConfig(Config):
@@ -46,6 +47,7 @@ def retire_model_job() -> JobDefinition:
         stores = ModelStores(storage.files, storage.indexes)
         with reported():
             if config.delete_files:
+                require_own_server("Retiring a model")
                 plan = retire_model(
                     JobContext(catalog.engine, context.run.run_id, catalog.lease_timeout),
                     stores,

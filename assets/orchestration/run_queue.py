@@ -8,20 +8,31 @@ from collections.abc import Mapping
 
 from dagster import DagsterRun, QueuedRunCoordinator, SubmitRunContext
 
-from photolineage.lineage import STEPS, Step
+from photolineage.lineage import SERVING_MODEL, STEPS, Step
 from resources.dagster_internals import ASSET_PARTITION_RANGE_START_TAG, PARTITION_NAME_TAG
+from resources.own_server import is_own_server, refusal
 
 MODEL_TAG = "photolineage/model"
 SOURCE_TAG = "photolineage/source"
 DEVICE_TAG = "photolineage/device"
+
+GUARDED_JOBS = frozenset({"migrate_catalog", "retire_model", "sweep_files"})
+"""The jobs that can change or delete what serves, besides `serving_model`. They also look themselves."""
 
 
 class LineageRunCoordinator(QueuedRunCoordinator):
     """Dagster's queue, which also tags each run with its model, the source that it reads from, and its device."""
 
     def submit_run(self, context: SubmitRunContext) -> DagsterRun:
-        """Tag the run and queue it."""
+        """Tag the run and queue it.
+
+        A server that Photolineage did not start may share the instance with one that it did. The first one may not
+        queue what the second one would then run: such a run fails at once, and says why.
+        """
         run = context.dagster_run
+        if not is_own_server() and (run.job_name in GUARDED_JOBS or SERVING_MODEL in _steps(run)):
+            self._instance.report_run_failed(run, refusal(run.job_name))
+            return self._instance.get_run_by_id(run.run_id) or run
         missing = {key: value for key, value in queue_tags(run).items() if key not in run.tags}
         if missing:
             self._instance.add_run_tags(run.run_id, missing)

@@ -1,5 +1,6 @@
 """Text from outside the program (paths, titles, error messages) made safe to store and to show."""
 
+import re
 import unicodedata
 from pathlib import Path
 
@@ -21,6 +22,13 @@ def printable(text: Path | str) -> str:
         letter if letter.isprintable() or _is_space(letter) else letter.encode("unicode_escape").decode()
         for letter in str(text)
     )
+
+
+def markdown_code(text: Path | str) -> str:
+    """The text as code in one line of Markdown or one cell of its tables: nothing in it is markup, nor a link."""
+    plain = printable(text).replace("|", "\\|")
+    fence = "`" * (max(map(len, re.findall("`+", plain)), default=0) + 1)
+    return f"{fence} {plain} {fence}" if "`" in plain else f"{fence}{plain}{fence}"
 
 
 def _is_space(letter: str) -> bool:

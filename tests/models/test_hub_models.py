@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 REVISION = "0" * 40
-WEIGHTS = "open_clip_model.safetensors (or open_clip_pytorch_model.bin)"
+WEIGHTS = "open_clip_model.safetensors"
 TOKENIZER = "tokenizer.json and tokenizer_config.json"
 
 FILL_BY_TAG = """
@@ -37,7 +37,8 @@ except ModelUnavailableError as error:
 else:
     vector = embedder.encode_text(["a beach"])
     print(json.dumps({"dim": embedder.facts.embedding_dim, "size": embedder.facts.image_size,
-                      "shape": vector.shape, "digest": embedder.facts.weights_digest}))
+                      "shape": vector.shape, "digest": embedder.facts.weights_digest,
+                      "scale": [embedder.transform.mean, embedder.transform.deviation]}))
 """
 
 
@@ -76,6 +77,7 @@ def test_a_pretrained_tag_loads_from_a_filled_cache(tmp_path: Path) -> None:
     run_python(FILL_BY_TAG, str(files / "open_clip_model.safetensors"), tmp_path)
     loaded = load(tmp_path, "MobileCLIP2-S0", "dfndr2b")
     assert (loaded["dim"], loaded["size"], loaded["shape"]) == (512, 256, [1, 512])
+    assert loaded["scale"] == [[0, 0, 0], [1, 1, 1]]  # the tag's, unlike CLIP's
 
 
 def test_a_hub_model_loads_from_a_filled_cache(tmp_path: Path, tiny_models: Mapping[str, Path]) -> None:

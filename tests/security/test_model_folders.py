@@ -8,6 +8,7 @@ from typing import Any
 
 import open_clip
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from photolineage.models.embedder import load_embedder, unload
 from photolineage.models.plain_configuration import require_plain_configuration
@@ -100,6 +101,85 @@ def test_a_tokenizer_with_code_is_refused_without_a_question(
     with pytest.raises(ModelUnavailableError, match=r"models\.mine: .* cannot be loaded: "):
         load(folder)
     assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("section", "change"),
+    [
+        ("vision_cfg", {"timm_model_name": "hf-hub:somebody/model"}),
+        ("vision_cfg", {"timm_model_name": "hf_hub:somebody/model"}),
+        ("vision_cfg", {"timm_model_name": "local-dir:{outside}"}),
+        ("vision_cfg", {"timm_model_name": "{outside}"}),
+        ("vision_cfg", {"timm_model_name": ["vit_base_patch16_224"]}),
+        ("text_cfg", {"hf_model_name": "{outside}"}),
+        ("text_cfg", {"hf_model_name": "../outside"}),
+        ("text_cfg", {"hf_model_name": "./outside"}),
+        ("text_cfg", {"hf_model_name": "outside"}),  # of the working directory
+        ("text_cfg", {"hf_tokenizer_name": "{outside}"}),
+        ("text_cfg", {"hf_tokenizer_name": "https://somebody.example/tokenizer"}),
+    ],
+)
+def test_a_name_that_leads_elsewhere_is_refused(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, section: str, change: dict[str, Any]
+) -> None:
+    mark, outside = tmp_path / "code-was-run", tmp_path / "outside"
+    outside.mkdir()
+    add_tokenizer_with_code(outside, mark)
+    monkeypatch.chdir(tmp_path)
+    named = {name: json.loads(json.dumps(v).replace("{outside}", str(outside))) for name, v in change.items()}
+    edit(folder, named, section)
+    with pytest.raises(
+        ModelUnavailableError, match=rf"names files outside: {section}\.{next(iter(named))} = "
+    ):
+        load(folder)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"tokenizer_file": "{outside}/tokenizer.json"},
+        {"vocab_file": "{outside}/tokenizer.json"},
+        {"special_tokens_map_file": "../outside/tokenizer.json"},
+        {"fast_tokenizer_files": ["../outside/tokenizer.1.0.json"]},
+        {"added_tokens_file": "outside/tokenizer.json"},  # of the working directory
+    ],
+)
+def test_a_tokenizer_file_outside_of_the_folder_is_refused(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: dict[str, Any]
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    write_tokenizer(outside)
+    shutil.copy(outside / "tokenizer.json", outside / "tokenizer.1.0.json")
+    monkeypatch.chdir(tmp_path)
+    facts = json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"} | option)
+    (folder / "tokenizer_config.json").write_text(facts.replace("{outside}", str(outside)))
+    edit(folder, {"hf_tokenizer_name": "somebody/tokenizer"}, "text_cfg")
+    with pytest.raises(ModelUnavailableError, match=rf"names files outside: {next(iter(option))} = "):
+        load(folder)
+
+
+def test_a_tokenizer_that_names_its_own_files_loads(folder: Path) -> None:
+    write_tokenizer(folder)
+    facts = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "pad_token": "<pad>",
+        "tokenizer_file": str(folder / "tokenizer.json"),
+        "special_tokens_map_file": "/home/somebody/special_tokens_map.json",  # of the machine that trained it
+        "vocab_file": None,
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(facts))
+    edit(folder, {"hf_tokenizer_name": "somebody/tokenizer"}, "text_cfg")
+    load(folder)
+
+
+def write_tokenizer(folder: Path) -> None:
+    """A tokenizer of a few words."""
+    words = {word: number for number, word in enumerate(["<pad>", "<unk>", "a", "beach", "mountain"])}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.save(str(folder / "tokenizer.json"))
 
 
 def test_every_configuration_that_open_clip_carries_is_plain(tmp_path: Path) -> None:

@@ -32,8 +32,7 @@ root = "/mnt/photos"
 Commands say which configuration they use: the first that exists of
 
 1. the file that you name with `photolineage --config FILE` or the variable `PHOTOLINEAGE_CONFIG`;
-2. `photolineage.toml` in the current folder. Photolineage refuses it if the folder contains photos or the file
-   belongs to another user: somebody else may have written it, and a configuration can name programs to run;
+2. `photolineage.toml` in the current folder, if you trust it (see below);
 3. `photolineage.toml` in your configuration directory (`~/.config/photolineage` on Linux);
 4. the demo's, as long as you have no library of your own. `photolineage run` never uses it;
 5. the built-in configuration: one model, no sources, and a home in your data directory
@@ -44,6 +43,24 @@ Commands say which configuration they use: the first that exists of
 - Relative paths are relative to the file. In `url`, `password_file` and `root`, `{home}` stands for `home`.
 - `photolineage run --photos DIR` stores the sources that it adds in `<home>/sources.toml`.
 - The Dagster UI reads the configuration when it starts, and when you choose **Deployment → Reload**.
+
+## Which configuration of the current folder is used
+
+A configuration can name programs to run and models to load, and it may have come with a folder that you downloaded. So
+a `photolineage.toml` in the current folder is used only if your list of trusted configurations has its path and its
+content:
+
+```sh
+photolineage init         # writes a photolineage.toml and trusts it
+photolineage trust FILE   # trusts the file as it is now, for example after you edited it
+```
+
+In a terminal, a command that finds another one shows what it names and asks whether to use it. Elsewhere, the command
+fails and says what to do. Each command that uses it says `Using ./photolineage.toml`. A file that you name with
+`--config` needs no trust. The UI keeps the file that it started with, also when you edit it and choose **Reload**.
+
+Photolineage refuses even a trusted one if its folder contains photos or the file belongs to another user. The list is
+`trusted.json` in Photolineage's folder of your data directory (`~/.local/share/photolineage` on Linux).
 """
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("At the top of the file", Settings),

@@ -13,6 +13,7 @@ from photolineage.settings import (
     demo_config_file,
     find_config_file,
     load_settings,
+    trust,
 )
 
 
@@ -49,6 +50,7 @@ def test_each_configuration_overrides_the_next(person: Path, monkeypatch: pytest
     of_user = write(person / "config" / "photolineage" / "photolineage.toml")
     assert find_config_file() == of_user
     here = write(person / "work" / "photolineage.toml")
+    trust(here)
     assert find_config_file() == here
     monkeypatch.setenv(CONFIG_VARIABLE, str(person / "other.toml"))
     assert find_config_file() == person / "other.toml"
@@ -83,6 +85,7 @@ def test_a_configuration_among_photos_is_refused_unless_it_is_named(
     person: Path, monkeypatch: pytest.MonkeyPatch, photo: str
 ) -> None:
     here = write(person / "work" / "photolineage.toml", "[alerts]\ncommand = ['rm', '-rf', '/']")
+    trust(here)
     write(person / "work" / photo)
     with pytest.raises(
         ConfigurationError, match=rf"in or above a folder of photos \({photo}\).*--config {here}"
@@ -121,4 +124,5 @@ def test_the_built_in_configuration_is_known_behind_a_link(
 def test_a_picture_that_no_camera_makes_is_not_a_photo(person: Path) -> None:
     here = write(person / "work" / "photolineage.toml")
     write(person / "work" / "docs" / "logo.png")
+    trust(here)
     assert find_config_file() == here

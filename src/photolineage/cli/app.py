@@ -13,6 +13,7 @@ from sqlalchemy import Engine, make_url
 from photolineage.catalog.engine import require_reachable
 from photolineage.catalog.migrate import is_at_newest_revision
 from photolineage.catalog.queries import serving_model_key
+from photolineage.cli.consent import settings_with_consent
 from photolineage.cli.terminal import errors, print_json, shown
 from photolineage.errors import PhotolineageError
 from photolineage.plain_text import printable
@@ -22,8 +23,8 @@ from photolineage.settings import (
     ConfigurationError,
     Settings,
     demo_config_file,
-    load_settings,
 )
+from photolineage.settings.locate import FILE_NAME
 from photolineage.settings.private_home import close_home
 
 app = typer.Typer(
@@ -68,7 +69,10 @@ def reported_errors(as_json: bool) -> Iterator[None]:
 
 def chosen_settings(as_json: bool = False, *, or_demo: bool = True) -> Settings:
     """The settings that a command uses. Where they come from is printed on standard error."""
-    settings = load_settings(or_demo=or_demo)
+    settings = settings_with_consent(or_demo=or_demo, may_ask=not as_json)
+    if not os.environ.get(CONFIG_VARIABLE) and settings.config_file == Path.cwd() / FILE_NAME:
+        errors.print(shown(f"Using ./{FILE_NAME}"), style="dim")  # with --json too: it may surprise
+        return settings
     if settings.config_file == BUILT_IN:
         origin = f"built in (home: {printable(settings.home)})"
     elif settings.config_file == demo_config_file():
@@ -77,7 +81,7 @@ def chosen_settings(as_json: bool = False, *, or_demo: bool = True) -> Settings:
         origin = printable(settings.config_file)
     close(settings)
     if not as_json:
-        errors.print(f"Configuration: {origin}", style="dim", markup=False, highlight=False, soft_wrap=True)
+        errors.print(shown(f"Configuration: {origin}"), style="dim", soft_wrap=True)
     return settings
 
 

@@ -6,7 +6,7 @@ import typer
 
 from photolineage.catalog.engine import explained_errors, require_reachable
 from photolineage.cli.app import AsJson, app, chosen_settings, reported_errors
-from photolineage.cli.terminal import console, linked, print_json, table
+from photolineage.cli.terminal import console, linked, print_json, shown, table
 
 
 @app.command()
@@ -73,10 +73,12 @@ def migrate(
             }
         )
     elif before.is_current:
-        console.print(f"Already up to date (revision {before.wanted}).")
+        console.print(shown(f"Already up to date (revision {before.wanted})."))
     elif dry_run:
-        console.print(plan.sql, markup=False, highlight=False, soft_wrap=True)
+        console.print(shown(plan.sql), soft_wrap=True)
     else:
-        console.print(f"Migrated from {before.found or 'an empty database'} to revision {before.wanted}.")
+        console.print(
+            shown(f"Migrated from {before.found or 'an empty database'} to revision {before.wanted}.")
+        )
         if backup is not None:
             console.print("Backup:", linked(backup))

@@ -1,11 +1,12 @@
 """`photolineage demo`: try everything on a library of drawn photos."""
 
 import shlex
+from pathlib import Path
 
 from photolineage.cli.app import AsJson, app, close, known_model, open_catalog, reported_errors
 from photolineage.cli.run import run_steps
-from photolineage.cli.terminal import ProgressBars, console, linked, print_json, table
-from photolineage.settings import find_config_file
+from photolineage.cli.terminal import ProgressBars, console, linked, print_json, shown, table
+from photolineage.settings import ConfigurationError, find_config_file
 
 
 @app.command()
@@ -30,13 +31,25 @@ def demo(as_json: AsJson = False) -> None:
         print_json(showcase)
         return
     program = "photolineage"
-    if find_config_file() != settings.config_file:
+    if not _is_found(settings.config_file):
         program += f" --config {shlex.quote(str(settings.config_file))}"
     console.print(
-        f"\nEvents: {showcase.events_found} found with {showcase.model_key}; {showcase.events_true} were drawn. "
-        f"List them with: {program} events"
+        shown(
+            f"\nEvents: {showcase.events_found} found with {showcase.model_key}; {showcase.events_true} were drawn. "
+            f"List them with: {program} events"
+        )
     )
     for query, hits in showcase.searches.items():
         rows = [(f"{hit.score:.3f}", hit.scene, linked(hit.path)) for hit in hits]
         console.print(table(f'{program} search "{query}"', ["score#", "drawn scene", "path"], rows))
-    console.print(f"To see every asset, partition and check: run {program} ui and open http://127.0.0.1:3000")
+    console.print(
+        shown(f"To see every asset, partition and check: run {program} ui and open http://127.0.0.1:3000")
+    )
+
+
+def _is_found(config_file: Path) -> bool:
+    """Whether commands in this folder use the configuration without being told."""
+    try:
+        return find_config_file() == config_file
+    except ConfigurationError:
+        return False

@@ -15,7 +15,7 @@ from photolineage.cli.app import (
     open_catalog,
     reported_errors,
 )
-from photolineage.cli.terminal import ProgressBars, console, linked, print_json
+from photolineage.cli.terminal import ProgressBars, console, linked, print_json, shown
 from photolineage.settings.private_home import umask_of_user
 
 
@@ -50,6 +50,8 @@ def report(
         return
     for name, changes in (("Pages", written.pages), ("Pictures", written.pictures)):
         console.print(
-            f"{name}: {changes.written:,} written, {changes.unchanged:,} unchanged, {changes.removed:,} removed"
+            shown(
+                f"{name}: {changes.written:,} written, {changes.unchanged:,} unchanged, {changes.removed:,} removed"
+            )
         )
     console.print(f"{written.events:,} events, {written.images:,} images:", linked(written.first_page))

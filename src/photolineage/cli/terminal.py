@@ -1,6 +1,7 @@
 """What the command line shows: progress bars that count images, tables, and JSON."""
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import Progress as RichProgressBar
+from rich.prompt import Confirm
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
@@ -31,6 +33,23 @@ if TYPE_CHECKING:
 
 console = Console()
 errors = Console(stderr=True)
+
+
+class _Escaping(logging.Formatter):
+    """The messages of logs, which contain paths, with control characters escaped."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(printable, super().format(record).split("\n")))
+
+
+def show_logs() -> None:
+    """Show the warnings of all libraries on standard error."""
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(_Escaping())
+    logging.basicConfig(
+        handlers=[handler]
+    )  # does nothing if a program that embeds this one shows them already
 
 
 class ProgressBars:
@@ -93,7 +112,17 @@ class ProgressBars:
 def print_json(value: Any) -> None:
     """Print the value as JSON on standard output."""
     text = json.dumps(value, default=_json_value, ensure_ascii=False, indent=2)
-    print(encodable(text))  # noqa: T201 (programs read it)
+    print("".join(map(_in_json, encodable(text))))  # noqa: T201 (programs read it)
+
+
+def _in_json(letter: str) -> str:
+    """The letter as JSON has it; one that a terminal would obey as in `\\u202e`."""
+    return letter if letter == "\n" or printable(letter) == letter else json.dumps(letter)[1:-1]
+
+
+def confirmed(question: str) -> bool:
+    """Whether the person answers yes. The question stands on standard error."""
+    return Confirm.ask(Text(printable(question)), console=errors, default=False)
 
 
 def _json_value(value: Any) -> Any:

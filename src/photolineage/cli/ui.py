@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from photolineage.cli.app import app, chosen_settings, fail, reported_errors
-from photolineage.cli.terminal import console
+from photolineage.cli.terminal import console, shown
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -39,12 +39,12 @@ def ui(
         dead = prepare_server(settings)
     if dead:
         console.print(
-            f"{len(dead)} runs were marked as failed because their processes no longer exist. They are started again."
+            f"{len(dead):,} runs were marked as failed because their processes no longer exist. They are started again."
         )
     if settings.alerts.ui is None:
         os.environ["PHOTOLINEAGE_ALERTS__UI"] = f"http://{host}:{port}"
     command = webserver_command(settings, host, port, remote=allow_remote)
-    console.print(f"Dagster UI: http://{host}:{port} (stop with Ctrl-C)")
+    console.print(shown(f"Dagster UI: http://{host}:{port} (stop with Ctrl-C)"))
     sys.stdout.flush()
     # A process that a script starts in the background ignores Ctrl-C, and Dagster would then ignore SIGTERM too.
     signal.signal(signal.SIGINT, signal.SIG_DFL)

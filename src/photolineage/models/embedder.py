@@ -16,6 +16,7 @@ from PIL import Image
 from photolineage.catalog.vocabulary import Precision
 from photolineage.models.image_transform import ImageTransform
 from photolineage.models.int8_encoder import Int8ExportError, Int8ImageEncoder
+from photolineage.models.model_files import require_plain_files, require_safe_weights
 from photolineage.models.plain_configuration import forbid_remote_code, require_plain_configuration
 from photolineage.models.precision import Agreement, agreement, available_device, native_precisions
 from photolineage.models.text_encoder import export_text_encoder
@@ -246,7 +247,9 @@ def _load(key: str, settings: ModelSettings, precision: Precision) -> Embedder:
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # the error below explains failed downloads
     forbid_remote_code()
     try:
+        require_plain_files(key, settings)
         require_plain_configuration(key, settings)
+        require_safe_weights(key, settings)  # then open_clip finds the same file
         model, preprocess = open_clip.create_model_from_pretrained(
             settings.architecture, pretrained=settings.pretrained, device=device, weights_only=True
         )

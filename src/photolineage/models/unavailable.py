@@ -64,7 +64,7 @@ def _by_hand(key: str, settings: ModelSettings, cache: str) -> str:
         tokenizer = f" and {TOKENIZER}{of}" if name else ""
     folder = f"/models/{key}"
     return (
-        f"on another machine, download {CONFIG_AND_WEIGHTS} (or open_clip_pytorch_model.bin) of "
+        f"on another machine, download {CONFIG_AND_WEIGHTS} of "
         f"{repository}{tokenizer}. Copy them into a folder here, for example {folder}, and name it in your "
         f"photolineage.toml (`photolineage init` writes one):\n  [models.{key}]\n"
         f'  architecture = "{LOCAL_DIRECTORY}{folder}"'

@@ -5,9 +5,11 @@ from photolineage.settings.locate import (
     BUILT_IN,
     CONFIG_VARIABLE,
     ConfigurationError,
+    UntrustedConfigurationError,
     default_home,
     demo_config_file,
     find_config_file,
+    trust,
     user_folder,
 )
 from photolineage.settings.sections import (
@@ -30,9 +32,11 @@ __all__ = [
     "ModelSettings",
     "Settings",
     "SourceSettings",
+    "UntrustedConfigurationError",
     "default_home",
     "demo_config_file",
     "find_config_file",
     "load_settings",
+    "trust",
     "user_folder",
 ]

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from photolineage.plain_text import markdown_code
 from photolineage.settings.sections import LOCAL_DIRECTORY
 from photolineage.upgrade.comparing.comparison import Comparison
 from photolineage.upgrade.comparing.figures import NEIGHBOURS, ModelFigures
@@ -21,7 +22,7 @@ def markdown_report(comparison: Comparison) -> str:
     table = [
         f"| | {old.model_key} (serving) | {new.model_key} |",
         "| --- | --- | --- |",
-        *(f"| {' | '.join(row)} |" for row in figure_rows(comparison)),
+        *(f"| {name} | {markdown_code(a)} | {markdown_code(b)} |" for name, a, b in figure_rows(comparison)),
     ]
     return "\n".join(table) + "\n\n" + "\n\n".join(sentences(comparison))
 
