@@ -128,3 +128,15 @@ def test_the_order_of_a_unique_index_is_a_warning(connection: Connection) -> Non
     assert _found(descending, connection) == [(_K.INDEX_CHANGED, Severity.WARNING)]
     other = _image(sa.Index("ux_path", "path", unique=True))
     assert _found(other, connection) == [(_K.INDEX_CHANGED, Severity.ERROR)]
+
+
+def test_the_order_of_a_primary_key_is_a_warning(connection: Connection) -> None:
+    def link(*key: str) -> sa.MetaData:
+        metadata = sa.MetaData()
+        columns = (sa.Column(name, sa.Integer, nullable=False) for name in ("image_id", "tag_id", "place"))
+        sa.Table("link", metadata, *columns, sa.PrimaryKeyConstraint(*key))
+        return metadata
+
+    link("tag_id", "image_id").create_all(connection)
+    assert _found(link("image_id", "tag_id"), connection) == [(_K.PK, Severity.WARNING)]
+    assert _found(link("image_id", "place"), connection) == [(_K.PK, Severity.ERROR)]
