@@ -37,6 +37,12 @@ from photolineage.contract.comparison import compare
 from workloads.contract_cases.case import Case
 from workloads.contract_cases.field_drifts import POSTGRESQL_FIELD_DRIFTS, SQLITE_FIELD_DRIFTS
 from workloads.contract_cases.fifteen_tables import fifteen_tables
+from workloads.contract_cases.model_cases import (
+    POSTGRESQL_MODEL_CLEAN,
+    POSTGRESQL_MODEL_DRIFTS,
+    SQLITE_MODEL_CLEAN,
+    SQLITE_MODEL_DRIFTS,
+)
 from workloads.contract_cases.postgresql_clean import POSTGRESQL_CLEAN
 from workloads.contract_cases.postgresql_drifts import POSTGRESQL_DRIFTS
 from workloads.contract_cases.sqlite_clean import SQLITE_CLEAN
@@ -44,8 +50,14 @@ from workloads.contract_cases.sqlite_drifts import SQLITE_DRIFTS
 
 _ENUM_PLUGIN = "alembic_postgresql_enum"
 _CASES = {
-    "sqlite": ((*SQLITE_DRIFTS, *SQLITE_FIELD_DRIFTS), SQLITE_CLEAN),
-    "postgresql": ((*POSTGRESQL_DRIFTS, *POSTGRESQL_FIELD_DRIFTS), POSTGRESQL_CLEAN),
+    "sqlite": (
+        (*SQLITE_DRIFTS, *SQLITE_FIELD_DRIFTS, *SQLITE_MODEL_DRIFTS),
+        (*SQLITE_CLEAN, *SQLITE_MODEL_CLEAN),
+    ),
+    "postgresql": (
+        (*POSTGRESQL_DRIFTS, *POSTGRESQL_FIELD_DRIFTS, *POSTGRESQL_MODEL_DRIFTS),
+        (*POSTGRESQL_CLEAN, *POSTGRESQL_MODEL_CLEAN),
+    ),
 }
 
 

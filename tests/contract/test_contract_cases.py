@@ -11,6 +11,12 @@ from photolineage.contract.drift import DriftKind
 from workloads.contract_cases.case import Case
 from workloads.contract_cases.field_drifts import POSTGRESQL_FIELD_DRIFTS, SQLITE_FIELD_DRIFTS
 from workloads.contract_cases.fixing import apply_fixes
+from workloads.contract_cases.model_cases import (
+    POSTGRESQL_MODEL_CLEAN,
+    POSTGRESQL_MODEL_DRIFTS,
+    SQLITE_MODEL_CLEAN,
+    SQLITE_MODEL_DRIFTS,
+)
 from workloads.contract_cases.postgresql_clean import POSTGRESQL_CLEAN
 from workloads.contract_cases.postgresql_drifts import POSTGRESQL_DRIFTS
 from workloads.contract_cases.sqlite_clean import SQLITE_CLEAN
@@ -53,22 +59,22 @@ def _by_name(cases: tuple[Case, ...]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case", cases, ids=[case.name for case in cases])
 
 
-@_by_name((*SQLITE_DRIFTS, *SQLITE_FIELD_DRIFTS))
+@_by_name((*SQLITE_DRIFTS, *SQLITE_FIELD_DRIFTS, *SQLITE_MODEL_DRIFTS))
 def test_sqlite_drift_is_found_and_fixed(case: Case, sqlite: Connection) -> None:
     _verify(case, sqlite)
 
 
-@_by_name(SQLITE_CLEAN)
+@_by_name((*SQLITE_CLEAN, *SQLITE_MODEL_CLEAN))
 def test_clean_sqlite_database_has_no_drift(case: Case, sqlite: Connection) -> None:
     assert compare(case.build(sqlite), sqlite) == []
 
 
-@_by_name((*POSTGRESQL_DRIFTS, *POSTGRESQL_FIELD_DRIFTS))
+@_by_name((*POSTGRESQL_DRIFTS, *POSTGRESQL_FIELD_DRIFTS, *POSTGRESQL_MODEL_DRIFTS))
 def test_postgresql_drift_is_found_and_fixed(case: Case, postgresql: Connection) -> None:
     _verify(case, postgresql)
 
 
-@_by_name(POSTGRESQL_CLEAN)
+@_by_name((*POSTGRESQL_CLEAN, *POSTGRESQL_MODEL_CLEAN))
 def test_clean_postgresql_database_has_no_drift(case: Case, postgresql: Connection) -> None:
     assert compare(case.build(postgresql), postgresql) == []
 
@@ -83,9 +89,15 @@ def _verify(case: Case, connection: Connection) -> None:
 
 
 def test_the_cases_cover_every_kind_of_drift() -> None:
-    sqlite = {kind for case in (*SQLITE_DRIFTS, *SQLITE_FIELD_DRIFTS) for kind, _, _ in case.found}
-    postgresql = {
-        kind for case in (*POSTGRESQL_DRIFTS, *POSTGRESQL_FIELD_DRIFTS) for kind, _, _ in case.found
+    sqlite = {
+        kind
+        for case in (*SQLITE_DRIFTS, *SQLITE_FIELD_DRIFTS, *SQLITE_MODEL_DRIFTS)
+        for kind, _, _ in case.found
     }
-    assert postgresql == set(DriftKind)
-    assert sqlite == set(DriftKind) - _ONLY_POSTGRESQL
+    postgresql = {
+        kind
+        for case in (*POSTGRESQL_DRIFTS, *POSTGRESQL_FIELD_DRIFTS, *POSTGRESQL_MODEL_DRIFTS)
+        for kind, _, _ in case.found
+    }
+    assert postgresql == set(DriftKind) - {DriftKind.DATABASE_SETTING}  # of the catalog's own check
+    assert sqlite == postgresql - _ONLY_POSTGRESQL

@@ -157,7 +157,7 @@ SQLITE_CLEAN = (
     _edited("enum_values_in_other_space", ("(state IN ('new', 'done'))", "( state in ('new','done') )")),
     _edited("computed_virtual_said", ("AS (width * height)", "AS (width*height) VIRTUAL")),
     _beside("alembic_version", "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"),
-    _beside("temporary_table_shadows", "CREATE TEMP TABLE image (id TEXT)", "CREATE TEMP TABLE scratch (id TEXT)"),
+    _beside("temporary_table_beside", "CREATE TEMP TABLE scratch (id TEXT)"),
     _beside("full_text_search", "CREATE VIRTUAL TABLE image_text USING fts5(path)"),
     _beside("r_tree", "CREATE VIRTUAL TABLE places USING rtree(id, west, east)"),
     _beside("statistics", "INSERT INTO shard (source) VALUES ('a')", "CREATE INDEX i ON shard (source)", "ANALYZE", "DROP INDEX i"),

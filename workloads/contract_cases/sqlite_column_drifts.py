@@ -35,6 +35,7 @@ _TABLES = (
             "CREATE TEMP TABLE job (id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT)",
         ),
         found=((K.MISSING_TABLE, "job", "job"),),
+        fixed=False,
     ),
     Case(
         "view_for_a_table",

@@ -15,9 +15,11 @@ from .errors import (
     ContractError,
     MissingPrivilegeError,
     ReadOnlyDatabaseError,
+    SchemaChangedError,
     ShadowSchemaError,
     UnsupportedDatabaseError,
 )
+from .selection import write_baseline
 
 __all__ = [
     "ContractError",
@@ -26,8 +28,10 @@ __all__ = [
     "Fix",
     "MissingPrivilegeError",
     "ReadOnlyDatabaseError",
+    "SchemaChangedError",
     "Severity",
     "ShadowSchemaError",
     "UnsupportedDatabaseError",
     "compare",
+    "write_baseline",
 ]

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 
 from . import severity
 from .drift import Drift, DriftKind, Finding, Severity
-from .loose import equal_but_for_types
+from .loose import equal_but_for_types, same_default
 from .metadata import Code
 from .schema import Column, Schema, Table
 
 _VECTOR = re.compile(r"(.*\.)?(vector|halfvec|sparsevec)(\(\d+\))?(\[\])*", re.IGNORECASE)
+
+_FOLLOWS_FROM_THE_TYPE = re.compile(r"^AS \w+|MAXVALUE \d+")
 
 
 class ColumnComparison:
@@ -38,6 +40,16 @@ class ColumnComparison:
             if name in self.extra:
                 grave = severity.of_extra_column(column)
                 yield self._drift(DriftKind.EXTRA_COLUMN, column, None, described(column), grave)
+
+    def notes(self) -> Iterator[Finding]:
+        """Types that are declared differently, although the database treats them alike. Only SQLite has any."""
+        for name in self._expected.columns.keys() & self._actual.columns.keys():
+            expected, actual = self._expected.columns[name], self._actual.columns[name]
+            (wanted, size), (found, other_size) = (_declared(column) for column in (expected, actual))
+            if name in self.retyped or (wanted, size) == (found, other_size):
+                continue
+            kind = DriftKind.TYPE if wanted != found else DriftKind.TYPE_ARGS
+            yield self._drift(kind, expected, expected.declared, actual.declared, Severity.NOTE)
 
     def _common(self, name: str, expected: Column, actual: Column) -> Iterator[Finding]:
         yield from self._type(expected, actual)
@@ -104,9 +116,11 @@ class ColumnComparison:
             yield from self._identity(name, expected, actual)
         elif expected.autoincrement != actual.autoincrement:
             yield from self._autoincrement(name, expected, actual)
-        elif expected.autoincrement and _sequence(expected) != _sequence(actual):
+        elif expected.autoincrement and not self._same_sequence(name, expected, actual):
             yield self._sequence_drift(expected, _sequence(expected), _sequence(actual))
-        elif not same(expected.default, actual.default):
+        elif not same(expected.default, actual.default) and not same_default(
+            expected.default, actual.default, self._code.dialect.name
+        ):
             yield self._drift(
                 DriftKind.DEFAULT, expected, expected.default, actual.default, severity.of_default(expected)
             )
@@ -129,6 +143,13 @@ class ColumnComparison:
                 actual.autoincrement or actual.default,
                 severity.of_numbering(expected, actual),
             )
+
+    def _same_sequence(self, name: str, expected: Column, actual: Column) -> bool:
+        """Whether the sequences agree, or differ only because the columns have different types."""
+        wanted, found = _sequence(expected), _sequence(actual)
+        if wanted is None or found is None or name not in self.retyped:
+            return wanted == found
+        return _FOLLOWS_FROM_THE_TYPE.sub("", wanted) == _FOLLOWS_FROM_THE_TYPE.sub("", found)
 
     def _row_id_lost_with_the_key(self) -> bool:
         wanted, found = self._expected.primary_key, self._actual.primary_key
@@ -170,6 +191,12 @@ def described(column: Column) -> str:
         None if column.identity is None else _numbering(column),
     ]
     return " ".join(part for part in parts if part)
+
+
+def _declared(column: Column) -> tuple[str, str]:
+    """The declared type without its size, and the size."""
+    name, _, size = column.declared.upper().replace(" ", "").partition("(")
+    return name, size
 
 
 def _equal(one: str | None, other: str | None) -> bool:

@@ -10,90 +10,220 @@ privilege. A printed schema kept with the code would avoid this, but it would ha
 another server version prints it differently.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Connection, Engine, MetaData
+from sqlalchemy.exc import SQLAlchemyError
 
 from . import severity
 from .columns import ColumnComparison
 from .constraints import ConstraintComparison
-from .drift import Drift, DriftKind, Finding, Severity
+from .creation import Reading, Refused, is_view
+from .drift import Drift, DriftKind, Finding, Fix, Severity
 from .enumerations import in_the_words_of
-from .errors import UnsupportedDatabaseError
-from .metadata import Code, native_enums
+from .errors import ContractError, SchemaChangedError, UnsupportedDatabaseError, explained, reason
+from .event_objects import (
+    NOTES,
+    RefusedDefinitions,
+    columns_of_view,
+    declared_views,
+    shadowed,
+    view_and_triggers,
+)
+from .metadata import Code
 from .postgresql import shadow as postgresql_shadow
 from .postgresql.fixes import PostgresqlFixes
 from .schema import EnumType, RelationKind, Schema, Sequence, Table, TableKey
+from .selection import Baseline, Patterns, Selection, selection
 from .sqlite import shadow as sqlite_shadow
 from .sqlite.fixes import SqliteFixes
-from .sqlite.tokens import fold
 
 _TABLES = (RelationKind.TABLE, RelationKind.PARTITIONED_TABLE)
 _EXTRA_TABLES = (*_TABLES, RelationKind.FOREIGN_TABLE)
-_ALEMBIC_VERSION = "alembic_version"
+_READERS: dict[str, Callable[[Iterable[MetaData], Connection], Reading]] = {
+    "sqlite": sqlite_shadow.read,
+    "postgresql": postgresql_shadow.read,
+}
+_ATTEMPTS = 6
+_FIRST_PAUSE_SECONDS = 0.05
 
 
-def compare(metadata: MetaData, connection: Connection) -> list[Drift]:
+def compare(
+    metadata: MetaData | Iterable[MetaData],
+    connection: Connection | Engine,
+    *,
+    include: Patterns = "*",
+    exclude: Patterns = (),
+    ignore: Patterns = (),
+    version_tables: Patterns = ("alembic_version",),
+    baseline: Baseline = (),
+    notes: bool = False,
+) -> list[Drift]:
     """Every difference between the metadata and the database, in the order in which to apply the fixes.
+
+    `metadata`: all metadata whose tables are in the database.
+    `include` and `exclude`: patterns of table names, as in `include="app_*"`. A table with a schema is also matched as
+    `schema.table`. They apply to enum types and sequences that no table uses too.
+    `ignore`: patterns of identities (see `Drift.identity`), as in `ignore="comment *"`.
+    `version_tables`: the tables in which migration tools keep their revisions. Alembic's are always known.
+    `baseline`: the accepted drifts, or their identities, or the file that `write_baseline` wrote.
+    `notes`: also report what SQLite does not enforce, such as VARCHAR(10) against VARCHAR(20).
 
     Raises ContractError if the two cannot be compared; `photolineage.contract.errors` lists the reasons.
     """
-    dialect = connection.dialect
-    if dialect.name == "sqlite":
-        code = Code(metadata, dialect, fold)
-        live, shadow = sqlite_shadow.read_live_and_shadow(metadata, connection)
-        fixes: SqliteFixes | PostgresqlFixes = SqliteFixes(code, shadow, live)
-    elif dialect.name == "postgresql":
-        code = Code(metadata, dialect, str)
-        enums = native_enums(metadata, dialect)
-        live, shadow = postgresql_shadow.read_live_and_shadow(metadata, enums, connection)
-        live = in_the_words_of(shadow, live, enums)
-        fixes = PostgresqlFixes(code, enums, shadow, live)
+    if isinstance(connection, Engine):
+        with connection.connect() as opened:
+            return compare(
+                metadata,
+                opened,
+                include=include,
+                exclude=exclude,
+                ignore=ignore,
+                version_tables=version_tables,
+                baseline=baseline,
+                notes=notes,
+            )
+    read = _reader(connection)
+    selected = selection(include, exclude, ignore, version_tables, baseline)
+    several = (metadata,) if isinstance(metadata, MetaData) else tuple(metadata)
+    with explained(connection.dialect):
+        reading = _read(read, several, connection)
+    code, live, shadow = reading.code, reading.live, reading.expected
+    fixes: SqliteFixes | PostgresqlFixes
+    if connection.dialect.name == "sqlite":
+        fixes = SqliteFixes(code, shadow, live)
     else:
+        live = in_the_words_of(shadow, live, code.enums)
+        fixes = PostgresqlFixes(code, code.enums, shadow, live)
+    comparison = _Comparison(shadow, live, code, reading.refused, selected, notes=notes)
+    findings = [finding for finding in comparison.drifts() if selected.reports(finding.drift)]
+    return [replace(finding.drift, fix=_fix(finding, fixes, code)) for finding in findings]
+
+
+def _reader(connection: Any) -> Callable[[Iterable[MetaData], Connection], Reading]:
+    """How to read over the connection. Raises ContractError if there is no way."""
+    given = type(connection).__name__
+    if given in ("AsyncEngine", "AsyncConnection", "AsyncSession"):
+        raise ContractError(
+            f"Cannot compare the schema over an {given}. Within `async with engine.connect() as connection`, call"
+            " `await connection.run_sync(lambda connection: compare(metadata, connection))`."
+        )
+    dialect = getattr(connection, "dialect", None)
+    if dialect is None:
+        raise ContractError(
+            f"Cannot compare the schema over a {given}. Pass an Engine or a Connection, e.g. engine.connect()"
+            " or session.connection()."
+        )
+    if dialect.name not in _READERS:
         raise UnsupportedDatabaseError(
             f"Cannot compare the schema: the connection's dialect is {dialect.name!r}."
             " Connect to SQLite or PostgreSQL."
         )
-    findings = compare_schemas(shadow, live, code)
-    return [replace(finding.drift, fix=fixes.fix(finding)) for finding in findings]
+    return _READERS[dialect.name]
 
 
-def compare_schemas(expected: Schema, actual: Schema, code: Code) -> list[Finding]:
-    """Every difference: first types and sequences, then tables, then tables that only the database has."""
-    return list(_Comparison(expected, actual, code).drifts())
+def _read(
+    read: Callable[[Iterable[MetaData], Connection], Reading],
+    metadata: tuple[MetaData, ...],
+    connection: Connection,
+) -> Reading:
+    """Both schemas, again from the beginning if another session changes the schema meanwhile."""
+    for attempt in range(1, _ATTEMPTS):
+        try:
+            with explained(connection.dialect):
+                return read(metadata, connection)
+        except SchemaChangedError:
+            time.sleep(_FIRST_PAUSE_SECONDS * 2**attempt)
+    return read(metadata, connection)
+
+
+def _fix(finding: Finding, fixes: SqliteFixes | PostgresqlFixes, code: Code) -> Fix:
+    table = code.table(finding.key)
+    if table is not None and is_view(table):
+        return Fix(note="The code says that this is a view. Create it as the application's migrations do.")
+    if (note := NOTES.get(finding.drift.kind)) is not None:
+        return Fix(note=note)
+    try:
+        return fixes.fix(finding)
+    except SQLAlchemyError as error:
+        return Fix(note=f"The code's definition cannot be written as SQL: {reason(error)}")
 
 
 class _Comparison:
-    def __init__(self, expected: Schema, actual: Schema, code: Code) -> None:
+    """Every difference: first types and sequences, then tables, then tables that only the database has."""
+
+    def __init__(
+        self,
+        expected: Schema,
+        actual: Schema,
+        code: Code,
+        refused: Iterable[Refused],
+        selected: Selection,
+        *,
+        notes: bool,
+    ) -> None:
         self._expected = expected
         self._actual = actual
         self._code = code
-        named = {key[0] for key in expected.tables.keys() | expected.enums.keys()}
+        self._refused = RefusedDefinitions(refused, code)
+        self._selected = selected
+        self._with_notes = notes
+        self._views = {table.key: table for table in declared_views(code)}
+        named = {key[0] for key in (*code.keys, *code.enums, *expected.sequences)}
         self._schemas = named or {None}
 
     def drifts(self) -> Iterator[Finding]:
+        for finding in self._findings():
+            if self._covers(finding) and not self._refused.explain(finding):
+                yield finding
+
+    def _covers(self, finding: Finding) -> bool:
+        """Whether the selection has the table, or for a type or sequence any table that uses it, or its own name."""
+        key = finding.key
+        if isinstance(finding.expected or finding.actual, EnumType):
+            users = {
+                table.key
+                for table in (*self._expected.tables.values(), *self._actual.tables.values())
+                for column in table.columns.values()
+                if column.enum == key
+            }
+            return any(self._selected.covers(self._names(user)) for user in users or {key})
+        return self._selected.covers(self._names(key))
+
+    def _names(self, key: TableKey) -> tuple[str, ...]:
+        return (key[1], self._code.label(key))
+
+    def _findings(self) -> Iterator[Finding]:
+        yield from self._refused.findings()
+        yield from shadowed(self._actual, self._code)
         yield from self._enums()
         yield from self._sequences()
         ordered = [*self._in_order_of_creation()]
-        for key in ordered:
+        for key, table in ordered:
             if key not in self._actual.tables:
-                yield self._table_drift(DriftKind.MISSING_TABLE, key, "table", None, Severity.ERROR)
-        for key in ordered:
+                yield self._table_drift(DriftKind.MISSING_TABLE, key, table.kind, None, Severity.ERROR)
+        for key, table in ordered:
             if key in self._actual.tables:
-                yield from self._table(self._expected.tables[key], self._actual.tables[key])
+                yield from self._table(table, self._actual.tables[key])
         yield from self._extra_tables()
 
-    def _in_order_of_creation(self) -> Iterator[TableKey]:
+    def _in_order_of_creation(self) -> Iterator[tuple[TableKey, Table]]:
         """A table comes after the tables that its foreign keys point to."""
-        fold = self._code.fold
-        sorted_keys = [(t.schema, fold(str(t.name))) for t in self._code.metadata.sorted_tables]
-        yield from sorted_keys
-        yield from (
-            key for key in self._expected.tables if key not in sorted_keys and key[1] != _ALEMBIC_VERSION
-        )
+        known = self._views | self._expected.tables
+        yield from ((key, known[key]) for key in self._code.keys if key in known)
+        for key, table in self._expected.tables.items():
+            if self._code.table(key) is None and not self._selected.is_version_table(table):
+                yield key, table
 
     def _table(self, expected: Table, actual: Table) -> Iterator[Finding]:
+        label = self._code.label(expected.key)
+        if expected.key in self._views:
+            yield from columns_of_view(expected, actual, label)
+            return
+        yield from view_and_triggers(expected, actual, label)
         if expected.kind is not actual.kind:
             yield self._table_drift(
                 DriftKind.RELATION_KIND, expected.key, expected.kind, actual.kind, Severity.ERROR
@@ -108,6 +238,8 @@ class _Comparison:
             yield self._table_drift(
                 DriftKind.COMMENT, expected.key, expected.comment, actual.comment, Severity.WARNING
             )
+        if self._with_notes:
+            yield from columns.notes()
 
     def _options(self, expected: Table, actual: Table) -> Iterator[Finding]:
         skipped = ("partition by", "access method") if expected.kind is not actual.kind else ()
@@ -128,7 +260,8 @@ class _Comparison:
 
     def _extra_tables(self) -> Iterator[Finding]:
         for key, table in self._actual.tables.items():
-            known = key in self._expected.tables or key[1] == _ALEMBIC_VERSION or table.child
+            known = key in self._expected.tables or key in self._views or table.child
+            known = known or self._selected.is_version_table(table)
             if not known and key[0] in self._schemas and table.kind in _EXTRA_TABLES:
                 yield self._table_drift(DriftKind.EXTRA_TABLE, key, None, table.kind, Severity.WARNING)
 

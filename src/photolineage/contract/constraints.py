@@ -1,8 +1,11 @@
 """Compares the constraints and the indexes of one table."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
+
+from sqlalchemy import Boolean
 
 from . import severity
 from .columns import ColumnComparison
@@ -17,6 +20,10 @@ _KINDS = {
     ConstraintKind.FOREIGN_KEY: (DriftKind.FK_MISSING, DriftKind.FK_EXTRA, DriftKind.FK_CHANGED),
 }
 
+
+_ZERO_OR_ONE = re.compile(r"^CHECK \(.+ in \( 0 , 1 \)\)$", re.IGNORECASE)
+
+_GRAVITY = (Severity.WARNING, Severity.ERROR)
 
 Predicate: TypeAlias = Callable[[Constraint, Constraint], bool]
 
@@ -83,8 +90,14 @@ class ConstraintComparison:
     def _of_matching(self, kind: ConstraintKind, matching: Matching) -> Iterator[Finding]:
         missing_kind, extra_kind, changed_kind = _KINDS[kind]
         for expected in matching.missing:
-            if not self._needs_a_missing(expected):
-                yield self._drift(missing_kind, expected, None, Severity.ERROR)
+            again = [same for same, _ in matching.same if same.definition == expected.definition]
+            if self._needs_a_missing(expected) or any(
+                self._is_stated_twice(expected, same) for same in again
+            ):
+                continue
+            harmless = bool(again) or self._repeats_the_key(expected) or self._lists_a_boolean(expected)
+            grave = Severity.WARNING if harmless else Severity.ERROR
+            yield self._drift(missing_kind, expected, None, grave)
         for expected, actual in matching.changed:
             if not self._needs_a_missing(expected):
                 grave = severity.of_constraint_change(expected, actual)
@@ -93,12 +106,32 @@ class ConstraintComparison:
             if self._columns.extra.isdisjoint(actual.columns) and not self._stands_for_a_missing_table(
                 actual
             ):
-                yield self._drift(extra_kind, None, actual, Severity.ERROR)
+                repeated = actual.definition in {same.definition for same, _ in matching.same}
+                harmless = repeated or self._repeats_the_key(actual) or self._lists_a_boolean(actual)
+                grave = Severity.WARNING if harmless else Severity.ERROR
+                yield self._drift(extra_kind, None, actual, grave)
         for expected, actual in matching.same:
             if expected.comment != actual.comment:
                 yield self._finding(
                     DriftKind.COMMENT, expected, actual, expected.comment, actual.comment, Severity.WARNING
                 )
+
+    def _is_stated_twice(self, expected: Constraint, found: Constraint) -> bool:
+        """Whether the code states one constraint twice, under one name or without a name of its own."""
+        return self._same_name(expected, found) or not self._code.chose(self._expected.key, expected.name)
+
+    def _repeats_the_key(self, constraint: Constraint) -> bool:
+        """Whether the constraint is UNIQUE over the columns of the primary key that the database has."""
+        key = self._actual.primary_key
+        plain = f"UNIQUE ({', '.join(constraint.columns)})"
+        return key is not None and constraint.definition == plain and key.columns == constraint.columns
+
+    def _lists_a_boolean(self, constraint: Constraint) -> bool:
+        """Whether the constraint is the CHECK that SQLAlchemy's Boolean makes: the code stores only 0 and 1."""
+        if len(constraint.columns) != 1 or not _ZERO_OR_ONE.search(constraint.definition):
+            return False
+        column = self._code.column(self._expected.key, constraint.columns[0])
+        return column is not None and isinstance(column.type, Boolean)
 
     def _enumerations(self, matching: Matching) -> Iterator[Finding]:
         """Removes from the matching the CHECKs that list the values of an enum, and reports their drifts."""
@@ -191,8 +224,10 @@ class ConstraintComparison:
         )
 
     def _index(self, kind: DriftKind, expected: Index | None, actual: Index | None) -> Finding:
-        graves = {severity.of_index(index) for index in (expected, actual) if index is not None}
-        grave = Severity.ERROR if Severity.ERROR in graves else Severity.WARNING
+        both = [index for index in (expected, actual) if index is not None]
+        definitions = {index.definition for index in both}
+        only_the_order = len({text.replace(" DESC", "") for text in definitions}) < len(definitions)
+        grave = Severity.WARNING if only_the_order else max(map(severity.of_index, both), key=_GRAVITY.index)
         return self._finding(kind, expected, actual, _index_text(expected), _index_text(actual), grave)
 
     def _finding(

@@ -13,6 +13,12 @@ class DriftKind(StrEnum):
     MISSING_TABLE = "missing_table"
     EXTRA_TABLE = "extra_table"
     RELATION_KIND = "relation_kind"
+    SHADOWED = "shadowed"
+    VIEW_CHANGED = "view_changed"
+    TRIGGER_MISSING = "trigger_missing"
+    TRIGGER_CHANGED = "trigger_changed"
+    DEFINITION_REFUSED = "definition_refused"
+    DATABASE_SETTING = "database_setting"
     TABLE_OPTION = "table_option"
     MISSING_COLUMN = "missing_column"
     EXTRA_COLUMN = "extra_column"
@@ -47,10 +53,14 @@ class DriftKind(StrEnum):
 
 
 class Severity(StrEnum):
-    """`ERROR`: an ordinary insert, select or upsert from the code fails or stores a wrong value."""
+    """`ERROR`: an ordinary insert, select or upsert from the code fails or stores a wrong value.
+
+    `NOTE`: the database does not enforce the difference. Only reported if you ask for notes.
+    """
 
     ERROR = "error"
     WARNING = "warning"
+    NOTE = "note"
 
 
 @dataclass(frozen=True)
@@ -89,6 +99,16 @@ class Drift:
     actual: str | None
     severity: Severity
     fix: Fix = NO_FIX
+
+    @property
+    def identity(self) -> str:
+        """What distinguishes this drift from all others, in one line. A baseline lists these lines.
+
+        It is the same in every comparison, as long as neither the code nor the store changes.
+        """
+        where = self.name if self.table in ("", self.name) else f"{self.table}.{self.name}"
+        text = f"{self.kind} {where}: {self.expected or '–'} → {self.actual or '–'}"
+        return " ".join(text.split())
 
 
 Object: TypeAlias = Table | Column | Constraint | Index | EnumType | Sequence

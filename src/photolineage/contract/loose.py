@@ -12,6 +12,30 @@ _NUMBER_IN_QUOTES = re.compile(r"'([+-]?\d+(?:\.\d+)?)'")
 _LITERAL = re.compile(r"'((?:[^']|'')*)'")
 _NO_LIST = re.compile(r"\b(?:and|or|not|like|is)\b", re.IGNORECASE)
 
+_NOW = {
+    "postgresql": re.compile(r"\b(?:CURRENT_TIMESTAMP\b(?!\()|transaction_timestamp\(\))"),
+    "sqlite": re.compile(r"^datetime \( 'now' \)$"),
+}
+_NOW_AS = {"postgresql": "now()", "sqlite": "current_timestamp"}
+_OTHER_SQLITE_NOWS = {"date ( 'now' )": "current_date", "time ( 'now' )": "current_time"}
+
+
+def same_default(one: str | None, other: str | None, dialect: str) -> bool:
+    """Whether two defaults are equal apart from how they call the current time."""
+    if one is None or other is None:
+        return one is other
+    return _with_one_now(one, dialect) == _with_one_now(other, dialect)
+
+
+def _with_one_now(default: str, dialect: str) -> str:
+    if dialect == "sqlite":
+        return _OTHER_SQLITE_NOWS.get(default, _NOW[dialect].sub(_NOW_AS[dialect], default))
+    parts = _LITERAL.split(default)  # every second part is the text of a literal
+    spelled = [
+        part if place % 2 else _NOW[dialect].sub(_NOW_AS[dialect], part) for place, part in enumerate(parts)
+    ]
+    return "'".join(spelled)
+
 
 def equal_but_for_types(one: str | None, other: str | None) -> bool:
     """Whether two definitions are equal apart from their casts, parentheses and spaces."""
@@ -32,3 +56,15 @@ def listed_values(check: str) -> tuple[str, ...] | None:
     values = tuple(value.replace("''", "'") for value in _LITERAL.findall(_CAST.sub("", check)))
     lists = " in (" in check or "ANY (" in check or " = " in check
     return values if values and lists else None
+
+
+def same_view(one: str | None, other: str | None) -> bool:
+    """Whether two queries of views are equal, apart from the order of the columns that they select."""
+    if one is None or other is None:
+        return one is other
+    return one == other or _columns_in_order(one) == _columns_in_order(other)
+
+
+def _columns_in_order(query: str) -> tuple[list[str], str]:
+    selected, _, rest = query.strip().partition("\n   FROM ")
+    return sorted(selected.removeprefix("SELECT ").split(",\n    ")), rest

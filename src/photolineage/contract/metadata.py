@@ -1,6 +1,6 @@
 """Facts that only the SQLAlchemy metadata has: names that the code chose, enums, and defaults of new columns."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from sqlalchemy import (
@@ -19,10 +19,13 @@ from sqlalchemy import (
     UniqueConstraint,
     literal,
 )
+from sqlalchemy.exc import NoReferenceError
+from sqlalchemy.schema import sort_tables_and_constraints
 from sqlalchemy.sql.schema import ColumnCollectionConstraint
 from sqlalchemy.types import TypeEngine
 
 from . import schema
+from .errors import ContractError
 from .schema import ConstraintKind, TableKey
 
 _CLASSES: dict[ConstraintKind, type[Constraint]] = {
@@ -34,14 +37,63 @@ _CLASSES: dict[ConstraintKind, type[Constraint]] = {
 
 
 class Code:
-    """The SQLAlchemy metadata for one dialect. Keys and names are folded as the dialect folds them."""
+    """The SQLAlchemy metadata for one dialect. Keys and names are folded as the dialect folds them.
 
-    def __init__(self, metadata: MetaData, dialect: Dialect, fold: Callable[[str], str]) -> None:
-        self.metadata = metadata
+    `homes`: names of the default schema. A table that gives one of them has the same key as a table that gives none.
+
+    Raises ContractError if a foreign key references a table or column that the metadata lacks.
+    """
+
+    def __init__(
+        self,
+        metadata: Iterable[MetaData],
+        dialect: Dialect,
+        fold: Callable[[str], str],
+        homes: Collection[str],
+    ) -> None:
+        self.metadata = tuple(metadata)
         self.dialect = dialect
         self.fold = fold
-        self._tables = {(t.schema, fold(str(t.name))): t for t in metadata.tables.values()}
+        self._homes = homes
+        self._tables: dict[TableKey, Table] = {}
+        for table in self._in_order_of_creation():
+            self._tables.setdefault(self.key(table.schema, str(table.name)), table)
         self._chosen = {key: frozenset(self._chosen_names(t)) for key, t in self._tables.items()}
+        self.enums = {
+            self.key(enum.schema, str(enum.name)): enum
+            for enum in native_enums(self._tables.values(), dialect)
+        }
+
+    def _in_order_of_creation(self) -> Iterator[Table]:
+        for metadata in self.metadata:
+            try:
+                ordered = sort_tables_and_constraints(metadata.tables.values())  # type: ignore[no-untyped-call]
+            except NoReferenceError as error:
+                raise ContractError(
+                    f"Cannot compare the schema: a foreign key in the code leads nowhere. {error}"
+                    " Import the module that defines the other table, or define both tables in one MetaData."
+                ) from error
+            yield from (table for table, _ in ordered if table is not None)
+
+    @property
+    def keys(self) -> tuple[TableKey, ...]:
+        """The keys of all tables. A table comes after the tables that its foreign keys point to."""
+        return tuple(self._tables)
+
+    @property
+    def schemas(self) -> frozenset[str | None]:
+        """The schemas that the tables, enums and sequences name, as the code writes them."""
+        parts: list[Any] = [*self._tables.values(), *self.enums.values()]
+        parts += (sequence for metadata in self.metadata for sequence in metadata._sequences.values())
+        return frozenset(part.schema for part in parts)
+
+    def key(self, schema: str | None, name: str) -> TableKey:
+        """The key of a table or type that the code declares under this schema and name."""
+        return self.canonical(schema), self.fold(name)
+
+    def canonical(self, declared: str | None) -> str | None:
+        """The schema of a key: None for the default schema, whether the code names it or not."""
+        return None if not declared or declared in self._homes else declared
 
     def table(self, key: TableKey) -> Table | None:
         """The table in the metadata; None for a table that a DDL event creates."""
@@ -57,7 +109,7 @@ class Code:
         """The table's name as the code writes it, with its schema if it has one."""
         table = self.table(key)
         if table is not None:
-            return table.fullname
+            return table.fullname if table.schema else str(table.name)
         return key[1] if key[0] is None else f"{key[0]}.{key[1]}"
 
     def chose(self, key: TableKey, name: str | None) -> bool:
@@ -120,10 +172,13 @@ def enum_of(type_: TypeEngine[Any], dialect: Dialect) -> Enum | None:
     return impl if isinstance(impl, Enum) else None
 
 
-def native_enums(metadata: MetaData, dialect: Dialect) -> dict[TableKey, Enum]:
-    """The enums that are types in the database (not CHECKs), by schema and name."""
-    enums = (enum_of(column.type, dialect) for table in metadata.sorted_tables for column in table.columns)
-    return {(e.schema, str(e.name)): e for e in enums if e is not None and e.native_enum and e.name}
+def native_enums(tables: Iterable[Table], dialect: Dialect) -> Iterator[Enum]:
+    """The enums that are types in the database, not CHECKs."""
+    for table in tables:
+        for column in table.columns:
+            enum = enum_of(column.type, dialect)
+            if enum is not None and enum.native_enum and enum.name:
+                yield enum
 
 
 def addable(column: Column[Any], constant: Any = None) -> Column[Any]:

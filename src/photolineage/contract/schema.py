@@ -106,6 +106,7 @@ class Table:
 
     `scripts`: the CREATE statements of a SQLite table's indexes and triggers, by folded name. A rebuild drops
     these and runs the statements again.
+    `definition`: the query of a view, as the database prints it. `triggers`: their definitions, by name.
     """
 
     key: TableKey
@@ -117,6 +118,8 @@ class Table:
     comment: str | None = None
     child: bool = False
     scripts: dict[str, str] = field(default_factory=dict)
+    definition: str | None = None
+    triggers: dict[str, str] = field(default_factory=dict)
 
     @property
     def primary_key(self) -> Constraint | None:
@@ -130,8 +133,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Schema:
-    """All objects of a database, live or created from the metadata. Keys are folded as the dialect folds names."""
+    """All objects of a database, live or created from the metadata. Keys are folded as the dialect folds names.
+
+    `shadowed`: tables of the default schema that the connection does not see, because another table that comes first
+    has their name: the names of both, with their schemas.
+    """
 
     tables: dict[TableKey, Table] = field(default_factory=dict)
     enums: dict[TableKey, EnumType] = field(default_factory=dict)
     sequences: dict[TableKey, Sequence] = field(default_factory=dict)
+    shadowed: dict[TableKey, tuple[str, str]] = field(default_factory=dict)

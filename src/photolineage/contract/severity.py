@@ -3,7 +3,7 @@
 import re
 
 from .drift import Severity
-from .schema import Column, Constraint, Index
+from .schema import Column, Constraint, ConstraintKind, Index
 
 _INTEGERS = ("smallint", "integer", "bigint")
 _TEXTS = ("character varying", "text")
@@ -64,8 +64,16 @@ def of_numbering(expected: Column, actual: Column) -> Severity:
 
 
 def of_constraint_change(expected: Constraint, actual: Constraint) -> Severity:
-    """A warning if the condition is the same and only the old rows were not checked."""
-    return _error_if(expected.definition != actual.definition)
+    """A warning if the same rows are refused: only old rows were not checked, or the columns have another order."""
+    return _error_if(_without_order(expected) != _without_order(actual))
+
+
+def _without_order(constraint: Constraint) -> tuple[str, ...]:
+    if constraint.kind not in (ConstraintKind.PRIMARY_KEY, ConstraintKind.UNIQUE):
+        return (constraint.definition,)
+    before, _, rest = constraint.definition.partition("(")
+    columns, _, after = rest.rpartition(")")
+    return (before, *sorted(columns.split(", ")), after)
 
 
 def of_index(index: Index) -> Severity:

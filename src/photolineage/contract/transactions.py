@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -45,10 +46,14 @@ def _in_server_transaction(connection: Connection) -> bool:
 
     Outside autocommit the driver opens one before the first statement.
     """
-    driver = connection.connection.dbapi_connection
+    driver: Any = connection.connection.dbapi_connection
     if not getattr(driver, "autocommit", False):
         return True
-    return bool(getattr(getattr(driver, "info", None), "transaction_status", 0))
+    if hasattr(driver, "info"):  # psycopg
+        return bool(getattr(driver.info, "transaction_status", 0))
+    if hasattr(driver, "driver_connection"):  # asyncpg
+        return bool(driver.driver_connection.is_in_transaction())
+    return bool(getattr(driver, "_in_transaction", False))  # pg8000
 
 
 @contextmanager

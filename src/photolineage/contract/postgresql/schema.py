@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, text
 
+from ..errors import SchemaChangedError
 from ..schema import (
     Column,
     Constraint,
@@ -43,6 +44,7 @@ _CONSTRAINT_KINDS = {
 _PERSISTENCE = {"p": "permanent", "u": "unlogged", "t": "temporary"}
 _IDENTITY = {"a": "ALWAYS", "d": "BY DEFAULT"}
 _GENERATED = {"s": "STORED", "v": "VIRTUAL"}
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 _NULL = re.compile(r"NULL(::.*)?")
 
 
@@ -52,11 +54,17 @@ class Namespace:
 
     `declared_name` is its name in the metadata. If `printed_as` is given, definitions show it instead of `name`,
     so that a scratch copy prints like the original.
+
+    `borrowed`: names of tables and types that belong to the default schema `home`, though they are here. Only these
+    are read if the namespace is not `whole`.
     """
 
     name: str
     declared_name: str | None
     printed_as: str | None = None
+    borrowed: frozenset[str] = frozenset()
+    whole: bool = True
+    home: str = ""
 
 
 def read_schemas(connection: Connection, *sides: list[Namespace]) -> list[Schema]:
@@ -64,9 +72,20 @@ def read_schemas(connection: Connection, *sides: list[Namespace]) -> list[Schema
 
     Expects a search_path of only pg_catalog: the server then prints every other name with its schema, whatever
     the session or a temporary table shadows.
+
+    Raises SchemaChangedError if another session changes the schema meanwhile.
     """
     names = {"schemas": [namespace.name for side in sides for namespace in side]}
-    found = dict(zip(catalog.QUERIES, _rows_of(connection, catalog.QUERIES, names), strict=True))
+    queries = (catalog.VERSION, *catalog.QUERIES, catalog.VERSION)
+    before, *rows, after = _rows_of(connection, queries, names)
+    found = dict(zip(catalog.QUERIES, rows, strict=True))
+    if before != after or any(
+        row["definition"] is None for row in (*found[catalog.CONSTRAINTS], *found[catalog.INDEXES])
+    ):
+        raise SchemaChangedError(
+            "Cannot compare the schema: another session changed it during the comparison."
+            " Compare again when no migration is running."
+        )
     return [_Reader(found, side).schema() for side in sides]
 
 
@@ -74,8 +93,11 @@ def _rows_of(
     connection: Connection, queries: Iterable[str], names: dict[str, list[str]]
 ) -> Iterator[list[dict[str, Any]]]:
     """The rows of each query. If the driver can, all queries are sent before the first answer is read."""
-    driver = connection.connection.dbapi_connection
-    assert driver is not None
+    driver: Any = connection.connection.dbapi_connection
+    if not hasattr(driver, "pipeline"):
+        for query in queries:
+            yield [dict(row) for row in connection.execute(text(query), names).mappings()]
+        return
     with pipelined(connection):
         cursors = [driver.cursor() for _ in queries]
         for cursor, query in zip(cursors, queries, strict=True):
@@ -93,6 +115,11 @@ class _Reader:
         self._found = found
         self._namespaces = {namespace.name: namespace for namespace in namespaces}
         self._copies = {n.name: n.printed_as for n in namespaces if n.printed_as is not None}
+        self._copies |= {
+            f"{_quoted(n.name)}.{_quoted(name)}": f"{_quoted(n.home)}.{_quoted(name)}"
+            for n in namespaces
+            for name in n.borrowed
+        }
 
     def schema(self) -> Schema:
         sequences = {self._key(row): self._sequence(row) for row in self._rows(catalog.SEQUENCES)}
@@ -116,6 +143,9 @@ class _Reader:
         indexes: defaultdict[TableKey, dict[str, Index]] = defaultdict(dict)
         for row in self._rows(catalog.INDEXES):
             indexes[self._key(row)][row["name"]] = _index(row)
+        triggers: defaultdict[TableKey, dict[str, str]] = defaultdict(dict)
+        for row in self._rows(catalog.TRIGGERS):
+            triggers[self._key(row)][row["name"]] = _trigger(row)
         return {
             (key := self._key(row)): Table(
                 key=key,
@@ -126,13 +156,21 @@ class _Reader:
                 options=_options(row),
                 comment=row["comment"],
                 child=row["child"],
+                definition=row["definition"],
+                triggers=triggers[key],
             )
             for row in self._rows(catalog.RELATIONS)
         }
 
     def _rows(self, query: str) -> list[Row]:
-        rows: list[Row] = [row for row in self._found[query] if row["schema"] in self._namespaces]
+        rows: list[Row] = [row for row in self._found[query] if self._is_read(row)]
         return [self._printed(row) for row in rows] if self._copies else rows
+
+    def _is_read(self, row: Row) -> bool:
+        namespace = self._namespaces.get(row["schema"])
+        if namespace is None or namespace.whole:
+            return namespace is not None
+        return row["relation"] in namespace.borrowed or row.get("owner_table") in namespace.borrowed
 
     def _printed(self, row: Row) -> Row:
         return {
@@ -147,7 +185,9 @@ class _Reader:
 
     def _key(self, row: Row, schema: str = "schema", name: str = "relation") -> TableKey:
         namespace = self._namespaces.get(row[schema])
-        return (row[schema] if namespace is None else namespace.declared_name), row[name]
+        if namespace is None:
+            return row[schema], row[name]
+        return None if row[name] in namespace.borrowed else namespace.declared_name, row[name]
 
     def _sequence(self, row: Row) -> Sequence:
         owner = None
@@ -209,6 +249,17 @@ def _index(row: Row) -> Index:
         definition=f"{unique}USING {method_and_keys}",
         valid=row["valid"],
     )
+
+
+def _trigger(row: Row) -> str:
+    """The trigger with the body of its function, without which it says little."""
+    body = "" if row["body"] is None else f" AS {row['body'].strip()}"
+    disabled = " (disabled)" if row["enabled"] == "D" else ""
+    return f"{row['definition']}{body}{disabled}"
+
+
+def _quoted(name: str) -> str:
+    return name if _PLAIN.fullmatch(name) else '"' + name.replace('"', '""') + '"'
 
 
 def _options(row: Row) -> dict[str, str]:

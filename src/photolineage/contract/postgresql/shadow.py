@@ -1,16 +1,20 @@
 """Creates the expected schema beside the live one on the same PostgreSQL server, and rolls it back."""
 
+import re
 import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
 
 from sqlalchemy import Connection, Enum, MetaData, RowMapping, text
 from sqlalchemy.dialects.postgresql.named_types import ENUM, CreateEnumType
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import CompileError, SQLAlchemyError
 
-from ..errors import MissingPrivilegeError, ReadOnlyDatabaseError, ShadowSchemaError
-from ..schema import Schema, TableKey
+from ..creation import Reading, Refused, ShadowConnection, create_all
+from ..errors import MissingPrivilegeError, ReadOnlyDatabaseError, is_refusal
+from ..metadata import Code
 from ..transactions import pipelined, rolled_back
+from .places import Places, find_places
 from .schema import Namespace, read_schemas
 
 _EXTENSION_OF_TYPE = {
@@ -28,39 +32,48 @@ SELECT current_database() AS database, current_user AS role, pg_is_in_recovery()
        current_schemas(false)::text[] AS searched,
        ARRAY(SELECT extname FROM pg_extension)::text[] AS extensions,
        ARRAY(SELECT DISTINCT nspname FROM pg_extension JOIN pg_namespace AS n ON n.oid = extnamespace
-             WHERE nspname <> 'pg_catalog')::text[] AS extension_schemas
+             WHERE nspname <> 'pg_catalog')::text[] AS extension_schemas,
+       set_config('quote_all_identifiers', 'off', true) AS quoting
 """
 _READING = """
-SET LOCAL search_path TO pg_catalog, pg_temp; SET LOCAL join_collapse_limit TO 1; SET LOCAL jit TO off
+SELECT set_config('search_path', 'pg_catalog, pg_temp', true), set_config('join_collapse_limit', '1', true),
+       set_config('jit', 'off', true)
 """
 """The catalog queries are written in a good join order. Planning the joins would cost as much as running them."""
-_HOLDERS = """
-SELECT DISTINCT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE n.nspname = ANY(:schemas) AND c.relname = ANY(:tables) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+_OF_EXTENSIONS = """
+SELECT p.proname AS name FROM pg_proc AS p JOIN pg_depend AS e ON e.classid = 'pg_proc'::regclass AND e.objid = p.oid
+WHERE e.deptype = 'e'
+UNION SELECT t.typname FROM pg_type AS t JOIN pg_depend AS e ON e.classid = 'pg_type'::regclass AND e.objid = t.oid
+WHERE e.deptype = 'e'
+UNION SELECT o.opcname FROM pg_opclass AS o
+JOIN pg_depend AS e ON e.classid = 'pg_opclass'::regclass AND e.objid = o.oid WHERE e.deptype = 'e'
 """
+_BEFORE = "contract_shadow"
 
 
-def read_live_and_shadow(
-    metadata: MetaData, enums: Mapping[TableKey, Enum], connection: Connection
-) -> tuple[Schema, Schema]:
+def read(metadata: Iterable[MetaData], connection: Connection) -> Reading:
     """The live schema and the expected schema, both as the server prints them.
 
-    Everything created is rolled back. The live default schema is the connection's default schema; if that has no
-    table of the metadata, it is the first schema of the search_path that has one. Temporary tables are ignored.
+    Everything created is rolled back. The live default schema is the one in which the connection sees most of the
+    metadata's tables. If it sees none, it is the connection's default schema, or the first schema of the search_path
+    that has a table of the metadata.
 
-    Raises MissingPrivilegeError, ReadOnlyDatabaseError or ShadowSchemaError.
+    Raises MissingPrivilegeError or ReadOnlyDatabaseError.
     """
+    metadata = tuple(metadata)
     with rolled_back(connection):
         session = connection.execute(text(_SESSION)).mappings().one()
         _require_scratch(session)
-        home = _home(metadata, connection, session)
-        live = _live_namespaces(metadata, enums, connection, home)
+        translations = dict(connection.get_execution_options().get("schema_translate_map") or {})
+        places = find_places(metadata, connection, session["searched"], translations.get(None))
+        code = Code(metadata, connection.dialect, str, _homes(places.home, translations))
+        live = _live_namespaces(code, places, translations)
         copies = [_scratch_for(namespace, connection) for namespace in live]
-        also_searched = [*session["searched"], home, *session["extension_schemas"]]
-        _create_tables(metadata, enums, connection, copies, also_searched)
-        connection.exec_driver_sql(_READING)
-        live_schema, shadow = read_schemas(connection, live, copies)
-        return live_schema, shadow
+        refused = _Shadow(code, connection, session, live, copies).create()
+        connection.execute(text(_READING))
+        live_schema, shadow = read_schemas(connection, [*live, *places.borrowed(live)], copies)
+        live_schema.shadowed.update(places.shadowed)
+        return Reading(code, live_schema, shadow, refused)
 
 
 def _require_scratch(session: RowMapping) -> None:
@@ -79,92 +92,160 @@ def _require_scratch(session: RowMapping) -> None:
         )
 
 
-def _home(metadata: MetaData, connection: Connection, session: RowMapping) -> str:
-    translated: str | None = _translations(connection).get(None)
-    if translated is not None:
-        return translated
-    default = connection.dialect.default_schema_name or "public"
-    candidates = [default, *session["searched"]]
-    tables = [table.name for table in metadata.tables.values() if table.schema is None]
-    holders = set(connection.execute(text(_HOLDERS), {"schemas": candidates, "tables": tables}).scalars())
-    return next((name for name in candidates if name in holders), default)
+def _homes(home: str, translations: dict[str | None, str | None]) -> frozenset[str]:
+    names = {home, *translations}
+    return frozenset(name for name in names if name and (translations.get(name) or name) == home)
 
 
 def _live_namespaces(
-    metadata: MetaData, enums: Mapping[TableKey, Enum], connection: Connection, home: str
+    code: Code, places: Places, translations: dict[str | None, str | None]
 ) -> list[Namespace]:
-    named = {table.schema for table in metadata.tables.values()} | {schema for schema, _ in enums}
-    translations = _translations(connection)
+    named = {code.canonical(schema) for schema in code.schemas}
     others = sorted(name for name in named if name is not None)
-    return [Namespace(home, None), *(Namespace(translations.get(name) or name, name) for name in others)]
-
-
-def _translations(connection: Connection) -> dict[str | None, str | None]:
-    return dict(connection.get_execution_options().get("schema_translate_map") or {})
+    live = {translations.get(name) or name: name for name in others}
+    return [
+        Namespace(places.home, None),
+        *(
+            Namespace(
+                name, declared, borrowed=places.found_elsewhere.get(name, frozenset()), home=places.home
+            )
+            for name, declared in live.items()
+        ),
+    ]
 
 
 def _scratch_for(live: Namespace, connection: Connection) -> Namespace:
     scratch = f"contract_{secrets.token_hex(8)}"
     connection.execute(text(f"CREATE SCHEMA {scratch}"))
-    return Namespace(scratch, live.declared_name, printed_as=_quoted(connection, live.name))
+    printed_as = connection.execute(text("SELECT quote_ident(:name)"), {"name": live.name}).scalar_one()
+    return Namespace(scratch, live.declared_name, printed_as=str(printed_as))
 
 
-def _quoted(connection: Connection, name: str) -> str:
-    return str(connection.execute(text("SELECT quote_ident(:name)"), {"name": name}).scalar_one())
+class _Shadow:
+    """The expected schema, in the scratch schemas `copies` of the live schemas."""
 
+    def __init__(
+        self,
+        code: Code,
+        connection: Connection,
+        session: RowMapping,
+        live: list[Namespace],
+        copies: list[Namespace],
+    ) -> None:
+        self._code = code
+        self._connection = connection
+        self._session = session
+        self._copies = copies
+        self._home = live[0].name
+        self._scratch_of = {place.name: copy.name for place, copy in zip(live, copies, strict=True)}
+        quote = connection.dialect.identifier_preparer.quote_identifier
+        names = "|".join(re.escape(each) for name in self._scratch_of for each in {name, quote(name)})
+        self._qualified = re.compile(rf'(?<![\w$."])({names})\s*\.\s*("(?:[^"]|"")+"|\w+)')
 
-def _create_tables(
-    metadata: MetaData,
-    enums: Mapping[TableKey, Enum],
-    connection: Connection,
-    copies: list[Namespace],
-    also_searched: list[str],
-) -> None:
-    quote = connection.dialect.identifier_preparer.quote_identifier
-    path = ", ".join([copies[0].name, *map(quote, also_searched), "pg_temp"])
-    connection.exec_driver_sql(f"SET LOCAL search_path TO {path}")
-    try:
-        for extension in _missing_extensions(metadata, connection):
-            connection.exec_driver_sql(f"CREATE EXTENSION {quote(extension)}")
+    def create(self) -> tuple[Refused, ...]:
+        """Creates the tables and returns the definitions that the server refuses.
+
+        First all at once, which is fast. If the server refuses anything, again with a savepoint for each.
+        """
+        connection = self._connection
+        quote = connection.dialect.identifier_preparer.quote_identifier
+        also = [*self._session["searched"], self._home, *self._session["extension_schemas"]]
+        path = ", ".join([self._copies[0].name, *map(quote, also), "pg_temp"])
+        connection.exec_driver_sql(f"SET LOCAL search_path TO {path}")
+        for extension in self._missing_extensions():
+            self._create_extension(quote(extension))
+        connection.exec_driver_sql(f"SAVEPOINT {_BEFORE}")
+        refusal = self._create_at_once()
+        if refusal is None:
+            return ()
+        if not is_refusal(refusal):
+            raise refusal
+        connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {_BEFORE}")
+        return tuple(self._create(careful=True).refused)
+
+    def _create_extension(self, name: str) -> None:
+        """Creates the extension. If that is not possible, the server refuses the columns that need it."""
+        self._connection.exec_driver_sql(f"SAVEPOINT {_BEFORE}")
+        try:
+            self._connection.exec_driver_sql(f"CREATE EXTENSION {name}")
+        except SQLAlchemyError as error:
+            if not is_refusal(error):
+                raise
+            self._connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {_BEFORE}")
+
+    def _create_at_once(self) -> Exception | None:
+        """What the server refuses first; None if it accepts everything."""
+        errors = (SQLAlchemyError, self._connection.dialect.loaded_dbapi.Error)
+        refusal: Exception | None = None
+        try:
+            with pipelined(self._connection):
+                try:
+                    self._create(careful=False)
+                except errors as error:
+                    refusal = error
+        except errors as error:  # the pipeline's end reports the statements that did not run
+            refusal = refusal or error
+        return refusal
+
+    def _create(self, *, careful: bool) -> ShadowConnection:
+        scratch = {copy.declared_name: copy.name for copy in self._copies}
         schemas: dict[str | None, str] = {
-            copy.declared_name: copy.name for copy in copies if copy.declared_name
+            name: scratch[self._code.canonical(name)] for name in self._code.schemas if name
         }
-        with _translated(connection, schemas), pipelined(connection):
-            _create_foreign_enums(enums, connection)
-            metadata.create_all(connection, checkfirst=False)
-    except (DBAPIError, connection.dialect.loaded_dbapi.Error) as error:
-        raise ShadowSchemaError(
-            "Cannot compare the schema: PostgreSQL refuses a definition in the code."
-            f" Its message: {str(getattr(error, 'orig', error)).strip()}"
-        ) from error
+        if "" in self._code.schemas:
+            schemas[None] = self._copies[0].name  # SQLAlchemy looks an empty name up as None
+        shadow = ShadowConnection.over(self._connection, schemas, careful=careful, rewrite=self._rewritten)
+        for enum in self._code.enums.values():
+            if _is_made_elsewhere(enum):
+                shadow.execute(CreateEnumType(enum))
+        create_all(self._code.metadata, shadow)
+        return shadow
+
+    def _rewritten(self, statement: str, by_an_event: bool) -> str:
+        """The statement with scratch schemas in place of live ones.
+
+        The text of a definition may name functions that only the live schema has, so only the model's own names change
+        there. An event may name whatever it makes.
+        """
+
+        def scratch(match: re.Match[str]) -> str:
+            schema, name = (part.strip('"') for part in match.groups())
+            if name not in self._own_names and (not by_an_event or name in self._names_of_extensions):
+                return match.group()
+            return f"{self._scratch_of[schema]}.{match.group(2)}"
+
+        return self._qualified.sub(scratch, statement)
+
+    @cached_property
+    def _own_names(self) -> frozenset[str]:
+        sequences = (
+            sequence.name for metadata in self._code.metadata for sequence in metadata._sequences.values()
+        )
+        return frozenset([*(name for _, name in (*self._code.keys, *self._code.enums)), *sequences])
+
+    @cached_property
+    def _names_of_extensions(self) -> frozenset[str]:
+        return frozenset(self._connection.execute(text(_OF_EXTENSIONS)).scalars())
+
+    def _missing_extensions(self) -> list[str]:
+        """The extensions that the metadata needs for its types and the database lacks."""
+        types = {
+            self._name_of(column.type)
+            for key in self._code.keys
+            if (table := self._code.table(key)) is not None
+            for column in table.columns
+        }
+        needed = {_EXTENSION_OF_TYPE[name] for name in types & _EXTENSION_OF_TYPE.keys()}
+        return sorted(needed - set(self._session["extensions"]))
+
+    def _name_of(self, type_: Any) -> str:
+        try:
+            text = str(type_.compile(self._connection.dialect))
+        except CompileError:
+            return ""  # the definition is refused
+        return text.partition("(")[0].partition("[")[0].upper()
 
 
-def _missing_extensions(metadata: MetaData, connection: Connection) -> list[str]:
-    """The extensions that the metadata needs for its types and the database lacks."""
-    types = {
-        str(column.type.compile(connection.dialect)).partition("(")[0].partition("[")[0].upper()
-        for table in metadata.tables.values()
-        for column in table.columns
-    }
-    needed = {_EXTENSION_OF_TYPE[name] for name in types & _EXTENSION_OF_TYPE.keys()}
-    if not needed:
-        return []
-    installed = set(connection.execute(text("SELECT extname FROM pg_extension")).scalars())
-    return sorted(needed - installed)
-
-
-def _create_foreign_enums(enums: Mapping[TableKey, Enum], connection: Connection) -> None:
-    """Creates the enum types that the metadata declares with `create_type=False`."""
-    for enum in enums.values():
-        if isinstance(enum, ENUM) and not enum.create_type:
-            connection.execute(CreateEnumType(enum))
-
-
-@contextmanager
-def _translated(connection: Connection, schemas: dict[str | None, str]) -> Iterator[None]:
-    before = connection.get_execution_options().get("schema_translate_map")
-    connection.execution_options(schema_translate_map=schemas)
-    try:
-        yield
-    finally:
-        connection.execution_options(schema_translate_map=before)
+def _is_made_elsewhere(enum: Enum) -> bool:
+    """Whether the metadata declares the enum type with `create_type=False`."""
+    return isinstance(enum, ENUM) and not enum.create_type

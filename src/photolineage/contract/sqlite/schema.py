@@ -2,7 +2,7 @@
 
 import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -67,6 +67,15 @@ def read_schema(cursor: DBAPICursor, databases: Mapping[str | None, str]) -> Sch
     return Schema(tables={table.key: table for table in tables})
 
 
+def shadowed_tables(cursor: DBAPICursor, tables: Iterable[TableKey]) -> dict[TableKey, tuple[str, str]]:
+    """Tables of the main database that the connection does not see, because a temporary table has the same name."""
+    cursor.execute("SELECT name FROM sqlite_temp_master WHERE type IN ('table', 'view')")
+    temporary = {fold(row[0]) for row in cursor.fetchall()}
+    return {
+        key: (f"main.{key[1]}", f"temp.{key[1]}") for key in tables if key[0] is None and key[1] in temporary
+    }
+
+
 class _Defaults:
     """Prints literal defaults as a column of a given affinity stores them."""
 
@@ -104,13 +113,17 @@ class _Reader:
         statements = self._rows(f"SELECT type, name, tbl_name, sql FROM {_quoted(database)}.sqlite_master")  # noqa: S608 - names are quoted
         listed = self._rows("PRAGMA table_list")
         sql = {fold(name): text for kind, name, _, text in statements if kind == "table"}
+        views = {fold(name): text for kind, name, _, text in statements if kind == "view"}
         tables = []
         for schema, name, kind, _, without_rowid, strict in listed:
             if fold(schema) != fold(database) or fold(name).startswith("sqlite_"):
                 continue
             if (relation := _RELATION_KINDS.get(kind)) is None:
                 continue
-            table = Table((declared_name, fold(name)), relation)
+            table = Table((declared_name, fold(name)), relation, triggers=_triggers(name, statements))
+            if relation is RelationKind.VIEW:
+                columns = self._columns_of_view(database, name)
+                table = replace(table, definition=_definition(views[fold(name)]), columns=columns)
             if relation is RelationKind.TABLE:
                 options = {"STRICT": strict, "WITHOUT ROWID": without_rowid}
                 table = replace(
@@ -135,6 +148,16 @@ class _Reader:
             columns={fold(column.name): column for column in columns},
             indexes={fold(index.name): index for index in own},
         )
+
+    def _columns_of_view(self, database: str, name: str) -> dict[str, Column]:
+        """The columns of a view; none if its query does not work."""
+        try:
+            rows = self._rows(f"PRAGMA {_quoted(database)}.table_xinfo({_quoted(name)})")
+        except Exception as error:
+            if "locked" in str(error):
+                raise
+            return {}
+        return {fold(row[1]): Column(row[1], row[2], row[2], row[2], nullable=True) for row in rows}
 
     def _column(self, row: Any, table: Table, parsed: ParsedTable) -> Column:
         _, name, declared, not_null, default, _, _ = row
@@ -176,12 +199,24 @@ def _indexes(table: str, statements: list[Any]) -> dict[str, str]:
 
 
 def _scripts(table: str, statements: list[Any]) -> dict[str, str]:
-    triggers = {
+    return {fold(name): sql for name, sql in _indexes(table, statements).items()} | {
         fold(name): sql
         for kind, name, owner, sql in statements
         if kind == "trigger" and fold(owner) == fold(table)
     }
-    return {fold(name): sql for name, sql in _indexes(table, statements).items()} | triggers
+
+
+def _triggers(table: str, statements: list[Any]) -> dict[str, str]:
+    return {
+        name: _definition(sql)
+        for kind, name, owner, sql in statements
+        if kind == "trigger" and fold(owner) == fold(table)
+    }
+
+
+def _definition(sql: str) -> str:
+    """The statement in one spelling. SQLite itself removes `IF NOT EXISTS`, `TEMP` and the database's name."""
+    return normal_form([replace(token, string_if_unknown=False) for token in tokenize(sql)])
 
 
 def _type(declared: str, *, strict: bool) -> str:
