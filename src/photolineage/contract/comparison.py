@@ -10,8 +10,10 @@ privilege. A printed schema kept with the code would avoid this, but it would ha
 another server version prints it differently.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
+from typing import TypeAlias
 
 from sqlalchemy import Connection, MetaData
 
@@ -22,6 +24,7 @@ from .drift import Drift, DriftKind, Finding, Severity
 from .enumerations import in_the_words_of
 from .errors import UnsupportedDatabaseError
 from .metadata import Code, native_enums
+from .order import in_order_of_application
 from .postgresql import shadow as postgresql_shadow
 from .postgresql.fixes import PostgresqlFixes
 from .schema import EnumType, RelationKind, Schema, Sequence, Table, TableKey
@@ -32,6 +35,7 @@ from .sqlite.tokens import fold
 _TABLES = (RelationKind.TABLE, RelationKind.PARTITIONED_TABLE)
 _EXTRA_TABLES = (*_TABLES, RelationKind.FOREIGN_TABLE)
 _ALEMBIC_VERSION = "alembic_version"
+Fixes: TypeAlias = SqliteFixes | PostgresqlFixes
 
 
 def compare(metadata: MetaData, connection: Connection) -> list[Drift]:
@@ -43,20 +47,22 @@ def compare(metadata: MetaData, connection: Connection) -> list[Drift]:
     if dialect.name == "sqlite":
         code = Code(metadata, dialect, fold)
         live, shadow = sqlite_shadow.read_live_and_shadow(metadata, connection)
-        fixes: SqliteFixes | PostgresqlFixes = SqliteFixes(code, shadow, live)
+        make_fixes: Callable[[list[Finding]], Fixes] = partial(SqliteFixes, code, shadow, live)
     elif dialect.name == "postgresql":
         code = Code(metadata, dialect, str)
         enums = native_enums(metadata, dialect)
         live, shadow = postgresql_shadow.read_live_and_shadow(metadata, enums, connection)
         live = in_the_words_of(shadow, live, enums)
-        fixes = PostgresqlFixes(code, enums, shadow, live)
+        make_fixes = partial(PostgresqlFixes, code, enums, shadow, live)
     else:
         raise UnsupportedDatabaseError(
             f"Cannot compare the schema: the connection's dialect is {dialect.name!r}."
             " Connect to SQLite or PostgreSQL."
         )
     findings = compare_schemas(shadow, live, code)
-    return [replace(finding.drift, fix=fixes.fix(finding)) for finding in findings]
+    ordered = in_order_of_application(findings, live, indexes_last=dialect.name == "sqlite")
+    fixes = make_fixes(ordered)
+    return [replace(finding.drift, fix=partial(fixes.fix, finding)) for finding in ordered]
 
 
 def compare_schemas(expected: Schema, actual: Schema, code: Code) -> list[Finding]:

@@ -31,7 +31,14 @@ _ROWS_MUST_FIT = "PostgreSQL refuses this while a row breaks the rule."
 class PostgresqlFixes:
     """The fixes of the differences between the expected and the live schema."""
 
-    def __init__(self, code: Code, enums: Mapping[TableKey, Enum], expected: Schema, actual: Schema) -> None:
+    def __init__(
+        self,
+        code: Code,
+        enums: Mapping[TableKey, Enum],
+        expected: Schema,
+        actual: Schema,
+        findings: list[Finding],
+    ) -> None:
         self._code = code
         self._expected = expected
         self._actual = actual

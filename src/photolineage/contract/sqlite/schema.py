@@ -116,6 +116,7 @@ class _Reader:
                 table = replace(
                     table,
                     options={option: "on" for option, on in options.items() if on},
+                    sql=sql[fold(name)],
                     scripts=_scripts(name, statements),
                 )
                 table = self._filled(table, database, sql[fold(name)], _indexes(name, statements))
