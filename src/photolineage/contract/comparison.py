@@ -10,10 +10,9 @@ privilege. A printed schema kept with the code would avoid this, but it would ha
 another server version prints it differently.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TypeAlias
 
 from sqlalchemy import Connection, MetaData
 
@@ -35,7 +34,6 @@ from .sqlite.tokens import fold
 _TABLES = (RelationKind.TABLE, RelationKind.PARTITIONED_TABLE)
 _EXTRA_TABLES = (*_TABLES, RelationKind.FOREIGN_TABLE)
 _ALEMBIC_VERSION = "alembic_version"
-Fixes: TypeAlias = SqliteFixes | PostgresqlFixes
 
 
 def compare(metadata: MetaData, connection: Connection) -> list[Drift]:
@@ -47,22 +45,21 @@ def compare(metadata: MetaData, connection: Connection) -> list[Drift]:
     if dialect.name == "sqlite":
         code = Code(metadata, dialect, fold)
         live, shadow = sqlite_shadow.read_live_and_shadow(metadata, connection)
-        make_fixes: Callable[[list[Finding]], Fixes] = partial(SqliteFixes, code, shadow, live)
+        findings = in_order_of_application(compare_schemas(shadow, live, code), live, indexes_last=True)
+        fixes: SqliteFixes | PostgresqlFixes = SqliteFixes(code, shadow, live, findings)
     elif dialect.name == "postgresql":
         code = Code(metadata, dialect, str)
         enums = native_enums(metadata, dialect)
         live, shadow = postgresql_shadow.read_live_and_shadow(metadata, enums, connection)
         live = in_the_words_of(shadow, live, enums)
-        make_fixes = partial(PostgresqlFixes, code, enums, shadow, live)
+        findings = in_order_of_application(compare_schemas(shadow, live, code), live, indexes_last=False)
+        fixes = PostgresqlFixes(code, enums, shadow, live)
     else:
         raise UnsupportedDatabaseError(
             f"Cannot compare the schema: the connection's dialect is {dialect.name!r}."
             " Connect to SQLite or PostgreSQL."
         )
-    findings = compare_schemas(shadow, live, code)
-    ordered = in_order_of_application(findings, live, indexes_last=dialect.name == "sqlite")
-    fixes = make_fixes(ordered)
-    return [replace(finding.drift, fix=partial(fixes.fix, finding)) for finding in ordered]
+    return [replace(finding.drift, fix=partial(fixes.fix, finding)) for finding in findings]
 
 
 def compare_schemas(expected: Schema, actual: Schema, code: Code) -> list[Finding]:

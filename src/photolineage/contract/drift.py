@@ -90,7 +90,8 @@ class _MadeWhenAskedFor:
         return fix
 
     def __set__(self, drift: object, value: Fix | FixMaker) -> None:
-        vars(drift)["fix"] = NO_FIX if value is self else value
+        given = isinstance(value, Fix) or callable(value)
+        vars(drift)["fix"] = value if given else NO_FIX
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ _TABLE_CONSTRAINT_WORDS = ("constraint", "primary", "unique", "check", "foreign"
 class CreateTable:
     """The parts of a CREATE TABLE statement. `columns` by folded name; `options` follow the closing parenthesis."""
 
+    name: str
     columns: dict[str, str]
     constraints: tuple[str, ...]
     options: str
@@ -29,7 +30,7 @@ class CreateTable:
                 constraints.append(_text(sql, part))
             else:
                 columns[fold(part[0].text)] = _text(sql, part)
-        return cls(columns, tuple(constraints), sql[tokens[end].end :].strip())
+        return cls(tokens[opening - 1].text, columns, tuple(constraints), sql[tokens[end].end :].strip())
 
     def written(self, name: str) -> str:
         """The statement, for a table with another name (quoted, with its schema)."""

@@ -6,19 +6,15 @@ The statements of a rebuild begin and commit a transaction, so run them one by o
 from collections.abc import Iterator
 from functools import cached_property
 
-from sqlalchemy import Table as CodeTable
-
 from ..drift import NO_FIX, DriftKind, Finding, Fix
 from ..enumerations import renamed_values
 from ..loose import listed_values
 from ..metadata import Code, constant_default, enum_of
-from ..rendering import Writer, rendered
 from ..schema import Column, Constraint, ConstraintKind, Index, RelationKind, Schema, Table, TableKey
 from .create_table import CreateTable
 from .rebuild import Rebuild, StoredValues, in_database, literal, quote
 from .tokens import TokenKind, fold, tokenize
 
-_DIALECT = "sqlite"
 _INDEXES = (DriftKind.INDEX_MISSING, DriftKind.INDEX_EXTRA, DriftKind.INDEX_CHANGED)
 _REBUILDS = "These statements rebuild the table, which fixes its other drifts too."
 _REFUSED = " SQLite refuses this and changes nothing while a row breaks a constraint of the expected table."
@@ -36,16 +32,15 @@ class SqliteFixes:
 
     def fix(self, finding: Finding) -> Fix:  # noqa: PLR0911 - one return a kind
         """How to fix the drift."""
-        own = self._code.table(finding.key)
         kind = finding.drift.kind
         if kind is DriftKind.EXTRA_TABLE:
             return self._extra_table(finding)
-        if own is None:
+        if finding.key not in self._expected.tables:
             return NO_FIX
         if kind is DriftKind.MISSING_TABLE:
-            return Fix(safe=rendered(_DIALECT, lambda writer: writer.create_table(own)))
+            return Fix(safe=tuple(self._create(finding.key)))
         if kind is DriftKind.RELATION_KIND:
-            return self._of_relation(finding, own)
+            return self._of_relation(finding)
         if kind in _INDEXES:
             return self._of_index(finding)
         if kind is DriftKind.EXTRA_COLUMN and isinstance(finding.actual, Column):
@@ -85,7 +80,9 @@ class SqliteFixes:
         expected, actual = self._expected.tables[key], self._actual.tables[key]
         missing = expected.columns.keys() - actual.columns.keys()
         last = without is not None
-        extra = [name for name in actual.columns if name not in expected.columns and name not in (without or [])]
+        extra = [
+            name for name in actual.columns if name not in expected.columns and name not in (without or [])
+        ]
         drifted = {f.drift.name: f for f in self._by_table.get(key, []) if f.drift.kind in _INDEXES}
         return Rebuild(
             expected=expected,
@@ -119,7 +116,9 @@ class SqliteFixes:
             own = self._code.column(key, name)
             constant = None if own is None else constant_default(own)
             if constant is not None:
-                compiled = constant.compile(dialect=self._code.dialect, compile_kwargs={"literal_binds": True})
+                compiled = constant.compile(
+                    dialect=self._code.dialect, compile_kwargs={"literal_binds": True}
+                )
                 yield name, str(compiled)
 
     def _by_rebuild(self, key: TableKey) -> Fix:
@@ -171,8 +170,7 @@ class SqliteFixes:
         return found
 
     def _extra_table(self, finding: Finding) -> Fix:
-        name, schema = finding.key[1], finding.key[0]
-        drop = rendered(_DIALECT, lambda writer: writer.op.drop_table(name, schema=schema))
+        drop: tuple[str, ...] = (f"DROP TABLE {_place(finding.key)}",)
         if any(self._references(table, finding.key) for table in self._actual.tables.values()):
             # With foreign_keys on, SQLite first deletes the rows, and with them those that reference them.
             drop = ("PRAGMA foreign_keys = OFF", *drop, "PRAGMA foreign_keys = ON")
@@ -184,16 +182,19 @@ class SqliteFixes:
             constraint.target == key for constraint in table.constraints_of(ConstraintKind.FOREIGN_KEY)
         )
 
-    def _of_relation(self, finding: Finding, own: CodeTable) -> Fix:
-        actual = finding.actual
+    def _of_relation(self, finding: Finding) -> Fix:
+        actual, key = finding.actual, finding.key
         if not isinstance(actual, Table) or actual.kind is not RelationKind.VIEW:
             return NO_FIX
+        statements = (f"DROP VIEW {_place(key)}", *self._create(key))
+        return Fix(destructive=statements, note="Dropping the view loses its definition.")
 
-        def script(writer: Writer) -> None:
-            writer.sql(f"DROP VIEW {writer.qualified(own.name, own.schema)}")
-            writer.create_table(own)
-
-        return Fix(destructive=rendered(_DIALECT, script), note="Dropping the view loses its definition.")
+    def _create(self, key: TableKey) -> Iterator[str]:
+        table = self._expected.tables[key]
+        name = str(own.name) if (own := self._code.table(key)) is not None else key[1]
+        yield CreateTable.parsed(table.sql).written(_place((key[0], name)))
+        for script in table.scripts.values():
+            yield in_database(script, key[0] or "main")
 
     def _of_index(self, finding: Finding) -> Fix:
         expected, actual, key = finding.expected, finding.actual, finding.key
@@ -213,7 +214,8 @@ class SqliteFixes:
         )
         table = f'CREATE TEMP TABLE {rules} (made CONSTRAINT "the index is made" CHECK (made))'
         return Fix(
-            safe=(table, "BEGIN IMMEDIATE", *drop, create, made, "COMMIT", f"DROP TABLE temp.{rules}"), note=note
+            safe=(table, "BEGIN IMMEDIATE", *drop, create, made, "COMMIT", f"DROP TABLE temp.{rules}"),
+            note=note,
         )
 
     def _extra_column(self, finding: Finding, actual: Column) -> Fix:
@@ -245,9 +247,7 @@ class SqliteFixes:
         read = any(t.kind is RelationKind.VIEW or t.scripts.keys() - t.indexes.keys() for t in schema)
         used = any(name in constraint.columns for constraint in table.constraints)
         computed = any(_reads(c.computed or "", name) for c in table.columns.values() if fold(c.name) != name)
-        referenced = any(
-            c.target == key and name in c.target_columns for t in schema for c in t.constraints
-        )
+        referenced = any(c.target == key and name in c.target_columns for t in schema for c in t.constraints)
         return not (read or used or computed or referenced)
 
     def _drop_column(self, key: TableKey, actual: Column) -> Iterator[str]:
@@ -256,8 +256,7 @@ class SqliteFixes:
         for name, index in table.indexes.items():
             if fold(actual.name) in index.columns and name not in self._expected.tables[key].indexes:
                 yield f"DROP INDEX {database}.{quote(index.name)}"
-        place = f"{quote(key[0])}.{quote(key[1])}" if key[0] else quote(key[1])
-        yield f"ALTER TABLE {place} DROP COLUMN {quote(actual.name)}"
+        yield f"ALTER TABLE {_place(key)} DROP COLUMN {quote(actual.name)}"
 
     def _cannot_be_added(self, finding: Finding) -> bool:
         """Whether ALTER TABLE ADD COLUMN cannot add it (https://www.sqlite.org/lang_altertable.html, section 4)."""
@@ -274,7 +273,6 @@ class SqliteFixes:
     def _add_column(self, finding: Finding) -> Fix:
         key, name = finding.key, fold(finding.drift.name)
         expected, actual = self._expected.tables[key], self._actual.tables[key]
-        place = f"{quote(key[0])}.{quote(key[1])}" if key[0] else quote(key[1])
         definition = CreateTable.parsed(expected.sql).columns[name]
         missing = expected.columns.keys() - actual.columns.keys()
         created = [column for column in expected.columns if column in missing]
@@ -285,7 +283,11 @@ class SqliteFixes:
             and name in parsed.columns
             and name == max(missing & set(parsed.columns), key=created.index)
         ]
-        return Fix(safe=(f"ALTER TABLE {place} ADD COLUMN {definition}", *indexes))
+        return Fix(safe=(f"ALTER TABLE {_place(key)} ADD COLUMN {definition}", *indexes))
+
+
+def _place(key: TableKey) -> str:
+    return f"{quote(key[0])}.{quote(key[1])}" if key[0] else quote(key[1])
 
 
 def _reads(expression: str, name: str) -> bool:

@@ -1,4 +1,5 @@
 """Rebuilds a SQLite table as the metadata declares it, for changes that SQLite cannot make in place."""
+# ruff: noqa: S608 - every name is quoted and every string is a literal
 
 import hashlib
 import re
@@ -16,7 +17,7 @@ StoredValues = dict[str, list[tuple[str, str]]]
 _ROW_IDS = ("rowid", "oid", "_rowid_")
 _SCRIPT = re.compile(r"(CREATE (?:UNIQUE )?(?:INDEX|TRIGGER) )(.*)", re.IGNORECASE | re.DOTALL)
 _FAIL = "abs(-9223372036854775807 - 1)"
-quote = sqlite.dialect().identifier_preparer.quote  # type: ignore[no-untyped-call]
+quote = sqlite.dialect().identifier_preparer.quote
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,7 @@ class Rebuild:
             "BEGIN IMMEDIATE",
             "PRAGMA foreign_keys = ON",
             f"CREATE TEMP TABLE {self._name()} (stand_in)",
-            f"CREATE TEMP VIEW {self._name('gate')} AS"
-            f" SELECT stand_in, complete FROM temp.{self._name()}, temp.{self._name('proof')}",
+            self._gate(),
             self._create(),
             self._copy(),
             *(statement for pair in numbered for statement in pair),
@@ -76,12 +76,20 @@ class Rebuild:
             f"DROP TABLE {self._at('old')}",
             f"DROP TABLE IF EXISTS {self._at('new')}",
             f"DROP VIEW temp.{self._name('gate')}",
-            *(f"DROP TABLE IF EXISTS temp.{self._name(part)}" for part in ("stand_in", "old", "rules", "proof")),
+            *(
+                f"DROP TABLE IF EXISTS temp.{self._name(part)}"
+                for part in ("stand_in", "old", "rules", "proof")
+            ),
             *self._scripts(),
             "COMMIT",
             "PRAGMA legacy_alter_table = OFF",
             "PRAGMA foreign_keys = ON",
         )
+
+    def _gate(self) -> str:
+        """A view that is broken as long as there is no proof, or if another table stands in the stand-in's place."""
+        read = f"temp.{self._name()}, temp.{self._name('proof')}"
+        return f"CREATE TEMP VIEW {self._name('gate')} AS SELECT stand_in, complete FROM {read}"
 
     @property
     def _database(self) -> str:
@@ -91,7 +99,7 @@ class Rebuild:
         return quote(self._bare(part))
 
     def _bare(self, part: str) -> str:
-        name = self.actual.key[1]
+        name = CreateTable.parsed(self.expected.sql).name
         if not part:
             return name
         digest = hashlib.sha256(self.actual.sql.encode()).hexdigest()[:8]
@@ -109,7 +117,9 @@ class Rebuild:
                 columns[name] = without_constraint(columns[name], "not", "null")
         lost = self.actual.columns.keys() - columns.keys()
         kept = [text for text in found.constraints_on(self.extra) if text not in found.constraints_on(lost)]
-        return CreateTable(columns, (*wanted.constraints, *kept), wanted.options).written(self._at("new"))
+        return CreateTable(wanted.name, columns, (*wanted.constraints, *kept), wanted.options).written(
+            self._at("new")
+        )
 
     def _copy(self) -> str:
         targets, sources = [], []
@@ -157,8 +167,14 @@ class Rebuild:
         """The row id, if no column of either table is an alias of it."""
         numbered = any(c.autoincrement for t in (self.expected, self.actual) for c in t.columns.values())
         ours, theirs = self._row_id(self.expected), self._row_id(self.actual)
-        return None if numbered or ours is None else theirs and next(
-            (name for name in _ROW_IDS if name not in {*self.expected.columns, *self.actual.columns}), None
+        return (
+            None
+            if numbered or ours is None
+            else theirs
+            and next(
+                (name for name in _ROW_IDS if name not in {*self.expected.columns, *self.actual.columns}),
+                None,
+            )
         )
 
     @staticmethod
@@ -178,8 +194,8 @@ class Rebuild:
         sequence = f"{quote(self._database)}.sqlite_sequence"
         new, old = literal(self._bare("new")), literal(self._bare(""))
         return (
-            f"DELETE FROM {sequence} WHERE name = {new}",  # noqa: S608 - names are quoted
-            f"INSERT INTO {sequence} (name, seq) SELECT {new}, seq FROM {sequence} WHERE lower(name) = lower({old})",  # noqa: S608
+            f"DELETE FROM {sequence} WHERE name = {new}",
+            f"INSERT INTO {sequence} (name, seq) SELECT {new}, seq FROM {sequence} WHERE lower(name) = lower({old})",
         )
 
     def _prove(self) -> tuple[str, ...]:
@@ -188,11 +204,11 @@ class Rebuild:
             f"rule_{place} CONSTRAINT {_quoted(sentence)} CHECK (rule_{place})"
             for place, sentence in enumerate(rules)
         )
+        complete = f"CASE count(*) WHEN 1 THEN 1 ELSE {_FAIL} END AS complete"
         return (
             f"CREATE TEMP TABLE {self._name('rules')} ({checks})",
             f"INSERT INTO temp.{self._name('rules')} SELECT {', '.join(rules.values())}",
-            f"CREATE TEMP TABLE {self._name('proof')} AS"
-            f" SELECT CASE count(*) WHEN 1 THEN 1 ELSE {_FAIL} END AS complete FROM temp.{self._name('rules')}",
+            f"CREATE TEMP TABLE {self._name('proof')} AS SELECT {complete} FROM temp.{self._name('rules')}",
         )
 
     def _rules(self) -> dict[str, str]:
@@ -237,7 +253,11 @@ class Rebuild:
         """The tables that a new foreign key references by a key that they already have."""
         present = {c.definition for c in self.actual.constraints_of(ConstraintKind.FOREIGN_KEY)}
         for constraint in self.expected.constraints_of(ConstraintKind.FOREIGN_KEY):
-            if constraint.definition not in present and constraint.target is not None and self._has_key(constraint):
+            if (
+                constraint.definition not in present
+                and constraint.target is not None
+                and self._has_key(constraint)
+            ):
                 yield constraint.target[1]
 
     def _has_key(self, foreign_key: Constraint) -> bool:
@@ -245,7 +265,11 @@ class Rebuild:
         parent = self.expected if target == self.expected.key else self.live.tables.get(target or (None, ""))
         if parent is None:
             return False
-        keys = [c.columns for c in parent.constraints if c.kind in (ConstraintKind.PRIMARY_KEY, ConstraintKind.UNIQUE)]
+        keys = [
+            c.columns
+            for c in parent.constraints
+            if c.kind in (ConstraintKind.PRIMARY_KEY, ConstraintKind.UNIQUE)
+        ]
         return any(set(key) == set(foreign_key.target_columns) for key in keys)
 
     def _take_away(self) -> str:
@@ -281,5 +305,3 @@ def _bracketed(name: str) -> str:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-

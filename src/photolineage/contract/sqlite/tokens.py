@@ -30,7 +30,7 @@ class TokenKind(Enum):
 
 @dataclass(frozen=True)
 class Token:
-    """`text` is the text as written, but without the quotes of an identifier. 
+    """`text` is the text as written, but without the quotes of an identifier.
 
     `begin` and `end`: where it stands in the SQL.
     """
