@@ -2,6 +2,7 @@
 
 import math
 import re
+import shutil
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -31,6 +32,10 @@ class Database(ABC):
     @abstractmethod
     def make(self, metadata: MetaData, statements: list[str]) -> None:
         """Makes it anew. A statement that the database refuses, such as a row that breaks a rule, is left out."""
+
+    @abstractmethod
+    def again(self) -> None:
+        """Makes it again as it was made."""
 
     @abstractmethod
     def tables(self, connection: Connection) -> dict[str, list[str]]:
@@ -95,7 +100,7 @@ class SqliteDatabase(Database):
     def __init__(self, folder: Path, shell: str) -> None:
         self.address = str(folder / "fixes.db")
         self.runners = sqlite_runners(shell)
-        self._filled = folder / "filled.db"
+        self._made = folder / "made.db"
 
     @property
     def _url(self) -> sa.URL:
@@ -115,6 +120,10 @@ class SqliteDatabase(Database):
                 with suppress(sqlite3.IntegrityError):
                     driver.execute(statement)
             driver.execute("COMMIT")
+        shutil.copyfile(self.address, self._made)
+
+    def again(self) -> None:
+        shutil.copyfile(self._made, self.address)
 
     def constraints(self) -> set[str]:
         with self.connected() as connection:
@@ -142,6 +151,7 @@ class PostgresqlDatabase(Database):
         self.address = address
         self.runners = postgresql_runners(shell)
         self._engine = create_engine(self._url)
+        self._made: tuple[MetaData, list[str]] = MetaData(), []
 
     @property
     def _url(self) -> sa.URL:
@@ -170,6 +180,10 @@ class PostgresqlDatabase(Database):
                         driver.execute(statement.encode())
                 except (psycopg.errors.IntegrityError, psycopg.errors.DataError):
                     continue
+        self._made = metadata, statements
+
+    def again(self) -> None:
+        self.make(*self._made)
 
     def constraints(self) -> set[str]:
         with self.connected() as connection:

@@ -13,7 +13,7 @@ from workloads.contract_fixes.tables import Case
 _ROWS = 5
 _REFUSED = (
     "constraint failed", "cannot store", "violat", "null values", "could not create unique", "too long",
-    "out of range", "invalid input", "overflow", "is not unique",
+    "out of range", "invalid input", "malformed array", "overflow", "is not unique",
 )  # fmt: skip
 
 
@@ -77,7 +77,7 @@ class _Trial:
             return compare(self._metadata, connection)
 
     def _fix(self, drift: Drift, statements: tuple[str, ...], drifts: list[Drift], *, safe: bool) -> None:
-        self._make(filled=True)
+        self._database.again()
         before = self._database.rows()
         name = self._random.choice(sorted(self._database.runners))
         errors = self._database.runners[name](Run(drift, statements, self._database.address))

@@ -94,6 +94,31 @@ class ColumnFixes:
         )
 
     def _change_type(self, writer: Writer) -> None:
+        """Changes the type. PostgreSQL refuses that while a generated column uses the column, so it is made again."""
+        place = f"ALTER TABLE {writer.qualified(self.column.table.name, self.column.table.schema)}"
+        generated = [column for column in self.table.columns.values() if self._is_read_by(writer, column)]
+        for column in generated:
+            writer.sql(f"{place} DROP COLUMN {writer.quote(column.name)}")
+        self._alter_type(writer)
+        for column in generated:
+            expression, _, kind = (column.computed or "").rpartition(" ")
+            collation = f" COLLATE {column.collation}" if column.collation else ""
+            required = "" if column.nullable else " NOT NULL"
+            writer.sql(
+                f"{place} ADD COLUMN {writer.quote(column.name)} {column.full_type}{collation}"
+                f" GENERATED ALWAYS AS ({expression}) {kind}{required}"
+            )
+            if column.comment is not None:
+                name = f"{writer.qualified(self.table.key[1], self.table.key[0])}.{writer.quote(column.name)}"
+                comment = column.comment.replace("'", "''")
+                writer.sql(f"COMMENT ON COLUMN {name} IS '{comment}'")
+            self._restore(writer, column.name)
+
+    def _is_read_by(self, writer: Writer, column: Column) -> bool:
+        word = rf"(?<![\w\"]){re.escape(writer.quote(self.actual.name))}(?![\w\"])"
+        return column.name != self.actual.name and re.search(word, column.computed or "") is not None
+
+    def _alter_type(self, writer: Writer) -> None:
         if self.actual.default is not None:
             writer.alter_column(self.column, server_default=None)
         writer.alter_column(self.column, type_=self.column.type, postgresql_using=self._using(writer))
@@ -150,7 +175,7 @@ class ColumnFixes:
         table = self.column.table
         writer.op.drop_column(table.name, self.actual.name, schema=table.schema)
         add_column(writer, self.column)
-        self._restore(writer)
+        self._restore(writer, self.actual.name)
 
     def _keep_computed_values(self, writer: Writer) -> None:
         """Replaces a virtual column by one that stores its values. No trigger of the table runs."""
@@ -169,11 +194,11 @@ class ColumnFixes:
             self._default(writer)
         if self.actual.comment is not None:
             writer.alter_column(self.column, comment=self.actual.comment)
-        self._restore(writer)
+        self._restore(writer, self.actual.name)
 
-    def _restore(self, writer: Writer) -> None:
+    def _restore(self, writer: Writer, name: str) -> None:
         """Creates the constraints and indexes again that PostgreSQL drops with the column."""
-        key, name = self.table.key, self.actual.name
+        key = self.table.key
         for constraint in self.table.constraints:
             if name in constraint.columns:
                 add_constraint(writer, key, constraint)

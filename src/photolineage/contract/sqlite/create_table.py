@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .tokens import Token, TokenKind, closing, fold, split_at_commas, tokenize
 
@@ -18,8 +19,9 @@ class CreateTable:
     options: str
 
     @classmethod
+    @lru_cache(maxsize=1024)
     def parsed(cls, sql: str) -> "CreateTable":
-        """The parts of the statement."""
+        """The parts of the statement. They are cached: do not change them."""
         tokens = tokenize(sql)
         opening = next(place for place, token in enumerate(tokens) if token.text == "(")
         end = closing(tokens, opening)

@@ -98,7 +98,7 @@ class Rebuild:
     def _name(self, part: str = "") -> str:
         return quote(self._bare(part))
 
-    def _bare(self, part: str) -> str:
+    def _bare(self, part: str = "") -> str:
         name = CreateTable.parsed(self.expected.sql).name
         if not part:
             return name
@@ -192,7 +192,7 @@ class Rebuild:
     def _keep_last_number(self) -> tuple[str, str]:
         """Keeps the last number, so that a new row does not get the number of a deleted row."""
         sequence = f"{quote(self._database)}.sqlite_sequence"
-        new, old = literal(self._bare("new")), literal(self._bare(""))
+        new, old = literal(self._bare("new")), literal(self._bare())
         return (
             f"DELETE FROM {sequence} WHERE name = {new}",
             f"INSERT INTO {sequence} (name, seq) SELECT {new}, seq FROM {sequence} WHERE lower(name) = lower({old})",
@@ -218,6 +218,12 @@ class Rebuild:
             "every row is copied": f"(SELECT count(*) FROM {old}) = (SELECT count(*) FROM {new})",
             "no column, index or trigger is forgotten": self._nothing_is_forgotten(),
         }
+        if self.actual.key[0] is not None:
+            # SQLite looks for a name without its database in every database.
+            named = (
+                f"SELECT count(*) FROM pragma_table_list WHERE lower(name) = lower({literal(self._bare())})"
+            )
+            rules["no other database has a table of this name"] = f"({named} AND schema <> 'temp') = 1"
         if self.converted:
             columns = ", ".join(
                 f"{quote(self.actual.columns[name].name)} COLLATE BINARY" for name in self.converted
@@ -237,7 +243,7 @@ class Rebuild:
         known = {*self.expected.columns, *self.extra} if self.repeatable else {*self._copied_columns()}
         known |= set(list(self.gone)[-1:])
         columns = ", ".join(sorted(map(literal, known)))
-        table, database = literal(self._bare("")), quote(self._database)
+        table, database = literal(self._bare()), quote(self._database)
         scripts = ", ".join(sorted(map(literal, {*self._kept_scripts(), *self.dropped}))) or "''"
         return (
             f"NOT EXISTS (SELECT 1 FROM pragma_table_xinfo({table}, {literal(self._database)})"

@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -104,6 +105,9 @@ class _Reader:
         statements = self._rows(f"SELECT type, name, tbl_name, sql FROM {_quoted(database)}.sqlite_master")  # noqa: S608 - names are quoted
         listed = self._rows("PRAGMA table_list")
         sql = {fold(name): text for kind, name, _, text in statements if kind == "table"}
+        owned: defaultdict[str, list[Any]] = defaultdict(list)
+        for statement in statements:
+            owned[fold(statement[2])].append(statement)
         tables = []
         for schema, name, kind, _, without_rowid, strict in listed:
             if fold(schema) != fold(database) or fold(name).startswith("sqlite_"):
@@ -117,9 +121,9 @@ class _Reader:
                     table,
                     options={option: "on" for option, on in options.items() if on},
                     sql=sql[fold(name)],
-                    scripts=_scripts(name, statements),
+                    scripts=_scripts(owned[fold(name)]),
                 )
-                table = self._filled(table, database, sql[fold(name)], _indexes(name, statements))
+                table = self._filled(table, database, sql[fold(name)], _indexes(owned[fold(name)]))
             tables.append(table)
         primary_keys = {table.key: table.primary_key for table in tables}
         return [_with_full_foreign_keys(table, primary_keys) for table in tables]
@@ -168,21 +172,13 @@ class _Reader:
         return list(self._cursor.fetchall())
 
 
-def _indexes(table: str, statements: list[Any]) -> dict[str, str]:
-    return {
-        name: sql
-        for kind, name, owner, sql in statements
-        if kind == "index" and sql is not None and fold(owner) == fold(table)
-    }
+def _indexes(statements: list[Any]) -> dict[str, str]:
+    return {name: sql for kind, name, _, sql in statements if kind == "index" and sql is not None}
 
 
-def _scripts(table: str, statements: list[Any]) -> dict[str, str]:
-    triggers = {
-        fold(name): sql
-        for kind, name, owner, sql in statements
-        if kind == "trigger" and fold(owner) == fold(table)
-    }
-    return {fold(name): sql for name, sql in _indexes(table, statements).items()} | triggers
+def _scripts(statements: list[Any]) -> dict[str, str]:
+    triggers = {fold(name): sql for kind, name, _, sql in statements if kind == "trigger"}
+    return {fold(name): sql for name, sql in _indexes(statements).items()} | triggers
 
 
 def _type(declared: str, *, strict: bool) -> str:
