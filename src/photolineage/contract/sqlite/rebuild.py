@@ -31,12 +31,14 @@ class Rebuild:
     nullable. `repeatable`: earlier fixes of the same report may have added the columns already. `dropped`: indexes
     that the new table does not get. `added`: those of the metadata that it does.
 
-    The statements are safe in a program that goes on after an error. The new table takes the place of the old one by
-    `ALTER TABLE t RENAME TO t__old`, and SQLite looks for `t` among the temporary tables first. There stands a
-    stand-in, so the statement does not reach the real table. The stand-in is moved out of the way by a statement that
-    SQLite refuses as long as a temporary view reads a table that does not exist: the proof. The proof is made only if
-    a transaction is open and every rule holds: every row is copied, no value is changed, nothing is forgotten. Inside
-    a transaction SQLite ignores `PRAGMA foreign_keys = ON`; outside it takes effect and breaks a rule.
+    The statements are safe in a program that goes on after an error. SQLite looks for a name without its database
+    among the temporary tables first. There stand-ins have the names of the table and of the old table, so that
+    `ALTER TABLE t RENAME TO t__old` and `DROP TABLE t__old` reach them. Only with a proof do they give way. The first
+    then takes the name of the new table, so that `DROP TABLE t__new` reaches it, otherwise the new table. SQLite
+    refuses to rename a temporary table as long as a temporary view is broken, and the gates are views that read the
+    proof. The proof is a table that is made only if a transaction is open and every rule holds: every row is copied,
+    no value is changed, nothing is forgotten. Inside a transaction SQLite ignores `PRAGMA foreign_keys = ON`; outside
+    it takes effect and breaks a rule.
 
     With `legacy_alter_table` the foreign keys of other tables still reference the table's name. With `foreign_keys`
     off, dropping the old table deletes no other rows (https://www.sqlite.org/lang_altertable.html, section 7).
@@ -62,23 +64,25 @@ class Rebuild:
             "PRAGMA foreign_keys = OFF",
             "BEGIN IMMEDIATE",
             "PRAGMA foreign_keys = ON",
-            f"CREATE TEMP TABLE {self._name()} (stand_in)",
-            self._gate(),
+            *self._stand_in("", "gate"),
+            *self._stand_in("old", "second_gate", also=f", {self._at('new')}"),
             self._create(),
             self._copy(),
             *(statement for pair in numbered for statement in pair),
             *self._prove(),
             "PRAGMA legacy_alter_table = OFF",
-            f"ALTER TABLE temp.{self._name()} RENAME TO {self._name('stand_in')}",
-            "PRAGMA legacy_alter_table = ON",
-            self._take_away(),
-            f"ALTER TABLE {self._at('new')} RENAME TO {self._name()}",
-            f"DROP TABLE {self._at('old')}",
-            f"DROP TABLE IF EXISTS {self._at('new')}",
+            f"ALTER TABLE temp.{self._name()} RENAME TO {self._name('new')}",
             f"DROP VIEW temp.{self._name('gate')}",
+            f"DROP TABLE IF EXISTS {self._name('new')}",
+            f"ALTER TABLE temp.{self._name('old')} RENAME TO {self._name('away')}",
+            f"DROP VIEW temp.{self._name('second_gate')}",
+            "PRAGMA legacy_alter_table = ON",
+            f"ALTER TABLE {self._name()} RENAME TO {self._name('old')}",
+            f"ALTER TABLE {self._at('new')} RENAME TO {self._name()}",
+            f"DROP TABLE {self._name('old')}",
             *(
                 f"DROP TABLE IF EXISTS temp.{self._name(part)}"
-                for part in ("stand_in", "old", "rules", "proof")
+                for part in ("", "new", "away", "rules", "proof")
             ),
             *self._scripts(),
             "COMMIT",
@@ -86,10 +90,13 @@ class Rebuild:
             "PRAGMA foreign_keys = ON",
         )
 
-    def _gate(self) -> str:
-        """A view that is broken as long as there is no proof, or if another table stands in the stand-in's place."""
-        read = f"temp.{self._name()}, temp.{self._name('proof')}"
-        return f"CREATE TEMP VIEW {self._name('gate')} AS SELECT stand_in, complete FROM {read}"
+    def _stand_in(self, part: str, gate: str, also: str = "") -> tuple[str, str]:
+        """A stand-in, and a view that is broken as long as there is no proof, so that the stand-in stays."""
+        read = f"temp.{self._name(part)}, temp.{self._name('proof')}{also}"
+        return (
+            f"CREATE TEMP TABLE {self._name(part)} (stand_in)",
+            f"CREATE TEMP VIEW {self._name(gate)} AS SELECT stand_in, complete FROM {read}",
+        )
 
     @property
     def _database(self) -> str:
@@ -277,10 +284,6 @@ class Rebuild:
             if c.kind in (ConstraintKind.PRIMARY_KEY, ConstraintKind.UNIQUE)
         ]
         return any(set(key) == set(foreign_key.target_columns) for key in keys)
-
-    def _take_away(self) -> str:
-        """Renames the old table. The name stands without its database, so that the stand-in hides the table."""
-        return f"ALTER TABLE {self._name()} RENAME TO {self._name('old')}"
 
     def _scripts(self) -> Iterable[str]:
         for script in self._kept_scripts().values():
