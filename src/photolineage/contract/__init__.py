@@ -18,6 +18,7 @@ from .errors import (
     ShadowSchemaError,
     UnsupportedDatabaseError,
 )
+from .scripts import script
 
 __all__ = [
     "ContractError",
@@ -30,4 +31,5 @@ __all__ = [
     "ShadowSchemaError",
     "UnsupportedDatabaseError",
     "compare",
+    "script",
 ]
