@@ -142,9 +142,10 @@ def _lose_column(random: Random, _dialect: str, case: Case) -> None:
     for parts in (case.uniques, case.indexes):
         for part in [part for part, (columns, _) in parts.items() if name in columns]:
             del parts[part]
-    case.checks.pop(f"ck_{name}", None)
+    for check in (f"ck_{name}", f"ck_{name}_renamed"):
+        case.checks.pop(check, None)
     if name == "number":
-        case.foreign_keys.pop("fk_number", None)
+        case.foreign_keys.clear()
 
 
 def _extra_column(random: Random, _dialect: str, case: Case) -> None:

@@ -13,7 +13,7 @@ def script(drifts: Iterable[Drift], dialect_name: str, *, destructive: bool = Fa
     """The statements that fix the drifts, for `sqlite3` or `psql`. The shell stops at the first error.
 
     Statements that several drifts share, such as the rebuild of a table, are written once. Destructive statements are
-    comments, unless `destructive` asks for them.
+    comments, unless `destructive` asks for them in the place of the safe ones.
     """
     begin, commit = _TRANSACTION[dialect_name]
     lines = [_STOP[dialect_name], begin, *_fixes(drifts, destructive), commit]
@@ -27,15 +27,14 @@ def _fixes(drifts: Iterable[Drift], destructive: bool) -> Iterator[str]:
         yield _comment(
             f"{drift.severity}: {drift.kind.replace('_', ' ')} {drift.table} {drift.name}. {fix.note}"
         )
-        for statements, wanted in ((fix.safe, True), (fix.destructive, destructive and not fix.safe)):
-            if statements in written:
-                continue
-            if wanted:
-                written.add(statements)
-            elif statements:
-                yield "-- Destructive, only if you mean it:"
-            for statement in statements:
-                yield _ended(statement) if wanted else _comment(_ended(statement))
+        chosen = fix.destructive if destructive and fix.destructive else fix.safe
+        if chosen not in written:
+            written.add(chosen)
+            yield from map(_ended, chosen)
+        if fix.destructive and not destructive and fix.destructive not in written:
+            written.add(fix.destructive)
+            yield "-- Destructive, only if you mean it:"
+            yield from (_comment(_ended(statement)) for statement in fix.destructive)
 
 
 def _ended(statement: str) -> str:

@@ -122,14 +122,10 @@ class SqliteFixes:
                 yield name, str(compiled)
 
     def _by_rebuild(self, key: TableKey) -> Fix:
-        live, wanted = self._actual.tables[key].columns, self._expected.tables[key].columns
         rebuild = self._rebuild(key)
-        computed = {n for n in wanted.keys() & live.keys() if wanted[n].computed and not live[n].computed}
-        replaced = sorted(computed | {name for name, pairs in rebuild.values.items() if pairs})
-        if replaced:
+        if replaced := self._replaced(key):
             statements = self._rebuild(key, unchanged=False).statements()
-            columns = ", ".join(replaced)
-            return Fix(destructive=statements, note=f"{_REBUILDS} Values of {columns} are replaced.")
+            return Fix(destructive=statements, note=f"{_REBUILDS} Values of {replaced} are replaced.")
         if not rebuild.converted:
             return Fix(safe=rebuild.statements(), note=_REBUILDS + _REFUSED)
         columns = ", ".join(rebuild.converted)
@@ -138,6 +134,14 @@ class SqliteFixes:
             destructive=self._rebuild(key, unchanged=False).statements(),
             note=f"{_REBUILDS}{_REFUSED} The safe statements are also refused while the new type of {columns} would"
             " change a value. The destructive statements convert the values.",
+        )
+
+    def _replaced(self, key: TableKey) -> str:
+        """The columns whose values a rebuild replaces: by computed values, or by other values of an enum."""
+        live, wanted = self._actual.tables[key].columns, self._expected.tables[key].columns
+        computed = {n for n in wanted.keys() & live.keys() if wanted[n].computed and not live[n].computed}
+        return ", ".join(
+            sorted(computed | {name for name, pairs in self._stored_values(key).items() if pairs})
         )
 
     def _converted(self, key: TableKey) -> Iterator[str]:
@@ -225,17 +229,18 @@ class SqliteFixes:
             for other in self._by_table[key][: self._by_table[key].index(finding)]
             if other.drift.kind is DriftKind.EXTRA_COLUMN
         ]
-        if self._can_be_dropped(key, name):
+        in_place = self._can_be_dropped(key, name)
+        if in_place:
             destructive = tuple(self._drop_column(key, actual))
         else:
-            destructive = self._rebuild(key, without=[*earlier, name], unchanged=False).statements()
+            destructive = self._rebuild(key, without=[*earlier, name]).statements()
         required = not actual.nullable and actual.default is None and not actual.computed
-        safe = self._rebuild(key, nullable=name).statements() if required else ()
-        return Fix(
-            safe=safe,
-            destructive=destructive,
-            note="Dropping the column loses its values. You can keep the column if it is nullable.",
-        )
+        replaced = self._replaced(key)
+        safe = self._rebuild(key, nullable=name).statements() if required and not replaced else ()
+        note = "Dropping the column loses its values. You can keep the column if it is nullable."
+        if replaced and not in_place:
+            note += f" {_REBUILDS} Values of {replaced} are replaced."
+        return Fix(safe=safe, destructive=destructive, note=note)
 
     def _can_be_dropped(self, key: TableKey, name: str) -> bool:
         """Whether ALTER TABLE DROP COLUMN drops it (https://www.sqlite.org/lang_altertable.html, section 5).
