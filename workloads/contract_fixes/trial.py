@@ -13,7 +13,7 @@ from workloads.contract_fixes.tables import Case
 _ROWS = 5
 _REFUSED = (
     "constraint failed", "cannot store", "violat", "null values", "could not create unique", "too long",
-    "out of range", "invalid input", "malformed array", "overflow", "is not unique",
+    "out of range", "invalid input", "malformed array", "cannot convert", "overflow", "is not unique",
 )  # fmt: skip
 
 
