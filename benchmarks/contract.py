@@ -5,7 +5,8 @@ tools see the same databases. Alembic has found a planted drift if it reports an
 without the drift; the contract only if its list of drifts is exact. A reported difference or a crash on a clean
 database is a false alarm.
 
-The benchmark also measures the check before a run's first write on fifteen tables, and compares it with its limit.
+The benchmark also measures the check before a run's first write on fifteen tables, and compares it with its limit, and
+the comparison of a thousand tables without drifts and with ninety, including their fixes.
 
     python -m benchmarks.contract [--json]
 """
@@ -36,7 +37,7 @@ from sqlalchemy import Connection, Engine, MetaData, StaticPool, create_engine, 
 from photolineage.contract.comparison import compare
 from workloads.contract_cases.case import Case
 from workloads.contract_cases.field_drifts import POSTGRESQL_FIELD_DRIFTS, SQLITE_FIELD_DRIFTS
-from workloads.contract_cases.fifteen_tables import fifteen_tables
+from workloads.contract_cases.fifteen_tables import fifteen_tables, many_tables
 from workloads.contract_cases.model_cases import (
     POSTGRESQL_MODEL_CLEAN,
     POSTGRESQL_MODEL_DRIFTS,
@@ -107,6 +108,40 @@ def cost(dialect: str, engine: Engine) -> Cost:
             times.append((time.perf_counter() - began) * 1000)
         assert drifts == []
     return Cost(dialect, round(statistics.median(times), 1), round(max(times), 1))
+
+
+_TABLES = 1_000
+_DRIFTS = 90
+
+
+@dataclass
+class ManyTables:
+    """The time of comparing many tables once: without drifts, with drifts and all their fixes, and by Alembic."""
+
+    dialect: str
+    tables: int
+    drifts: int
+    seconds: float
+    seconds_with_drifts: float
+    seconds_of_alembic: float
+
+
+def many(dialect: str, engine: Engine) -> ManyTables:
+    """Measure the comparison of a large schema. The engine's database must be empty."""
+    metadata, drifted = many_tables(_TABLES), many_tables(_TABLES, drifts=_DRIFTS)
+    with engine.begin() as connection:
+        metadata.create_all(connection, checkfirst=False)
+    seconds = []
+    with engine.connect() as connection:
+        for expected, count in ((metadata, 0), (drifted, _DRIFTS)):
+            began = time.perf_counter()
+            fixes = [drift.fix for drift in compare(expected, connection)]
+            seconds.append(round(time.perf_counter() - began, 2))
+            assert len(fixes) == count
+        began = time.perf_counter()
+        _alembic_report(metadata, connection)
+        seconds.append(round(time.perf_counter() - began, 2))
+    return ManyTables(dialect, _TABLES, _DRIFTS, *seconds)
 
 
 def contract_is_exact(case: Case, metadata: MetaData, connection: Connection) -> bool:
@@ -205,9 +240,10 @@ def _postgresql_server() -> Iterator[Engine]:
         server.cleanup()
 
 
-def _results() -> Iterator[Score | Cost]:
+def _results() -> Iterator[Score | Cost | ManyTables]:
     with tempfile.TemporaryDirectory(prefix="contract") as directory:
         yield cost("sqlite", create_engine(f"sqlite:///{directory}/fifteen_tables.db"))
+        yield many("sqlite", create_engine(f"sqlite:///{directory}/many_tables.db"))
     for tool, verdict in (("contract", contract_is_exact), ("alembic", AlembicWithoutFalseAlarms())):
         yield score("sqlite", tool, verdict, _sqlite)
     with _postgresql_server() as engine:
@@ -220,6 +256,8 @@ def _results() -> Iterator[Score | Cost]:
             importlib.import_module(_ENUM_PLUGIN)
             yield score("postgresql", "alembic + postgresql-enum", AlembicWithoutFalseAlarms(), connect)
         yield cost("postgresql", engine)
+    with _postgresql_server() as engine:
+        yield many("postgresql", engine)
 
 
 def _table(scores: list[Score]) -> Table:
@@ -239,17 +277,32 @@ def _cost_table(costs: list[Cost]) -> Table:
     return table
 
 
+def _table_of_many(results: list[ManyTables]) -> Table:
+    table = Table(
+        "database", "tables", "seconds without drifts", "with drifts and fixes", "Alembic, without drifts"
+    )
+    for result in results:
+        figures = (result.tables, result.seconds, result.seconds_with_drifts, result.seconds_of_alembic)
+        table.add_row(result.dialect, *map(str, figures))
+    return table
+
+
 def main(as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False) -> None:
     """Run both tools on every case of both databases."""
     warnings.simplefilter("ignore")
     results = list(_results())
     scores = [result for result in results if isinstance(result, Score)]
     costs = [result for result in results if isinstance(result, Cost)]
+    large = [result for result in results if isinstance(result, ManyTables)]
     if as_json:
-        found = {"scores": list(map(asdict, scores)), "fifteen_tables": list(map(asdict, costs))}
+        found = {
+            "scores": list(map(asdict, scores)),
+            "fifteen_tables": list(map(asdict, costs)),
+            "many_tables": list(map(asdict, large)),
+        }
         print(json.dumps(found, indent=2))
     else:
-        Console().print(_table(scores), _cost_table(costs))
+        Console().print(_table(scores), _cost_table(costs), _table_of_many(large))
 
 
 if __name__ == "__main__":

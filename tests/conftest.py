@@ -44,6 +44,7 @@ SLOW = {
     "demo": "draws the demo's 303 photos and embeds them with both demo models",
     "faults": "kills processes, stops databases and fills disks",
     "integration": "the catalog's drifts, through Dagster",
+    "contract/test_fix_trials.py": "makes a database for each fix of 300 random cases",
     "checks/test_stores.py": "damages a built library again and again",
     "models/test_hub_models.py": "loads models of the usual size",
     "models/test_int8_encoder.py": "converts models to int8",

@@ -39,6 +39,13 @@ def test_destructive_statements_come_last_and_are_marked() -> None:
     assert row["fix"] == "ALTER a;\ndestructive, only if you mean it:\nDROP b;"
 
 
+def test_statements_of_several_drifts_are_listed_once() -> None:
+    fix = Fix(safe=("BEGIN", "COMMIT"))
+    first, second = difference_rows([_drift(fix=fix), _drift(name="title", fix=fix)])
+    assert first["fix"] == "BEGIN;\nCOMMIT;"
+    assert second["fix"] == "The statements for image.path fix this too."
+
+
 def test_texts_of_the_database_are_shown_as_they_are() -> None:
     hostile = "`x` || 'a | b' <script>"
     (row,) = difference_rows([_drift(expected=hostile, name="a|b")])

@@ -52,8 +52,7 @@ _CONSTRAINTS = (
     image(
         "unique_renamed",
         "RENAME CONSTRAINT uq_image_path TO uq_path",
-        (K.UNIQUE_MISSING, "image", "uq_image_path"),
-        (K.UNIQUE_EXTRA, "image", "uq_path"),
+        (K.UNIQUE_CHANGED, "image", "uq_image_path"),
         fixed=False,
     ),
     image("check_lost", "DROP CONSTRAINT ck_image_width", (K.CHECK_MISSING, "image", "ck_image_width")),
@@ -88,8 +87,7 @@ _CONSTRAINTS = (
     image(
         "check_renamed",
         "RENAME CONSTRAINT ck_image_width TO ck_width",
-        (K.CHECK_MISSING, "image", "ck_image_width"),
-        (K.CHECK_EXTRA, "image", "ck_width"),
+        (K.CHECK_CHANGED, "image", "ck_image_width"),
     ),
     image("fk_lost", "DROP CONSTRAINT fk_image_shard", (K.FK_MISSING, "image", "fk_image_shard")),
     altered(
@@ -135,8 +133,7 @@ _CONSTRAINTS = (
     image(
         "fk_renamed",
         "RENAME CONSTRAINT fk_image_shard TO fk_shard",
-        (K.FK_MISSING, "image", "fk_image_shard"),
-        (K.FK_EXTRA, "image", "fk_shard"),
+        (K.FK_CHANGED, "image", "fk_image_shard"),
     ),
 )
 

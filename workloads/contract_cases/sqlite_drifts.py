@@ -74,8 +74,7 @@ _CONSTRAINTS = (
         "unique_renamed",
         "uq_image_path",
         "uq_path",
-        (K.UNIQUE_MISSING, "image", "uq_image_path"),
-        (K.UNIQUE_EXTRA, "image", "uq_path"),
+        (K.UNIQUE_CHANGED, "image", "uq_image_path"),
     ),
     _without(
         "check_lost",
@@ -113,8 +112,7 @@ _CONSTRAINTS = (
         "check_renamed",
         "ck_image_width",
         "width_positive",
-        (K.CHECK_MISSING, "image", "ck_image_width"),
-        (K.CHECK_EXTRA, "image", "width_positive"),
+        (K.CHECK_CHANGED, "image", "ck_image_width"),
     ),
     _without(
         "fk_lost",
@@ -156,8 +154,7 @@ _CONSTRAINTS = (
         "fk_renamed",
         "fk_image_shard",
         "fk_shard",
-        (K.FK_MISSING, "image", "fk_image_shard"),
-        (K.FK_EXTRA, "image", "fk_shard"),
+        (K.FK_CHANGED, "image", "fk_image_shard"),
     ),
 )
 

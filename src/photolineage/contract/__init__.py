@@ -19,6 +19,7 @@ from .errors import (
     ShadowSchemaError,
     UnsupportedDatabaseError,
 )
+from .scripts import script
 from .selection import write_baseline
 
 __all__ = [
@@ -33,5 +34,6 @@ __all__ = [
     "ShadowSchemaError",
     "UnsupportedDatabaseError",
     "compare",
+    "script",
     "write_baseline",
 ]

@@ -13,6 +13,7 @@ another server version prints it differently.
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine, MetaData
@@ -34,6 +35,7 @@ from .event_objects import (
     view_and_triggers,
 )
 from .metadata import Code
+from .order import in_order_of_application
 from .postgresql import shadow as postgresql_shadow
 from .postgresql.fixes import PostgresqlFixes
 from .schema import EnumType, RelationKind, Schema, Sequence, Table, TableKey
@@ -92,15 +94,19 @@ def compare(
     with explained(connection.dialect):
         reading = _read(read, several, connection)
     code, live, shadow = reading.code, reading.live, reading.expected
-    fixes: SqliteFixes | PostgresqlFixes
-    if connection.dialect.name == "sqlite":
-        fixes = SqliteFixes(code, shadow, live)
-    else:
+    in_sqlite = connection.dialect.name == "sqlite"
+    if not in_sqlite:
         live = in_the_words_of(shadow, live, code.enums)
-        fixes = PostgresqlFixes(code, code.enums, shadow, live)
     comparison = _Comparison(shadow, live, code, reading.refused, selected, notes=notes)
     findings = [finding for finding in comparison.drifts() if selected.reports(finding.drift)]
-    return [replace(finding.drift, fix=_fix(finding, fixes, code)) for finding in findings]
+    findings = in_order_of_application(findings, live, indexes_last=in_sqlite)
+    fixes: SqliteFixes | PostgresqlFixes
+    fixes = (
+        SqliteFixes(code, shadow, live, findings)
+        if in_sqlite
+        else PostgresqlFixes(code, code.enums, shadow, live)
+    )
+    return [replace(finding.drift, fix=partial(_fix, finding, fixes, code)) for finding in findings]
 
 
 def _reader(connection: Any) -> Callable[[Iterable[MetaData], Connection], Reading]:

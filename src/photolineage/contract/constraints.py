@@ -290,15 +290,17 @@ def _match(
     same_definition: Predicate,
     name_is_free: Predicate,
 ) -> Matching:
-    """Pairs by name and definition, then by definition if the name is free, then by name, then by columns if free.
+    """Pairs by name and definition, then by definition if the name is free, then by name, then by definition alone
+    (a renamed constraint), then by columns if the name is free.
 
     The name of a pair is free (`name_is_free`) if the code chose no name or the database keeps none. Every other
-    constraint is missing or extra: a renamed constraint is one missing and one extra.
+    constraint is missing or extra.
     """
     found = Matching(missing=list(expected), extra=list(actual))
     _pair(found, found.same, lambda e, a: same_name(e, a) and same_definition(e, a))
     _pair(found, found.same, lambda e, a: name_is_free(e, a) and same_definition(e, a))
     _pair(found, found.changed, same_name)
+    _pair(found, found.changed, same_definition)
     _pair(found, found.changed, lambda e, a: name_is_free(e, a) and e.columns == a.columns)
     return found
 

@@ -1,8 +1,9 @@
 """What the contract reports: the kinds of drift between the code and a store, their severity and their fixes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Self, TypeAlias, overload
 
 from .schema import Column, Constraint, EnumType, Index, Sequence, Table, TableKey
 
@@ -67,7 +68,8 @@ class Severity(StrEnum):
 class Fix:
     """How to fix a drift. Nothing runs these statements automatically.
 
-    `safe`: SQL statements that lose no data. If the rows do not fit, the database refuses them.
+    `safe`: SQL statements that lose and change no value, also if the program that runs them ignores errors. If the
+    rows do not fit, the database refuses them and keeps the table as it is.
     `destructive`: SQL statements that lose or rewrite data. They are shown last, labelled as destructive.
     `note`: what to know before running them. Each of the three may be empty.
     """
@@ -78,6 +80,28 @@ class Fix:
 
 
 NO_FIX = Fix()
+FixMaker: TypeAlias = Callable[[], Fix]
+
+
+class _MadeWhenAskedFor:
+    """A field that takes a fix, or a function that makes it. The function runs once, when the field is first read."""
+
+    @overload
+    def __get__(self, drift: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, drift: object, owner: type) -> Fix: ...
+    def __get__(self, drift: object | None, owner: type) -> Self | Fix:
+        if drift is None:
+            return self
+        values = vars(drift)
+        if not isinstance(values["fix"], Fix):
+            values["fix"] = values["fix"]()
+        fix: Fix = values["fix"]
+        return fix
+
+    def __set__(self, drift: object, value: Fix | FixMaker) -> None:
+        given = isinstance(value, Fix) or callable(value)
+        vars(drift)["fix"] = value if given else NO_FIX
 
 
 @dataclass(frozen=True)
@@ -89,6 +113,7 @@ class Drift:
     `name`: the name of the column, constraint, index, type or sequence, or of the table.
     `columns`: the columns of `table` that the drift affects.
     `expected`: what the code declares. `actual`: what the store has. None on the side that lacks the object.
+    `fix`: how to fix it. It is made when it is first read, because most drifts are only counted or listed.
     """
 
     kind: DriftKind
@@ -98,7 +123,7 @@ class Drift:
     expected: str | None
     actual: str | None
     severity: Severity
-    fix: Fix = NO_FIX
+    fix: _MadeWhenAskedFor = _MadeWhenAskedFor()
 
     @property
     def identity(self) -> str:

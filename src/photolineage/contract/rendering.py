@@ -1,31 +1,21 @@
 """Writes the SQL of Alembic's operations, one statement at a time, without a database."""
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from sqlalchemy import DDL, Column, Constraint, Dialect, Index, Table
+from sqlalchemy import Column, Constraint, Dialect, Index, Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment, SetTableComment
+from sqlalchemy.schema import BaseDDLElement, CreateIndex, CreateTable, SetColumnComment, SetTableComment
+from sqlalchemy.sql.elements import ClauseElement
 
 Script: TypeAlias = Callable[["Writer"], None]
 
+_SELECT = re.compile(r"\ASELECT ")
 _DIALECTS: dict[str, Callable[..., Dialect]] = {
     "postgresql": postgresql.dialect,
     "sqlite": sqlite.dialect,
 }
-
-
-class _Statements:
-    """An output buffer that keeps each statement that Alembic writes as a separate string."""
-
-    def __init__(self) -> None:
-        self.written: list[str] = []
-
-    def write(self, text: str) -> None:
-        self.written.append(text.strip().removesuffix(";"))
-
-    def flush(self) -> None:
-        """Does nothing: Alembic requires the method."""
 
 
 class Writer:
@@ -35,12 +25,13 @@ class Writer:
         from alembic.migration import MigrationContext
         from alembic.operations import Operations
 
-        self._buffer = _Statements()
+        self._written: list[str] = []
         # Named parameters, because with a % style the compiler doubles every % in the text.
         context = MigrationContext.configure(
-            dialect=_DIALECTS[dialect_name](paramstyle="named"),
-            opts={"as_sql": True, "output_buffer": self._buffer},
+            dialect=_DIALECTS[dialect_name](paramstyle="named"), opts={"as_sql": True}
         )
+        # Alembic's own function writes four spaces for every tab, also inside strings.
+        context.impl._exec = self._record  # type: ignore[assignment, method-assign]
         self.op = Operations(context)
         self.dialect = context.dialect
         self.quote = context.dialect.identifier_preparer.quote
@@ -48,11 +39,16 @@ class Writer:
     @property
     def statements(self) -> tuple[str, ...]:
         """The statements written so far, without their semicolons."""
-        return tuple(self._buffer.written)
+        return tuple(self._written)
+
+    def _record(self, construct: ClauseElement, *_: Any, **__: Any) -> None:
+        literal = {} if isinstance(construct, BaseDDLElement) else {"literal_binds": True}
+        compiled = construct.compile(dialect=self.dialect, compile_kwargs=literal)
+        self._written.append(str(compiled).strip().removesuffix(";"))
 
     def sql(self, statement: str) -> None:
         """Writes a statement unchanged, for what Alembic has no operation for."""
-        self.op.execute(DDL(statement.replace("%", "%%")))  # type: ignore[no-untyped-call]
+        self._written.append(statement)
 
     def qualified(self, name: str, schema: str | None) -> str:
         """The name, quoted if necessary, with its schema if it has one."""
@@ -96,7 +92,21 @@ class Writer:
 
 
 def rendered(dialect_name: str, script: Script) -> tuple[str, ...]:
-    """The statements that a script writes."""
+    """The statements that a script writes. On PostgreSQL, several statements become one, which runs as a whole."""
     writer = Writer(dialect_name)
     script(writer)
-    return writer.statements
+    return as_one(writer.statements) if dialect_name == "postgresql" else writer.statements
+
+
+def as_one(statements: tuple[str, ...]) -> tuple[str, ...]:
+    """One DO statement for several statements of PostgreSQL: if one of them fails, none has an effect.
+
+    So nothing is dropped after a failed statement, in a transaction or outside, whatever runs the statements.
+    """
+    if len(statements) < 2:
+        return statements
+    lines = "".join(f"  {_SELECT.sub('PERFORM ', statement)};\n" for statement in statements)
+    tag = "$fix$"
+    while tag in lines:
+        tag = f"{tag[:-1]}_$"
+    return (f"DO {tag}\nBEGIN\n{lines}END\n{tag}",)

@@ -104,8 +104,8 @@ class Index:
 class Table:
     """A table, or another relation with a table's name. A `child` is a partition of a table or inherits from one.
 
-    `scripts`: the CREATE statements of a SQLite table's indexes and triggers, by folded name. A rebuild drops
-    these and runs the statements again.
+    `sql`: the CREATE statement of a SQLite table. `scripts`: those of its indexes and triggers, by folded name. A
+    rebuild drops these and runs the statements again.
     `definition`: the query of a view, as the database prints it. `triggers`: their definitions, by name.
     """
 
@@ -117,6 +117,7 @@ class Table:
     options: dict[str, str] = field(default_factory=dict)
     comment: str | None = None
     child: bool = False
+    sql: str = ""
     scripts: dict[str, str] = field(default_factory=dict)
     definition: str | None = None
     triggers: dict[str, str] = field(default_factory=dict)

@@ -11,8 +11,9 @@ def difference_rows(drifts: Iterable[Drift]) -> list[dict[str, str]]:
     """One row per drift, keyed by `COLUMNS`.
 
     The `fix` lists the safe statements first, one per line, then the destructive ones under a heading, then the
-    note.
+    note. Statements that several drifts share, such as the rebuild of a table, are listed once.
     """
+    listed: dict[tuple[str, ...], str] = {}
     return [
         dict(
             zip(
@@ -21,7 +22,7 @@ def difference_rows(drifts: Iterable[Drift]) -> list[dict[str, str]]:
                     f"{drift.severity}: {drift.kind.replace('_', ' ')}",
                     _where(drift),
                     f"{drift.expected or '–'} → {drift.actual or '–'}",
-                    _fix(drift.fix),
+                    _fix(drift.fix, _where(drift), listed),
                 ),
                 strict=True,
             )
@@ -34,7 +35,11 @@ def _where(drift: Drift) -> str:
     return drift.name if drift.table in ("", drift.name) else f"{drift.table}.{drift.name}"
 
 
-def _fix(fix: Fix) -> str:
+def _fix(fix: Fix, where: str, listed: dict[tuple[str, ...], str]) -> str:
+    statements = fix.safe or fix.destructive
+    if len(statements) > 1 and statements in listed:
+        return f"The statements for {listed[statements]} fix this too."
+    listed[statements] = where
     lines = [f"{statement};" for statement in fix.safe]
     if fix.destructive:
         lines += ["destructive, only if you mean it:", *(f"{statement};" for statement in fix.destructive)]

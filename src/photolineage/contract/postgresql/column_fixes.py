@@ -1,5 +1,6 @@
 """The SQL that fixes a column of a PostgreSQL table."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,13 +10,15 @@ from sqlalchemy import text
 from ..drift import Drift, DriftKind, Fix
 from ..metadata import addable, constant_default
 from ..rendering import Writer, rendered
-from ..schema import Column
+from ..schema import Column, Constraint, Index, Table, TableKey
 
 _DIALECT = "postgresql"
 _IDENTITY_KINDS = ("ALWAYS", "BY DEFAULT")
 _INTEGERS = ("smallint", "integer", "bigint")
-_FLOATS = ("real", "double precision")
 _STRINGS = ("character varying", "text")
+_NUMBERS = (*_INTEGERS, "numeric", "real", "double precision")
+_TIMES = ("date", "timestamp without time zone", "timestamp with time zone")
+_GROUPS = (_NUMBERS, _TIMES, ("boolean",), ("bytea",), ("text[]", "character varying[]"))
 
 
 def add_column(writer: Writer, column: CodeColumn[Any]) -> None:
@@ -26,10 +29,26 @@ def add_column(writer: Writer, column: CodeColumn[Any]) -> None:
         writer.alter_column(column, server_default=None)
 
 
+def add_constraint(writer: Writer, key: TableKey, constraint: Constraint) -> None:
+    """Adds a constraint as PostgreSQL prints it."""
+    name = writer.quote(constraint.name or "")
+    unproven = " NOT VALID" if constraint.unproven else ""
+    table = writer.qualified(key[1], key[0])
+    writer.sql(f"ALTER TABLE {table} ADD CONSTRAINT {name} {constraint.definition}{unproven}")
+
+
+def add_index(writer: Writer, key: TableKey, index: Index) -> None:
+    """Creates an index as PostgreSQL prints it."""
+    words, _, rest = index.definition.partition("USING ")
+    table = writer.qualified(key[1], key[0])
+    writer.sql(f"CREATE {words}INDEX {writer.quote(index.name)} ON {table} USING {rest}")
+
+
 @dataclass(frozen=True)
 class ColumnFixes:
-    """The fixes of one column that both the metadata and the live table have."""
+    """The fixes of one column that both the metadata and the live table have. `table`: the live table."""
 
+    table: Table
     column: CodeColumn[Any]
     expected: Column
     actual: Column
@@ -75,6 +94,31 @@ class ColumnFixes:
         )
 
     def _change_type(self, writer: Writer) -> None:
+        """Changes the type. PostgreSQL refuses that while a generated column uses the column, so it is made again."""
+        place = f"ALTER TABLE {writer.qualified(self.column.table.name, self.column.table.schema)}"
+        generated = [column for column in self.table.columns.values() if self._is_read_by(writer, column)]
+        for column in generated:
+            writer.sql(f"{place} DROP COLUMN {writer.quote(column.name)}")
+        self._alter_type(writer)
+        for column in generated:
+            expression, _, kind = (column.computed or "").rpartition(" ")
+            collation = f" COLLATE {column.collation}" if column.collation else ""
+            required = "" if column.nullable else " NOT NULL"
+            writer.sql(
+                f"{place} ADD COLUMN {writer.quote(column.name)} {column.full_type}{collation}"
+                f" GENERATED ALWAYS AS ({expression}) {kind}{required}"
+            )
+            if column.comment is not None:
+                name = f"{writer.qualified(self.table.key[1], self.table.key[0])}.{writer.quote(column.name)}"
+                comment = column.comment.replace("'", "''")
+                writer.sql(f"COMMENT ON COLUMN {name} IS '{comment}'")
+            self._restore(writer, column.name)
+
+    def _is_read_by(self, writer: Writer, column: Column) -> bool:
+        word = rf"(?<![\w\"]){re.escape(writer.quote(self.actual.name))}(?![\w\"])"
+        return column.name != self.actual.name and re.search(word, column.computed or "") is not None
+
+    def _alter_type(self, writer: Writer) -> None:
         if self.actual.default is not None:
             writer.alter_column(self.column, server_default=None)
         writer.alter_column(self.column, type_=self.column.type, postgresql_using=self._using(writer))
@@ -86,31 +130,81 @@ class ColumnFixes:
     def _using(self, writer: Writer) -> str | None:
         """The USING expression, if PostgreSQL does not convert the values automatically; otherwise None."""
         name = writer.quote(self.actual.name)
+        if self.actual.computed is not None:
+            return None
         if self.expected.type == f"{self.actual.type}[]":
             return f"ARRAY[{name}]"
-        if self.expected.type == self.actual.type or self.expected.type in ("text", "character varying"):
+        if self.expected.type in _STRINGS:
+            return self._no_longer_than(name)
+        if self.expected.type == self.actual.type:
             return None
-        through_text = "::text" if self.expected.enum is not None else ""
+        through_text = "::text" if self.expected.enum is not None or self._has_no_cast() else ""
         return f"{name}{through_text}::{self.expected.full_type}"
+
+    def _has_no_cast(self) -> bool:
+        """Whether PostgreSQL converts between the types only by their text, such as a number into a time."""
+        groups = [next((g for g in _GROUPS if c.type in g), None) for c in (self.actual, self.expected)]
+        return None not in groups and groups[0] != groups[1]
+
+    def _no_longer_than(self, name: str) -> str | None:
+        """Makes PostgreSQL refuse a string that is too long because of blanks at its end. It would cut them off."""
+        longest, found = _length(self.expected), _length(self.actual)
+        if self.actual.type not in _STRINGS or not longest or (found and found <= longest):
+            return None
+        return f"CASE WHEN char_length({name}) > {longest} THEN {name} || '!' ELSE {name} END"
 
     def _computed(self) -> Fix:
         if self.expected.computed is None:
             if (self.actual.computed or "").endswith("STORED"):
                 table = "ALTER TABLE {table} ALTER COLUMN {column} DROP EXPRESSION"
                 return Fix(safe=rendered(_DIALECT, lambda writer: writer.sql(self._in_place(writer, table))))
-            return Fix(safe=rendered(_DIALECT, self._replace))
+            stored = rendered(_DIALECT, self._keep_computed_values)
+            note = "The computed values are stored in the column. It becomes the last column of the table."
+            if _keeps(self.actual, self.expected):
+                return Fix(safe=stored, note=note)
+            return Fix(destructive=stored, note=f"{note} The new type cannot store every value unchanged.")
         statements = rendered(_DIALECT, self._replace)
         if self.actual.computed is None:
             return Fix(destructive=statements, note="Computed values replace the values of the column.")
         return Fix(
             safe=statements,
-            note="PostgreSQL computes the values again and drops the column's indexes. Compare again to restore them.",
+            note="PostgreSQL computes the values again. The column becomes the last column of the table.",
         )
 
     def _replace(self, writer: Writer) -> None:
         table = self.column.table
         writer.op.drop_column(table.name, self.actual.name, schema=table.schema)
         add_column(writer, self.column)
+        self._restore(writer, self.actual.name)
+
+    def _keep_computed_values(self, writer: Writer) -> None:
+        """Replaces a virtual column by one that stores its values. No trigger of the table runs."""
+        table, old = self.column.table, writer.quote(self.actual.name)
+        new = writer.quote(f"{self.actual.name}__stored")
+        place = f"ALTER TABLE {writer.qualified(table.name, table.schema)}"
+        expression = (self.actual.computed or "").removesuffix(" VIRTUAL")
+        type_ = self.expected.full_type
+        writer.sql(f"{place} ADD COLUMN {new} {type_} GENERATED ALWAYS AS ({expression}) STORED")
+        writer.sql(f"{place} ALTER COLUMN {new} DROP EXPRESSION")
+        writer.sql(f"{place} DROP COLUMN {old}")
+        writer.sql(f"{place} RENAME COLUMN {new} TO {old}")
+        if not self.actual.nullable:
+            writer.alter_column(self.column, nullable=False)
+        if self.expected.default is not None:
+            self._default(writer)
+        if self.actual.comment is not None:
+            writer.alter_column(self.column, comment=self.actual.comment)
+        self._restore(writer, self.actual.name)
+
+    def _restore(self, writer: Writer, name: str) -> None:
+        """Creates the constraints and indexes again that PostgreSQL drops with the column."""
+        key = self.table.key
+        for constraint in self.table.constraints:
+            if name in constraint.columns:
+                add_constraint(writer, key, constraint)
+        for index in self.table.indexes.values():
+            if name in index.columns:
+                add_index(writer, key, index)
 
     def _numbering(self, writer: Writer) -> None:
         """Changes how the column is numbered: by an identity, by a sequence that it owns, or not at all."""
@@ -192,7 +286,7 @@ def _verbatim(expression: str) -> Any:
 
 
 def _keeps(actual: Column, expected: Column) -> bool:
-    """Whether PostgreSQL's conversion loses no data: it widens, prints as text, or refuses values that do not fit."""
+    """Whether PostgreSQL's conversion changes no value: it widens the type, or refuses values that do not fit."""
     if expected.type == actual.type:
         return _keeps_arguments(actual, expected)
     for family in (_INTEGERS, _STRINGS):
@@ -200,24 +294,39 @@ def _keeps(actual: Column, expected: Column) -> bool:
             return True
     if actual.type in _INTEGERS and expected.type == "numeric":
         return expected.full_type == "numeric"
-    if actual.type in _FLOATS and expected.type in _FLOATS:
-        return _FLOATS.index(actual.type) < _FLOATS.index(expected.type)
-    prints = expected.type in _STRINGS and not actual.type.startswith("character")
-    becomes_a_list = expected.type == f"{actual.type}[]"
-    return prints or becomes_a_list or expected.enum is not None
+    labels = actual.enum is not None and expected.full_type in ("text", "character varying")
+    domain = f"{actual.type.partition(' AS ')[2]} ".startswith(f"{expected.full_type} ")
+    return labels or domain or (expected.enum is not None and _is_text(actual, expected))
+
+
+def _is_text(actual: Column, expected: Column) -> bool:
+    """Whether the column has strings, or lists of strings if the expected column has lists."""
+    brackets = "[]" if expected.type.endswith("[]") else ""
+    enum = actual.enum is not None and actual.type.endswith("[]") == bool(brackets)
+    return enum or actual.type in [string + brackets for string in _STRINGS]
 
 
 def _keeps_arguments(actual: Column, expected: Column) -> bool:
-    """Whether a change of arguments loses no data: strings, bits and vectors that do not fit are refused.
+    """Whether a change of arguments changes no value: bits and vectors that do not fit are refused.
 
-    Numbers and times are rounded instead.
+    Numbers and times are rounded instead. A string that is too long is refused (`_no_longer_than`), but not in a list.
+    PostgreSQL fills `character` with blanks.
     """
+    if expected.type.startswith("character") and expected.type != "character varying":
+        widens = not _length(expected) or 0 < _length(actual) <= _length(expected)
+        return widens and expected.type == "character varying[]"
     rounds = any(word in actual.type for word in ("numeric", "time", "interval"))
     if not rounds or expected.full_type == expected.type:
         return True
     if actual.full_type == actual.type:
         return False
     return all(have <= want for have, want in zip(_digits(actual), _digits(expected), strict=True))
+
+
+def _length(column: Column) -> int:
+    """The longest string of the column; 0 without a limit."""
+    found = re.search(r"\((\d+)\)", column.full_type)
+    return 0 if found is None else int(found[1])
 
 
 def _digits(column: Column) -> tuple[int, int]:

@@ -28,12 +28,20 @@ def enum_fix(finding: Finding, enum: Enum | None, live: Schema) -> Fix:
             else:
                 _change_values(writer, finding.key, expected.values, actual, enum, live)
 
-    return Fix(safe=rendered(_DIALECT, script), note=_NOTES.get(finding.drift.kind, ""))
-
-
-_NOTES = {
-    DriftKind.ENUM_VALUES: "PostgreSQL refuses this while a row holds a value that the expected enum lacks.",
-}
+    statements = rendered(_DIALECT, script)
+    expected, actual = finding.expected, finding.actual
+    if finding.drift.kind is not DriftKind.ENUM_VALUES:
+        return Fix(safe=statements)
+    assert isinstance(expected, EnumType)
+    assert isinstance(actual, EnumType)
+    if renamed_values(expected.values, actual.values, enum):
+        return Fix(
+            destructive=statements, note="Stored values get other names. Code that uses the old names fails."
+        )
+    return Fix(
+        safe=statements,
+        note="PostgreSQL refuses this while a row holds a value that the expected enum lacks.",
+    )
 
 
 def _name(writer: Writer, key: TableKey) -> str:

@@ -1,6 +1,6 @@
 """The SQL that fixes a drift of a PostgreSQL database."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from sqlalchemy import Enum
 from sqlalchemy import Table as CodeTable
@@ -11,6 +11,7 @@ from ..rendering import Script, Writer, rendered
 from ..schema import (
     Column,
     Constraint,
+    ConstraintKind,
     EnumType,
     Index,
     RelationKind,
@@ -19,7 +20,7 @@ from ..schema import (
     Table,
     TableKey,
 )
-from .column_fixes import ColumnFixes, add_column
+from .column_fixes import ColumnFixes, add_column, add_constraint, add_index
 from .enum_fixes import enum_fix
 
 _DIALECT = "postgresql"
@@ -31,7 +32,13 @@ _ROWS_MUST_FIT = "PostgreSQL refuses this while a row breaks the rule."
 class PostgresqlFixes:
     """The fixes of the differences between the expected and the live schema."""
 
-    def __init__(self, code: Code, enums: Mapping[TableKey, Enum], expected: Schema, actual: Schema) -> None:
+    def __init__(
+        self,
+        code: Code,
+        enums: Mapping[TableKey, Enum],
+        expected: Schema,
+        actual: Schema,
+    ) -> None:
         self._code = code
         self._expected = expected
         self._actual = actual
@@ -73,12 +80,12 @@ class PostgresqlFixes:
         if table is None:
             return NO_FIX
         if not isinstance(expected, Column):
-            return self._extra_column(table, actual) if isinstance(actual, Column) else NO_FIX
+            return self._extra_column(table, finding.key, actual) if isinstance(actual, Column) else NO_FIX
         column = self._code.column(finding.key, expected.name)
         if column is None:
             return NO_FIX
         if isinstance(actual, Column):
-            return ColumnFixes(column, expected, actual).fix(finding.drift)
+            return ColumnFixes(self._actual.tables[finding.key], column, expected, actual).fix(finding.drift)
 
         def script(writer: Writer) -> None:
             add_column(writer, column)
@@ -91,11 +98,14 @@ class PostgresqlFixes:
         )
         return Fix(safe=rendered(_DIALECT, script), note=note)
 
-    def _extra_column(self, table: CodeTable, actual: Column) -> Fix:
+    def _extra_column(self, table: CodeTable, key: TableKey, actual: Column) -> Fix:
         def unrequire(writer: Writer) -> None:
             writer.op.alter_column(table.name, actual.name, nullable=True, schema=table.schema)
 
         def drop(writer: Writer) -> None:
+            for other, foreign_key in self._referencing(key):
+                if actual.name in foreign_key.target_columns:
+                    _drop_if_there(writer, other, foreign_key)
             writer.op.drop_column(table.name, actual.name, schema=table.schema)
 
         required = not actual.nullable and not (actual.default or actual.identity or actual.computed)
@@ -109,8 +119,10 @@ class PostgresqlFixes:
         kind, key = finding.drift.kind, finding.key
         table, expected, actual = self._code.table(key), finding.expected, finding.actual
         if kind is DriftKind.EXTRA_TABLE:
-            statements = rendered(_DIALECT, lambda writer: writer.op.drop_table(key[1], schema=key[0]))
-            return Fix(destructive=statements, note="Dropping the table loses its rows.")
+            return Fix(
+                destructive=rendered(_DIALECT, lambda writer: self._drop_table(writer, key)),
+                note="Dropping the table loses its rows. PostgreSQL refuses this while a view reads the table.",
+            )
         if table is None or not isinstance(expected, Table):
             return NO_FIX
         if kind is DriftKind.MISSING_TABLE:
@@ -122,6 +134,20 @@ class PostgresqlFixes:
         if kind is DriftKind.COMMENT:
             return Fix(safe=rendered(_DIALECT, lambda writer: _comment_on_table(writer, table)))
         return self._of_options(table, expected, actual)
+
+    def _drop_table(self, writer: Writer, key: TableKey) -> None:
+        """Drops the table, and first the foreign keys that reference it. They may be gone already."""
+        for other, foreign_key in self._referencing(key):
+            if other != key:
+                _drop_if_there(writer, other, foreign_key)
+        writer.op.drop_table(key[1], schema=key[0])
+
+    def _referencing(self, key: TableKey) -> Iterator[tuple[TableKey, Constraint]]:
+        """The live foreign keys that reference a table, with the table that has them."""
+        for table in self._actual.tables.values():
+            for constraint in table.constraints_of(ConstraintKind.FOREIGN_KEY):
+                if constraint.target == key and not table.child:
+                    yield table.key, constraint
 
     def _of_relation(self, table: CodeTable, key: TableKey, actual: Table) -> Fix:
         words = _RENAMABLE.get(actual.kind)
@@ -152,6 +178,11 @@ class PostgresqlFixes:
             for action in actions:
                 writer.sql(place.format(table=writer.qualified(table.name, table.schema)) + action)
 
+        if "SET UNLOGGED" in actions:
+            return Fix(
+                destructive=rendered(_DIALECT, script),
+                note="An unlogged table loses its rows when the server crashes.",
+            )
         return Fix(safe=rendered(_DIALECT, script))
 
     def _create(self, table: CodeTable, key: TableKey) -> Script:
@@ -194,18 +225,14 @@ class PostgresqlFixes:
         if own is not None and self._code.chose(key, constraint.name):
             writer.add_constraint(own)
         else:
-            table = writer.qualified(key[1], key[0])
-            name = writer.quote(constraint.name or "")
-            writer.sql(f"ALTER TABLE {table} ADD CONSTRAINT {name} {constraint.definition}")
+            add_constraint(writer, key, constraint)
 
     def _add_index(self, writer: Writer, key: TableKey, index: Index) -> None:
         own = self._code.index(key, index.name)
         if own is not None:
             writer.create_index(own)
         else:
-            words, _, rest = index.definition.partition("USING ")
-            table = writer.qualified(key[1], key[0])
-            writer.sql(f"CREATE {words}INDEX {writer.quote(index.name)} ON {table} USING {rest}")
+            add_index(writer, key, index)
 
     def _of_constraint_or_index(self, finding: Finding) -> Fix:
         key, expected, actual = finding.key, finding.expected, finding.actual
@@ -224,7 +251,7 @@ class PostgresqlFixes:
                 if isinstance(actual, Index):
                     writer.op.drop_index(actual.name, table_name=key[1], schema=key[0])
                 elif isinstance(actual, Constraint):
-                    writer.op.drop_constraint(actual.name or "", key[1], schema=key[0])
+                    _drop_constraint(writer, key, actual)
                 if isinstance(expected, Index):
                     self._add_index(writer, key, expected)
                 elif isinstance(expected, Constraint):
@@ -235,12 +262,38 @@ class PostgresqlFixes:
     def _change(self, writer: Writer, key: TableKey, expected: Constraint, actual: Constraint) -> None:
         table, name = writer.qualified(key[1], key[0]), writer.quote(actual.name or "")
         if expected.definition != actual.definition:
-            writer.op.drop_constraint(actual.name or "", key[1], schema=key[0])
+            dependent = self._dependent(key, expected, actual)
+            for other, foreign_key in dependent:
+                _drop_constraint(writer, other, foreign_key)
+            _drop_constraint(writer, key, actual)
             self._add_constraint(writer, key, expected)
+            for other, foreign_key in dependent:
+                add_constraint(writer, other, foreign_key)
         elif actual.unproven:
             writer.sql(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}")
         else:
             writer.sql(f"ALTER TABLE {table} RENAME CONSTRAINT {name} TO {writer.quote(expected.name or '')}")
+
+    def _dependent(
+        self, key: TableKey, expected: Constraint, actual: Constraint
+    ) -> list[tuple[TableKey, Constraint]]:
+        """The foreign keys that need the key while it is changed, if its columns stay the same."""
+        columns = set(actual.columns)
+        if columns != set(expected.columns) or actual.kind not in (
+            ConstraintKind.PRIMARY_KEY,
+            ConstraintKind.UNIQUE,
+        ):
+            return []
+        return [found for found in self._referencing(key) if set(found[1].target_columns) == columns]
+
+
+def _drop_constraint(writer: Writer, key: TableKey, constraint: Constraint) -> None:
+    writer.op.drop_constraint(constraint.name or "", key[1], schema=key[0])
+
+
+def _drop_if_there(writer: Writer, key: TableKey, constraint: Constraint) -> None:
+    table, name = writer.qualified(key[1], key[0]), writer.quote(constraint.name or "")
+    writer.sql(f"ALTER TABLE IF EXISTS {table} DROP CONSTRAINT IF EXISTS {name}")
 
 
 def _is_storage(option: str) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -114,13 +115,16 @@ class _Reader:
         listed = self._rows("PRAGMA table_list")
         sql = {fold(name): text for kind, name, _, text in statements if kind == "table"}
         views = {fold(name): text for kind, name, _, text in statements if kind == "view"}
+        owned: defaultdict[str, list[Any]] = defaultdict(list)
+        for statement in statements:
+            owned[fold(statement[2])].append(statement)
         tables = []
         for schema, name, kind, _, without_rowid, strict in listed:
             if fold(schema) != fold(database) or fold(name).startswith("sqlite_"):
                 continue
             if (relation := _RELATION_KINDS.get(kind)) is None:
                 continue
-            table = Table((declared_name, fold(name)), relation, triggers=_triggers(name, statements))
+            table = Table((declared_name, fold(name)), relation, triggers=_triggers(owned[fold(name)]))
             if relation is RelationKind.VIEW:
                 columns = self._columns_of_view(database, name)
                 table = replace(table, definition=_definition(views[fold(name)]), columns=columns)
@@ -129,9 +133,10 @@ class _Reader:
                 table = replace(
                     table,
                     options={option: "on" for option, on in options.items() if on},
-                    scripts=_scripts(name, statements),
+                    sql=sql[fold(name)],
+                    scripts=_scripts(owned[fold(name)]),
                 )
-                table = self._filled(table, database, sql[fold(name)], _indexes(name, statements))
+                table = self._filled(table, database, sql[fold(name)], _indexes(owned[fold(name)]))
             tables.append(table)
         primary_keys = {table.key: table.primary_key for table in tables}
         return [_with_full_foreign_keys(table, primary_keys) for table in tables]
@@ -190,28 +195,17 @@ class _Reader:
         return list(self._cursor.fetchall())
 
 
-def _indexes(table: str, statements: list[Any]) -> dict[str, str]:
-    return {
-        name: sql
-        for kind, name, owner, sql in statements
-        if kind == "index" and sql is not None and fold(owner) == fold(table)
-    }
+def _indexes(statements: list[Any]) -> dict[str, str]:
+    return {name: sql for kind, name, _, sql in statements if kind == "index" and sql is not None}
 
 
-def _scripts(table: str, statements: list[Any]) -> dict[str, str]:
-    return {fold(name): sql for name, sql in _indexes(table, statements).items()} | {
-        fold(name): sql
-        for kind, name, owner, sql in statements
-        if kind == "trigger" and fold(owner) == fold(table)
-    }
+def _scripts(statements: list[Any]) -> dict[str, str]:
+    triggers = {fold(name): sql for kind, name, _, sql in statements if kind == "trigger"}
+    return {fold(name): sql for name, sql in _indexes(statements).items()} | triggers
 
 
-def _triggers(table: str, statements: list[Any]) -> dict[str, str]:
-    return {
-        name: _definition(sql)
-        for kind, name, owner, sql in statements
-        if kind == "trigger" and fold(owner) == fold(table)
-    }
+def _triggers(statements: list[Any]) -> dict[str, str]:
+    return {name: _definition(sql) for kind, name, _, sql in statements if kind == "trigger"}
 
 
 def _definition(sql: str) -> str:

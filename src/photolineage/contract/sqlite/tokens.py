@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 _TOKEN = re.compile(
@@ -30,11 +30,16 @@ class TokenKind(Enum):
 
 @dataclass(frozen=True)
 class Token:
-    """`text` is the text as written, but without the quotes of an identifier."""
+    """`text` is the text as written, but without the quotes of an identifier.
+
+    `begin` and `end`: where it stands in the SQL.
+    """
 
     kind: TokenKind
     text: str
     string_if_unknown: bool = False
+    begin: int = field(default=0, compare=False)
+    end: int = field(default=0, compare=False)
 
     def is_word(self, *words: str) -> bool:
         """Whether this is one of the keywords, given in lower case."""
@@ -52,11 +57,11 @@ def tokenize(sql: str) -> list[Token]:
 
 
 def _token(match: re.Match[str]) -> Token:
-    kind, text = TokenKind[match.lastgroup or ""], match.group()
+    kind, text, place = TokenKind[match.lastgroup or ""], match.group(), match.span()
     if kind is TokenKind.QUOTED:
         close = "]" if text[0] == "[" else text[0]
-        return Token(kind, text[1:-1].replace(close * 2, close), string_if_unknown=text[0] == '"')
-    return Token(kind, _SYNONYMS.get(text, text))
+        return Token(kind, text[1:-1].replace(close * 2, close), text[0] == '"', *place)
+    return Token(kind, _SYNONYMS.get(text, text), False, *place)
 
 
 def normal_form(tokens: Sequence[Token], columns: Collection[str] = ()) -> str:
