@@ -42,6 +42,8 @@ SLOW = {
     "browser": "a real browser at a real Dagster UI",
     "cli": "commands that run the whole lineage, some in processes of their own",
     "demo": "draws the demo's 303 photos and embeds them with both demo models",
+    "explain/test_answer.py": "builds a library for each state of a photo",
+    "explain/test_in_search.py": "builds a library for each question",
     "faults": "kills processes, stops databases and fills disks",
     "integration": "the catalog's drifts, through Dagster",
     "contract/test_fix_trials.py": "makes a database for each fix of 300 random cases",

@@ -10,6 +10,7 @@ from assets.image_embeddings import image_embeddings
 from assets.image_events import image_events
 from assets.model_comparison import model_comparison
 from assets.orchestration.alerts_sensor import alerts_sensor
+from assets.orchestration.explain_photo import explain_photo_job
 from assets.orchestration.jobs import check_contract_job, check_freshness_job, lineage_jobs
 from assets.orchestration.maintenance_jobs import maintain_indexes_job, sweep_files_job
 from assets.orchestration.migrate_catalog import migrate_catalog_job
@@ -66,6 +67,7 @@ def build_definitions(settings: Settings) -> Definitions:
             freshness_job,
             indexes_job,
             sweep_job,
+            explain_photo_job(),
         ],
         schedules=clock_schedules(jobs, contract_job, freshness_job, indexes_job, sweep_job),
         sensors=[stale_partitions_sensor(jobs, settings), alerts_sensor(settings)],

@@ -6,7 +6,13 @@ import pytest
 from sqlalchemy import insert
 
 from photolineage.catalog.engine import write_transaction
-from photolineage.catalog.listing import LibraryStatus, SourceStatus, library_status, list_events
+from photolineage.catalog.listing import (
+    LibraryStatus,
+    SourceStatus,
+    library_status,
+    list_events,
+    newest_job,
+)
 from photolineage.catalog.orm import Event
 from photolineage.lineage import JobKind
 from photolineage.steps.jobs import running_job
@@ -117,3 +123,20 @@ def test_events_are_listed_newest_first_in_their_own_time(library: Library) -> N
         "2024-06-02T21:00:00+09:00",
         "2024-06-01T12:00:00+00:00",
     ]
+
+
+def test_the_newest_attempt_at_a_partition_counts(any_library: Library) -> None:
+    with any_library.engine.connect() as connection:
+        assert newest_job(connection, JobKind.SCAN, "photos") is None
+    any_library.scan()
+    with pytest.raises(RuntimeError), any_library.scanning():
+        raise RuntimeError("the disk hums")
+    with running_job(any_library.context(), JobKind.SCAN, "others", input_version=""):
+        pass
+    with any_library.engine.connect() as connection:
+        failed = newest_job(connection, JobKind.SCAN, "photos")
+        succeeded = newest_job(connection, JobKind.SCAN, "others")
+    assert failed is not None
+    assert (failed.state, failed.error) == ("failed", "RuntimeError: the disk hums")
+    assert succeeded is not None
+    assert succeeded.state == "succeeded"

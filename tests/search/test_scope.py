@@ -171,3 +171,15 @@ def test_a_time_that_ends_before_it_begins_is_refused(within: Callable[..., list
     moment = datetime(2023, 6, 1, tzinfo=UTC)
     with pytest.raises(QueryError, match=r"taken_from .* is not before taken_to"):
         within(taken_from=moment, taken_to=moment)
+
+
+def test_each_limit_is_a_scope_of_its_own() -> None:
+    start, place = datetime(2024, 1, 1, tzinfo=UTC), Circle(43.5, 10.3, 5)
+    assert Scope().limits() == {}
+    assert Scope(("photos",), taken_from=start, place=place, events=("1",)).limits() == {
+        "source": Scope(("photos",)),
+        "since": Scope(taken_from=start),
+        "place": Scope(place=place),
+        "event": Scope(events=("1",)),
+    }
+    assert Scope(taken_to=start).limits() == {"before": Scope(taken_to=start)}

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, select
 
 from photolineage.catalog.coverage import ImageTally, tally_images
 from photolineage.catalog.orm import Event, ImageState, JobState, MlJob, MlModel, Source
+from photolineage.lineage import JobKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class ModelStatus:
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """A job that is running or did not succeed. Counts are images; earlier runs did `resumed` of the `done` ones."""
+    """One attempt at a partition. Counts are images; earlier runs did `resumed` of the `done` ones."""
 
     kind: str
     subject: str
@@ -153,21 +154,35 @@ def _models(connection: Connection, tallies: Sequence[ImageTally]) -> list[Model
     ]
 
 
+_JOB_COLUMNS = (
+    MlJob.kind,
+    MlJob.subject,
+    MlJob.state,
+    MlJob.done,
+    MlJob.resumed,
+    MlJob.failed,
+    MlJob.total,
+    MlJob.started_at,
+    MlJob.heartbeat_at,
+    MlJob.error,
+)
+
+
+def newest_job(connection: Connection, kind: JobKind, subject: str) -> JobStatus | None:
+    """The newest attempt at a partition, also if it succeeded; None before the first."""
+    rows = connection.execute(
+        select(*_JOB_COLUMNS)
+        .where(MlJob.kind == kind, MlJob.subject == subject)
+        .order_by(MlJob.id.desc())
+        .limit(1)
+    )
+    return next((JobStatus(**row) for row in rows.mappings()), None)
+
+
 def _jobs(connection: Connection, limit: int) -> list[JobStatus]:
     newest = select(func.max(MlJob.id)).group_by(MlJob.kind, MlJob.subject)
     rows = connection.execute(
-        select(
-            MlJob.kind,
-            MlJob.subject,
-            MlJob.state,
-            MlJob.done,
-            MlJob.resumed,
-            MlJob.failed,
-            MlJob.total,
-            MlJob.started_at,
-            MlJob.heartbeat_at,
-            MlJob.error,
-        )
+        select(*_JOB_COLUMNS)
         .where(MlJob.id.in_(newest), MlJob.state != JobState.SUCCEEDED)
         .order_by(MlJob.id.desc())
         .limit(limit)

@@ -18,6 +18,7 @@ from photolineage.cli import (  # noqa: E402, F401 (each module registers its co
     search,
     status,
     ui,
+    why,
 )
 from photolineage.cli.app import app  # noqa: E402
 from photolineage.cli.terminal import show_logs  # noqa: E402

@@ -1,7 +1,6 @@
 """`photolineage search`: find images by text, by image file, and by image of the library."""
 
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,12 +17,20 @@ from photolineage.cli.app import (
     open_catalog,
     reported_errors,
 )
+from photolineage.cli.scope_options import (
+    BeforeOption,
+    BoxOption,
+    EventOption,
+    NearOption,
+    SinceOption,
+    SourceOption,
+    scope_of,
+)
 from photolineage.cli.terminal import console, errors, linked, print_json, shown, table
 
 if TYPE_CHECKING:
     from photolineage.search.find import FoundImages
     from photolineage.search.query import Weighted
-    from photolineage.stores.vector_index import Box, Circle
 
 
 def _weighted(read: Callable[[str], Any]) -> "Callable[[str], Weighted[Any]]":
@@ -41,16 +48,6 @@ def _weighted(read: Callable[[str], Any]) -> "Callable[[str], Weighted[Any]]":
             raise typer.BadParameter(f"{given!r}: {error}") from error
 
     return parse
-
-
-def _moment(given: str) -> datetime:
-    """A date or time in ISO 8601, such as 2024-07-20. Without an offset it is in this computer's time zone."""
-    try:
-        return datetime.fromisoformat(given).astimezone()
-    except (ValueError, OverflowError) as error:
-        raise typer.BadParameter(
-            f"{given!r}: give a date such as 2024-07-20 or a time such as 2024-07-20T18:30+02:00"
-        ) from error
 
 
 def _image_id(given: str) -> int:
@@ -91,28 +88,12 @@ def search(
     weighted_image_id: Annotated[
         list[Any] | None, _weighted_option("--weighted-image-id", "ID", _image_id)
     ] = None,
-    source: Annotated[list[str] | None, typer.Option(help="Only images of this source. Repeatable.")] = None,
-    since: Annotated[
-        datetime | None,
-        typer.Option(parser=_moment, metavar="TIME", help="Only images taken at or after this time."),
-    ] = None,
-    before: Annotated[
-        datetime | None,
-        typer.Option(parser=_moment, metavar="TIME", help="Only images taken before this time."),
-    ] = None,
-    near: Annotated[
-        tuple[float, float, float] | None,
-        typer.Option(
-            metavar="LATITUDE LONGITUDE KM", help="Only images taken within KM kilometres of this place."
-        ),
-    ] = None,
-    box: Annotated[
-        tuple[float, float, float, float] | None,
-        typer.Option(metavar="SOUTH WEST NORTH EAST", help="Only images taken inside this box, in degrees."),
-    ] = None,
-    event: Annotated[
-        list[str] | None, typer.Option(help="Only images of this event, by its id or title. Repeatable.")
-    ] = None,
+    source: SourceOption = None,
+    since: SinceOption = None,
+    before: BeforeOption = None,
+    near: NearOption = None,
+    box: BoxOption = None,
+    event: EventOption = None,
     k: Annotated[int, typer.Option("-k", min=1, max=1000, help="The number of images on a page.")] = 10,
     page: Annotated[int, typer.Option(min=1, max=1000, help="The number of the page, from 1.")] = 1,
     model: Model = None,
@@ -126,7 +107,6 @@ def search(
     """
     from photolineage.search.find import find_images
     from photolineage.search.query import Query, Weighted
-    from photolineage.search.scope import Scope
     from photolineage.stores.root_folder import RootFolder
 
     with reported_errors(as_json):
@@ -139,7 +119,7 @@ def search(
             image_files=(*map(Weighted, image or ()), *(weighted_image or ())),
             image_ids=(*map(Weighted, image_id or ()), *(weighted_image_id or ())),
         )
-        scope = Scope(tuple(source or ()), since, before, _place(near, box), tuple(event or ()))
+        scope = scope_of(source, since, before, near, box, event)
         settings = chosen_settings(as_json)
         engine = open_catalog(settings)
         key = known_model(settings, engine, model)
@@ -154,20 +134,6 @@ def search(
         _print_found(found, key, page, sheet)
     if show and sheet is not None:
         _open(sheet)
-
-
-def _place(
-    near: tuple[float, float, float] | None, box: tuple[float, float, float, float] | None
-) -> "Circle | Box | None":
-    from photolineage.search.query import QueryError
-    from photolineage.stores.vector_index import Box, Circle
-
-    if near is not None and box is not None:
-        raise QueryError("--near and --box: give only one of them")
-    try:
-        return Circle(*near) if near is not None else Box(*box) if box is not None else None
-    except ValueError as error:
-        raise QueryError(f"{'--near' if near else '--box'}: {error}") from error
 
 
 def _print_found(found: "FoundImages", model_key: str, page: int, sheet: Path | None) -> None:

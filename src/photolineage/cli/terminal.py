@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -152,7 +151,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
 
     No cell is read as markup: strings go through `shown`, and only a `Text` has a style of its own.
     """
-    result = Table(title=escape(printable(title)), title_justify="left")
+    result = Table(title=Text(printable(title), "table.title"), title_justify="left")
     for column in columns:
         result.add_column(
             shown(column.rstrip("#")), justify="right" if column.endswith("#") else "left", overflow="fold"

@@ -99,7 +99,7 @@ def find_images(
         is_outdated = bool(find_stale_models(connection, [model_key], JobKind.INDEX))
     result = search(
         VectorIndexes(settings.home).open(model_key, model.embedding_dim),
-        _encoders(settings, model),
+        encoders_of(settings, model),
         query,
         has_embeddings=has_embeddings,
         is_outdated=is_outdated,
@@ -111,7 +111,9 @@ def find_images(
     return FoundImages(_located(engine, result.hits), result.notes, engine, previews)
 
 
-def _encoders(settings: Settings, model: ModelRow) -> Encoders:
+def encoders_of(settings: Settings, model: ModelRow) -> Encoders:
+    """The functions that load a model's encoders. A text needs only the exported text half, if there is one."""
+
     def whole_model() -> "Embedder":
         return load_recorded(model, settings.model_of(model.key))
 

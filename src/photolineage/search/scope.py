@@ -42,6 +42,20 @@ class Scope:
         except ValueError as error:
             raise QueryError(str(error)) from error
 
+    def limits(self) -> dict[str, "Scope"]:
+        """Each limit by the name of its option, as a scope of its own."""
+        return {
+            name: limit
+            for name, limit in (
+                ("source", Scope(sources=self.sources)),
+                ("since", Scope(taken_from=self.taken_from)),
+                ("before", Scope(taken_to=self.taken_to)),
+                ("place", Scope(place=self.place)),
+                ("event", Scope(events=self.events)),
+            )
+            if limit != EVERYTHING
+        }
+
 
 EVERYTHING: Final = Scope()
 """All images of the library."""

@@ -45,6 +45,13 @@ def require_source(root: Path) -> None:
         )
 
 
+def is_followed(link: str, real_root: str, follow_links: FollowLinks) -> bool:
+    """Whether a walk follows this link. `real_root` is the root of the source without links."""
+    if follow_links != "inside":
+        return follow_links == "all"
+    return os.path.commonpath([os.path.realpath(link), real_root]) == real_root
+
+
 @dataclass(frozen=True, slots=True)
 class FoundFile:
     """A file of a source. `path` is relative to the root, with surrogate escapes; `mtime_ns` has 64 bits.
@@ -238,10 +245,8 @@ class TreeWalk:
         return files, sorted(below, key=lambda name: os.fsencode(f"{name}/"))
 
     def _follows(self, folder: str, name: str) -> bool:
-        if self.follow_links != "inside":
-            return self.follow_links == "all"
-        target = os.path.realpath(os.path.join(self.root, folder, name))
-        return os.path.commonpath([target, self._real_root]) == self._real_root
+        link = os.path.join(self.root, folder, name)
+        return is_followed(link, self._real_root, self.follow_links)
 
     def _note_link(self, folder: str, name: str, descriptor: int) -> None:
         """Record a link that is not followed, if it is not excluded and seems to lead to images."""

@@ -1,6 +1,7 @@
 """What a search returns: exact scores, typed filters, folded copies, whole pages."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -292,3 +293,35 @@ def test_embeddings_come_in_the_order_asked_for(
     with pytest.raises(ImageNotIndexedError, match=r"'demo-clip-v1': images 77, 78") as raised:
         index.vectors_of([1, 77, 78])
     assert raised.value.image_ids == (77, 78)
+
+
+def test_an_exact_rank_is_the_place_in_the_exact_search(
+    synchronized: Callable[[], VectorIndex], library: Library
+) -> None:
+    library.commit(1, range(1, 41), fan([float(angle // 2) for angle in range(40)]))  # pairs of equal scores
+    for image in (5, 6, 30):
+        library.facts[image]["duplicate_of"] = 4
+    for image in range(1, 41, 3):
+        library.facts[image] |= {"latitude": 43.0 + image / 100, "longitude": 11.0}
+    index = synchronized()
+    for filters in (
+        SearchFilters(),
+        SearchFilters(fold_duplicates=False),
+        SearchFilters(taken_from=START + timedelta(days=10), taken_to=START + timedelta(days=35)),
+        SearchFilters(place=Circle(43.1, 11.0, 20)),
+        SearchFilters(image_ids=tuple(range(20, 38))),
+    ):
+        hits = index.search(QUERY, 100, filters=filters, effort="exact")
+        assert len(hits) > 3
+        for place, hit in enumerate(hits, start=1):
+            found = index.exact_rank(QUERY, hit.image_id, filters=filters)
+            assert found is not None
+            assert found.rank == place
+            assert found.score == pytest.approx(hit.score, abs=1e-6)
+        left_out = {*range(1, 42)} - set(found_with(index, filters))
+        assert {index.exact_rank(QUERY, image, filters=filters) for image in left_out} <= {None}
+
+
+def found_with(index: VectorIndex, filters: SearchFilters) -> list[int]:
+    """Every image that satisfies the filters, copies too."""
+    return [hit.image_id for hit in index.search(QUERY, 100, filters=replace(filters, fold_duplicates=False))]

@@ -12,7 +12,7 @@ from photolineage.stores.vector_index.errors import (
 )
 from photolineage.stores.vector_index.filters import Box, Circle, SearchFilters
 from photolineage.stores.vector_index.maintenance import AnnAction, AnnIndexReport, CompactionReport
-from photolineage.stores.vector_index.ranking import Hit, SearchEffort, usual_effort
+from photolineage.stores.vector_index.ranking import Hit, Rank, SearchEffort, usual_effort
 from photolineage.stores.vector_index.recall import RecallReport
 from photolineage.stores.vector_index.rows import index_schema, live_schema, table_name
 from photolineage.stores.vector_index.table import (
@@ -39,6 +39,7 @@ __all__ = [
     "IndexNotWritableError",
     "IndexSchemaError",
     "MissingVectorsError",
+    "Rank",
     "RecallReport",
     "SearchEffort",
     "SearchFilters",

@@ -1,7 +1,7 @@
 """Filters on the images that a search may return: typed values, checked when they are created."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -95,6 +95,11 @@ class SearchFilters:
         """Whether no image can match, because the list of sources or of images is empty."""
         no_source = self.sources == () and not self.copied_to_sources
         return no_source or self.image_ids == ()
+
+    def only(self, image_id: int) -> "SearchFilters":
+        """These filters for this image alone: at most it is a hit."""
+        is_left_out = self.image_ids is not None and image_id not in self.image_ids
+        return replace(self, image_ids=() if is_left_out else (image_id,))
 
     def expression(self) -> "Expr | None":
         """The filters as a LanceDB expression, evaluated before ranking. A circle becomes its bounding box."""

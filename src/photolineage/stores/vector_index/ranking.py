@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from photolineage.stores.vector_index.filters import Circle, SearchFilters
@@ -36,6 +37,8 @@ _SPARE_CANDIDATES: Final = 6
 _RANKED_BY: Final = ["image_id", "duplicate_of"]
 """The catalog has the other facts of a hit. Each column read here costs a millisecond; `source`, with its long runs of
 equal text, costs five."""
+_SAME_DISTANCE: Final = 1e-6
+"""More than a distance changes when it is computed in another batch of rows."""
 _PLACED_BY: Final = ["latitude", "longitude"]
 
 
@@ -86,6 +89,40 @@ def nearest(
         limit *= 2
 
 
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """The rank of an image among all hits of an exact search, from 1, and the cosine of its embedding."""
+
+    rank: int
+    score: float
+
+
+def exact_rank(
+    table: "AsyncTable", vector: NDArray[np.float32], image_id: int, filters: SearchFilters, rows: int
+) -> Rank | None:
+    """The rank of an image in an exact search of a table of `rows` rows; None if the filters leave it out.
+
+    Rows as near as the image count before it if their image id is lower, as in `nearest`.
+    """
+    import pyarrow.compute as pc
+
+    admitted = nearest(table, vector, 1, filters.only(image_id), 0, effort="exact")
+    if not admitted:
+        return None
+    score = admitted[0].score
+    query = _filtered(table, vector, filters).limit(rows).bypass_vector_index()
+    nearer = _arrow(query.distance_range(upper_bound=1.0 - score + _SAME_DISTANCE))
+    ids, distances = nearer["image_id"].to_numpy(), nearer["_distance"].to_numpy()
+    mine = distances[ids == image_id]
+    own = mine[0] if len(mine) else 1.0 - score
+    ahead = nearer.filter((distances < own) | ((distances == own) & (ids < image_id)))
+    if isinstance(filters.place, Circle):
+        ahead = ahead.filter(pa.array([_is_in(filters.place, row) for row in ahead.to_pylist()], pa.bool_()))
+    if filters.fold_duplicates:
+        return Rank(len(pc.unique(pc.coalesce(ahead["duplicate_of"], ahead["image_id"]))) + 1, score)
+    return Rank(len(ahead) + 1, score)
+
+
 def _candidates(
     table: "AsyncTable",
     vector: NDArray[np.float32],
@@ -94,20 +131,24 @@ def _candidates(
     effort: SearchEffort | Literal["exact"],
 ) -> list[dict[str, Any]]:
     """The nearest rows that satisfy the filters. Fewer than `limit` only if no more rows match."""
-    placed_by = _PLACED_BY if isinstance(filters.place, Circle) else []
-    query = table.query().nearest_to(vector).column("vector").distance_type("cosine")
-    query = query.select([*_RANKED_BY, *placed_by, "_distance"]).limit(limit)
-    expression = filters.expression()
-    if expression is not None:
-        query = query.where(expression)
+    query = _filtered(table, vector, filters).limit(limit)
     if effort == "exact":
         return _rows(query.bypass_vector_index())
     query = query.refine_factor(effort.refine_factor)
-    if expression is None:
+    if filters.expression() is None:
         rows = _rows(query.nprobes(effort.probes))
         if len(rows) == limit:
             return rows
     return _rows(query.maximum_nprobes(_EVERY_PARTITION).minimum_nprobes(effort.probes))
+
+
+def _filtered(table: "AsyncTable", vector: NDArray[np.float32], filters: SearchFilters) -> "AsyncVectorQuery":
+    """The query for the rows nearest to a vector that satisfy the filters."""
+    placed_by = _PLACED_BY if isinstance(filters.place, Circle) else []
+    query = table.query().nearest_to(vector).column("vector").distance_type("cosine")
+    query = query.select([*_RANKED_BY, *placed_by, "_distance"])
+    expression = filters.expression()
+    return query if expression is None else query.where(expression)
 
 
 def _rows(query: "AsyncVectorQuery") -> list[dict[str, Any]]:
@@ -116,6 +157,14 @@ def _rows(query: "AsyncVectorQuery") -> list[dict[str, Any]]:
 
     rows: list[dict[str, Any]] = LOOP.run(query.to_list())  # type: ignore[no-untyped-call]
     return sorted(rows, key=lambda row: (row["_distance"], row["image_id"]))
+
+
+def _arrow(query: "AsyncVectorQuery") -> pa.Table:
+    """The rows of a query that may return millions, as columns."""
+    from lancedb.background_loop import LOOP
+
+    table: pa.Table = LOOP.run(query.to_arrow())  # type: ignore[no-untyped-call]
+    return table
 
 
 def _admitted(rows: list[dict[str, Any]], filters: SearchFilters) -> Iterator[Hit]:

@@ -30,7 +30,7 @@ from photolineage.stores.vector_index.errors import (
 )
 from photolineage.stores.vector_index.filters import Box, SearchFilters
 from photolineage.stores.vector_index.maintenance import AnnIndexReport, CompactionReport
-from photolineage.stores.vector_index.ranking import Hit, SearchEffort, usual_effort
+from photolineage.stores.vector_index.ranking import Hit, Rank, SearchEffort, usual_effort
 from photolineage.stores.vector_index.recall import RecallReport
 from photolineage.stores.vector_index.rows import WantedRows, index_schema, live_schema, table_name
 from photolineage.stores.vector_index.writing import remove_rows, update_facts, write_rows
@@ -185,6 +185,22 @@ class VectorIndex:
                 filters or SearchFilters(),
                 offset,
                 effort=effort or usual_effort(self.dim),
+            )
+
+    def exact_rank(
+        self, vector: NDArray[np.float32], image_id: int, *, filters: SearchFilters | None = None
+    ) -> Rank | None:
+        """The rank of an image among all hits of an exact search; None if the filters leave it out.
+
+        Compares every row, so it takes seconds in an index of millions.
+        """
+        with self._reading():
+            return ranking.exact_rank(
+                self._open_for_search(),
+                self._checked(vector),
+                image_id,
+                filters or SearchFilters(),
+                self._open().count_rows(),
             )
 
     def vectors_of(self, image_ids: Sequence[int]) -> NDArray[np.float32]:

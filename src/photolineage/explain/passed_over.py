@@ -1,0 +1,99 @@
+"""Why a scan passes a path over. The rules are those of `photolineage.steps.tree_walk.TreeWalk`."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import PurePosixPath
+from typing import Final
+
+from pathspec import GitIgnoreSpec
+
+from photolineage.media.formats import SUPPORTED_SUFFIXES
+from photolineage.plain_text import printable
+from photolineage.settings.sections import SourceSettings
+from photolineage.steps.tree_walk import is_followed
+
+_FORMATS: Final = ", ".join(sorted(SUPPORTED_SUFFIXES))
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """Why a scan passes a path over, and what to change."""
+
+    state: str
+    reason: str
+    remedy: str
+
+
+def why_passed_over(path: str, source_key: str, source: SourceSettings) -> PassedOver | None:
+    """Why a scan of the source passes over the file at this path below its root; None if nothing leaves it out.
+
+    The first reason on the way from the root is the one that counts.
+    """
+    rules = _Rules(
+        source_key, source, os.path.realpath(source.root), GitIgnoreSpec.from_lines(source.exclude)
+    )
+    folders = [f"{folder}/" for folder in list(accumulate(path.split("/"), "{}/{}".format))[:-1]]
+    reasons = (reason for one in (*folders, path) for reason in rules.why_left_out(one) if reason is not None)
+    return next(reasons, None) or why_unsupported(path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What leaves out a file or a folder of a source, whatever is above it. The path of a folder ends with a slash."""
+
+    source_key: str
+    source: SourceSettings
+    real_root: str
+    excluded: GitIgnoreSpec
+
+    def why_left_out(self, path: str) -> Iterator[PassedOver | None]:
+        yield self._why_hidden(PurePosixPath(path).name)
+        yield self._why_link(path.rstrip("/"))
+        yield self._why_excluded(path)
+
+    def _why_hidden(self, name: str) -> PassedOver | None:
+        if not name.startswith(".") or self.source.hidden:
+            return None
+        return PassedOver(
+            "hidden",
+            f"the name {printable(name)} begins with a dot",
+            f"To read hidden files and folders, set sources.{self.source_key}.hidden = true.",
+        )
+
+    def _why_link(self, path: str) -> PassedOver | None:
+        link = os.path.join(self.source.root, path)
+        follow = self.source.follow_links
+        if not os.path.islink(link) or is_followed(link, self.real_root, follow):
+            return None
+        setting = f"sources.{self.source_key}.follow_links"
+        return PassedOver(
+            "behind a link",
+            f"{printable(path)} is a link to {printable(os.readlink(link))}, and {setting} is '{follow}'",
+            f"Set {setting} = 'all', or add the folder as a source of its own.",
+        )
+
+    def _why_excluded(self, path: str) -> PassedOver | None:
+        found = self.excluded.check_file(path)
+        if not found.include or found.index is None:
+            return None
+        return PassedOver(
+            "excluded",
+            f"{printable(path)} matches the pattern '{printable(self.source.exclude[found.index])}' of "
+            f"sources.{self.source_key}.exclude",
+            "Remove or narrow the pattern, and scan again.",
+        )
+
+
+def why_unsupported(path: str) -> PassedOver | None:
+    """Why a scan does not read a file with this path, going by its suffix; None if it does."""
+    name = path.rpartition("/")[2]
+    suffix = name[name.rfind(".") :].lower()
+    if suffix in SUPPORTED_SUFFIXES:
+        return None
+    return PassedOver(
+        "passed over",
+        f"{printable(suffix)} is not a format that is read" if "." in name else "the name has no suffix",
+        f"Photolineage reads {_FORMATS}. Convert the photo, or give the file its right suffix.",
+    )
