@@ -17,9 +17,12 @@ from sqlalchemy import URL, Engine, NullPool, create_engine, make_url
 from photolineage.catalog.engine import create_catalog_engine
 from photolineage.catalog.migrate import is_at_newest_revision, upgrade
 from photolineage.settings import load_settings
+from photolineage.settings.private_home import create_private_files
 from resources.own_server import OWN_SERVER_VARIABLE
 from tests.library import TINY_MODELS, Library, draw_photo, write_tiny_model
 from tests.lineage import Lineage, copy_library, open_lineage, write_configuration
+
+create_private_files()  # as every command does; otherwise the first one would say that it closed a test's home
 
 REAL_PHOTOS = Path(__file__).parents[2] / "shared" / "photos" / "exif"
 
