@@ -4,25 +4,16 @@ For example after a power cut: they would stay STARTED and block the queue forev
 command line, names its process in a tag.
 """
 
-import fcntl
-import os
 import socket
-from pathlib import Path
 
 import psutil
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
 from photolineage.catalog.leases import process_is_gone, started_after_boot
-from photolineage.errors import PhotolineageError
 
 PROCESS_TAG = "photolineage/process"
 IN_PROGRESS = (DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING)
-SERVER_LOCK = "server.lock"
 GONE = "The process of this run is gone (power cut, kill or reboot)."
-
-
-class ServerRunningError(PhotolineageError):
-    """Another UI already uses the same home directory; the message names its process."""
 
 
 def process_tag(run_id: str, pid: int | None = None) -> dict[str, str]:
@@ -57,41 +48,6 @@ def _named_process(run: DagsterRun) -> tuple[str, int, float] | None:
         return None
     run_id, host, pid, started_at = tag.split("/")
     return (host, int(pid), float(started_at)) if run_id == run.run_id else None
-
-
-def lock_server(dagster_home: Path) -> None:
-    """Lock the home for this process, the only UI that may use it. The lock survives `exec`.
-
-    Raises ServerRunningError if another UI holds the lock.
-    """
-    descriptor = os.open(dagster_home / SERVER_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.read(descriptor, 32).decode().strip()
-        os.close(descriptor)
-        raise ServerRunningError(
-            f"{dagster_home}: a Dagster UI (process {holder or 'unknown'}) already uses this home. "
-            "Use it, or stop it first: two UIs would launch every run twice."
-        ) from error
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, str(os.getpid()).encode())
-    os.set_inheritable(descriptor, True)
-
-
-def server_is_running(dagster_home: Path) -> bool:
-    """Whether a UI of this home is running."""
-    try:
-        descriptor = os.open(dagster_home / SERVER_LOCK, os.O_RDWR | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def fail_dead_runs(instance: DagsterInstance, *, server_running: bool) -> list[str]:

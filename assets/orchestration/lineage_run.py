@@ -1,8 +1,10 @@
 """Runs the whole lineage step by step in this process, recorded in the Dagster instance."""
 
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
@@ -17,9 +19,11 @@ from dagster import (
 from sqlalchemy import Engine
 
 from assets.orchestration.build import build_definitions
-from assets.orchestration.dead_runs import fail_dead_runs, lock_server, process_tag, server_is_running
+from assets.orchestration.dead_runs import fail_dead_runs, process_tag
+from assets.orchestration.home_locks import lock_server, only_run, server_is_running
 from assets.orchestration.partitions import SHARDS, dagster_key
 from photolineage.catalog.engine import require_reachable
+from photolineage.catalog.leases import LeaseHeldError, find_holder
 from photolineage.catalog.migrate import catalog_revision
 from photolineage.catalog.queries import serving_model_key, shard_keys, shard_sizes
 from photolineage.errors import PhotolineageError, RunInterruptedError
@@ -48,6 +52,7 @@ from resources.progress import ProgressSink
 
 DEPLOYMENT = Path(__file__).parents[2] / "deploy" / "local" / "dagster.yaml"
 LISTED_FAILURES = 10
+SECONDS_BETWEEN_LOOKS = 1.0
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -59,6 +64,17 @@ class SourceAwayError(StepFailedError):
     """A source is unavailable, for example its disk is unplugged; its images are kept as they were."""
 
 
+class PartitionHeldError(StepFailedError):
+    """Another run works on the partition."""
+
+
+FAILURES: dict[str | None, type[StepFailedError]] = {
+    SourceUnavailableError.__name__: SourceAwayError,
+    LeaseHeldError.__name__: PartitionHeldError,
+}
+"""The failure of a step, by the class of the error that caused it."""
+
+
 class StepProgress(ProgressSink, Protocol):
     """Shows the progress of one step after the other, over all its partitions."""
 
@@ -68,6 +84,10 @@ class StepProgress(ProgressSink, Protocol):
 
     def end(self) -> None:
         """The step has ended."""
+        ...
+
+    def say(self, message: str) -> None:
+        """Show a message to the person who waits."""
         ...
 
 
@@ -124,18 +144,22 @@ def run_lineage(
     progress: StepProgress,
     *,
     retry_failed: bool = False,
+    wait: bool = True,
 ) -> RunReport:
     """Bring sources and models up to date, from the disk to the events.
 
     Materializes only stale partitions; with `retry_failed` also reads the unreadable images again. After an
     unavailable source or a failed shard, the other sources and shards go on; an index is built only if all shards
-    succeeded. Raises StepFailedError, also if no source is available, and RunInterruptedError.
+    succeeded. If a run of the UI works on a partition, the other partitions go on, and then this run waits for it.
+
+    Raises StepFailedError, also if no source is available, and RunInterruptedError. Raises AnotherRunError if another
+    call works in the same home, unless this one should `wait`.
     """
     mark_own_server()
     dagster_home = prepare_dagster_home(settings)
     engine = settings.catalog.open_engine()
     require_reachable(engine)
-    with DagsterInstance.get() as instance:
+    with only_run(settings.home, progress.say if wait else None), DagsterInstance.get() as instance:
         fail_dead_runs(instance, server_running=server_is_running(dagster_home))
         run = _LineageRun(settings, build_definitions(settings), instance, engine, progress)
         return run.execute(source_keys, model_keys, retry_failed=retry_failed)
@@ -226,17 +250,18 @@ class _LineageRun:
         self, step: Step, mine: Mapping[str, int], model: str | None = None, of: str = ""
     ) -> None:
         """Materialize the stale partitions of a step: those of `model`, if given, and of the shards in `mine`."""
+        stale = [key for key in self._stale(step, model) if step.subject(key).shard in {None, *mine}]
+        sizes = [mine[shard] for key in stale if (shard := step.subject(key).shard) is not None]
+        title = step.title if model is None else f"{step.title} with {model}{of}"
+        self._step(step, title, stale, sum(sizes) if sizes else None, still=lambda: self._stale(step, model))
+
+    def _stale(self, step: Step, model: str | None) -> list[str]:
         models = [] if model is None else [model]
         with self.engine.connect() as connection:
             lost = find_lost_files(
                 connection, open_files(self.settings), VectorIndexes(self.settings.home), models
             )
-            found = find_stale_partitions(connection, step, models, lost)
-        shards = {one.subject: step.subject(one.subject).shard for one in found}
-        stale = [subject for subject, shard in shards.items() if shard is None or shard in mine]
-        sizes = [mine[shard] for shard in shards.values() if shard is not None and shard in mine]
-        title = step.title if model is None else f"{step.title} with {model}{of}"
-        self._step(step, title, stale, sum(sizes) if sizes else None)
+            return [one.subject for one in find_stale_partitions(connection, step, models, lost)]
 
     def _step(
         self,
@@ -245,20 +270,56 @@ class _LineageRun:
         subjects: Sequence[str],
         images: int | None = None,
         config: dict[str, Any] | None = None,
+        still: Callable[[], Collection[str]] | None = None,
     ) -> None:
+        """Materialize partitions. Those that another run has materialized meanwhile are not in `still()` any more."""
         if not subjects:
             return
         self.progress.begin(title, images)
         try:
-            for subject in subjects:
-                try:
-                    self._materialize(step, dagster_key(step, subject), config)
-                except StepFailedError as failure:
-                    if not step.fails_alone:
-                        raise
-                    self.failures.append(failure)
+            left = list(subjects)
+            while left:
+                held = [
+                    subject for subject in left if not self._materialize_unless_held(step, subject, config)
+                ]
+                if held:
+                    self._wait_for_one(step, held)
+                stale = set(held) if still is None else set(still())
+                left = [subject for subject in held if subject in stale]
         finally:
             self.progress.end()
+
+    def _materialize_unless_held(self, step: Step, subject: str, config: dict[str, Any] | None) -> bool:
+        """Materialize a partition. False if another run works on it."""
+        if self._holder(step, subject) is not None:
+            return False
+        try:
+            self._materialize(step, dagster_key(step, subject), config)
+        except PartitionHeldError:  # taken just now
+            return False
+        except StepFailedError as failure:
+            if not step.fails_alone:
+                raise
+            self.failures.append(failure)
+        return True
+
+    def _holder(self, step: Step, subject: str) -> str | None:
+        assert step.job is not None
+        timeout = timedelta(seconds=self.settings.lease_timeout_seconds)
+        with self.engine.connect() as connection:
+            return find_holder(connection, step.job, subject, timeout)
+
+    def _wait_for_one(self, step: Step, subjects: Sequence[str]) -> None:
+        """Wait until another run has ended its work on one of these partitions, and say for whom we wait."""
+        told = False
+        while all(holders := [self._holder(step, subject) for subject in subjects]):
+            if not told:
+                self.progress.say(f"Waiting for {step.name} {subjects[0]}: {holders[0]}.")
+                told = True
+            try:
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+            except KeyboardInterrupt as interruption:
+                raise RunInterruptedError(f"waiting for {step.name} {subjects[0]}") from interruption
 
     def _materialize(
         self, step: Step, partition_key: str | None = None, config: dict[str, Any] | None = None
@@ -283,7 +344,7 @@ class _LineageRun:
         if _was_interrupted(result):
             raise RunInterruptedError(_cause(result))
         if not result.success:
-            failure = SourceAwayError if _is_away(result) else StepFailedError
+            failure = FAILURES.get(_cause_class(result), StepFailedError)
             raise failure(f"{step.name} {partition_key or ''}: {_cause(result)}")
         self.report.materialized.setdefault(step.name, []).append(partition_key or step.name)
         for event in result.get_asset_materialization_events():
@@ -301,12 +362,11 @@ def _was_interrupted(result: ExecuteInProcessResult) -> bool:
     )
 
 
-def _is_away(result: ExecuteInProcessResult) -> bool:
-    return any(
-        error is not None
-        and error.cause is not None
-        and error.cause.cls_name == SourceUnavailableError.__name__
-        for error in (event.step_failure_data.error for event in result.all_events if event.is_step_failure)
+def _cause_class(result: ExecuteInProcessResult) -> str | None:
+    """The class of the error that made the step fail."""
+    errors = (event.step_failure_data.error for event in result.all_events if event.is_step_failure)
+    return next(
+        (error.cause.cls_name for error in errors if error is not None and error.cause is not None), None
     )
 
 

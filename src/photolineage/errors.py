@@ -4,9 +4,17 @@
 class PhotolineageError(Exception):
     """The message says what is wrong, why, and how to fix it. It names the setting and its value, if any.
 
-    The command line prints the message and exits with code 1. A run in Dagster fails with the message and is not
+    The command line prints the message and exits with `exit_code`. A run in Dagster fails with the message and is not
     retried. No traceback is shown.
     """
+
+    exit_code = 1
+
+
+class AnotherRunError(PhotolineageError):
+    """Another `photolineage run` works in the same home. The exit code is EX_TEMPFAIL: try again later."""
+
+    exit_code = 75
 
 
 class RunInterruptedError(Exception):

@@ -1,16 +1,21 @@
 """A process that races for a lease: `python -m tests.catalog.lease_racer URL MODE`, and says what became of it.
 
 `race` waits for a line on its standard input, then takes the lease and holds it until the input ends; `zombie`
-takes the lease and ends at once, without a word.
+takes the lease and ends at once, without a word. `work` takes the lease and commits at each line of its input.
 """
 
 import os
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import insert
 
 from photolineage.catalog.engine import create_catalog_engine
-from photolineage.catalog.leases import LeaseHeldError, acquire_lease
+from photolineage.catalog.leases import LeaseHeldError, LeaseLostError, acquire_lease
+from photolineage.catalog.orm import Source
 from photolineage.lineage import JobKind
+
+SOURCE = {"key": "photos", "root": "/photos", "created_at": datetime(2024, 5, 6, tzinfo=UTC)}
 
 
 def say(word: str) -> None:
@@ -25,7 +30,7 @@ def main(url: str, mode: str) -> None:
     if mode == "race":
         sys.stdin.readline()
     try:
-        acquire_lease(
+        lease = acquire_lease(
             engine,
             JobKind.EMBED,
             "model|shard",
@@ -36,9 +41,15 @@ def main(url: str, mode: str) -> None:
         say("held")
     except LeaseHeldError:
         say("refused")
+        return
     if mode == "zombie":
         os._exit(1)
-    sys.stdin.read()
+    for _ in sys.stdin:
+        try:
+            lease.commit(lambda connection: connection.execute(insert(Source).values(SOURCE)), done=1)
+            say("committed")
+        except LeaseLostError:
+            say("lost")
 
 
 if __name__ == "__main__":

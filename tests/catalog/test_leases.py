@@ -2,20 +2,24 @@
 
 import os
 import re
+import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
-from sqlalchemy import Connection, Engine, Row, insert, select, update
+from sqlalchemy import URL, Connection, Engine, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from photolineage.catalog.engine import write_transaction
+from photolineage.catalog.engine import create_catalog_engine, write_transaction
 from photolineage.catalog.leases import Lease, LeaseHeldError, LeaseLostError, acquire_lease
 from photolineage.catalog.orm import JobState, MlJob, Source
 from photolineage.lineage import JobKind
@@ -52,11 +56,14 @@ def source_count(engine: Engine) -> int:
 
 
 @contextmanager
-def racer(engine: Engine, mode: str) -> Iterator[subprocess.Popen[str]]:
+def racer(engine: Engine, mode: str, *, clock: str | None = None) -> Iterator[subprocess.Popen[str]]:
+    """A process of `tests.catalog.lease_racer`; `clock`: how many seconds its host's clock is ahead or behind."""
     url = engine.url.render_as_string(hide_password=False)
+    environment = os.environ | {"FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    faked = [] if clock is None else ["faketime", "-f", clock]
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.catalog.lease_racer", url, mode],
-        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        [*faked, sys.executable, "-m", "tests.catalog.lease_racer", url, mode],
+        cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         try:
             assert said(process) == "ready"
@@ -169,9 +176,7 @@ def test_a_silent_run_loses_its_lease_and_can_write_no_more(catalog_engine: Engi
     first, second = jobs(catalog_engine)
     assert source_count(catalog_engine) == 0
     assert (first.state, first.done) == (JobState.INTERRUPTED, 0)
-    assert first.error == (
-        f"its process exited without reporting an error; last heartbeat {silence:%Y-%m-%d %H:%M:%S} UTC"
-    )
+    assert first.error == f"its heartbeats stopped; last heartbeat {silence:%Y-%m-%d %H:%M:%S} UTC"
     assert (second.id, second.state) == (taken_over.job_id, JobState.RUNNING)
 
 
@@ -211,6 +216,99 @@ def test_a_process_that_is_dead_and_not_yet_buried_holds_nothing(catalog_engine:
     assert [job.state for job in jobs(catalog_engine)] == [JobState.INTERRUPTED, JobState.RUNNING]
 
 
+@pytest.mark.parametrize("silence", [timedelta(0), 2 * TIMEOUT])
+def test_a_suspended_process_keeps_its_lease_on_its_own_host(
+    catalog_engine: Engine, silence: timedelta
+) -> None:
+    with racer(catalog_engine, "work") as process:
+        assert said(process) == "held"
+        suspend(process)
+        alter_job(catalog_engine, heartbeat_at=datetime.now(UTC) - silence)
+        with pytest.raises(
+            LeaseHeldError, match=rf"process {process.pid} on .*, suspended\) has held the lease"
+        ):
+            take(catalog_engine)
+        process.send_signal(signal.SIGCONT)
+        go(process)
+        assert said(process) == "committed"
+    assert source_count(catalog_engine) == 1
+
+
+def test_a_process_that_wakes_up_after_another_host_took_over_cannot_write(catalog_engine: Engine) -> None:
+    with racer(catalog_engine, "work") as process:
+        assert said(process) == "held"
+        suspend(process)
+        alter_job(catalog_engine, host="elsewhere", heartbeat_at=datetime.now(UTC) - 2 * TIMEOUT)
+        take(catalog_engine)
+        process.send_signal(signal.SIGCONT)
+        go(process)
+        assert said(process) == "lost"
+    assert source_count(catalog_engine) == 0
+    assert [job.state for job in jobs(catalog_engine)] == [JobState.INTERRUPTED, JobState.RUNNING]
+
+
+def suspend(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGSTOP)
+    while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+        time.sleep(0.01)
+
+
+on_a_host_whose_clock_is_off = pytest.mark.parametrize(
+    "clock",
+    [
+        pytest.param(
+            clock, marks=pytest.mark.skipif(shutil.which("faketime") is None, reason="no faketime (apt)")
+        )
+        for clock in ("+400s", "-400s")
+    ],
+)
+
+
+@pytest.fixture
+def postgresql_engine(migrated_postgresql_database: URL) -> Iterator[Engine]:
+    """Only a server has a clock of its own. SQLite's is the clock of the host."""
+    engine = create_catalog_engine(migrated_postgresql_database.render_as_string(hide_password=False))
+    yield engine
+    engine.dispose()
+
+
+@on_a_host_whose_clock_is_off
+def test_a_host_whose_clock_is_off_takes_over_no_live_run(postgresql_engine: Engine, clock: str) -> None:
+    take(postgresql_engine)
+    alter_job(postgresql_engine, host="elsewhere")
+    with racer(postgresql_engine, "race", clock=clock) as process:
+        go(process)
+        assert said(process) == "refused"
+
+
+@on_a_host_whose_clock_is_off
+def test_a_host_whose_clock_is_off_takes_over_a_dead_run(postgresql_engine: Engine, clock: str) -> None:
+    take(postgresql_engine)
+    alter_job(
+        postgresql_engine, host="elsewhere", heartbeat_at=datetime.now(UTC) - TIMEOUT - timedelta(seconds=5)
+    )
+    with racer(postgresql_engine, "race", clock=clock) as process:
+        go(process)
+        assert said(process) == "held"
+
+
+@on_a_host_whose_clock_is_off
+def test_a_run_on_a_host_whose_clock_is_off_keeps_its_lease_while_it_lives_and_no_longer(
+    postgresql_engine: Engine, clock: str
+) -> None:
+    with racer(postgresql_engine, "work", clock=clock) as process:
+        assert said(process) == "held"
+        (held,) = jobs(postgresql_engine)
+        go(process)
+        assert said(process) == "committed"
+        (job,) = jobs(postgresql_engine)
+        assert held.heartbeat_at < job.heartbeat_at
+        assert abs(datetime.now(UTC) - job.heartbeat_at) < timedelta(minutes=1)
+        alter_job(postgresql_engine, host="elsewhere")
+        with pytest.raises(LeaseHeldError):
+            take(postgresql_engine)
+
+
 def test_a_process_with_the_id_of_a_dead_one_is_not_mistaken_for_it(catalog_engine: Engine) -> None:
     """In a container that is started again, the new process often has the id of the old one: here it is us."""
     take(catalog_engine)
@@ -241,7 +339,7 @@ def test_of_many_processes_exactly_one_wins(catalog_engine: Engine) -> None:
 
 def test_of_many_processes_exactly_one_takes_a_dead_run_over(catalog_engine: Engine) -> None:
     take(catalog_engine)
-    alter_job(catalog_engine, heartbeat_at=NOW)
+    alter_job(catalog_engine, host="elsewhere", heartbeat_at=NOW)
     _race(catalog_engine, expected_jobs=2)
 
 

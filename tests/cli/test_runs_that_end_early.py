@@ -1,23 +1,29 @@
-"""`photolineage run` that is killed, interrupted, or fails at some shards: what it says, and how it goes on."""
+"""`photolineage run` that is killed, interrupted, met by another run, or fails at some shards."""
 
 import os
+import re
 import signal
 import subprocess
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dagster import DagsterRunStatus
 
+from photolineage.catalog.leases import acquire_lease
+from photolineage.catalog.orm import JobState
+from photolineage.lineage import JobKind
 from tests.command_line import PHOTOLINEAGE, as_json, embedded_images, environment, failure, photolineage
 from tests.library import draw_photo
 from tests.lineage import Lineage, open_lineage, write_configuration
 
 
-def start_run(config_file: Path) -> subprocess.Popen[str]:
+def start_run(config_file: Path, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [PHOTOLINEAGE, "run"],
+        [PHOTOLINEAGE, "run", *options],
         env=environment(config_file),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -140,3 +146,77 @@ def test_ctrl_c_ends_at_a_checkpoint_and_says_how_to_continue(slow_lineage: Line
 
     assert photolineage(slow_lineage, "run").returncode == 0
     assert embedded_images(slow_lineage) == (400, 400)
+
+
+def wait_for_message(process: subprocess.Popen[str], words: str) -> str:
+    """The line on standard error that has these words, while the process goes on."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if words in line:
+            return line
+    raise AssertionError(f"it ended without saying {words!r}")
+
+
+def test_of_two_runs_one_refuses_or_waits_until_the_other_has_ended_even_by_sigkill(
+    slow_lineage: Lineage,
+) -> None:
+    first = start_run(slow_lineage.config_file)
+    wait_for_embeddings(slow_lineage, first)
+    first.send_signal(signal.SIGSTOP)  # so that it does not end before the others have started
+
+    refused = start_run(slow_lineage.config_file, "--no-wait")
+    assert refused.wait(timeout=300) == 75
+    assert refused.stderr is not None
+    assert re.search(
+        rf"Error: another `photolineage run` \(process {first.pid} on .*, since .* UTC\) is working in "
+        rf"{re.escape(str(slow_lineage.home))}\. Nothing was changed\.",
+        refused.stderr.read(),
+    )
+    waiting = start_run(slow_lineage.config_file, "--wait")
+    assert f"(process {first.pid} on " in wait_for_message(
+        waiting, "Waiting, because another `photolineage run`"
+    )
+    assert first.poll() is None
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    assert embedded_images(slow_lineage)[0] < 400
+
+    _, said = waiting.communicate(timeout=300)
+
+    assert waiting.returncode == 0, said
+    assert embedded_images(slow_lineage) == (400, 400)
+    assert slow_lineage.materialized_partitions("image_events") == {"tiny-a"}
+
+
+def test_two_runs_that_start_at_once_both_succeed(new_lineage: Lineage) -> None:
+    both = [start_run(new_lineage.config_file, "--wait") for _ in range(2)]
+    said = [run.communicate(timeout=500) for run in both]
+    assert [run.returncode for run in both] == [0, 0], said
+    assert new_lineage.materialized_partitions("image_events") == {"tiny-a"}
+    jobs = new_lineage.library.jobs(JobKind.EMBED)
+    assert [job.state for job in jobs] == [JobState.SUCCEEDED] * 3
+
+
+@pytest.mark.parametrize("end", [JobState.INTERRUPTED, JobState.SUCCEEDED])
+def test_a_partition_that_a_run_of_the_ui_works_on_is_waited_for(lineage: Lineage, end: JobState) -> None:
+    """The other partitions go on meanwhile. It is materialized here only if the other run did not."""
+    partition = "tiny-b|photos-00000"
+    lease = acquire_lease(
+        lineage.library.engine, JobKind.EMBED, partition, run_id="of-the-ui", input_version="1",
+        timeout=timedelta(minutes=5),
+    )  # fmt: skip
+    run = start_run(lineage.config_file, "--no-wait", "--model", "tiny-b")
+    said = wait_for_message(run, "Waiting for")
+    assert f"Waiting for image_embeddings {partition}: run of-the-ui (process {os.getpid()} on " in said
+    others = {"tiny-b|photos-00001", "tiny-b|photos-00002"}
+    assert lineage.materialized_partitions("image_embeddings") >= others
+
+    lease.finish(end)
+
+    assert run.communicate(timeout=300)[0]
+    assert run.returncode == 0
+    assert lineage.materialized_partitions("image_events") >= {"tiny-b"}
+    assert len([job for job in lineage.library.jobs(JobKind.EMBED) if job.subject == partition]) == (
+        2 if end == JobState.INTERRUPTED else 1
+    )
+    assert DagsterRunStatus.FAILURE not in {one.status for one in lineage.instance.get_runs()}

@@ -13,7 +13,7 @@ from assets.orchestration.run_queue import (
     LineageRunCoordinator,
     queue_tags,
 )
-from assets.orchestration.stale_partitions import _request
+from assets.orchestration.stale_partitions import _Attempt, _batches, _request
 from photolineage.lineage import (
     IMAGE_EMBEDDINGS,
     JOB_STEPS,
@@ -88,11 +88,17 @@ def runs_started(lineage: Lineage, step: Step, started_by: str) -> list[DagsterR
         return backfill_runs(lineage, step, keys)
     key = keys[0] if keys else None
     if started_by == "sensor":
-        return [run_of(lineage, _request(step, StaleSubject(str(key), "1"), "run-key"))]
+        return [run_of(lineage, request) for request in sensor_requests(step, keys)]
     key = dagster_key(step, key) if key else None
     if started_by == "job":
         return [run_of(lineage, RunRequest(job_name=step.job_name, partition_key=key))]
     return [run_of(lineage, RunRequest(asset_selection=[AssetKey(step.name)], partition_key=key))]
+
+
+def sensor_requests(step: Step, keys: Iterable[str]) -> list[RunRequest]:
+    """The requests that the sensor makes for these partitions, in runs of at most three shards."""
+    attempts = [_Attempt(step, StaleSubject(key, "1"), f"run key of {key}", 0) for key in keys]
+    return [_request(batch) for batch in _batches(attempts, SHARDS_OF_PHOTOS, 3)]
 
 
 def step_starts() -> list[tuple[Step, str]]:

@@ -3,13 +3,15 @@
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 import stamina
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, InternalError, OperationalError
 
+from photolineage.catalog.column_types import UtcDateTime
 from photolineage.errors import PhotolineageError
 
 SQLITE_BUSY_TIMEOUT_MS = 30_000
@@ -19,6 +21,10 @@ WRITE_ATTEMPTS = 8
 
 REFUSALS = (OperationalError, InternalError)
 """Raised by a database that is unreachable, full, locked or read-only. Other errors are bugs in the code."""
+
+DATABASE_TIME = func.clock_timestamp(type_=UtcDateTime())
+"""The database's clock as an SQL expression. Every time that the catalog records comes from it, because the clocks of
+the hosts may differ. The function is PostgreSQL's; `_sqlite_engine` adds it to SQLite."""
 
 # If structlog is installed, stamina would use it and print retries among a command's output.
 stamina.instrumentation.set_on_retry_hooks([stamina.instrumentation.LoggingOnRetryHook])
@@ -102,6 +108,7 @@ def _sqlite_engine(url: str) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: object) -> None:
+        connection.create_function("clock_timestamp", 0, _sqlite_time)
         connection.isolation_level = None  # `_begin` starts transactions, not the driver
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}")
@@ -112,6 +119,15 @@ def _sqlite_engine(url: str) -> Engine:
         connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
 
     return engine
+
+
+def _sqlite_time() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"
+
+
+def database_time(connection: Connection) -> datetime:
+    """What the database's clock shows now, even in a transaction that began earlier."""
+    return connection.execute(select(DATABASE_TIME)).scalar_one()
 
 
 @contextmanager

@@ -1,21 +1,23 @@
 """Leases: at most one run works on a partition, and a run that lost its lease cannot commit.
 
-A job's row is its lease: a partial unique index allows one running job for each kind and subject. A lease
-is free if its heartbeat is older than the timeout, or if the process that holds it has ended on this host. So a retry
-on the same host does not wait for the timeout.
+A job's row is its lease: a partial unique index allows one running job for each kind and subject. On the host of the
+process that holds it, a lease is free when that process has ended, so a retry does not wait, and a suspended process
+keeps its lease. Other hosts go by the heartbeats: a lease is free if the last one is older than the timeout. All times
+come from the database's clock, because the clocks of the hosts may differ.
 """
 
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from datetime import timedelta
+from typing import Any, TypeVar
 
 import psutil
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, Row, Select, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from photolineage.catalog.engine import run_in_transaction
+from photolineage.catalog.engine import DATABASE_TIME, database_time, run_in_transaction
 from photolineage.catalog.orm import JobState, MlJob
 from photolineage.errors import PhotolineageError
 from photolineage.lineage import JobKind
@@ -81,7 +83,7 @@ class Lease:
             lambda connection: connection.execute(
                 update(MlJob)
                 .where(MlJob.id == self.job_id, MlJob.state == JobState.RUNNING)
-                .values(state=state, error=error and encodable(error), finished_at=datetime.now(UTC))
+                .values(state=state, error=error and encodable(error), finished_at=DATABASE_TIME)
             ),
         )
 
@@ -89,7 +91,7 @@ class Lease:
         beaten = connection.execute(
             update(MlJob)
             .where(MlJob.id == self.job_id, MlJob.state == JobState.RUNNING)
-            .values(heartbeat_at=datetime.now(UTC), **values)
+            .values(heartbeat_at=DATABASE_TIME, **values)
         )
         if beaten.rowcount != 1:
             raise LeaseLostError(
@@ -113,7 +115,7 @@ def acquire_lease(
     def take(connection: Connection) -> int:
         _end_dead_holder(connection, kind, subject, timeout)
         process = psutil.Process()
-        now = datetime.now(UTC)
+        now = database_time(connection)
         job_id: int = connection.execute(
             insert(MlJob)
             .values(
@@ -147,31 +149,70 @@ def acquire_lease(
         ) from error
 
 
+def find_holder(connection: Connection, kind: JobKind, subject: str, timeout: timedelta) -> str | None:
+    """Who holds the lease of a partition, as a sentence for people; None if the lease is free."""
+    holder = connection.execute(_running_job(kind, subject)).one_or_none()
+    return None if holder is None or _is_free(connection, holder, timeout) else _described(connection, holder)
+
+
+def _running_job(kind: JobKind, subject: str) -> Select[Any]:
+    return select(MlJob.__table__).where(
+        MlJob.kind == kind, MlJob.subject == subject, MlJob.state == JobState.RUNNING
+    )
+
+
+def _is_free(connection: Connection, holder: Row[Any], timeout: timedelta) -> bool:
+    """Whether the run that has the lease is dead.
+
+    A process of this host is dead when it has ended, however long it was silent: it may have been suspended. A process
+    of another host, and a former job of this process, are dead when they were silent for longer than the timeout.
+    """
+    if process_is_gone(holder.host, holder.pid, holder.process_started_at):
+        return True
+    if holder.host == socket.gethostname() and holder.pid != os.getpid():
+        return False
+    silent: timedelta = database_time(connection) - holder.heartbeat_at
+    return silent > timeout
+
+
+def _described(connection: Connection, holder: Row[Any]) -> str:
+    silent = (database_time(connection) - holder.heartbeat_at).total_seconds()
+    suspended = holder.host == socket.gethostname() and _is_suspended(holder.pid)
+    return (
+        f"run {holder.run_id} (process {holder.pid} on {holder.host}{', suspended' if suspended else ''}) has held the "
+        f"lease since {holder.started_at:%Y-%m-%d %H:%M:%S} UTC, with its last heartbeat {silent:.0f} s ago"
+    )
+
+
 def _end_dead_holder(connection: Connection, kind: JobKind, subject: str, timeout: timedelta) -> None:
-    holder = connection.execute(
-        select(MlJob).where(MlJob.kind == kind, MlJob.subject == subject, MlJob.state == JobState.RUNNING)
-    ).one_or_none()
+    # Locked until the transaction ends, so that no heartbeat comes between the decision and the takeover.
+    holder = connection.execute(_running_job(kind, subject).with_for_update()).one_or_none()
     if holder is None:
         return
-    now = datetime.now(UTC)
-    silent = now - holder.heartbeat_at
-    if silent <= timeout and not process_is_gone(holder.host, holder.pid, holder.process_started_at):
+    if not _is_free(connection, holder, timeout):
         raise LeaseHeldError(
-            f"{kind} {subject}: run {holder.run_id} (process {holder.pid} on {holder.host}) has held the lease "
-            f"since {holder.started_at:%Y-%m-%d %H:%M:%S} UTC, with its last heartbeat {silent.seconds} s ago. "
-            "Wait for that run, or terminate it. The lease is free as soon as its process has ended; if that was on "
-            f"another machine, after {timeout.seconds} s without a heartbeat."
+            f"{kind} {subject}: {_described(connection, holder)}. Wait for that run, or terminate it. The "
+            "lease is free as soon as its process has ended; if that was on another machine, after "
+            f"{timeout.total_seconds():.0f} s without a heartbeat."
         )
+    gone = process_is_gone(holder.host, holder.pid, holder.process_started_at)
     connection.execute(
         update(MlJob)
         .where(MlJob.id == holder.id, MlJob.state == JobState.RUNNING)
         .values(
             state=JobState.INTERRUPTED,
-            finished_at=now,
-            error="its process exited without reporting an error; "
+            finished_at=DATABASE_TIME,
+            error=f"{'its process exited without reporting an error' if gone else 'its heartbeats stopped'}; "
             f"last heartbeat {holder.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC",
         )
     )
+
+
+def _is_suspended(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    except psutil.NoSuchProcess:
+        return False
 
 
 def started_after_boot(process: psutil.Process) -> float:

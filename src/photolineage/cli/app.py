@@ -51,20 +51,20 @@ def configure(
         os.environ[CONFIG_VARIABLE] = str(config.expanduser().resolve())
 
 
-def fail(message: object, as_json: bool = False) -> NoReturn:
+def fail(message: object, as_json: bool = False, exit_code: int = 1) -> NoReturn:
     if as_json:
         print_json({"error": str(message)})
     errors.print(Text.assemble(("Error:", "bold red"), " ", shown(message)), soft_wrap=True)
-    raise typer.Exit(1)
+    raise typer.Exit(exit_code)
 
 
 @contextmanager
 def reported_errors(as_json: bool) -> Iterator[None]:
-    """Print an error that a person can fix as one message, and exit with code 1."""
+    """Print an error that a person can fix as one message, and exit with its code."""
     try:
         yield
     except PhotolineageError as error:
-        fail(error, as_json)
+        fail(error, as_json, error.exit_code)
 
 
 def chosen_settings(as_json: bool = False, *, or_demo: bool = True) -> Settings:

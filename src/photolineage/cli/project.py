@@ -54,12 +54,13 @@ def run_lineage(
     progress: "StepProgress",
     *,
     retry_failed: bool = False,
+    wait: bool = True,
 ) -> "RunReport":
     """Bring sources and models up to date. See `assets.orchestration.lineage_run`."""
     use_project()
     from assets.orchestration.lineage_run import run_lineage
 
-    return run_lineage(settings, source_keys, model_keys, progress, retry_failed=retry_failed)
+    return run_lineage(settings, source_keys, model_keys, progress, retry_failed=retry_failed, wait=wait)
 
 
 def webserver_command(settings: Settings, host: str, port: int, *, remote: bool) -> list[str]:

@@ -31,6 +31,15 @@ def run(
         bool,
         typer.Option("--retry-failed", help="Read unreadable images again, even if they have not changed."),
     ] = False,
+    wait: Annotated[
+        bool | None,
+        typer.Option(
+            "--wait/--no-wait",
+            help="If another `photolineage run` works in the same home: wait for it, or exit with code 75. "
+            "Default: wait in a terminal.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Bring the library up to date: scan, register, embed, index, find events."""
@@ -39,7 +48,9 @@ def run(
         sources = [add_source(settings, folder) for folder in photos] if photos else None
         if photos:
             settings = load_settings(settings.config_file)
-        run_steps(settings, sources or list(settings.sources), model, as_json, retry_failed=retry_failed)
+        run_steps(
+            settings, sources or list(settings.sources), model, as_json, retry_failed=retry_failed, wait=wait
+        )
 
 
 def run_steps(
@@ -49,6 +60,7 @@ def run_steps(
     as_json: bool,
     *,
     retry_failed: bool = False,
+    wait: bool | None = None,
 ) -> None:
     from photolineage.catalog.listing import library_status
     from photolineage.catalog.migrate import catalog_revision
@@ -71,7 +83,14 @@ def run_steps(
         models = [known_model(settings, engine, key) for key in models]
     try:
         with ProgressBars(visible=not as_json) as bars:
-            report = run_lineage(settings, sources, models, bars, retry_failed=retry_failed)
+            report = run_lineage(
+                settings,
+                sources,
+                models,
+                bars,
+                retry_failed=retry_failed,
+                wait=errors.is_terminal if wait is None else wait,
+            )
     except RunInterruptedError as error:
         errors.print(shown(f"Interrupted: {error}. Run the same command again to continue."))
         raise typer.Exit(1) from error

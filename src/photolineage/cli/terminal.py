@@ -85,6 +85,10 @@ class ProgressBars:
             self._bar.update(self._task, total=task.completed, rate="")
             self._task = None
 
+    def say(self, message: str) -> None:
+        """Print a message above the bars, on standard error."""
+        self._bar.console.print(shown(message), soft_wrap=True)
+
     def counter(self, title: str) -> Callable[[int, int], None]:
         """Add a bar, and return the function that moves it to (done, total)."""
         task = self._bar.add_task(title, total=None, rate="")

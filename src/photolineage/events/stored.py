@@ -1,11 +1,11 @@
 """Reads the events from the catalog, and writes the changes of a new clustering."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
+from photolineage.catalog.engine import database_time
 from photolineage.catalog.orm import Base, Event, EventImage
 from photolineage.events.records import Event as FoundEvent
 from photolineage.events.stability import EventMatching
@@ -62,7 +62,7 @@ def _store_rows(
     connection: Connection, model_id: int, rows: Sequence[Mapping[str, Any]], matching: EventMatching
 ) -> list[int]:
     """Insert the created events and update those that differ. Returns the id of each row."""
-    now = datetime.now(UTC)
+    now = database_time(connection)
     known = connection.execute(select(EVENTS).where(Event.model_id == model_id)).mappings()
     stored = {row["id"]: row for row in known}
     ids = list(matching.kept)

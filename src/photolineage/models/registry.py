@@ -1,12 +1,11 @@
 """The models in the catalog: the facts measured at the first load, and the current serving model."""
 
 from dataclasses import asdict, fields, replace
-from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
 from photolineage.catalog.coverage import free_bit
-from photolineage.catalog.engine import advisory_lock, run_in_transaction
+from photolineage.catalog.engine import DATABASE_TIME, advisory_lock, run_in_transaction
 from photolineage.catalog.orm import MlModel, ShardFile
 from photolineage.catalog.queries import ModelRow, find_model, serving_model_key
 from photolineage.catalog.vocabulary import Precision
@@ -92,7 +91,7 @@ def record_model(
                     agreement_cosine=measured and measured.cosine,
                     agreement_neighbors=measured and measured.neighbors,
                     embedded_bit=free_bit(connection),
-                    first_loaded_at=datetime.now(UTC),
+                    first_loaded_at=DATABASE_TIME,
                     serving=False,
                 )
                 .returning(MlModel.id)
@@ -127,7 +126,7 @@ def record_serving_model(connection: Connection, key: str) -> str | None:
         return before
     connection.execute(update(MlModel).where(MlModel.serving).values(serving=False))
     promoted = connection.execute(
-        update(MlModel).where(MlModel.key == key).values(serving=True, serving_since=datetime.now(UTC))
+        update(MlModel).where(MlModel.key == key).values(serving=True, serving_since=DATABASE_TIME)
     )
     if promoted.rowcount != 1:
         raise ModelNotLoadedError(

@@ -76,7 +76,7 @@ class Settings(BaseSettings):
         description="Images in one checkpoint. A killed run loses at most this many.",
     )
     partitions_per_run: int = Field(
-        default=8, ge=1, le=1_000, description="Partitions in one run of a backfill."
+        default=8, ge=1, le=100, description="Partitions in one run of a backfill or of the sensor, at most."
     )
     lease_timeout_seconds: int = Field(
         default=300,

@@ -6,12 +6,13 @@ kept for `GRACE`, because readers may have looked them up before; a later sweep 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import pyarrow as pa
 from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
+from photolineage.catalog.engine import database_time
 from photolineage.catalog.leases import Lease
 from photolineage.catalog.orm import FileKind, Image, ShardFile
 from photolineage.catalog.queries import CommittedFile, committed_files
@@ -65,7 +66,7 @@ def compact(
     path, size = write(selected) if selected else ("", 0)
 
     def record(connection: Connection) -> None:
-        now = datetime.now(UTC)
+        now = database_time(connection)
         if selected:
             connection.execute(
                 insert(ShardFile).values(

@@ -6,7 +6,6 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from photolineage.catalog.coverage import mark_embedded, settle_embedded
+from photolineage.catalog.engine import DATABASE_TIME
 from photolineage.catalog.leases import Lease
 from photolineage.catalog.orm import FileKind, Image, ImageState, Shard, ShardFile
 from photolineage.catalog.queries import (
@@ -241,7 +241,7 @@ class _ShardEmbedding:
                     path=path,
                     row_count=len(images),
                     size_bytes=size,
-                    committed_at=datetime.now(UTC),
+                    committed_at=DATABASE_TIME,
                 )
             )
             mark_embedded(connection, self.model_id, images)

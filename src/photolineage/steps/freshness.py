@@ -3,10 +3,11 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
 
+from photolineage.catalog.engine import database_time
 from photolineage.catalog.orm import FileKind, Shard, Source
 from photolineage.catalog.queries import (
     materialized_version,
@@ -228,7 +229,7 @@ def _newest_scans(connection: Connection) -> Mapping[str | None, datetime | None
 def _find_stale_sources(
     connection: Connection, source_keys: Sequence[str], rescan_after: timedelta
 ) -> list[StaleSubject]:
-    now = datetime.now(UTC)
+    now = database_time(connection)
     scanned = {key: at for key, at in connection.execute(select(Source.key, Source.scanned_at))}  # noqa: C416
     return [
         StaleSubject(key, last.isoformat() if last else "first", now - rescan_after)

@@ -7,14 +7,13 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, Row, bindparam, case, exists, func, insert, select, update
 
 from photolineage.catalog.duplicates import refresh_duplicates
-from photolineage.catalog.engine import run_in_transaction
+from photolineage.catalog.engine import DATABASE_TIME, database_time, run_in_transaction
 from photolineage.catalog.leases import Lease
 from photolineage.catalog.moves import reunite_moved_images
 from photolineage.catalog.orm import FileKind, Image, ImageState, MlJob, Shard, ShardFile, Source
@@ -216,7 +215,7 @@ def _commit(
                     path=path,
                     row_count=len(readable),
                     size_bytes=size,
-                    committed_at=datetime.now(UTC),
+                    committed_at=DATABASE_TIME,
                 )
             )
         _settle(connection, checkpoint)
@@ -251,6 +250,7 @@ def _has_changed_unseen(reading: _Reading) -> bool:
 
 def _settle(connection: Connection, checkpoint: list[_Reading]) -> None:
     """Record what was read. Images that a scan has marked as changed or missing since are left out."""
+    registered_at = database_time(connection)
     statement = update(Image).where(
         Image.id == bindparam("pending_id"),
         Image.state == bindparam("pending_state"),
@@ -260,7 +260,7 @@ def _settle(connection: Connection, checkpoint: list[_Reading]) -> None:
     same_content = Image.content_hash == bindparam("read_content")
     registered = statement.values(embedded_models=case((same_content, Image.embedded_models), else_=0))
     read = [
-        _settled(reading) | {"read_content": reading.outcome.content_hash}
+        _settled(reading) | {"registered_at": registered_at, "read_content": reading.outcome.content_hash}
         for reading in checkpoint
         if isinstance(reading.outcome, OriginalImage)
     ]
@@ -294,7 +294,6 @@ def _facts(outcome: OriginalImage | UnreadableImageError) -> dict[str, object]:
         }
     return {
         "state": ImageState.REGISTERED,
-        "registered_at": datetime.now(UTC),
         "failure_reason": None,
         "failure_detail": None,
         "content_hash": outcome.content_hash,

@@ -16,7 +16,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, Row, bindparam, func, insert, select, true, update
 
 from photolineage.catalog.duplicates import refresh_duplicates
-from photolineage.catalog.engine import run_in_transaction
+from photolineage.catalog.engine import DATABASE_TIME, database_time, run_in_transaction
 from photolineage.catalog.leases import Lease
 from photolineage.catalog.moves import reunite_missing_images
 from photolineage.catalog.orm import Image, ImageState, JobState, MlJob, Shard, Source
@@ -75,7 +75,7 @@ def ensure_source(engine: Engine, key: str, root: Path) -> int:
             connection.execute(update(Source).where(Source.id == known).values(root=str(root)))
             return known
         created: int = connection.execute(
-            insert(Source).values(key=key, root=str(root), created_at=datetime.now(UTC)).returning(Source.id)
+            insert(Source).values(key=key, root=str(root), created_at=DATABASE_TIME).returning(Source.id)
         ).scalar_one()
         return created
 
@@ -129,7 +129,7 @@ def scan_source(
     report.missing = len(gone) - report.moved
     lease.commit(
         lambda connection: connection.execute(
-            update(Source).where(Source.id == source_id).values(scanned_at=datetime.now(UTC))
+            update(Source).where(Source.id == source_id).values(scanned_at=DATABASE_TIME)
         ),
         done=0,
     )
@@ -152,12 +152,16 @@ def _refuse_empty_root(walk: TreeWalk, report: ScanReport, missing: list[str]) -
 
 
 def _last_success_began(lease: Lease) -> datetime | None:
-    """The start of the last successful scan of this source; None before the first."""
+    """When the last successful scan of this source began, by this host's clock, as the folders' times are.
+
+    None before the first.
+    """
     succeeded = select(func.max(MlJob.started_at)).where(
         MlJob.kind == lease.kind, MlJob.subject == lease.subject, MlJob.state == JobState.SUCCEEDED
     )
     with lease.engine.connect() as connection:
-        return connection.execute(succeeded).scalar_one()
+        began = connection.execute(succeeded).scalar_one()
+        return began and began + (datetime.now(UTC) - database_time(connection))
 
 
 def _compare(
@@ -336,7 +340,7 @@ def _insert_new(
     while remaining:
         shard_id, room = _shard_with_room(connection, source_id, shard_capacity)
         taken, remaining = remaining[:room], remaining[room:]
-        now = datetime.now(UTC)
+        now = database_time(connection)
         connection.execute(
             insert(Image),
             [

@@ -2,13 +2,13 @@
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import Connection, Engine, delete, select
 
-from photolineage.catalog.engine import shown_url
+from photolineage.catalog.engine import database_time, shown_url
 from photolineage.catalog.leases import Lease
-from photolineage.catalog.orm import ShardFile
+from photolineage.catalog.orm import JobState, MlJob, ShardFile
 from photolineage.errors import PhotolineageError
 from photolineage.models.text_encoder import TEXT_ENCODERS
 from photolineage.steps.compact import GRACE, FileSet
@@ -42,7 +42,7 @@ def sweep_shard(lease: Lease, files: FileSet, stored: Files, folder: str) -> Non
     """Remove files that were superseded longer than `GRACE` ago, and every file in the folder without a record."""
 
     def forget(connection: Connection) -> set[str]:
-        long_ago = datetime.now(UTC) - GRACE
+        long_ago = database_time(connection) - GRACE
         connection.execute(delete(ShardFile).where(files.is_theirs(), ShardFile.superseded_at < long_ago))
         return set(connection.execute(select(ShardFile.path).where(files.is_theirs())).scalars())
 
@@ -62,7 +62,17 @@ def sweep_files(engine: Engine, files: Files, *, remove: bool) -> SweepReport:
     ]
     with engine.connect() as connection:
         committed = set(connection.execute(select(ShardFile.path)).scalars())
-    garbage = [file for file in there if file.path not in committed and file.modified_at < young]
+        alive = MlJob.heartbeat_at > database_time(connection) - UNCOMMITTED_FOR
+        subjects = connection.execute(
+            select(MlJob.subject).where(MlJob.state == JobState.RUNNING, alive)
+        ).scalars()
+        # The times of files come from other clocks than ours. A running job's folder is left to the job.
+        in_use = {subject.replace("|", "/") for subject in subjects}
+    garbage = [
+        file
+        for file in there
+        if file.path not in committed and file.modified_at < young and _folder(file) not in in_use
+    ]
     if len(garbage) > LARGEST_SHARE * len(there):
         raise SweepRefusedError(
             f"{len(garbage)} of {len(there)} files have no row in the catalog "
@@ -75,3 +85,8 @@ def sweep_files(engine: Engine, files: Files, *, remove: bool) -> SweepReport:
     if remove:
         files.remove(file.path for file in garbage)
     return SweepReport(tuple(garbage), kept)
+
+
+def _folder(file: StoredFile) -> str:
+    """A file's folder below the top folder: a shard, or a model and a shard."""
+    return file.path.partition("/")[2].rpartition("/")[0]

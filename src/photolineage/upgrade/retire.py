@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, Connection, Engine, delete, func, or_, select, update
 
 from photolineage.catalog.coverage import clear_bits_of_no_model
-from photolineage.catalog.engine import advisory_lock, run_in_transaction
+from photolineage.catalog.engine import advisory_lock, database_time, run_in_transaction
 from photolineage.catalog.leases import acquire_lease
 from photolineage.catalog.orm import (
     Event,
@@ -198,7 +197,7 @@ def _forget(connection: Connection, model_key: str) -> None:
     for table in (EventImage, Event, ShardFile):
         connection.execute(delete(table).where(table.model_id == model.id))
     # A new version for each retirement, so that everything computed before it is stale.
-    version = f"{RETIRED}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+    version = f"{RETIRED}-{database_time(connection):%Y%m%dT%H%M%S%f}"
     connection.execute(update(MlJob).where(_of_model(model_key)).values(input_version=version))
     removed = connection.execute(delete(MlModel).where(MlModel.id == model.id, ~MlModel.serving))
     if removed.rowcount != 1:
