@@ -16,6 +16,7 @@ from photolineage.events.timeline import IMAGES_SCHEMA
 from photolineage.settings.events import EventSettings
 
 DIMENSION = 32
+SCHEMA = IMAGES_SCHEMA.append(pa.field("taken_at_precision", pa.string()))
 NOON = datetime(2023, 7, 14, 12, tzinfo=UTC)
 
 
@@ -31,7 +32,7 @@ class Photos:
     def add(self, hours: float | None, *, look: str | None = None, **columns: Any) -> int:
         """Add an image `hours` after noon of 14 July 2023 UTC (None: without a time). Returns its id."""
         image_id = len(self.rows) + 1
-        row = dict.fromkeys(IMAGES_SCHEMA.names) | {
+        row = dict.fromkeys(SCHEMA.names) | {
             "image_id": image_id,
             "taken_at": None if hours is None else NOON + timedelta(hours=hours),
             "taken_at_source": None if hours is None else "exif",
@@ -49,7 +50,7 @@ class Photos:
         return [self.add(start_hours + number * minutes / 60, **columns) for number in range(count)]
 
     def images(self) -> pa.Table:
-        return pa.Table.from_pylist(self.rows, schema=IMAGES_SCHEMA)
+        return pa.Table.from_pylist(self.rows, schema=SCHEMA)
 
     def embeddings(self) -> pa.Table:
         values = np.concatenate([np.empty(0, np.float32), *self.vectors.values()])

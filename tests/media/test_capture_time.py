@@ -10,14 +10,18 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 
+from photolineage.catalog.vocabulary import TakenAtPrecision, UtcOffsetSource
 from photolineage.media import TakenAtSource
 from photolineage.media.capture_time import EARLIEST, CaptureTime, capture_time
-from photolineage.media.exif import ExifFacts, parse_exif_time, read_exif
+from photolineage.media.exif import ExifFacts, read_exif
 from photolineage.media.file_names import time_in_file_name
 from photolineage.media.place import Place, place_of_gps, time_zone_at
+from photolineage.media.written_time import WrittenTime, parse_written_time
 
 MakeExif = Callable[..., Image.Exif]
 GPS, BASE = ExifTags.GPS, ExifTags.Base
+PLACE, STATED, SAME_TIME = UtcOffsetSource.PLACE, UtcOffsetSource.STATED, UtcOffsetSource.SAME_TIME
+MINUTE, DAY, MONTH, YEAR = list(TakenAtPrecision)[1:]
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 MODIFIED = datetime(2024, 2, 3, 4, 5, 6, tzinfo=UTC)
 LOCAL = datetime(2023, 7, 14, 18, 30, 12)
@@ -44,6 +48,24 @@ def resolve(
     )
 
 
+def captured(
+    taken_at: datetime,
+    source: TakenAtSource,
+    minutes: int | None = None,
+    via: UtcOffsetSource | None = None,
+    precision: TakenAtPrecision = TakenAtPrecision.SECOND,
+) -> CaptureTime:
+    return CaptureTime(taken_at, source, precision, minutes, via)
+
+
+def read(*times: datetime) -> ExifFacts:
+    return ExifFacts(times=tuple(map(WrittenTime, times)))
+
+
+def by_satellite(time: datetime) -> ExifFacts:
+    return ExifFacts(gps_time=WrittenTime(time))
+
+
 def utc(*fields: int) -> datetime:
     return datetime(*fields, tzinfo=UTC)  # type: ignore[misc, arg-type]
 
@@ -51,30 +73,32 @@ def utc(*fields: int) -> datetime:
 @pytest.mark.parametrize(
     ("exif", "name", "zone", "expected"),
     [
-        pytest.param(ExifFacts(times=(LOCAL.replace(tzinfo=timezone(timedelta(hours=2))),)), "x.jpg", "Asia/Tokyo",
-                     CaptureTime(utc(2023, 7, 14, 16, 30, 12), TakenAtSource.EXIF, 120), id="offset before place"),
-        pytest.param(ExifFacts(times=(LOCAL,)), "x.jpg", "Europe/Paris",
-                     CaptureTime(utc(2023, 7, 14, 16, 30, 12), TakenAtSource.EXIF, 120), id="place in summer"),
-        pytest.param(ExifFacts(times=(LOCAL.replace(month=1),)), "x.jpg", "Europe/Paris",
-                     CaptureTime(utc(2023, 1, 14, 17, 30, 12), TakenAtSource.EXIF, 60), id="place in winter"),
-        pytest.param(ExifFacts(times=(LOCAL,)), "x.jpg", "Asia/Kathmandu",
-                     CaptureTime(utc(2023, 7, 14, 12, 45, 12), TakenAtSource.EXIF, 345), id="an offset of 5:45"),
-        pytest.param(ExifFacts(times=(LOCAL,)), "IMG_20200101_000000.jpg", None,
-                     CaptureTime(utc(2023, 7, 14, 22, 30, 12), TakenAtSource.EXIF, None), id="assumed zone"),
-        pytest.param(ExifFacts(times=(LOCAL.replace(year=2042), LOCAL)), "x.jpg", "UTC",
-                     CaptureTime(utc(2023, 7, 14, 18, 30, 12), TakenAtSource.EXIF, 0), id="the next EXIF time"),
-        pytest.param(ExifFacts(gps_time=utc(2023, 7, 14, 16, 30, 12)), "IMG_20200101_000000.jpg", "Europe/Paris",
-                     CaptureTime(utc(2023, 7, 14, 16, 30, 12), TakenAtSource.GPS, 120), id="GPS before name"),
-        pytest.param(ExifFacts(gps_time=utc(1980, 1, 6)), "IMG_20230714_183012.jpg", None,
-                     CaptureTime(utc(2023, 7, 14, 22, 30, 12), TakenAtSource.FILE_NAME, None), id="GPS without a fix"),
+        pytest.param(read(LOCAL.replace(tzinfo=timezone(timedelta(hours=2)))), "x.jpg", "Asia/Tokyo",
+                     captured(utc(2023, 7, 14, 16, 30, 12), TakenAtSource.EXIF, 120, STATED), id="offset before place"),
+        pytest.param(read(LOCAL), "x.jpg", "Europe/Paris",
+                     captured(utc(2023, 7, 14, 16, 30, 12), TakenAtSource.EXIF, 120, PLACE), id="place in summer"),
+        pytest.param(read(LOCAL.replace(month=1)), "x.jpg", "Europe/Paris",
+                     captured(utc(2023, 1, 14, 17, 30, 12), TakenAtSource.EXIF, 60, PLACE), id="place in winter"),
+        pytest.param(read(LOCAL), "x.jpg", "Asia/Kathmandu",
+                     captured(utc(2023, 7, 14, 12, 45, 12), TakenAtSource.EXIF, 345, PLACE), id="an offset of 5:45"),
+        pytest.param(read(LOCAL), "IMG_20200101_000000.jpg", None,
+                     captured(utc(2023, 7, 14, 22, 30, 12), TakenAtSource.EXIF), id="assumed zone"),
+        pytest.param(read(LOCAL.replace(year=2042), LOCAL), "x.jpg", "UTC",
+                     captured(utc(2023, 7, 14, 18, 30, 12), TakenAtSource.EXIF, 0, PLACE), id="the next EXIF time"),
+        pytest.param(by_satellite(utc(2023, 7, 14, 16, 30, 12)), "IMG_20200101_000000.jpg", "Europe/Paris",
+                     captured(utc(2023, 7, 14, 16, 30, 12), TakenAtSource.GPS, 120, PLACE), id="GPS before name"),
+        pytest.param(by_satellite(utc(1980, 1, 6)), "IMG_20230714_183012.jpg", None,
+                     captured(utc(2023, 7, 14, 22, 30, 12), TakenAtSource.FILE_NAME), id="GPS without a fix"),
         pytest.param(ExifFacts(), "PXL_20230714_163012123.jpg", "Europe/Paris",
-                     CaptureTime(utc(2023, 7, 14, 16, 30, 12, 123000), TakenAtSource.FILE_NAME, 120), id="name in UTC"),
+                     captured(utc(2023, 7, 14, 16, 30, 12, 123000), TakenAtSource.FILE_NAME, 120, PLACE),
+                     id="name in UTC"),
         pytest.param(ExifFacts(), "IMG_20230714_183012.jpg", "Europe/Paris",
-                     CaptureTime(utc(2023, 7, 14, 16, 30, 12), TakenAtSource.FILE_NAME, 120), id="name in local time"),
+                     captured(utc(2023, 7, 14, 16, 30, 12), TakenAtSource.FILE_NAME, 120, PLACE),
+                     id="name in local time"),
         pytest.param(ExifFacts(), "DSC01234.JPG", "Europe/Paris",
-                     CaptureTime(MODIFIED, TakenAtSource.FILE_TIME, 60), id="file time with a place"),
+                     captured(MODIFIED, TakenAtSource.FILE_TIME, 60, PLACE), id="file time with a place"),
         pytest.param(ExifFacts(), "DSC01234.JPG", None,
-                     CaptureTime(MODIFIED, TakenAtSource.FILE_TIME, None), id="file time"),
+                     captured(MODIFIED, TakenAtSource.FILE_TIME), id="file time"),
     ],
 )  # fmt: skip
 def test_order_of_sources(exif: ExifFacts, name: str, zone: str | None, expected: CaptureTime) -> None:
@@ -97,7 +121,7 @@ def test_order_of_sources(exif: ExifFacts, name: str, zone: str | None, expected
     ids=str,
 )
 def test_an_impossible_time_is_refused(impossible: datetime) -> None:
-    assert resolve(ExifFacts(times=(impossible,))) == CaptureTime(MODIFIED, TakenAtSource.FILE_TIME, None)
+    assert resolve(read(impossible)) == captured(MODIFIED, TakenAtSource.FILE_TIME)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +130,7 @@ def test_an_impossible_time_is_refused(impossible: datetime) -> None:
     ids=str,
 )
 def test_an_extreme_time_is_kept(possible: datetime) -> None:
-    assert resolve(ExifFacts(times=(possible,))).taken_at == possible
+    assert resolve(read(possible)).taken_at == possible
 
 
 @pytest.mark.parametrize(
@@ -132,9 +156,40 @@ def test_the_file_time_is_moved_into_range(modified: datetime, expected: datetim
     ],
 )
 def test_exif_time(text: str, subseconds: str, offset: str, expected: str) -> None:
-    time = parse_exif_time(text, subseconds, offset)
-    assert time is not None
-    assert time.isoformat() == expected
+    written = parse_written_time(text, subseconds, offset)
+    assert written is not None
+    assert (written.time.isoformat(), written.precision) == (expected, TakenAtPrecision.SECOND)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "precision"),
+    [
+        # Phones that count the hours from 1 to 24, e.g. in IMG_20190101_000420.jpg.
+        ("2015:08:22 24:08:19", "2015-08-22T00:08:19", TakenAtPrecision.SECOND),
+        ("2019:01:01 24:04:20", "2019-01-01T00:04:20", TakenAtPrecision.SECOND),
+        ("2002: 1: 8 15: 8:34", "2002-01-08T15:08:34", TakenAtPrecision.SECOND),
+        ("2016:12:31 23:59:60", "2017-01-01T00:00:00", TakenAtPrecision.SECOND),
+        ("2016:12:31 00:00:00", "2016-12-31T00:00:00", TakenAtPrecision.SECOND),
+        ("2016:12:31 23:59", "2016-12-31T23:59:00", MINUTE),
+        ("2016:12:31 23:59:  ", "2016-12-31T23:59:00", MINUTE),
+        ("2016-12-31T23:59+02:00", "2016-12-31T23:59:00+02:00", MINUTE),
+        ("2016:12:31", "2016-12-31T12:00:00", DAY),
+        ("2016:12:31   :  :  ", "2016-12-31T12:00:00", DAY),
+        ("2016-12-31", "2016-12-31T12:00:00", DAY),
+        ("1993:08:   ", "1993-08-01T12:00:00", MONTH),
+        ("1993:08:     :  :  ", "1993-08-01T12:00:00", MONTH),
+        ("1993:08:00 00:00:00", "1993-08-01T12:00:00", MONTH),
+        ("1993-08", "1993-08-01T12:00:00", MONTH),
+        ("1950:00:00", "1950-01-01T12:00:00", YEAR),
+        ("1950:00:00 00:00:00", "1950-01-01T12:00:00", YEAR),
+        ("1950:  :     :  :  ", "1950-01-01T12:00:00", YEAR),
+        ("1950", "1950-01-01T12:00:00", YEAR),
+    ],
+)
+def test_times_that_programs_write(text: str, expected: str, precision: TakenAtPrecision) -> None:
+    written = parse_written_time(text)
+    assert written is not None
+    assert (written.time.isoformat(), written.precision) == (expected, precision)
 
 
 @pytest.mark.parametrize(
@@ -145,15 +200,21 @@ def test_exif_time(text: str, subseconds: str, offset: str, expected: str) -> No
         "0000:00:00 00:00:00",
         "2008:13:01 00:00:00",
         "2008:02:30 10:00:00",
-        "2008:05:30 24:00:00",
-        "2008:05:30 15:56:60",
-        "2008:05:30",
+        "2008:05:30 25:00:00",
+        "2008:05:30 15:56:61",
+        "2008:05:30 15:60:00",
+        "2008:02:30",
+        "2008:13",
+        "2008:00:30",
+        "0000:00:00",
+        "0000",
+        "20080530",
         "yesterday",
         "٢٠٠٨:٠٥:٣٠ ١٥:٥٦:٠١",
     ],
 )
 def test_no_exif_time(text: str) -> None:
-    assert parse_exif_time(text) is None
+    assert parse_written_time(text) is None
 
 
 @pytest.mark.parametrize(
@@ -183,14 +244,37 @@ def test_no_exif_time(text: str) -> None:
         ("photo_2023-07-14_18-30-12.jpg", "2023-07-14T18:30:12"),
         ("IMG-20230714-WA0001.jpg", "2023-07-14T12:00:00"),
         ("1923-05-04 grandmother.jpg", "1923-05-04T12:00:00"),
+        ("Bildschirmfoto 2021-03-04 um 10.11.12.png", "2021-03-04T10:11:12"),
+        ("Capture d’écran 2021-03-04 à 10.11.12.png", "2021-03-04T10:11:12"),
+        ("Capture d’écran 2021-03-04 a\u0300 10.11.12.png", "2021-03-04T10:11:12"),
+        ("Captura de pantalla 2021-03-04 a las 10.11.12.png", "2021-03-04T10:11:12"),
+        ("Captura de pantalla 2021-03-04 a las 3.11.12 p. m..png", "2021-03-04T15:11:12"),
+        ("Schermata 2021-03-04 alle 10.11.12.png", "2021-03-04T10:11:12"),
+        ("Schermafbeelding 2021-03-04 om 10.11.12.png", "2021-03-04T10:11:12"),
+        ("Captura de Tela 2021-03-04 às 10.11.12.png", "2021-03-04T10:11:12"),
+        ("Skärmavbild 2021-03-04 kl. 10.11.12.png", "2021-03-04T10:11:12"),
+        ("Снимок экрана 2021-03-04 в 10.11.12.png", "2021-03-04T10:11:12"),
+        ("截屏2021-03-04 下午10.11.12.png", "2021-03-04T22:11:12"),
+        ("截屏2021-03-04 上午12.11.12.png", "2021-03-04T00:11:12"),
+        ("スクリーンショット 2021-03-04 22.11.12.png", "2021-03-04T22:11:12"),
+        ("스크린샷 2021-03-04 오후 3.11.12.png", "2021-03-04T15:11:12"),
+        ("photo_1@04-03-2021_10-11-12.jpg", "2021-03-04T10:11:12"),
+        ("20210304T101112Z.jpg", "2021-03-04T10:11:12+00:00"),
+        ("20210304T101112+0530.jpg", "2021-03-04T10:11:12+05:30"),
+        ("2021-03-04T10_11_12Z.png", "2021-03-04T10:11:12+00:00"),
+        ("2021-03-04_10.11.12Z.jpg", "2021-03-04T10:11:12+00:00"),
+        ("20210304T101112.jpg", "2021-03-04T10:11:12"),
+        ("IMG_2021-03-04-10111234.jpg", "2021-03-04T10:11:12.340000"),
+        ("20210304_101112-0500.jpg", "2021-03-04T10:11:12"),
         ("FB_IMG_1500000000000.jpg", "2017-07-14T02:40:00+00:00"),
         ("mmexport1500000000123.jpg", "2017-07-14T02:40:00.123000+00:00"),
     ],
 )
 def test_time_in_a_file_name(name: str, expected: str) -> None:
-    time = time_in_file_name(name)
-    assert time is not None
-    assert time.isoformat() == expected
+    written = time_in_file_name(name)
+    assert written is not None
+    assert written.time.isoformat() == expected
+    assert written.precision == (DAY if expected.endswith("12:00:00") else TakenAtPrecision.SECOND)
 
 
 @pytest.mark.parametrize(
@@ -216,14 +300,18 @@ def test_no_time_in_a_file_name(name: str) -> None:
 @given(st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2099, 12, 31)))
 def test_every_time_survives_its_file_name(time: datetime) -> None:
     time = time.replace(microsecond=0)
-    assert time_in_file_name(f"IMG_{time:%Y%m%d_%H%M%S}.jpg") == time
-    assert time_in_file_name(f"{time:%Y-%m-%d %H.%M.%S}.png") == time
+    for name in (
+        f"IMG_{time:%Y%m%d_%H%M%S}",
+        f"{time:%Y-%m-%d %H.%M.%S}",
+        f"Ekran {time:%Y-%m-%d pri %H.%M.%S}",
+    ):
+        assert time_in_file_name(f"{name}.png") == WrittenTime(time)
 
 
 @given(st.text(), st.text(), st.text())
 def test_no_text_makes_the_parsers_raise(text: str, subseconds: str, offset: str) -> None:
-    for time in (parse_exif_time(text, subseconds, offset), time_in_file_name(text)):
-        assert time is None or isinstance(time, datetime)
+    for written in (parse_written_time(text, subseconds, offset), time_in_file_name(text)):
+        assert written is None or isinstance(written, WrittenTime)
 
 
 @pytest.mark.parametrize(
@@ -236,6 +324,20 @@ def test_no_text_makes_the_parsers_raise(text: str, subseconds: str, offset: str
         ({GPS.GPSLatitude: (48.8584,)}, (48.8584, 2.2945, None)),
         ({GPS.GPSAltitude: 35.5, GPS.GPSAltitudeRef: b"\0"}, (48.8584, 2.2945, 35.5)),
         ({GPS.GPSAltitude: 35.5, GPS.GPSAltitudeRef: b"\1"}, (48.8584, 2.2945, -35.5)),
+        ({GPS.GPSAltitude: 35.5, GPS.GPSAltitudeRef: "1"}, (48.8584, 2.2945, -35.5)),
+        ({GPS.GPSAltitude: 35.5, GPS.GPSAltitudeRef: "0"}, (48.8584, 2.2945, 35.5)),
+        ({GPS.GPSAltitude: 35.5, GPS.GPSAltitudeRef: b"3"}, (48.8584, 2.2945, -35.5)),
+        ({GPS.GPSAltitude: -35.5, GPS.GPSAltitudeRef: b"\1"}, (48.8584, 2.2945, -35.5)),
+        ({GPS.GPSAltitude: -35.5, GPS.GPSAltitudeRef: b"\0"}, (48.8584, 2.2945, -35.5)),
+        ({GPS.GPSLatitude: (48.0, 51.0, 75.0)}, (48.8708, 2.2945, None)),
+        ({GPS.GPSLatitude: (0.0, 3150.0, 0.0)}, (52.5, 2.2945, None)),
+        ({GPS.GPSLatitude: (48.0, 61.0, 0.0)}, (49.0167, 2.2945, None)),
+        ({GPS.GPSLatitude: (-48.0, -51.0, -30.24)}, (48.8584, 2.2945, None)),
+        ({GPS.GPSLatitude: (-48.0, -51.0, -30.24), GPS.GPSLatitudeRef: "S"}, (-48.8584, 2.2945, None)),
+        (
+            {GPS.GPSLatitude: (IFDRational(48, 1), IFDRational(5150, 100), IFDRational(0, 0))},
+            (48.8583, 2.2945, None),
+        ),
         ({GPS.GPSAltitude: 4294967295.0}, (48.8584, 2.2945, None)),
         ({GPS.GPSAltitude: IFDRational(1, 0)}, (48.8584, 2.2945, None)),
     ],
@@ -253,8 +355,9 @@ def test_place(change: dict[int, object], expected: tuple[float, float, float | 
         {GPS.GPSLatitude: (0.0, 0.0, 1.0), GPS.GPSLongitude: (0.0, 0.0, 2.0)},
         {GPS.GPSLatitude: (90.0, 0.0, 1.0)},
         {GPS.GPSLongitude: (180.0, 30.0, 0.0)},
-        {GPS.GPSLatitude: (48.0, 61.0, 0.0)},
-        {GPS.GPSLatitude: (-48.0, 51.0, 0.0)},
+        {GPS.GPSLatitude: (0.0, 5401.0, 0.0)},
+        {GPS.GPSLatitude: (IFDRational(48, 1), IFDRational(0, 0), IFDRational(0, 0))},
+        {GPS.GPSLatitude: (IFDRational(48, 1), IFDRational(51, 1), IFDRational(5, 0))},
         {GPS.GPSLatitude: (float("nan"), 0.0, 0.0)},
         {GPS.GPSLatitude: (float("inf"), 0.0, 0.0)},
         {GPS.GPSLatitude: (IFDRational(48, 1), IFDRational(51, 0), IFDRational(0, 1))},
@@ -321,11 +424,11 @@ def test_exif_of_a_telephone(exif: MakeExif) -> None:
     stored.load(tags.tobytes())
     facts = read_exif(stored)
     assert facts.orientation == 6
-    assert [time.isoformat() for time in facts.times] == [
+    assert [written.time.isoformat() for written in facts.times] == [
         "2023-07-14T18:30:12.250000+02:00",
         "2024-01-01T00:00:00",
     ]
-    assert facts.gps_time == utc(2023, 7, 14, 16, 30, 11, 500000)
+    assert facts.gps_time == WrittenTime(utc(2023, 7, 14, 16, 30, 11, 500000))
     assert facts.place is not None
     assert facts.place.latitude == pytest.approx(PARIS.latitude)
 
@@ -338,7 +441,6 @@ def test_an_impossible_orientation_counts_as_upright(exif: MakeExif, orientation
 @pytest.mark.parametrize(
     "gps",
     [
-        {GPS.GPSDateStamp: "2023:07:14"},
         {GPS.GPSDateStamp: "2023:02:30", GPS.GPSTimeStamp: (1.0, 2.0, 3.0)},
         {GPS.GPSDateStamp: "2023:07:14", GPS.GPSTimeStamp: (25.0, 0.0, 0.0)},
         {GPS.GPSDateStamp: "2023:07:14", GPS.GPSTimeStamp: (1.0, 2.0)},
@@ -348,3 +450,78 @@ def test_an_impossible_orientation_counts_as_upright(exif: MakeExif, orientation
 )
 def test_no_gps_time(exif: MakeExif, gps: dict[int, object]) -> None:
     assert read_exif(exif(gps=gps)).gps_time is None
+
+
+def test_a_date_stamp_without_a_time_is_the_day(exif: MakeExif) -> None:
+    facts = read_exif(exif(gps={GPS.GPSDateStamp: "2023:07:14"}))
+    assert facts.gps_time == WrittenTime(utc(2023, 7, 14, 12), DAY)
+    assert resolve(facts) == captured(utc(2023, 7, 14, 12), TakenAtSource.GPS, precision=DAY)
+
+
+def test_a_receiver_without_a_fix_is_not_believed(exif: MakeExif) -> None:
+    seen = {**PARIS_GPS, GPS.GPSDateStamp: "2023:07:14", GPS.GPSTimeStamp: (16.0, 30.0, 11.5)}
+    for status, believed in (("A", True), ("V", False), ("V\0", False), ("", True)):
+        facts = read_exif(exif(gps={**seen, GPS.GPSStatus: status}))
+        assert (facts.place is not None, facts.gps_time is not None) == (believed, believed)
+
+
+def test_the_time_of_the_exposure_may_be_in_the_first_directory(exif: MakeExif) -> None:
+    facts = read_exif(
+        exif({BASE.DateTimeOriginal: "2020:01:02 03:04:05", BASE.DateTime: "2024:01:01 00:00:00"})
+    )
+    assert [written.time.isoformat() for written in facts.times] == [
+        "2020-01-02T03:04:05",
+        "2024-01-01T00:00:00",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("original", "zone", "expected"),
+    [
+        ("2023:07:14 18:30:12", None, captured(utc(2023, 7, 14, 9, 30, 12), TakenAtSource.EXIF, 540, SAME_TIME)),
+        ("2023:07:14 18:30:12", "Europe/Paris",
+         captured(utc(2023, 7, 14, 16, 30, 12), TakenAtSource.EXIF, 120, PLACE)),
+        ("2023:07:14 18:30:13", None, captured(utc(2023, 7, 14, 22, 30, 13), TakenAtSource.EXIF)),
+        ("2023:07:14", None, captured(utc(2023, 7, 14, 9, 30, 12), TakenAtSource.EXIF, 540, STATED)),
+    ],
+)  # fmt: skip
+def test_an_offset_is_borrowed_from_a_time_that_reads_the_same(
+    exif: MakeExif, original: str, zone: str | None, expected: CaptureTime
+) -> None:
+    facts = read_exif(
+        exif(
+            {BASE.DateTime: "2023:07:14 18:30:12"},
+            {BASE.DateTimeOriginal: original, BASE.OffsetTime: "+09:00"},
+        )
+    )
+    assert resolve(facts, zone=zone) == expected
+
+
+def test_an_offset_of_its_own_comes_before_a_borrowed_one(exif: MakeExif) -> None:
+    same = "2023:07:14 18:30:12"
+    camera = {BASE.DateTimeOriginal: same, BASE.OffsetTimeOriginal: "+02:00", BASE.OffsetTime: "+09:00"}
+    assert resolve(read_exif(exif({BASE.DateTime: same}, camera))) == captured(
+        utc(2023, 7, 14, 16, 30, 12), TakenAtSource.EXIF, 120, STATED
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "expected"),
+    [
+        ("2023:07:14", "IMG_20230714_183012.jpg", captured(utc(2023, 7, 14, 22, 30, 12), TakenAtSource.FILE_NAME)),
+        ("2023:07:14", "IMG_20230715_183012.jpg",
+         captured(utc(2023, 7, 14, 16), TakenAtSource.EXIF, precision=DAY)),
+        ("2023:07:  ", "IMG-20230714-WA0001.jpg",
+         captured(utc(2023, 7, 14, 16), TakenAtSource.FILE_NAME, precision=DAY)),
+        ("2023:07:  ", "x.jpg", captured(utc(2023, 7, 1, 16), TakenAtSource.EXIF, precision=MONTH)),
+        ("1950:00:00", "x.jpg", captured(utc(1950, 1, 1, 17), TakenAtSource.EXIF, precision=YEAR)),
+        ("1970:00:00", "x.jpg", captured(utc(1970, 1, 1, 17), TakenAtSource.EXIF, precision=YEAR)),
+        ("1970:01:01", "x.jpg", captured(MODIFIED, TakenAtSource.FILE_TIME)),
+        ("2023:07:14 18:30", "IMG_20230714_183012.jpg",
+         captured(utc(2023, 7, 14, 22, 30), TakenAtSource.EXIF, precision=MINUTE)),
+    ],
+)  # fmt: skip
+def test_a_later_source_that_agrees_and_knows_more_is_taken(
+    exif: MakeExif, text: str, name: str, expected: CaptureTime
+) -> None:
+    assert resolve(read_exif(exif(camera={BASE.DateTimeOriginal: text})), name) == expected

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 
 from photolineage.catalog.listing import ListedEvent, local_time
 from photolineage.catalog.orm import EventImage, Image
+from photolineage.catalog.vocabulary import TIMES_OF_DAY, TakenAtPrecision
 from photolineage.plain_text import encodable
 
 
@@ -21,11 +22,23 @@ class AlbumPicture:
     content_hash: str
     file_name: str
     taken_at: datetime | None
+    precision: TakenAtPrecision | None = None
+
+    @property
+    def day(self) -> date | None:
+        """The local day, None if it is not known."""
+        is_known = self.precision not in (TakenAtPrecision.MONTH, TakenAtPrecision.YEAR)
+        return self.taken_at.date() if self.taken_at is not None and is_known else None
+
+    @property
+    def has_clock(self) -> bool:
+        """Whether the time of day is known."""
+        return self.taken_at is not None and (self.precision is None or self.precision in TIMES_OF_DAY)
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The pictures of one local day of an event. `date` is None for pictures without a time."""
+    """The pictures of one local day of an event. `date` is None for pictures whose day is not known."""
 
     date: date | None
     pictures: Sequence[AlbumPicture]
@@ -64,7 +77,14 @@ def by_month(events: Sequence[ListedEvent]) -> list[Month]:
 def pictures_of(connection: Connection, event: ListedEvent) -> list[AlbumPicture]:
     """The pictures of an event in order of time, those without a time last. Copies of a picture are left out."""
     rows = connection.execute(
-        select(Image.id, Image.content_hash, Image.path, Image.taken_at, Image.utc_offset_minutes)
+        select(
+            Image.id,
+            Image.content_hash,
+            Image.path,
+            Image.taken_at,
+            Image.taken_at_precision,
+            Image.utc_offset_minutes,
+        )
         .join(EventImage, EventImage.image_id == Image.id)
         .where(EventImage.event_id == event.id, Image.content_hash.is_not(None))
         .order_by(Image.taken_at.is_(None), Image.taken_at, Image.id)
@@ -73,14 +93,15 @@ def pictures_of(connection: Connection, event: ListedEvent) -> list[AlbumPicture
     for row in rows:
         offset = event.utc_offset_minutes if row.utc_offset_minutes is None else row.utc_offset_minutes
         taken_at = None if row.taken_at is None else local_time(row.taken_at, offset)
-        picture = AlbumPicture(row.id, row.content_hash, encodable(PurePosixPath(row.path).name), taken_at)
+        name = encodable(PurePosixPath(row.path).name)
+        picture = AlbumPicture(row.id, row.content_hash, name, taken_at, row.taken_at_precision)
         pictures.setdefault(row.content_hash, picture)
     return list(pictures.values())
 
 
 def by_day(pictures: Sequence[AlbumPicture]) -> list[Day]:
-    """The pictures grouped by local day, those without a time last. The order within a day is kept."""
+    """The pictures grouped by local day, those whose day is not known last. The order within a day is kept."""
     days: dict[date | None, list[AlbumPicture]] = {}
     for picture in pictures:
-        days.setdefault(picture.taken_at.date() if picture.taken_at else None, []).append(picture)
+        days.setdefault(picture.day, []).append(picture)
     return [Day(day, days[day]) for day in sorted(days, key=lambda day: day or date.max)]

@@ -3,12 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from typing import Final
 
 from sqlalchemy import Connection, func, select
 
 from photolineage.catalog.coverage import ImageTally, tally_images
 from photolineage.catalog.orm import Event, ImageState, JobState, MlJob, MlModel, Source
+from photolineage.catalog.vocabulary import TakenAtPrecision
 from photolineage.lineage import JobKind
+
+_FORM_OF_PRECISION: Final = {
+    TakenAtPrecision.DAY: "%Y-%m-%d",
+    TakenAtPrecision.MONTH: "%Y-%m",
+    TakenAtPrecision.YEAR: "%Y",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,3 +228,9 @@ def list_events(connection: Connection, model_id: int, *, limit: int | None = No
 def local_time(moment: datetime, utc_offset_minutes: int | None) -> datetime:
     """The moment in local time, `utc_offset_minutes` ahead of UTC; in UTC if the offset is None."""
     return moment.astimezone(timezone(timedelta(minutes=utc_offset_minutes or 0)))
+
+
+def known_time(moment: datetime, precision: TakenAtPrecision | None) -> str:
+    """The part of a time that is known: "2021-03-04 10:11", "2021-03-04", "2021-03" or "2021"."""
+    form = "%Y-%m-%d %H:%M" if precision is None else _FORM_OF_PRECISION.get(precision, "%Y-%m-%d %H:%M")
+    return moment.strftime(form)

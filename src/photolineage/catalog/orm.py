@@ -27,7 +27,13 @@ from photolineage.catalog.column_types import (
     UtcDateTime,
     enum_type,
 )
-from photolineage.catalog.vocabulary import FailureReason, Precision, TakenAtSource
+from photolineage.catalog.vocabulary import (
+    FailureReason,
+    Precision,
+    TakenAtPrecision,
+    TakenAtSource,
+    UtcOffsetSource,
+)
 from photolineage.lineage import KEY_PATTERN, SHARD_KEY_PATTERN, JobKind
 
 DIGEST_PATTERN = re.compile(r"[0-9a-f]{1,64}")
@@ -121,7 +127,8 @@ class Image(Base):
     `taken_at` is an instant. `duplicate_of_id`: the image with the same content that is embedded instead of this one.
     `embedded_models`: the `MlModel.embedded_bit` of each model that has a committed embedding of the content last
     registered (`photolineage.catalog.coverage`). `quality`: how sharp and level the picture is, 0 to 1; null if the
-    image was read before quality was measured.
+    image was read before quality was measured. `taken_at_precision` and `utc_offset_source` are null if the image was
+    read before they were recorded; `utc_offset_source` is null, too, if the offset is unknown.
     """
 
     __tablename__ = "image"
@@ -163,6 +170,12 @@ class Image(Base):
     duplicate_of_id: Mapped[int | None] = mapped_column(ForeignKey("image.id"))
     embedded_models: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     quality: Mapped[float | None]
+    taken_at_precision: Mapped[TakenAtPrecision | None] = mapped_column(
+        enum_type(TakenAtPrecision, "taken_at_precision")
+    )
+    utc_offset_source: Mapped[UtcOffsetSource | None] = mapped_column(
+        enum_type(UtcOffsetSource, "utc_offset_source")
+    )
 
 
 class MlModel(Base):

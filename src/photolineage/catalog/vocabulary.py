@@ -1,6 +1,7 @@
 """The closed vocabularies of the catalog, used by its code and by the code that reads media."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class TakenAtSource(StrEnum):
@@ -10,6 +11,35 @@ class TakenAtSource(StrEnum):
     GPS = "gps"
     FILE_NAME = "file_name"
     FILE_TIME = "file_time"
+
+
+class TakenAtPrecision(StrEnum):
+    """How exactly the time at which an image was taken is known, the most exact first.
+
+    A day is stored as its noon, a month or a year as the noon of its first day (local time).
+    """
+
+    SECOND = "second"
+    MINUTE = "minute"
+    DAY = "day"
+    MONTH = "month"
+    YEAR = "year"
+
+
+TIMES_OF_DAY: Final = (TakenAtPrecision.SECOND, TakenAtPrecision.MINUTE)
+"""The precisions with which an image can be put in order with others of its day."""
+
+
+class UtcOffsetSource(StrEnum):
+    """Where the offset from UTC of an image's time comes from, the most trustworthy first.
+
+    `stated`: the file gives it with the time. `place`: the time zone of the image's GPS place. `same_time`: the file
+    gives it with another time that reads the same, e.g. `OffsetTime` with a `DateTime` that equals `DateTimeOriginal`.
+    """
+
+    STATED = "stated"
+    PLACE = "place"
+    SAME_TIME = "same_time"
 
 
 class FailureReason(StrEnum):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import Connection, exists, func, or_, select
 
 from photolineage.catalog.orm import (
     Event,
@@ -16,6 +16,7 @@ from photolineage.catalog.orm import (
     ShardFile,
 )
 from photolineage.catalog.queries import IS_EMBEDDABLE, find_model, materialized_version, serving_model_key
+from photolineage.catalog.vocabulary import TIMES_OF_DAY
 from photolineage.checks.store_contract import compare_arrow
 from photolineage.contract.drift import Drift
 from photolineage.lineage import JobKind, partition_subject
@@ -197,7 +198,10 @@ def _members_of_another_model(connection: Connection, model_id: int) -> int:
 
 
 def _dated_in_no_event(connection: Connection, model_key: str, model_id: int, settings: EventSettings) -> int:
-    """Counts only images that were registered before the newest clustering began; it could not see later ones."""
+    """Counts only images that were registered before the newest clustering began; it could not see later ones.
+
+    An image of which only the day, the month or the year is known need not be in an event.
+    """
     clustered_at = (
         select(func.max(MlJob.started_at))
         .where(MlJob.kind == JobKind.CLUSTER, MlJob.subject == model_key, MlJob.state == JobState.SUCCEEDED)
@@ -212,6 +216,7 @@ def _dated_in_no_event(connection: Connection, model_key: str, model_id: int, se
             Image.registered_at <= clustered_at,
             Image.taken_at.is_not(None),
             Image.taken_at_source.in_(settings.trusted_time_sources),
+            or_(Image.taken_at_precision.is_(None), Image.taken_at_precision.in_(TIMES_OF_DAY)),
             ~membership,
         )
     ).scalar_one()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from photolineage.catalog.listing import known_time
 from photolineage.cli.app import (
     AsJson,
     Model,
@@ -143,7 +144,7 @@ def _print_found(found: "FoundImages", model_key: str, page: int, sheet: Path | 
         (
             f"{hit.score:.3f}",
             hit.image_id,
-            f"{hit.taken_at:%Y-%m-%d %H:%M}" if hit.taken_at else "",
+            known_time(hit.taken_at, hit.taken_at_precision) if hit.taken_at else "",
             Text("\n").join(linked(path) for path in (hit.path, *hit.copies)),
         )
         for hit in found.hits

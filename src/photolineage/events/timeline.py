@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from photolineage.events.bounds import known_times
 from photolineage.events.records import Ids
 
 NO_OFFSET = np.iinfo(np.int32).min
@@ -88,6 +89,7 @@ class Library:
     """The images of a library: the dated ones, the undated ones, and the duplicates of both.
 
     A row of `dated` or `undated` with the id `representative` represents each `duplicate` image (ascending).
+    `earliest`, `latest`: the time between which each undated image was taken (`photolineage.events.bounds`).
     """
 
     dated: Timeline
@@ -96,6 +98,8 @@ class Library:
     folders: tuple[str | None, ...]
     duplicate: Ids
     representative: Ids
+    earliest: NDArray[np.int64]
+    latest: NDArray[np.int64]
 
     def without_dated(self) -> Self:
         """The library without its dated images, so that their memory can be freed."""
@@ -103,8 +107,10 @@ class Library:
 
 
 def read_library(images: pa.Table, embedded_ids: Ids, trusted_time_sources: tuple[str, ...]) -> Library:
-    """Sort `images` by time: `IMAGES_SCHEMA`, and optionally `quality` (0 to 1: how sharp and level a picture is).
+    """Sort `images` by time: `IMAGES_SCHEMA`, and optionally these two columns.
 
+    `quality`: 0 to 1, how sharp and level a picture is. `taken_at_precision`: the values of `TakenAtPrecision`; null if
+    the time of day is known.
     `embedded_ids` is the image of each embedding row.
     Raises ValueError if a column is missing or an image is listed twice.
     """
@@ -113,12 +119,15 @@ def read_library(images: pa.Table, embedded_ids: Ids, trusted_time_sources: tupl
         raise ValueError(
             f"images: missing column {', '.join(missing)}; expected {', '.join(IMAGES_SCHEMA.names)}"
         )
-    instants = _trusted_instants(images, trusted_time_sources)
+    trusted = _trusted_instants(images, trusted_time_sources)
+    known = known_times(images["image_id"], trusted, _precision(images))
+    instants = known.instants
     repeated = _representatives(images, instants)
     at, image_id = _array(instants, NO_INSTANT, np.int64), _array(images["image_id"], 0, np.int64)
     order = _in_time_order(at, image_id, repeated["image_id"].to_numpy())
     at, image_id = at[order], image_id[order]
     (cameras, camera), (folders, folder) = _codes(images["camera"]), _codes(images["folder"])
+    camera[known.stands_for_day] = len(cameras) - 1  # no camera: the noon says nothing about its clock
     timeline = Timeline(
         image_id=image_id,
         at=at,
@@ -132,15 +141,18 @@ def read_library(images: pa.Table, embedded_ids: Ids, trusted_time_sources: tupl
     )
     pa.default_memory_pool().release_unused()  # Arrow would keep the memory of temporary columns
     dated_count = int(np.searchsorted(timeline.at, NO_INSTANT))
+    # A copy, so that the dated ones can be freed.
+    undated = timeline.take(np.arange(dated_count, len(timeline)))
+    earliest, latest = known.bounds.of(undated.image_id)
     return Library(
         dated=timeline.take(slice(0, dated_count)),
-        undated=timeline.take(
-            np.arange(dated_count, len(timeline))
-        ),  # a copy, so that the dated ones can be freed
+        undated=undated,
         cameras=cameras,
         folders=folders,
         duplicate=repeated["image_id"].to_numpy(),
         representative=repeated["representative"].to_numpy(),
+        earliest=earliest,
+        latest=latest,
     )
 
 
@@ -168,6 +180,12 @@ def _trusted_instants(images: pa.Table, trusted_time_sources: tuple[str, ...]) -
     """Microseconds since 1970 UTC, null if the time is unknown or not trusted."""
     trusted = pc.is_in(images["taken_at_source"], value_set=pa.array(trusted_time_sources, pa.string()))
     return pc.if_else(trusted, images["taken_at"].cast(pa.int64()), pa.scalar(None, pa.int64()))
+
+
+def _precision(images: pa.Table) -> pa.ChunkedArray:
+    if "taken_at_precision" not in images.column_names:
+        return pa.chunked_array([pa.nulls(len(images), pa.string())])
+    return images["taken_at_precision"]
 
 
 def _quality(images: pa.Table, order: NDArray[np.int64]) -> NDArray[np.float64]:

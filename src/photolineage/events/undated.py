@@ -1,6 +1,7 @@
 """Finds an event for images without a trustworthy time, by looks and folder."""
 
 from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import PurePosixPath
@@ -8,6 +9,7 @@ from pathlib import PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from photolineage.events.bounds import DAY_US, FIRST_INSTANT, LAST_INSTANT
 from photolineage.events.looks import Embeddings, LooksScale
 from photolineage.events.timeline import Library, Timeline
 
@@ -17,6 +19,7 @@ _ROWS_COMPARED = 16_384
 _UNDATED_AT_ONCE = 1024
 """How many undated images are compared at once with some tens of thousands of dated ones: about 200 MB."""
 _NEAREST = 3
+_ANY_FOLDER = -1
 
 LIKENESS_NEUTRAL = 0.4
 """A likeness to an event's nearest images that counts 0. A higher one is evidence for the event."""
@@ -51,20 +54,15 @@ def join_undated(
 ) -> Joined:
     """Find the event of each undated image among the events with dated images in its folder.
 
-    If the folder has no dated images, all folders under its parent are searched. The likeness to an event is the
-    likeness to its three nearest images. The probability compares the events of the folder with each other and with
-    "none of them".
+    If the folder has no dated images, all folders under its parent are searched. If the image's month or year is
+    known, events outside it are left out. If its day is known, the events of that day in all folders are searched. The
+    likeness to an event is the likeness to its three nearest images. The probability compares the events that were
+    searched with each other and with "none of them".
     """
     undated = library.undated
     joined = Joined(np.full(len(undated), -1, dtype=np.int64), np.zeros(len(undated)))
-    embedded = np.flatnonzero(undated.vector >= 0)
-    dated_rows = np.flatnonzero(dated.vector >= 0)
-    dated_rows = dated_rows[np.argsort(dated.folder[dated_rows], kind="stable")]
-    edges = np.searchsorted(dated.folder[dated_rows], np.arange(len(library.folders) + 1))
-    for folder in np.unique(undated.folder[embedded]):
-        own = embedded[undated.folder[embedded] == folder]
-        folders = _folders_that_tell(int(folder), library.folders, edges)
-        rows = np.concatenate([dated_rows[edges[f] : edges[f + 1]] for f in folders] or [dated_rows[:0]])
+    candidates = _Candidates(library, dated, event_of_dated)
+    for own, rows in candidates.by_group():
         if len(rows):
             events = _compared_events(dated.vector[rows], event_of_dated[rows], embeddings)
             for first in range(0, len(own), _UNDATED_AT_ONCE):
@@ -72,6 +70,55 @@ def join_undated(
                 likeness = scale.likeness(_nearness(embeddings.vectors(undated.vector[some]), events))
                 _choose(some, events.ids, likeness, min_confidence, joined)
     return joined
+
+
+class _Candidates:
+    """The embedded dated rows with which undated images are compared."""
+
+    def __init__(self, library: Library, dated: Timeline, event_of_dated: Rows) -> None:
+        self._library = library
+        self._event = event_of_dated
+        embedded = np.flatnonzero(dated.vector >= 0)
+        self._by_folder = embedded[np.argsort(dated.folder[embedded], kind="stable")]
+        folders = np.arange(len(library.folders) + 1)
+        self._folder_edges = np.searchsorted(dated.folder[self._by_folder], folders)
+        count = int(event_of_dated.max()) + 1 if len(event_of_dated) else 0
+        self._by_event = embedded[np.argsort(event_of_dated[embedded], kind="stable")]
+        self._event_edges = np.searchsorted(event_of_dated[self._by_event], np.arange(count + 1))
+        self._starts, self._ends = np.full(count, LAST_INSTANT), np.full(count, FIRST_INSTANT)
+        np.minimum.at(self._starts, event_of_dated, dated.at)
+        np.maximum.at(self._ends, event_of_dated, dated.at)
+
+    def by_group(self) -> Iterator[tuple[Rows, Rows]]:
+        """The embedded undated rows, grouped by what they are compared with, and these dated rows."""
+        undated, earliest, latest = self._library.undated, self._library.earliest, self._library.latest
+        own = np.flatnonzero(undated.vector >= 0)
+        of_a_day = (earliest[own] > FIRST_INSTANT) & (latest[own] - DAY_US <= earliest[own])
+        folder = np.where(of_a_day, _ANY_FOLDER, undated.folder[own])
+        keys = np.stack((folder, earliest[own], latest[own]), axis=1)
+        groups, group_of = np.unique(keys, axis=0, return_inverse=True)
+        order = np.argsort(group_of, kind="stable")
+        edges = np.searchsorted(group_of[order], np.arange(len(groups) + 1))
+        for number, (code, lower, upper) in enumerate(groups.tolist()):
+            yield own[order[edges[number] : edges[number + 1]]], self._rows(code, lower, upper)
+
+    def _rows(self, folder: int, lower: int, upper: int) -> Rows:
+        if folder != _ANY_FOLDER:
+            rows = _parts(
+                self._by_folder,
+                self._folder_edges,
+                _folders_that_tell(folder, self._library.folders, self._folder_edges),
+            )
+            if lower == FIRST_INSTANT:
+                return rows
+            event = self._event[rows]
+            return rows[(self._starts[event] < upper) & (self._ends[event] >= lower)]
+        events = np.flatnonzero((self._starts < upper) & (self._ends >= lower))
+        return _parts(self._by_event, self._event_edges, events.tolist())
+
+
+def _parts(rows: Rows, edges: Rows, parts: list[int]) -> Rows:
+    return np.concatenate([rows[edges[part] : edges[part + 1]] for part in parts] or [rows[:0]])
 
 
 def _folders_that_tell(folder: int, folders: tuple[str | None, ...], edges: Rows) -> list[int]:

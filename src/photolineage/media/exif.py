@@ -1,27 +1,24 @@
 """Read the facts in a photo's EXIF. Damaged EXIF raises no error."""
 
 import logging
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, timedelta, timezone
 from typing import Final
 
 from PIL import ExifTags, Image
 
-from photolineage.media.place import Place, place_of_gps
+from photolineage.catalog.vocabulary import TakenAtPrecision
+from photolineage.media.place import Place, has_fix, place_of_gps
+from photolineage.media.written_time import WrittenTime, parse_written_time
+
+Directory = Image.Exif | Mapping[int, object]
+"""Values by the number of their tag."""
 
 _logger = logging.getLogger(__name__)
 
 _EMPTY: Final[Mapping[int, object]] = {}
 _MAX_CAMERA_LENGTH: Final = 128
-_MAX_OFFSET: Final = timedelta(hours=14)
-_DATE_TIME = re.compile(
-    r"(\d{4})[:/.-](\d{1,2})[:/.-](\d{1,2})[ T]+(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,9}))?"
-    r"\s*(Z|[+-]\d{1,2}:?\d{2})?\s*$",
-    re.ASCII,
-)
-_OFFSET = re.compile(r"\s*(?:(Z)|([+-])(\d{1,2}):?(\d{2}))\s*$", re.ASCII)
 _TIME_TAGS: Final = (
     (ExifTags.Base.DateTimeOriginal, ExifTags.Base.SubsecTimeOriginal, ExifTags.Base.OffsetTimeOriginal),
     (ExifTags.Base.DateTimeDigitized, ExifTags.Base.SubsecTimeDigitized, ExifTags.Base.OffsetTimeDigitized),
@@ -31,51 +28,45 @@ _TIME_TAGS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ExifFacts:
-    """`times` are from the camera's clock, the time of the exposure first. They are naive if EXIF has no offset.
+    """`times` are from the camera's clock, the time of the exposure first. `gps_time` is in UTC.
 
-    `gps_time` is aware, in UTC. `orientation` is 1 to 8.
+    `orientation` is 1 to 8.
     """
 
     orientation: int = 1
     camera: str | None = None
-    times: tuple[datetime, ...] = ()
-    gps_time: datetime | None = None
+    times: tuple[WrittenTime, ...] = ()
+    gps_time: WrittenTime | None = None
     place: Place | None = None
 
 
 def read_exif(exif: Image.Exif) -> ExifFacts:
     """The facts in `exif`. Damaged and impossible values are left out."""
-    camera_ifd, gps_ifd = _directory(exif, ExifTags.IFD.Exif), _directory(exif, ExifTags.IFD.GPSInfo)
-    return ExifFacts(
-        orientation=stored_orientation(exif),
-        camera=_camera(_text(exif, ExifTags.Base.Make), _text(exif, ExifTags.Base.Model)),
-        times=tuple(_camera_times(exif, camera_ifd)),
-        gps_time=_gps_time(gps_ifd),
-        place=place_of_gps({tag: _value(gps_ifd, tag) for tag in gps_ifd}),
+    return facts_of_directories(
+        exif, _directory(exif, ExifTags.IFD.Exif), _directory(exif, ExifTags.IFD.GPSInfo)
     )
 
 
-def stored_orientation(exif: Image.Exif) -> int:
+def facts_of_directories(base: Directory, camera_ifd: Directory, gps_ifd: Directory) -> ExifFacts:
+    """The facts in EXIF's three directories: of the image, of the exposure, and of the GPS receiver."""
+    gps = {tag: _value(gps_ifd, tag) for tag in gps_ifd}
+    believed = has_fix(gps)
+    return ExifFacts(
+        orientation=stored_orientation(base),
+        camera=_camera(_text(base, ExifTags.Base.Make), _text(base, ExifTags.Base.Model)),
+        times=tuple(_camera_times(base, camera_ifd)),
+        gps_time=_gps_time(gps) if believed else None,
+        place=place_of_gps(gps) if believed else None,
+    )
+
+
+def stored_orientation(exif: Directory) -> int:
     """The orientation tag, 1 to 8. It is 1 if the tag is missing or invalid."""
     orientation = _value(exif, ExifTags.Base.Orientation)
     return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 
-def parse_exif_time(text: str, subseconds: str = "", offset: str = "") -> datetime | None:
-    """An EXIF time with fraction and offset. Naive if the offset is missing or impossible; None if it is invalid."""
-    match = _DATE_TIME.match(text.strip())
-    if match is None:
-        return None
-    *fields, fraction, own_offset = match.groups()
-    digits = re.match(r"\d*", fraction or subseconds.strip(), re.ASCII)
-    microsecond = int((digits.group() if digits else "").ljust(6, "0")[:6])
-    try:
-        return datetime(*map(int, fields), microsecond, tzinfo=_time_zone(own_offset or offset))  # type: ignore[misc, arg-type]
-    except ValueError:
-        return None
-
-
-def _directory(exif: Image.Exif, tag: int) -> Mapping[int, object]:
+def _directory(exif: Image.Exif, tag: int) -> Directory:
     try:
         return exif.get_ifd(tag)
     except Exception:  # Pillow's parser raises a dozen kinds of errors on damaged directories
@@ -83,7 +74,7 @@ def _directory(exif: Image.Exif, tag: int) -> Mapping[int, object]:
         return _EMPTY
 
 
-def _value(directory: Image.Exif | Mapping[int, object], tag: int) -> object:
+def _value(directory: Directory, tag: int) -> object:
     try:
         return directory.get(tag)
     except Exception:  # Pillow parses a value when it is first read
@@ -91,7 +82,7 @@ def _value(directory: Image.Exif | Mapping[int, object], tag: int) -> object:
         return None
 
 
-def _text(directory: Image.Exif | Mapping[int, object], tag: int) -> str:
+def _text(directory: Directory, tag: int) -> str:
     """The tag's text up to the first NUL, without control characters. Empty if the tag is missing or not text."""
     value = _value(directory, tag)
     if isinstance(value, str):
@@ -116,41 +107,46 @@ def _camera(make: str, model: str) -> str | None:
     return " ".join(name.split())[:_MAX_CAMERA_LENGTH] or None
 
 
-def _camera_times(exif: Image.Exif, camera_ifd: Mapping[int, object]) -> Iterator[datetime]:
+def _camera_times(base: Directory, camera_ifd: Directory) -> list[WrittenTime]:
+    """The times, each from the directory where it belongs, else from the other one."""
+    times = []
     for time_tag, subsecond_tag, offset_tag in _TIME_TAGS:
-        directory = exif if time_tag == ExifTags.Base.DateTime else camera_ifd
-        time = parse_exif_time(
-            _text(directory, time_tag), _text(camera_ifd, subsecond_tag), _text(camera_ifd, offset_tag)
-        )
-        if time is not None:
-            yield time
+        subseconds, offset = _text(camera_ifd, subsecond_tag), _text(camera_ifd, offset_tag)
+        for directory in (base, camera_ifd) if time_tag == ExifTags.Base.DateTime else (camera_ifd, base):
+            time = parse_written_time(_text(directory, time_tag), subseconds, offset)
+            if time is not None:
+                times.append(time)
+                break
+    return [_with_borrowed_offset(time, times) for time in times]
 
 
-def _gps_time(gps_ifd: Mapping[int, object]) -> datetime | None:
-    date = re.fullmatch(
-        r"(\d{4})[:/.-](\d{1,2})[:/.-](\d{1,2})", _text(gps_ifd, ExifTags.GPS.GPSDateStamp), re.ASCII
-    )
+def _with_borrowed_offset(time: WrittenTime, others: Sequence[WrittenTime]) -> WrittenTime:
+    """The time with the offset of another one that reads the same to the second, if it has no offset itself."""
+    if time.time.tzinfo is not None or not time.is_exact:
+        return time
+    reading = time.time.replace(microsecond=0)
+    for other in others:
+        offset = other.time.tzinfo
+        if isinstance(offset, timezone) and other.time.replace(microsecond=0, tzinfo=None) == reading:
+            return replace(time, borrowed_offset=offset)
+    return time
+
+
+def _gps_time(gps_ifd: Directory) -> WrittenTime | None:
+    """The time of the GPS receiver, in UTC. Without a time of day, it is the day."""
+    day = parse_written_time(_text(gps_ifd, ExifTags.GPS.GPSDateStamp))
+    if day is None or day.precision != TakenAtPrecision.DAY:
+        return None
+    midnight = day.time.replace(hour=0, tzinfo=UTC)
     clock = _value(gps_ifd, ExifTags.GPS.GPSTimeStamp)
-    if date is None or not isinstance(clock, tuple) or len(clock) != 3:
+    if clock is None:
+        return WrittenTime(day.time.replace(tzinfo=UTC), TakenAtPrecision.DAY)
+    if not isinstance(clock, tuple) or len(clock) != 3:
         return None
     try:
         hours, minutes, seconds = (float(part) for part in clock)
         if not (0 <= hours < 24 and 0 <= minutes < 60 and 0 <= seconds < 61):
             return None
-        midnight = datetime(*map(int, date.groups()), tzinfo=UTC)  # type: ignore[misc, arg-type]
-        return midnight + timedelta(hours=hours, minutes=minutes, seconds=seconds)
+        return WrittenTime(midnight + timedelta(hours=hours, minutes=minutes, seconds=seconds))
     except (ArithmeticError, TypeError, ValueError):
         return None
-
-
-def _time_zone(offset: str) -> timezone | None:
-    match = _OFFSET.match(offset)
-    if match is None:
-        return None
-    utc, sign, hours, minutes = match.groups()
-    if utc:
-        return UTC
-    distance = timedelta(hours=int(hours), minutes=int(minutes))
-    if distance > _MAX_OFFSET:
-        return None
-    return timezone(-distance if sign == "-" else distance)

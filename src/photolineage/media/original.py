@@ -9,7 +9,7 @@ from typing import Final
 from blake3 import blake3
 from PIL import Image
 
-from photolineage.catalog.vocabulary import TakenAtSource
+from photolineage.catalog.vocabulary import TakenAtPrecision, TakenAtSource, UtcOffsetSource
 from photolineage.media.capture_time import capture_time
 from photolineage.media.decoding import decode_file
 from photolineage.media.formats import SUPPORTED_SUFFIXES
@@ -27,8 +27,9 @@ class OriginalImage:
 
     `content_hash` is the BLAKE3 of the file's bytes, 128 bits in hex: four times as fast as SHA-256 with hardware
     support, and long enough for 10¹² files without an expected collision. `width` and `height` are pixels of the
-    upright original; `orientation` is EXIF's, as stored (1 to 8). `taken_at` is aware, in UTC. `utc_offset_minutes`
-    and `time_zone` (an IANA name, from GPS) are None if unknown. `truncated`: only the first part of the image could
+    upright original; `orientation` is EXIF's, as stored (1 to 8). `taken_at` is aware, in UTC; if only the day, the
+    month or the year is known (`taken_at_precision`), it is the noon of its first day. `utc_offset_minutes` and
+    `time_zone` (an IANA name, from GPS) are None if unknown. `truncated`: only the first part of the image could
     be decoded. `quality` is `picture_quality`, 0 to 1. `preview` is an upright sRGB JPEG without metadata, scaled to
     `PREVIEW_SHORT_SIDE` as by `decode_upright`.
     """
@@ -41,7 +42,9 @@ class OriginalImage:
     orientation: int
     taken_at: datetime
     taken_at_source: TakenAtSource
+    taken_at_precision: TakenAtPrecision
     utc_offset_minutes: int | None
+    utc_offset_source: UtcOffsetSource | None
     time_zone: str | None
     latitude: float | None
     longitude: float | None
@@ -86,7 +89,9 @@ def read_original(path: str | bytes | os.PathLike[str], *, assumed_time_zone: st
         orientation=decoded.exif.orientation,
         taken_at=time.taken_at,
         taken_at_source=time.source,
+        taken_at_precision=time.precision,
         utc_offset_minutes=time.utc_offset_minutes,
+        utc_offset_source=time.utc_offset_source,
         time_zone=time_zone,
         latitude=place.latitude if place else None,
         longitude=place.longitude if place else None,

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from PIL import ExifTags
+from PIL.TiffImagePlugin import IFDRational
 
 _NULL_ISLAND_DEGREES: Final = 0.001
 """A place within about 100 m of 0° N 0° E comes from a receiver without a fix: only a buoy is there."""
 _ALTITUDE_RANGE_M: Final = (-11_000.0, 50_000.0)
 """From the deepest sea to the highest balloon flights."""
+_BELOW: Final = (b"\x01", b"\x03")
+"""The references of altitudes below the sea and below the ellipsoid. Some programs write them as text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,11 @@ def place_of_gps(gps: Mapping[int, object]) -> Place | None:
     return Place(latitude, longitude, _altitude(gps))
 
 
+def has_fix(gps: Mapping[int, object]) -> bool:
+    """Whether the receiver knew where it was. With the status V (void), it gives its last place, or a guess."""
+    return _letter(gps.get(ExifTags.GPS.GPSStatus)) != "V"
+
+
 def time_zone_at(place: Place) -> str | None:
     """The IANA name of the place's time zone. At sea it is the nautical zone."""
     from timezonefinder import timezone_at
@@ -43,28 +51,40 @@ def time_zone_at(place: Place) -> str | None:
 
 
 def _degrees(value: object, hemisphere: object, positive: str, negative: str, limit: int) -> float | None:
-    """Degrees, minutes and seconds as signed degrees within ±`limit`."""
+    """Degrees, minutes and seconds as signed degrees within ±`limit`.
+
+    As in ExifTool, minutes and seconds may be 60 or more, and only the hemisphere gives the sign. Some programs write
+    0/0 for seconds that they do not know: these count 0.
+    """
     letter = _letter(hemisphere)
     parts = value if isinstance(value, tuple) else (value,)
     if letter not in (positive, negative) or not 1 <= len(parts) <= 3:
         return None
     numbers = [_number(part) for part in parts]
-    if any(number is None or number < 0 for number in numbers) or any(
-        n is not None and n > 60 for n in numbers[1:]
-    ):
+    if len(parts) == 3 and _is_nothing(parts[2]):
+        numbers[2] = 0.0
+    if None in numbers:
         return None
-    degrees = math.fsum(number / 60**power for power, number in enumerate(numbers) if number is not None)
+    degrees = abs(math.fsum(number / 60**power for power, number in enumerate(numbers) if number is not None))
     if degrees > limit:
         return None
     return -degrees if letter == negative else degrees
+
+
+def _is_nothing(value: object) -> bool:
+    """Whether this is the fraction 0/0."""
+    return isinstance(value, IFDRational) and value.numerator == 0 and value.denominator == 0
 
 
 def _altitude(gps: Mapping[int, object]) -> float | None:
     altitude = _number(gps.get(ExifTags.GPS.GPSAltitude))
     if altitude is None:
         return None
-    below = gps.get(ExifTags.GPS.GPSAltitudeRef) in (1, b"\x01")
-    altitude = -altitude if below else altitude
+    reference = gps.get(ExifTags.GPS.GPSAltitudeRef)
+    if isinstance(reference, int):
+        reference = bytes((reference & 0xFF,))
+    below = reference in _BELOW or _letter(reference) in ("1", "3")
+    altitude = -abs(altitude) if below else altitude
     low, high = _ALTITUDE_RANGE_M
     return altitude if low <= altitude <= high else None
 

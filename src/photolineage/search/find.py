@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, select
 
 from photolineage.catalog.orm import FileKind, Image
 from photolineage.catalog.queries import ModelRow, find_model, newest_file_id
+from photolineage.catalog.vocabulary import TakenAtPrecision
 from photolineage.lineage import JobKind
 from photolineage.models.registry import load_recorded, require_model
 from photolineage.models.text_encoder import find_text_encoder
@@ -42,6 +43,7 @@ class FoundImage:
     source: str
     path: Path
     taken_at: datetime | None
+    taken_at_precision: TakenAtPrecision | None
     latitude: float | None
     longitude: float | None
     copies: tuple[Path, ...]
@@ -152,6 +154,7 @@ def _located(engine: Engine, hits: Sequence[Hit]) -> list[FoundImage]:
             source=location.source_key,
             path=location.path,
             taken_at=location.taken_at,
+            taken_at_precision=location.taken_at_precision,
             latitude=location.latitude,
             longitude=location.longitude,
             copies=copies.get(hit.image_id, ()),

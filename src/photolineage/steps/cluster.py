@@ -141,9 +141,17 @@ def _place(event: FoundEvent) -> tuple[float, float] | None:
 
 
 def read_images(connection: Connection) -> pa.Table:
-    """All registered images in the form that `cluster_events` expects, with `quality`. Sources never share a folder."""
+    """All registered images in the form that `cluster_events` expects. Sources never share a folder."""
     facts = [field for field in IMAGES_SCHEMA if field.name != "folder"]
-    schema = pa.schema([*facts, ("quality", pa.float32()), ("source", pa.int64()), ("path", pa.binary())])
+    schema = pa.schema(
+        [
+            *facts,
+            ("quality", pa.float32()),
+            ("taken_at_precision", pa.string()),
+            ("source", pa.int64()),
+            ("path", pa.binary()),
+        ]
+    )
     rows = arrow_table(
         connection,
         select(
@@ -156,6 +164,7 @@ def read_images(connection: Connection) -> pa.Table:
             Image.camera,
             Image.duplicate_of_id,
             Image.quality,
+            Image.taken_at_precision,
             Image.source_id,
             type_coerce(Image.path, LargeBinary),
         ).where(Image.state == ImageState.REGISTERED),

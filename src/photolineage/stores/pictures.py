@@ -13,6 +13,7 @@ from sqlalchemy import Engine, select
 
 from photolineage.catalog.orm import FileKind, Image, Shard, Source
 from photolineage.catalog.queries import committed_files
+from photolineage.catalog.vocabulary import TakenAtPrecision
 from photolineage.stores.previews import PreviewStore
 from photolineage.stores.root_folder import StorageError
 
@@ -43,6 +44,7 @@ class ImageLocation:
     source_key: str
     path: Path
     taken_at: datetime | None
+    taken_at_precision: TakenAtPrecision | None
     latitude: float | None
     longitude: float | None
 
@@ -52,14 +54,21 @@ def locate_images(engine: Engine, image_ids: Sequence[int]) -> dict[int, ImageLo
     with engine.connect() as connection:
         rows = connection.execute(
             select(
-                Image.id, Source.key, Source.root, Image.path, Image.taken_at, Image.latitude, Image.longitude
+                Image.id,
+                Source.key,
+                Source.root,
+                Image.path,
+                Image.taken_at,
+                Image.taken_at_precision,
+                Image.latitude,
+                Image.longitude,
             )
             .join(Source, Source.id == Image.source_id)
             .where(Image.id.in_(image_ids))
         ).all()
     return {
-        image_id: ImageLocation(image_id, key, Path(root, path), taken_at, latitude, longitude)
-        for image_id, key, root, path, taken_at, latitude, longitude in rows
+        image_id: ImageLocation(image_id, key, Path(root, path), taken_at, precision, latitude, longitude)
+        for image_id, key, root, path, taken_at, precision, latitude, longitude in rows
     }
 
 
