@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
+import numpy as np
 import pytest
 
 from photolineage.events.records import EventClustering
@@ -17,7 +19,7 @@ def _scenes(photos: Photos) -> None:
         photos.outing(24 * 7 * (week + 5), 12, minutes=0.5, look=look)
 
 
-def _known(photos: Photos, precision: str, days: float, **columns: object) -> int:
+def _known(photos: Photos, precision: str, days: float, **columns: Any) -> int:
     """An image of which only the day, month or year that begins `days` after 14 July 2023 is known."""
     return photos.add(24 * days, taken_at_precision=precision, **columns)
 
@@ -42,6 +44,7 @@ def test_an_exact_image_does(photos: Photos, members: Members, precision: str | 
 
 
 def test_an_image_of_a_day_joins_the_event_of_that_day_that_it_looks_like(photos: Photos) -> None:
+    photos.rng = np.random.default_rng(0)  # by chance, another joke looks like a beach
     _scenes(photos)
     beach, office = photos.outing(-3, 8, look="beach"), photos.outing(5, 8, look="office")
     other = photos.outing(24 * 9, 8, look="beach")

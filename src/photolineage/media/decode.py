@@ -1,6 +1,5 @@
 """Decode an image to upright sRGB, scaled down to the requested size."""
 
-import io
 import logging
 import math
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from photolineage.media.errors import UnreadableImageError
 from photolineage.media.exif import ExifFacts, read_exif, stored_orientation
 from photolineage.media.formats import RAW, format_of, open_container
 from photolineage.media.raw import embedded_preview
+from photolineage.media.raw_facts import read_raw_facts
 
 _logger = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ def _decode_raw(data: bytes, short_side: int | None) -> DecodedImage:
     """The preview that the camera embedded, turned by its own orientation tag or else by the sensor's."""
     preview = embedded_preview(data)
     decoded = decode(preview.encoded, short_side=short_side)
-    exif = _exif_of_tiff(data) or decoded.exif
+    exif = read_raw_facts(data) or decoded.exif
     image, width, height = decoded.image, preview.width, preview.height
     if decoded.exif.orientation == 1 and preview.orientation in _TURN:
         image = image.transpose(_TURN[preview.orientation])
@@ -144,16 +144,6 @@ def _exif_facts(container: ImageFile) -> ExifFacts:
     facts = read_exif(exif)
     stored = container.info.get("original_orientation")  # pillow-heif has turned the image and reset the tag
     return replace(facts, orientation=stored) if isinstance(stored, int) and 1 <= stored <= 8 else facts
-
-
-def _exif_of_tiff(data: bytes) -> ExifFacts | None:
-    exif = Image.Exif()
-    try:
-        exif.load_from_fp(io.BytesIO(data))
-    except Exception:  # not every raw file is a TIFF
-        _logger.debug("the raw file has no TIFF directory", exc_info=True)
-        return None
-    return read_exif(exif)
 
 
 def _load(
