@@ -16,6 +16,7 @@ from photolineage.media.exif import ExifFacts, read_exif, stored_orientation
 from photolineage.media.formats import RAW, format_of, open_container
 from photolineage.media.raw import embedded_preview
 from photolineage.media.raw_facts import read_raw_facts
+from photolineage.media.tiff_pages import seek_picture
 
 _logger = logging.getLogger(__name__)
 
@@ -96,9 +97,12 @@ def decode(data: bytes, *, short_side: int | None = None) -> DecodedImage:
 
 def _decode_container(data: bytes, image_format: str, short_side: int | None) -> DecodedImage:
     container = open_container(data, image_format)
+    exif = _exif_facts(container)
+    if isinstance(container, TiffImagePlugin.TiffImageFile) and seek_picture(container):
+        own = _exif_facts(container)
+        exif = replace(exif if exif.times or exif.camera else own, orientation=own.orientation)
     _refuse_too_large(container)
     width, height = container.size
-    exif = _exif_facts(container)
     container, truncated = _load(container, data, image_format, short_side)
     image, turn = _upright(container, short_side)
     if truncated and _is_blank(image):

@@ -23,6 +23,8 @@ from PIL import (
 )
 from PIL.ImageFile import ImageFile
 
+from photolineage.media.tiff_pages import is_raw_tiff
+
 # fmt: off
 RAW_SUFFIXES: Final = frozenset(
     (
@@ -73,10 +75,6 @@ _HEIF_BRANDS: Final = frozenset(
 )
 _AVIF_BRANDS: Final = frozenset((b"avif", b"avis"))
 
-_NEW_SUBFILE_TYPE: Final = 254
-_PHOTOMETRIC_INTERPRETATION: Final = 262
-_DNG_VERSION: Final = 50706
-_COLOR_FILTER_ARRAY: Final = 32803
 _EXIF_ITEM: Final = b"Exif\x00"
 """The type of the EXIF item in an AVIF file's table of contents, with the end of its name."""
 _PNG_COMPRESSED_METADATA: Final = frozenset((b"zTXt", b"iTXt", b"iCCP"))
@@ -100,7 +98,7 @@ def format_of(data: bytes) -> str | None:
         if data.startswith(prefix):
             return name
     if data.startswith(_TIFF_PREFIXES):
-        return RAW if _is_raw_tiff(data) else "TIFF"
+        return RAW if data[8:10] == b"CR" or is_raw_tiff(data) else "TIFF"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
     if data[4:8] == b"ftyp":
@@ -142,32 +140,6 @@ def _format_of_brands(data: bytes) -> str | None:
     if major in _AVIF_BRANDS or (major in (b"mif1", b"msf1") and brands & _AVIF_BRANDS):
         return "AVIF"
     return "HEIF" if major in _HEIF_BRANDS else None
-
-
-def _is_raw_tiff(data: bytes) -> bool:
-    """Whether a TIFF is a raw file: its first image is a colour filter array or a reduced copy."""
-    if data[8:10] == b"CR":
-        return True
-    tags = dict(_short_tags(data))
-    reduced = tags.get(_NEW_SUBFILE_TYPE, 0) & 1
-    return (
-        bool(reduced) or _DNG_VERSION in tags or tags.get(_PHOTOMETRIC_INTERPRETATION) == _COLOR_FILTER_ARRAY
-    )
-
-
-def _short_tags(data: bytes) -> Iterator[tuple[int, int]]:
-    """The tags and values in the first directory of a classic TIFF, each value read as one SHORT or LONG."""
-    order = "<" if data[:2] == b"II" else ">"
-    if data[2:4] not in (b"*\x00", b"\x00*"):
-        return
-    try:
-        (offset,) = struct.unpack_from(f"{order}I", data, 4)
-        (count,) = struct.unpack_from(f"{order}H", data, offset)
-        for entry in range(offset + 2, offset + 2 + 12 * count, 12):
-            tag, kind = struct.unpack_from(f"{order}HH", data, entry)
-            yield tag, struct.unpack_from(f"{order}{'H' if kind == 3 else 'I'}", data, entry + 8)[0]
-    except struct.error:
-        return
 
 
 def _needed_png_chunks(data: bytes) -> Iterator[bytes]:

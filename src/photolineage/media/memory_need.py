@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import BinaryIO, Final
 
 from photolineage.media.formats import RAW, format_of
+from photolineage.media.tiff_pages import MOST_PAGES, NEW_SUBFILE_TYPE
 
 _BASE: Final = 2**25
 """For buffers that do not grow with the picture, and for the scaled picture and its preview."""
@@ -136,21 +137,43 @@ def _largest_extent(head: bytes, bytes_per_pixel: int) -> int:
 
 
 def _tiff(file: BinaryIO, head: bytes, _short_side: int | None) -> int:
-    """The largest picture that the first directory can mean, and the bytes of its samples in one strip."""
+    """What the picture takes. It is the first page, or a later one if the first one is a reduced copy."""
     order = "<" if head[:2] == b"II" else ">"
     is_big = head[2:4] in (b"+\x00", b"\x00+")
+    (offset,) = struct.unpack_from(order + ("Q" if is_big else "I"), head, 8 if is_big else 4)
+    need = 0
+    for _number in range(MOST_PAGES):
+        if not 0 < offset < 2**63:
+            break
+        file.seek(offset)
+        tags, offset = _tiff_directory(file, order, is_big=is_big)
+        need = max(need, _tiff_page(tags))
+        if not tags.get(NEW_SUBFILE_TYPE, 0) & 1:
+            break
+    return need
+
+
+def _tiff_directory(file: BinaryIO, order: str, *, is_big: bool) -> tuple[dict[int, int], int]:
+    """The tags of the directory at the file's position, each with its first value or the place of its values.
+
+    Also the offset of the next directory, 0 if there is none.
+    """
     tags: dict[int, int] = {}
     offset_kind, count_kind, entry_bytes = ("Q", "Q", 20) if is_big else ("I", "H", 12)
-    (offset,) = struct.unpack_from(order + offset_kind, head, 8 if is_big else 4)
-    if offset >= 2**63:
-        return 0
-    file.seek(offset)
     (count,) = struct.unpack(order + count_kind, file.read(struct.calcsize(count_kind)))
     entries = file.read(min(count, _MOST_TAGS) * entry_bytes)
     for start in range(0, len(entries) - entry_bytes + 1, entry_bytes):
         tag, kind = struct.unpack_from(order + "HH", entries, start)
         value = "H" if kind == 3 else offset_kind
         tags[tag] = struct.unpack_from(order + value, entries, start + entry_bytes - (8 if is_big else 4))[0]
+    following = file.read(struct.calcsize(offset_kind))
+    if count > _MOST_TAGS or len(following) < struct.calcsize(offset_kind):
+        return tags, 0
+    return tags, struct.unpack(order + offset_kind, following)[0]
+
+
+def _tiff_page(tags: dict[int, int]) -> int:
+    """The largest picture that a directory can mean, and the bytes of its samples in one strip."""
     width, height, samples = tags.get(_WIDTH, 0), tags.get(_HEIGHT, 0), tags.get(_SAMPLES_PER_PIXEL, 1)
     # With several samples, the tag holds the place of their depths; a sample has at most 64 bits.
     depth = tags.get(_BITS_PER_SAMPLE, 8) if samples == 1 else 16
