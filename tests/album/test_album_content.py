@@ -7,6 +7,7 @@ import pytest
 from photolineage.album.content import AlbumPicture, by_day, by_month
 from photolineage.album.pages import Album, event_page, month_page, overview_page
 from photolineage.catalog.listing import ListedEvent
+from photolineage.catalog.vocabulary import TakenAtPrecision
 
 EAST = timezone(timedelta(hours=2))
 
@@ -129,3 +130,19 @@ def test_a_picture_without_a_preview_is_counted_instead_of_shown() -> None:
     page = event_page(album(found), found, [picture(1, None), picture(2, None)], [], {}, (None, None))
     assert "<dd>3, 1 is a copy of another, 2 have no preview</dd>" in page
     assert "<img" not in page
+
+
+def test_a_day_and_a_time_that_are_not_known_are_not_shown() -> None:
+    noon = datetime(2024, 6, 1, 12, tzinfo=UTC)
+    exact, of_day, of_month, undated = (
+        AlbumPicture(number, f"{number:064}", f"{number}.jpg", taken_at, precision)
+        for number, (taken_at, precision) in enumerate(
+            [(noon, None), (noon, TakenAtPrecision.DAY), (noon, TakenAtPrecision.MONTH), (None, None)]
+        )
+    )
+    days = by_day([exact, of_day, of_month, undated])
+    assert [(day.date, list(day.pictures)) for day in days] == [
+        (date(2024, 6, 1), [exact, of_day]),
+        (None, [of_month, undated]),
+    ]
+    assert [each.has_clock for each in (exact, of_day, of_month, undated)] == [True, False, False, False]

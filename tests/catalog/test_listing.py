@@ -9,11 +9,13 @@ from photolineage.catalog.engine import write_transaction
 from photolineage.catalog.listing import (
     LibraryStatus,
     SourceStatus,
+    known_time,
     library_status,
     list_events,
     newest_job,
 )
 from photolineage.catalog.orm import Event
+from photolineage.catalog.vocabulary import TakenAtPrecision
 from photolineage.lineage import JobKind
 from photolineage.steps.jobs import running_job
 from photolineage.steps.progress import Progress
@@ -140,3 +142,18 @@ def test_the_newest_attempt_at_a_partition_counts(any_library: Library) -> None:
     assert (failed.state, failed.error) == ("failed", "RuntimeError: the disk hums")
     assert succeeded is not None
     assert succeeded.state == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("precision", "expected"),
+    [
+        (None, "2021-03-04 10:11"),
+        (TakenAtPrecision.SECOND, "2021-03-04 10:11"),
+        (TakenAtPrecision.MINUTE, "2021-03-04 10:11"),
+        (TakenAtPrecision.DAY, "2021-03-04"),
+        (TakenAtPrecision.MONTH, "2021-03"),
+        (TakenAtPrecision.YEAR, "2021"),
+    ],
+)
+def test_only_the_known_part_of_a_time_is_shown(precision: TakenAtPrecision | None, expected: str) -> None:
+    assert known_time(datetime(2021, 3, 4, 10, 11, 12, tzinfo=UTC), precision) == expected

@@ -266,6 +266,20 @@ def test_an_image_that_is_counted_as_embedded_and_is_in_no_file_is_found_and_men
     assert file_findings(library) == StoreFindings(3, ())
 
 
+@pytest.mark.parametrize(("precision", "count"), [("minute", 1), ("day", 0), ("month", 0), ("year", 0)])
+def test_an_image_without_a_time_of_day_need_not_be_in_an_event(
+    library: Library, precision: str, count: int
+) -> None:
+    execute(
+        library,
+        "UPDATE event SET image_count = image_count - 1 WHERE id = "
+        "(SELECT event_id FROM event_image WHERE image_id = 1)",
+    )
+    execute(library, "DELETE FROM event_image WHERE image_id = 1")
+    execute(library, f"UPDATE image SET taken_at_precision = '{precision}' WHERE id = 1")
+    assert len(event_findings(library).problems) == count
+
+
 def test_a_dated_image_in_no_event(library: Library) -> None:
     execute(
         library,

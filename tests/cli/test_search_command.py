@@ -69,6 +69,7 @@ def test_by_text_and_by_file(lineage: Lineage) -> None:
         "source": "photos",
         "path": str(photo),
         "taken_at": "2024-06-01T12:18:00+00:00",
+        "taken_at_precision": "second",
         "latitude": None,
         "longitude": None,
         "copies": [],

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
+from PIL import ExifTags, ImageFilter
 from PIL import Image as PillowImage
-from PIL import ImageFilter
 from sqlalchemy import Row, select
 
 from photolineage.catalog.orm import Event, EventImage, ImageState, JobState
@@ -289,6 +289,24 @@ def test_images_are_read_with_their_quality_and_the_folder_of_their_source(libra
             assert rows[image.id]["quality"] == pytest.approx(image.quality)
             assert 0 < image.quality < 1
     assert rows[stored[f"{awkward}/a.jpg"].id]["folder"].endswith(":2023/caf\\xe9, line\nbreak")
+
+
+def test_the_precision_of_a_date_and_the_source_of_an_offset_are_stored(library: Library) -> None:
+    scan = draw_photo(library.root / "scan.jpg", 801)
+    exif = PillowImage.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = "1993:08:   "
+    with PillowImage.open(scan) as image:
+        image.copy().save(scan, exif=exif)
+    library.scan()
+    library.register_all()
+    stored = library.images()
+    first, made = stored["2023/00.jpg"], stored["scan.jpg"]
+    assert (first.taken_at_precision, first.utc_offset_source) == ("second", "stated")
+    assert (made.taken_at_precision, made.utc_offset_source, made.taken_at_source) == ("month", None, "exif")
+    assert made.taken_at == datetime(1993, 8, 1, 12, tzinfo=UTC)
+    with library.engine.connect() as connection:
+        rows = {row["image_id"]: row for row in read_images(connection).to_pylist()}
+    assert rows[made.id]["taken_at_precision"] == "month"
 
 
 def test_of_two_takes_the_sharp_one_is_the_cover(library: Library) -> None:
