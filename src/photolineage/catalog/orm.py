@@ -78,7 +78,10 @@ class Base(DeclarativeBase):
 
 
 class Source(Base):
-    """A directory tree of photographs."""
+    """A directory tree of photographs.
+
+    `passed_over`: what the last scan found besides images, as a JSON object: the number of files of each kind.
+    """
 
     __tablename__ = "source"
     __table_args__ = ({"sqlite_autoincrement": True},)
@@ -88,6 +91,7 @@ class Source(Base):
     root: Mapped[str] = mapped_column(PosixPath)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     scanned_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    passed_over: Mapped[str | None] = mapped_column(Text)
 
 
 class Shard(Base):
@@ -121,7 +125,8 @@ class Image(Base):
     `taken_at` is an instant. `duplicate_of_id`: the image with the same content that is embedded instead of this one.
     `embedded_models`: the `MlModel.embedded_bit` of each model that has a committed embedding of the content last
     registered (`photolineage.catalog.coverage`). `quality`: how sharp and level the picture is, 0 to 1; null if the
-    image was read before quality was measured.
+    image was read before quality was measured. `truncated`: the file is damaged, and only a part of the picture could
+    be decoded. `lost_share`: the share of its picture that is lost, 0 to 1; null if the picture is whole.
     """
 
     __tablename__ = "image"
@@ -163,6 +168,7 @@ class Image(Base):
     duplicate_of_id: Mapped[int | None] = mapped_column(ForeignKey("image.id"))
     embedded_models: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     quality: Mapped[float | None]
+    lost_share: Mapped[float | None]
 
 
 class MlModel(Base):

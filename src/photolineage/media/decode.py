@@ -14,7 +14,8 @@ from photolineage.catalog.vocabulary import FailureReason
 from photolineage.media.color import resizable, to_srgb
 from photolineage.media.errors import UnreadableImageError
 from photolineage.media.exif import ExifFacts, read_exif, stored_orientation
-from photolineage.media.formats import RAW, format_of, open_container
+from photolineage.media.formats import JPEG_XL, RAW, format_of, open_container
+from photolineage.media.jpeg_xl import unpack_jpeg_xl
 from photolineage.media.raw import embedded_preview
 
 _logger = logging.getLogger(__name__)
@@ -81,6 +82,8 @@ def decode(data: bytes, *, short_side: int | None = None) -> DecodedImage:
     if image_format == RAW:
         return _decode_raw(data, short_side)
     try:
+        if image_format == JPEG_XL:
+            return _decode_jpeg_xl(data, short_side)
         return _decode_container(data, image_format, short_side)
     except UnreadableImageError:
         raise
@@ -125,7 +128,19 @@ def _decode_raw(data: bytes, short_side: int | None) -> DecodedImage:
     return DecodedImage(image, RAW, width, height, exif, decoded.truncated)
 
 
-def _refuse_too_large(container: ImageFile) -> None:
+def _decode_jpeg_xl(data: bytes, short_side: int | None) -> DecodedImage:
+    """The JPEG that was packed as JPEG XL, or the picture, which the decoder has turned already."""
+    unpacked = unpack_jpeg_xl(data)
+    if isinstance(unpacked, bytes):
+        return replace(decode(unpacked, short_side=short_side), format=JPEG_XL)
+    _refuse_too_large(unpacked)
+    exif = replace(_exif_facts(unpacked), orientation=1)
+    unpacked.info.pop("exif", None)
+    image, _turn = _upright(unpacked, short_side)
+    return DecodedImage(image, JPEG_XL, unpacked.width, unpacked.height, exif, truncated=False)
+
+
+def _refuse_too_large(container: Image.Image) -> None:
     width, height = container.size
     if width * height > MAX_PIXELS:
         raise UnreadableImageError(
@@ -133,7 +148,7 @@ def _refuse_too_large(container: ImageFile) -> None:
         )
 
 
-def _exif_facts(container: ImageFile) -> ExifFacts:
+def _exif_facts(container: Image.Image) -> ExifFacts:
     if len(container.info.get("exif") or b"") > _MAX_EXIF_BYTES:
         return ExifFacts()
     try:
@@ -205,7 +220,7 @@ def _draft(container: ImageFile, short_side: int | None) -> None:
         container.draft(None, (acceptable, acceptable))
 
 
-def _upright(container: ImageFile, short_side: int | None) -> tuple[Image.Image, int]:
+def _upright(container: Image.Image, short_side: int | None) -> tuple[Image.Image, int]:
     """The upright picture of a decoded container, and the EXIF orientation that was applied to it."""
     icc_profile = container.info.get("icc_profile")
     image = resizable(container)
@@ -218,7 +233,7 @@ def _upright(container: ImageFile, short_side: int | None) -> tuple[Image.Image,
     return image, turn
 
 
-def _remaining_turn(container: ImageFile) -> int:
+def _remaining_turn(container: Image.Image) -> int:
     """The orientation that is still to apply: loading a HEIF or TIFF turns it and removes the tag."""
     try:
         return stored_orientation(container.getexif())

@@ -16,8 +16,10 @@ from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
     Image,
+    Jpeg2KImagePlugin,
     JpegImagePlugin,
     PngImagePlugin,
+    PsdImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
 )
@@ -26,20 +28,26 @@ from PIL.ImageFile import ImageFile
 # fmt: off
 RAW_SUFFIXES: Final = frozenset(
     (
-        ".3fr", ".arw", ".cr2", ".cr3", ".dcr", ".dng", ".erf", ".kdc", ".mef", ".mos", ".mrw", ".nef",
-        ".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".srw", ".x3f",
+        ".3fr", ".arw", ".cap", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".gpr", ".iiq", ".kdc",
+        ".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw",
+        ".x3f",
     )
 )
 SUPPORTED_SUFFIXES: Final = RAW_SUFFIXES | frozenset(
     (
-        ".avif", ".bmp", ".gif", ".heic", ".heics", ".heif", ".heifs", ".hif", ".jfif", ".jpe", ".jpeg",
-        ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp",
+        ".apng", ".avif", ".bmp", ".dib", ".gif", ".heic", ".heics", ".heif", ".heifs", ".hif", ".insp", ".j2c",
+        ".j2k", ".jfif", ".jp2", ".jpc", ".jpe", ".jpeg", ".jpeg_large", ".jpf", ".jpg", ".jpg-large", ".jpg:large",
+        ".jpg_large", ".jps", ".jpx", ".jxl", ".mpo", ".png", ".png-large", ".png:large", ".png_large", ".psd",
+        ".tif", ".tiff", ".webp",
     )
 )
 # fmt: on
 """The suffixes of the files to read, in lower case and with the dot."""
 
 RAW: Final = "RAW"
+JPEG_XL: Final = "JXL"
+HEAD_BYTES: Final = 64
+"""Enough for `format_of` to name a format, but not always to tell a raw file from a TIFF."""
 
 # The plugins are called directly: `Image.open` has one limit of pixels for the whole process, and that limit is
 # below the sensors of today's phones (200 megapixels).
@@ -52,13 +60,19 @@ _PLUGINS: Final[dict[str, Callable[[io.BytesIO], ImageFile]]] = {
     "BMP": BmpImagePlugin.BmpImageFile,
     "HEIF": pillow_heif.HeifImageFile,
     "AVIF": AvifImagePlugin.AvifImageFile,
+    "JPEG2000": Jpeg2KImagePlugin.Jpeg2KImageFile,
+    "PSD": PsdImagePlugin.PsdImageFile,
 }
 _PREFIXES: Final = (
     (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"),
-    (b"BM", "BMP"),
+    (b"\xff\x0a", JPEG_XL),
+    (b"\x00\x00\x00\x0cJXL \r\n\x87\n", JPEG_XL),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JPEG2000"),
+    (b"\xff\x4f\xff\x51", "JPEG2000"),
+    (b"8BPS\x00\x01", "PSD"),
     (b"FUJIFILMCCD-RAW", RAW),
     (b"IIRO", RAW),
     (b"IIRS", RAW),
@@ -66,7 +80,11 @@ _PREFIXES: Final = (
     (b"IIU\x00", RAW),
     (b"FOVb", RAW),
     (b"\x00MRM", RAW),
+    (b"II\x1a\x00\x00\x00HEAPCCDR", RAW),
 )
+_BMP_HEADERS: Final = frozenset((12, 16, 40, 52, 56, 64, 108, 124))
+"""The sizes of the headers of a BMP's bitmap, since OS/2 1.x. The letters "BM" alone begin many texts."""
+_PHASE_ONE: Final = (b"IIII", b"MMMM")
 _TIFF_PREFIXES: Final = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _HEIF_BRANDS: Final = frozenset(
     (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
@@ -95,10 +113,12 @@ with contextlib.suppress(AttributeError):
 
 
 def format_of(data: bytes) -> str | None:
-    """The image format of the first bytes: a key of `_PLUGINS`, "RAW" for a camera's own, or None if unknown."""
+    """The image format of the first bytes: a key of `_PLUGINS`, `JPEG_XL`, `RAW` for a camera's own, or None."""
     for prefix, name in _PREFIXES:
         if data.startswith(prefix):
             return name
+    if data[:2] == b"BM" and data[14:18] and int.from_bytes(data[14:18], "little") in _BMP_HEADERS:
+        return "BMP"
     if data.startswith(_TIFF_PREFIXES):
         return RAW if _is_raw_tiff(data) else "TIFF"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
@@ -146,7 +166,7 @@ def _format_of_brands(data: bytes) -> str | None:
 
 def _is_raw_tiff(data: bytes) -> bool:
     """Whether a TIFF is a raw file: its first image is a colour filter array or a reduced copy."""
-    if data[8:10] == b"CR":
+    if data[8:10] == b"CR" or data[8:12] in _PHASE_ONE:
         return True
     tags = dict(_short_tags(data))
     reduced = tags.get(_NEW_SUBFILE_TYPE, 0) & 1

@@ -9,12 +9,15 @@ from collections.abc import Callable
 from typing import BinaryIO, Final
 
 from photolineage.media.formats import RAW, format_of
+from photolineage.media.jpeg_xl import size_of_jpeg_xl
 
 _BASE: Final = 2**25
 """For buffers that do not grow with the picture, and for the scaled picture and its preview."""
 _PER_ROW: Final = 16
 """Pillow keeps pointers to each row."""
-_BYTES_PER_PIXEL: Final = {"PNG": 9, "BMP": 9, "GIF": 9, "TIFF": 9, "WEBP": 17, "HEIF": 8, "AVIF": 12}
+_BYTES_PER_PIXEL: Final = {
+    "PNG": 9, "BMP": 9, "GIF": 9, "TIFF": 9, "WEBP": 17, "HEIF": 8, "AVIF": 12, "JXL": 40, "JPEG2000": 9, "PSD": 9,
+}  # fmt: skip
 """Measured with 24 megapixels: palette and transparency need 6 to 9, others less. WebP keeps four copies."""
 _DEEP: Final = 12
 """Grey values of 16 or 32 bits, which are brought to 8 bits at full size."""
@@ -135,6 +138,26 @@ def _largest_extent(head: bytes, bytes_per_pixel: int) -> int:
     return max((_whole(width, height, bytes_per_pixel) for width, height in sizes), default=0)
 
 
+def _jpeg_xl(_file: BinaryIO, head: bytes, _short_side: int | None) -> int:
+    width, height = size_of_jpeg_xl(head)
+    return _whole(width, height, _BYTES_PER_PIXEL["JXL"])
+
+
+def _jpeg_2000(_file: BinaryIO, head: bytes, _short_side: int | None) -> int:
+    start = head.find(b"\xff\x4f\xff\x51")
+    if start < 0:
+        return 0
+    right, bottom, left, top = struct.unpack_from(">IIII", head, start + 8)
+    (components,) = struct.unpack_from(">H", head, start + 40)
+    width, height = max(0, right - left), max(0, bottom - top)
+    return _whole(width, height, _BYTES_PER_PIXEL["JPEG2000"] + 4 * min(components, 16))
+
+
+def _psd(_file: BinaryIO, head: bytes, _short_side: int | None) -> int:
+    height, width = struct.unpack_from(">II", head, 14)
+    return _whole(width, height, _BYTES_PER_PIXEL["PSD"])
+
+
 def _tiff(file: BinaryIO, head: bytes, _short_side: int | None) -> int:
     """The largest picture that the first directory can mean, and the bytes of its samples in one strip."""
     order = "<" if head[:2] == b"II" else ">"
@@ -167,4 +190,7 @@ _NEED_OF_FORMAT: Final[dict[str, Callable[[BinaryIO, bytes, int | None], int]]] 
     "HEIF": _heif,
     "AVIF": _avif,
     "TIFF": _tiff,
+    "JXL": _jpeg_xl,
+    "JPEG2000": _jpeg_2000,
+    "PSD": _psd,
 }
