@@ -198,6 +198,8 @@ def test_the_id_of_a_retired_model_is_not_given_again(
     rows = [{**model, "key": f"model-{number}"} for number in range(3)]
     with write_transaction(empty_engine) as connection:
         models = Table("ml_model", MetaData(), autoload_with=connection)
+        if "embedded_bit" in models.c:
+            rows = [row | {"embedded_bit": 1 << number} for number, row in enumerate(rows)]
         connection.execute(insert(models), [_adapted(empty_engine, row) for row in rows])
         connection.execute(delete(models).where(models.c.id > remaining))
     upgrade(empty_engine)

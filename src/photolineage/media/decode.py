@@ -1,5 +1,6 @@
 """Decode an image to upright sRGB, scaled down to the requested size."""
 
+import contextlib
 import io
 import logging
 import math
@@ -12,9 +13,11 @@ from PIL.ImageFile import ImageFile
 
 from photolineage.catalog.vocabulary import FailureReason
 from photolineage.media.color import resizable, to_srgb
+from photolineage.media.damage import NEXT_TO_NOTHING, SILENT_DECODERS, empty_share, flat_share
 from photolineage.media.errors import UnreadableImageError
 from photolineage.media.exif import ExifFacts, read_exif, stored_orientation
 from photolineage.media.formats import JPEG_XL, RAW, format_of, open_container
+from photolineage.media.jpeg import END_OF_IMAGE, load_jpeg
 from photolineage.media.jpeg_xl import unpack_jpeg_xl
 from photolineage.media.raw import embedded_preview
 
@@ -35,9 +38,6 @@ BICUBIC takes 60% longer. The preview's compression causes most of both differen
 _DRAFT_TOLERANCE: Final = 24
 """A result of JPEG's own scaling is kept if it is at most 1/24 too small. For example, 12 megapixels, the most common
 size, become 500 × 375 instead of 512 × 384: as near to the original as resampling, in three quarters of the time."""
-_JPEG_END_OF_IMAGE: Final = b"\xff\xd9"
-_BLANK: Final = 0.99
-_SAMPLE_SIZE: Final = (64, 64)
 _DECODED_WHOLE: Final = frozenset(("AVIF", "HEIF", "WEBP"))
 _TURN: Final = {
     2: Transpose.FLIP_LEFT_RIGHT,
@@ -52,14 +52,22 @@ _TURN: Final = {
 
 @dataclass(frozen=True, slots=True)
 class DecodedImage:
-    """`image` is upright, scaled RGB in sRGB. `width` and `height` are the pixels of the upright original."""
+    """`image` is upright, scaled RGB in sRGB. `width` and `height` are the pixels of the upright original.
+
+    `lost_share`: the share of a damaged picture that is lost, 0 to 1; None if it is whole.
+    """
 
     image: Image.Image
     format: str
     width: int
     height: int
     exif: ExifFacts
-    truncated: bool
+    lost_share: float | None
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the file is damaged, so that only a part of the picture could be decoded."""
+        return self.lost_share is not None
 
 
 def decode_upright(data: bytes, *, short_side: int | None = None) -> Image.Image:
@@ -102,16 +110,16 @@ def _decode_container(data: bytes, image_format: str, short_side: int | None) ->
     _refuse_too_large(container)
     width, height = container.size
     exif = _exif_facts(container)
-    container, truncated = _load(container, data, image_format, short_side)
-    image, turn = _upright(container, short_side)
-    if truncated and _is_blank(image):
+    container, lost_share = _load(container, data, image_format, short_side)
+    if lost_share is not None and lost_share >= NEXT_TO_NOTHING:
         raise UnreadableImageError(
             FailureReason.CORRUPT,
-            f"almost nothing of this {image_format} of {width} × {height} pixels could be decoded",
+            f"{lost_share:.0%} of this {image_format} of {width} × {height} pixels is lost",
         )
+    image, turn = _upright(container, short_side)
     if turn >= 5:
         width, height = height, width
-    return DecodedImage(image, container.format or image_format, width, height, exif, truncated)
+    return DecodedImage(image, container.format or image_format, width, height, exif, lost_share)
 
 
 def _decode_raw(data: bytes, short_side: int | None) -> DecodedImage:
@@ -125,7 +133,7 @@ def _decode_raw(data: bytes, short_side: int | None) -> DecodedImage:
     if preview.orientation >= 5:
         width, height = height, width
     exif = replace(exif, orientation=preview.orientation)
-    return DecodedImage(image, RAW, width, height, exif, decoded.truncated)
+    return DecodedImage(image, RAW, width, height, exif, decoded.lost_share)
 
 
 def _decode_jpeg_xl(data: bytes, short_side: int | None) -> DecodedImage:
@@ -137,7 +145,7 @@ def _decode_jpeg_xl(data: bytes, short_side: int | None) -> DecodedImage:
     exif = replace(_exif_facts(unpacked), orientation=1)
     unpacked.info.pop("exif", None)
     image, _turn = _upright(unpacked, short_side)
-    return DecodedImage(image, JPEG_XL, unpacked.width, unpacked.height, exif, truncated=False)
+    return DecodedImage(image, JPEG_XL, unpacked.width, unpacked.height, exif, None)
 
 
 def _refuse_too_large(container: Image.Image) -> None:
@@ -173,39 +181,41 @@ def _exif_of_tiff(data: bytes) -> ExifFacts | None:
 
 def _load(
     container: ImageFile, data: bytes, image_format: str, short_side: int | None
-) -> tuple[ImageFile, bool]:
-    """The container with its pixels decoded, and whether the image is truncated.
+) -> tuple[ImageFile, float | None]:
+    """The container with its pixels decoded, and the share of the picture that is lost; None if it is whole.
 
     The strict decoder is tried first. Pillow's switch for truncated files affects the whole process, so it is not
-    used: a truncated JPEG gets its missing end marker, and for other damage the rows decoded so far are kept.
+    used: for a damaged file, the rows decoded so far are kept.
     """
     _draft(container, short_side)
+    if image_format == "JPEG":
+        with contextlib.suppress(ValueError):
+            return container, load_jpeg(container, data.lstrip(b"\r\n"))
     try:
         container.load()
-        return container, False
     except Exception as error:  # decoders raise errors of every kind on damaged bytes
         if image_format in _DECODED_WHOLE:
             raise
-        repaired = _load_with_end_marker(data, short_side) if image_format == "JPEG" else None
-        if repaired is not None:
-            return repaired, True
+        if image_format == "JPEG" and (repaired := _load_with_end_marker(data, short_side)) is not None:
+            return repaired, flat_share(repaired)
         # All tiles are done and the decoder reported no error: the damage is after the picture.
-        truncated = bool(container.tile) or isinstance(error, OSError)
+        is_damaged = bool(container.tile) or isinstance(error, OSError)
+    else:
+        return container, _unreported_loss(data, image_format) or None
     is_interrupted, container.tile = bool(container.tile), []
     if is_interrupted and isinstance(container, TiffImagePlugin.TiffImageFile):
         container.load_end()  # turns the image
-    return container, truncated
+    if not is_damaged:
+        return container, None
+    return container, max(flat_share(container), _unreported_loss(data, image_format))
 
 
-def _is_blank(image: Image.Image) -> bool:
-    """Whether an image has almost only one colour, as a decoder leaves it when its data ends early."""
-    sample = image.resize(_SAMPLE_SIZE, Resampling.NEAREST)
-    pixels = sample.width * sample.height
-    return max(count for count, _ in sample.getcolors(pixels) or []) > _BLANK * pixels
+def _unreported_loss(data: bytes, image_format: str) -> float:
+    return empty_share(data, image_format) if image_format in (*SILENT_DECODERS, "JPEG") else 0.0
 
 
 def _load_with_end_marker(data: bytes, short_side: int | None) -> ImageFile | None:
-    repaired = open_container(data + _JPEG_END_OF_IMAGE, "JPEG")
+    repaired = open_container(data + END_OF_IMAGE, "JPEG")
     _draft(repaired, short_side)
     try:
         repaired.load()

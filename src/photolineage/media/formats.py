@@ -25,6 +25,8 @@ from PIL import (
 )
 from PIL.ImageFile import ImageFile
 
+from photolineage.media.headers import readable_header
+
 # fmt: off
 RAW_SUFFIXES: Final = frozenset(
     (
@@ -65,6 +67,8 @@ _PLUGINS: Final[dict[str, Callable[[io.BytesIO], ImageFile]]] = {
 }
 _PREFIXES: Final = (
     (b"\xff\xd8\xff", "JPEG"),
+    (b"\r\n\xff\xd8\xff", "JPEG"),  # behind the header of a web server's answer
+    (b"\n\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"),
@@ -131,9 +135,10 @@ def format_of(data: bytes) -> str | None:
 def open_container(data: bytes, image_format: str) -> ImageFile:
     """Open the image in `data`: the header is read, the pixels are not.
 
-    Raises the errors of Pillow's plugin for `image_format`.
+    Raises UnreadableImageError, and the errors of Pillow's plugin for `image_format`.
     """
     plugin = _PLUGINS[image_format]
+    data = readable_header(data, image_format)
     try:
         return plugin(io.BytesIO(data))
     except (SyntaxError, ValueError):
@@ -197,6 +202,8 @@ def _needed_png_chunks(data: bytes) -> Iterator[bytes]:
     while position + 12 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, position)
         chunk = data[position : position + 12 + size]
+        if not kind.isalpha():
+            return
         is_critical = not kind[0] & 0x20
         if is_critical or (
             kind not in _PNG_COMPRESSED_METADATA and zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:])

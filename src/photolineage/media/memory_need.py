@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import BinaryIO, Final
 
 from photolineage.media.formats import RAW, format_of
+from photolineage.media.headers import START_OF_SCAN, jpeg_segments
 from photolineage.media.jpeg_xl import size_of_jpeg_xl
 
 _BASE: Final = 2**25
@@ -22,12 +23,9 @@ _BYTES_PER_PIXEL: Final = {
 _DEEP: Final = 12
 """Grey values of 16 or 32 bits, which are brought to 8 bits at full size."""
 _HEAD_BYTES: Final = 2**16
-_MOST_SEGMENTS: Final = 4_096
 _MOST_TAGS: Final = 4_096
 _JPEG_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_SEQUENTIAL: Final = frozenset((0xC0, 0xC1))
-_JPEG_BARE: Final = frozenset((0x01, *range(0xD0, 0xD9)))
-"""Markers without a length."""
 _JPEG_SCALES: Final = (8, 4, 2)
 _BITS_PER_SAMPLE, _SAMPLES_PER_PIXEL = 258, 277
 _WIDTH, _HEIGHT = 256, 257
@@ -38,7 +36,7 @@ def memory_to_decode(file: BinaryIO, file_bytes: int, short_side: int | None) ->
     """The bytes that decoding takes, with those of the file itself. The file is left at any position.
 
     If the header cannot be read, the picture counts as empty: then it cannot be decoded either, or only as far as
-    the memory of such a picture goes.
+    the memory of such a picture goes. Raises UnreadableImageError if the file has no picture.
     """
     head = file.read(_HEAD_BYTES)
     image_format = format_of(head)
@@ -59,27 +57,14 @@ def _jpeg(file: BinaryIO, head: bytes, short_side: int | None) -> int:
     """A JPEG of one scan is decoded row by row, and scaled; one of several is kept whole, as coefficients."""
     del head
     frame: tuple[int, bytes] | None = None
-    file.seek(2)
-    for _number in range(_MOST_SEGMENTS):
-        marker = _next_marker(file)
-        if marker in _JPEG_BARE:
-            continue
-        (size,) = struct.unpack(">H", file.read(2))
+    for marker, position, size in jpeg_segments(file):
+        file.seek(position + 2)
         if marker in _JPEG_FRAMES and frame is None:
-            frame = marker, file.read(max(0, size - 2))
-        elif marker == 0xDA:
+            frame = marker, file.read(size - 2)
+        elif marker == START_OF_SCAN:
             components = file.read(1)
             return _jpeg_of_frame(*frame, components[0], short_side) if frame and components else 0
-        else:
-            file.seek(max(0, size - 2), 1)
     return 0
-
-
-def _next_marker(file: BinaryIO) -> int:
-    marker = file.read(1)
-    while marker == b"\xff":
-        marker = file.read(1)
-    return marker[0] if marker else 0x01
 
 
 def _jpeg_of_frame(marker: int, frame: bytes, components_of_scan: int, short_side: int | None) -> int:
