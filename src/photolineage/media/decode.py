@@ -14,6 +14,7 @@ from PIL.ImageFile import ImageFile
 from photolineage.catalog.vocabulary import FailureReason
 from photolineage.media.color import resizable, to_srgb
 from photolineage.media.damage import NEXT_TO_NOTHING, SILENT_DECODERS, empty_share, flat_share
+from photolineage.media.deep_tiff import DeepTiff
 from photolineage.media.errors import UnreadableImageError
 from photolineage.media.exif import ExifFacts, read_exif, stored_orientation
 from photolineage.media.formats import JPEG_XL, RAW, format_of, open_container
@@ -92,6 +93,8 @@ def decode(data: bytes, *, short_side: int | None = None) -> DecodedImage:
     try:
         if image_format == JPEG_XL:
             return _decode_jpeg_xl(data, short_side)
+        if image_format == "TIFF" and (page := DeepTiff.of(data)) is not None:
+            return _decode_deep_tiff(data, page, short_side)
         return _decode_container(data, image_format, short_side)
     except UnreadableImageError:
         raise
@@ -107,8 +110,8 @@ def decode(data: bytes, *, short_side: int | None = None) -> DecodedImage:
 
 def _decode_container(data: bytes, image_format: str, short_side: int | None) -> DecodedImage:
     container = open_container(data, image_format)
-    _refuse_too_large(container)
     width, height = container.size
+    _refuse_too_large(width, height)
     exif = _exif_facts(container)
     container, lost_share = _load(container, data, image_format, short_side)
     if lost_share is not None and lost_share >= NEXT_TO_NOTHING:
@@ -141,15 +144,26 @@ def _decode_jpeg_xl(data: bytes, short_side: int | None) -> DecodedImage:
     unpacked = unpack_jpeg_xl(data)
     if isinstance(unpacked, bytes):
         return replace(decode(unpacked, short_side=short_side), format=JPEG_XL)
-    _refuse_too_large(unpacked)
+    _refuse_too_large(*unpacked.size)
     exif = replace(_exif_facts(unpacked), orientation=1)
     unpacked.info.pop("exif", None)
     image, _turn = _upright(unpacked, short_side)
     return DecodedImage(image, JPEG_XL, unpacked.width, unpacked.height, exif, None)
 
 
-def _refuse_too_large(container: Image.Image) -> None:
-    width, height = container.size
+def _decode_deep_tiff(data: bytes, page: DeepTiff, short_side: int | None) -> DecodedImage:
+    _refuse_too_large(page.width, page.height)
+    exif = _exif_of_tiff(data) or ExifFacts()
+    image, _turn = _upright(page.picture(), short_side)
+    width, height = page.width, page.height
+    if exif.orientation in _TURN:
+        image = image.transpose(_TURN[exif.orientation])
+    if exif.orientation >= 5:
+        width, height = height, width
+    return DecodedImage(image, "TIFF", width, height, exif, None)
+
+
+def _refuse_too_large(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise UnreadableImageError(
             FailureReason.TOO_LARGE, f"{width} × {height} pixels exceed the limit of {MAX_PIXELS:,}"

@@ -51,6 +51,25 @@ JPEG_XL: Final = "JXL"
 HEAD_BYTES: Final = 64
 """Enough for `format_of` to name a format, but not always to tell a raw file from a TIFF."""
 
+
+def _open_heif(file: io.BytesIO) -> ImageFile:
+    """A photo of some phones and of image editors has more than libheif's 1,000 items.
+
+    The memory and the time of a decoder have their own limits.
+    """
+    try:
+        return pillow_heif.HeifImageFile(file)
+    except Exception as error:
+        if "security limit of 1000 items" not in str(error):
+            raise
+    pillow_heif.options.DISABLE_SECURITY_LIMITS = True
+    try:
+        file.seek(0)
+        return pillow_heif.HeifImageFile(file)
+    finally:
+        pillow_heif.options.DISABLE_SECURITY_LIMITS = False
+
+
 # The plugins are called directly: `Image.open` has one limit of pixels for the whole process, and that limit is
 # below the sensors of today's phones (200 megapixels).
 _PLUGINS: Final[dict[str, Callable[[io.BytesIO], ImageFile]]] = {
@@ -60,7 +79,7 @@ _PLUGINS: Final[dict[str, Callable[[io.BytesIO], ImageFile]]] = {
     "TIFF": TiffImagePlugin.TiffImageFile,
     "GIF": GifImagePlugin.GifImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
-    "HEIF": pillow_heif.HeifImageFile,
+    "HEIF": _open_heif,
     "AVIF": AvifImagePlugin.AvifImageFile,
     "JPEG2000": Jpeg2KImagePlugin.Jpeg2KImageFile,
     "PSD": PsdImagePlugin.PsdImageFile,
@@ -88,6 +107,7 @@ _PREFIXES: Final = (
 )
 _BMP_HEADERS: Final = frozenset((12, 16, 40, 52, 56, 64, 108, 124))
 """The sizes of the headers of a BMP's bitmap, since OS/2 1.x. The letters "BM" alone begin many texts."""
+_SHORT_BMP_HEADER, _LONG_BMP_HEADER = 16, 40
 _PHASE_ONE: Final = (b"IIII", b"MMMM")
 _TIFF_PREFIXES: Final = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _HEIF_BRANDS: Final = frozenset(
@@ -138,7 +158,7 @@ def open_container(data: bytes, image_format: str) -> ImageFile:
     Raises UnreadableImageError, and the errors of Pillow's plugin for `image_format`.
     """
     plugin = _PLUGINS[image_format]
-    data = readable_header(data, image_format)
+    data = _with_long_header(data) if image_format == "BMP" else readable_header(data, image_format)
     try:
         return plugin(io.BytesIO(data))
     except (SyntaxError, ValueError):
@@ -146,6 +166,16 @@ def open_container(data: bytes, image_format: str) -> ImageFile:
         if picture is None:
             raise
         return plugin(io.BytesIO(picture))
+
+
+def _with_long_header(data: bytes) -> bytes:
+    """A BMP of OS/2 2.x may leave out the end of its header, which Pillow needs."""
+    if int.from_bytes(data[14:18], "little") != _SHORT_BMP_HEADER:
+        return data
+    (offset,) = struct.unpack_from("<I", data, 10)
+    more = _LONG_BMP_HEADER - _SHORT_BMP_HEADER
+    start = data[:10] + struct.pack("<II", offset + more, _LONG_BMP_HEADER) + data[18:30]
+    return start + bytes(more) + data[30:]
 
 
 def _without_damaged_metadata(data: bytes, image_format: str) -> bytes | None:
