@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -351,7 +352,7 @@ def test_a_file_that_fails_is_recorded_and_hides_no_other(
     make(tmp_path, "a/1.jpg", "a/2.jpg", "a/3.jpg", "broken.jpg")
     real = os.stat
 
-    def refuse(path: str, **options: int) -> os.stat_result:
+    def refuse(path: str, **options: Any) -> os.stat_result:
         if path in ("2.jpg", "broken.jpg"):
             raise OSError(number, os.strerror(number))
         return real(path, **options)

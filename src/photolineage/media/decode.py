@@ -144,11 +144,11 @@ def _decode_jpeg_xl(data: bytes, short_side: int | None) -> DecodedImage:
     unpacked = unpack_jpeg_xl(data)
     if isinstance(unpacked, bytes):
         return replace(decode(unpacked, short_side=short_side), format=JPEG_XL)
-    _refuse_too_large(*unpacked.size)
-    exif = replace(_exif_facts(unpacked), orientation=1)
-    unpacked.info.pop("exif", None)
-    image, _turn = _upright(unpacked, short_side)
-    return DecodedImage(image, JPEG_XL, unpacked.width, unpacked.height, exif, None)
+    picture, encoded_exif = unpacked
+    _refuse_too_large(*picture.size)
+    exif = replace(_exif_of_tiff(encoded_exif) or ExifFacts(), orientation=1)
+    image, _turn = _upright(picture, short_side)
+    return DecodedImage(image, JPEG_XL, picture.width, picture.height, exif, None)
 
 
 def _decode_deep_tiff(data: bytes, page: DeepTiff, short_side: int | None) -> DecodedImage:
@@ -170,7 +170,7 @@ def _refuse_too_large(width: int, height: int) -> None:
         )
 
 
-def _exif_facts(container: Image.Image) -> ExifFacts:
+def _exif_facts(container: ImageFile) -> ExifFacts:
     if len(container.info.get("exif") or b"") > _MAX_EXIF_BYTES:
         return ExifFacts()
     try:
@@ -188,7 +188,7 @@ def _exif_of_tiff(data: bytes) -> ExifFacts | None:
     try:
         exif.load_from_fp(io.BytesIO(data))
     except Exception:  # not every raw file is a TIFF
-        _logger.debug("the raw file has no TIFF directory", exc_info=True)
+        _logger.debug("the file has no TIFF directory", exc_info=True)
         return None
     return read_exif(exif)
 

@@ -52,20 +52,23 @@ HEAD_BYTES: Final = 64
 """Enough for `format_of` to name a format, but not always to tell a raw file from a TIFF."""
 
 
+_HEIF_IMAGE_FILE: Final[Callable[[io.BytesIO], ImageFile]] = pillow_heif.HeifImageFile
+
+
 def _open_heif(file: io.BytesIO) -> ImageFile:
     """A photo of some phones and of image editors has more than libheif's 1,000 items.
 
     The memory and the time of a decoder have their own limits.
     """
     try:
-        return pillow_heif.HeifImageFile(file)
+        return _HEIF_IMAGE_FILE(file)
     except Exception as error:
         if "security limit of 1000 items" not in str(error):
             raise
     pillow_heif.options.DISABLE_SECURITY_LIMITS = True
     try:
         file.seek(0)
-        return pillow_heif.HeifImageFile(file)
+        return _HEIF_IMAGE_FILE(file)
     finally:
         pillow_heif.options.DISABLE_SECURITY_LIMITS = False
 

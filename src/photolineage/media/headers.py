@@ -26,7 +26,7 @@ _START_OF_IMAGE: Final = b"\xff\xd8"
 def jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, int, int]]:
     """The marker, the place and the size (without the marker) of each segment, up to the first scan.
 
-    Raises UnreadableImageError if there is no scan.
+    Raises UnreadableImageError if there is no scan, and struct.error if the file ends before it.
     """
     position = max(0, _seek_and_read(file, 0, 16).find(_START_OF_IMAGE)) + 2
     junk = 0
@@ -34,6 +34,8 @@ def jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, int, int]]:
         found = _MARKER.match(head := _seek_and_read(file, position, 4))
         if found is None:
             found = _MARKER.search(head := _seek_and_read(file, position, MOST_JUNK))
+            if found is None and len(head) < MOST_JUNK:
+                raise struct.error("the file ends before its first scan")
             if found is None:
                 raise _no_picture("JPEG", f"no marker in the {len(head):,} bytes after byte {position:,}")
         junk += found.end() - 2
@@ -56,7 +58,10 @@ def jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, int, int]]:
 def readable_header(data: bytes, image_format: str) -> bytes:
     """The file's bytes without junk in its header. Raises UnreadableImageError if they do not come to a picture."""
     check = _CHECKS.get(image_format)
-    return check(data) if check else data
+    try:
+        return check(data) if check else data
+    except struct.error:
+        return data  # it ends early; Pillow says what is missing
 
 
 def _jpeg(data: bytes) -> bytes:

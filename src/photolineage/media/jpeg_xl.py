@@ -14,8 +14,8 @@ _MODES: Final = {"F;16": "F"}
 _TIFF_STARTS: Final = (b"II*\x00", b"MM\x00*")
 
 
-def unpack_jpeg_xl(data: bytes) -> bytes | Image.Image:
-    """The bytes of the JPEG that was packed, or the upright picture with its EXIF and its profile in `info`.
+def unpack_jpeg_xl(data: bytes) -> bytes | tuple[Image.Image, bytes]:
+    """The bytes of the JPEG that was packed, or the upright picture with its profile in `info`, and its EXIF.
 
     Raises UnreadableImageError if the package that reads this format is missing, and the errors of that package.
     """
@@ -37,9 +37,7 @@ def unpack_jpeg_xl(data: bytes) -> bytes | Image.Image:
     exif = next((bytes(box.data) for box in boxes if box.box_type == b"Exif"), b"")
     if exif[4:8] in _TIFF_STARTS:  # behind the offset of the TIFF header
         exif = exif[4:]
-    if exif:
-        image.info["exif"] = exif
-    return image
+    return image, exif
 
 
 def size_of_jpeg_xl(head: bytes) -> tuple[int, int]:
