@@ -2,13 +2,13 @@
 
 import io
 import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pillow_heif
-import pillow_jxl  # noqa: F401 (registers the format to write it)
 import pytest
 import tifffile
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from photolineage.media import FailureReason, UnreadableImageError, decode_uprig
 from photolineage.media.decode import decode
 from photolineage.media.formats import format_of
 from photolineage.media.jpeg_xl import size_of_jpeg_xl
+from tests.media.conftest import needs_jpeg_xl
 
 Encode = Callable[..., bytes]
 # Under pytest, which sets the filters of warnings anew for every test.
@@ -146,8 +147,8 @@ def test_a_heic_of_more_items_than_its_library_allows() -> None:
 @pytest.mark.parametrize(
     ("image_format", "options", "name"),
     [
-        ("JXL", {"quality": 99}, "JXL"),
-        ("JXL", {"lossless": True, "use_container": True}, "JXL"),
+        pytest.param("JXL", {"quality": 99}, "JXL", marks=needs_jpeg_xl),
+        pytest.param("JXL", {"lossless": True, "use_container": True}, "JXL", marks=needs_jpeg_xl),
         ("JPEG2000", {}, "JPEG2000"),
         ("JPEG2000", {"no_jp2": True}, "JPEG2000"),
     ],
@@ -163,6 +164,7 @@ def test_jpeg_xl_and_jpeg_2000(
     assert (original.format, original.width, original.height) == (name, 96, 64)
 
 
+@needs_jpeg_xl
 def test_a_jpeg_xl_is_turned_once_and_has_its_facts(encode: Encode, exif: Callable[..., Image.Exif]) -> None:
     facts = exif({ExifTags.Base.Orientation: 6, ExifTags.Base.Model: "Pixel 9"})
     decoded = decode(
@@ -172,6 +174,7 @@ def test_a_jpeg_xl_is_turned_once_and_has_its_facts(encode: Encode, exif: Callab
     assert np.abs(np.asarray(decoded.image, int) - WANTED).max() == 0
 
 
+@needs_jpeg_xl
 def test_a_jpeg_that_was_packed_as_jpeg_xl_is_that_jpeg(tmp_path: Path, photos: Path) -> None:
     source = photos / "jpg/orientation/landscape_6.jpg"
     with Image.open(source) as jpeg:
@@ -186,12 +189,21 @@ def test_a_jpeg_that_was_packed_as_jpeg_xl_is_that_jpeg(tmp_path: Path, photos: 
     "size", [(8, 8), (256, 256), (257, 9), (1000, 1000), (1200, 1000), (4000, 3000), (7, 3001)]
 )
 @pytest.mark.parametrize("container", [False, True])
+@needs_jpeg_xl
 def test_the_size_of_a_jpeg_xl_is_in_its_first_bytes(
     encode: Encode, size: tuple[int, int], container: bool
 ) -> None:
     assert (
         size_of_jpeg_xl(encode(Image.new("L", size), "JXL", use_container=container, effort=1)[:256]) == size
     )
+
+
+def test_jpeg_xl_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_jxl", None)
+    with pytest.raises(UnreadableImageError) as caught:
+        decode(b"\xff\x0a" + bytes(100))
+    assert caught.value.reason is FailureReason.UNSUPPORTED
+    assert caught.value.detail.endswith("pip install pillow-jxl-plugin")
 
 
 def test_a_photoshop_file_has_its_merged_picture(tmp_path: Path) -> None:
