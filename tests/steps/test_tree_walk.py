@@ -2,6 +2,7 @@
 
 import errno
 import os
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -304,18 +305,27 @@ def nest(root: Path, name: str, depth: int) -> None:
     os.close(above)
 
 
-def test_a_thousand_folders_in_each_other_are_walked(tmp_path: Path) -> None:
-    nest(tmp_path, "d", 1_500)
-    make(tmp_path, "e.jpg")
-    assert len(walked(tmp_path)) == 1_501
+@pytest.fixture
+def deep(tmp_path: Path) -> Iterator[Path]:
+    """A folder that `rm` removes: Python's `rmtree`, with which pytest cleans up, cannot go so deep."""
+    root = tmp_path / "deep"
+    root.mkdir()
+    yield root
+    subprocess.run(["rm", "-rf", root], check=True)
 
 
-def test_a_path_that_is_too_long_hides_no_other(tmp_path: Path) -> None:
-    nest(tmp_path, "d" * 250, 20)
-    make(tmp_path, "e.jpg", "a/1.jpg")
-    walk = TreeWalk(tmp_path, SUFFIXES)
+def test_a_thousand_folders_in_each_other_are_walked(deep: Path) -> None:
+    nest(deep, "d", 1_500)
+    make(deep, "e.jpg")
+    assert len(walked(deep)) == 1_501
+
+
+def test_a_path_that_is_too_long_hides_no_other(deep: Path) -> None:
+    nest(deep, "d" * 250, 20)
+    make(deep, "e.jpg", "a/1.jpg")
+    walk = TreeWalk(deep, SUFFIXES)
     found = [file.path for file in walk.files()]
-    readable = next(n for n in range(20, 0, -1) if len(f"{tmp_path}/" + ("d" * 250 + "/") * n) <= 4095)
+    readable = next(n for n in range(20, 0, -1) if len(f"{deep}/" + ("d" * 250 + "/") * n) <= 4095)
     assert len(found) == 2 + readable
     assert {found[0], found[-1]} == {"a/1.jpg", "e.jpg"}
     assert walk.unreadable == {("d" * 250 + "/") * (readable + 1): "File name too long"}
