@@ -15,7 +15,7 @@ PYTEST = OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest \
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --upgrade pip
-	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[raw,test]'
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[raw,jxl,test]'
 	touch $@
 
 demo: $(INSTALLED) ## run the whole lineage on a drawn photo library
@@ -34,7 +34,7 @@ test-newest-dagster: ## run the tests of three folders with the newest Dagster, 
 	$(PYTHON) -m venv --clear $(NEWEST_DAGSTER)
 	grep -v '^dagster' constraints.txt >$(NEWEST_DAGSTER)/constraints.txt
 	$(NEWEST_DAGSTER)/bin/python -m pip install --quiet --upgrade pip
-	$(NEWEST_DAGSTER)/bin/python -m pip install --quiet --constraint $(NEWEST_DAGSTER)/constraints.txt --editable '.[raw,test]'
+	$(NEWEST_DAGSTER)/bin/python -m pip install --quiet --constraint $(NEWEST_DAGSTER)/constraints.txt --editable '.[raw,jxl,test]'
 	$(NEWEST_DAGSTER)/bin/python -m pip install --quiet --upgrade dagster dagster-webserver # also beyond pyproject.toml's bound
 	$(NEWEST_DAGSTER)/bin/python -c 'import dagster; print("Dagster", dagster.__version__)'
 	$(NEWEST_DAGSTER)/bin/python -m pytest tests/orchestration tests/assets tests/integration

@@ -14,7 +14,6 @@ from assets.orchestration.running import job_context
 from assets.orchestration.step_asset import step_asset
 from photolineage.catalog.queries import shard_keys
 from photolineage.lineage import SOURCE_FILES, JobKind
-from photolineage.plain_text import printable
 from photolineage.settings import Settings
 from resources.home import CatalogResource, StorageResource
 from resources.progress import ProgressSink
@@ -51,16 +50,14 @@ def source_files(
     settings: ResourceParam[Settings],
     progress: ResourceParam[ProgressSink],
 ) -> Iterator[Recorded]:
-    from photolineage.media import SUPPORTED_SUFFIXES
-    from photolineage.steps.absences import explain_links_left, explain_places_away
+    from photolineage.steps.absences import explain_links_left, explain_places_away, explain_unreadable
     from photolineage.steps.jobs import running_job
-    from photolineage.steps.scan import ensure_source, scan_source
-    from photolineage.steps.tree_walk import TreeWalk
+    from photolineage.steps.scan import ensure_source, scan_source, walk_of
 
     with checked_run(context, SOURCE_FILES, CheckInputs(catalog, storage, settings)) as run:
         key = context.partition_key
         source = settings.sources[key]
-        walk = TreeWalk(source.root, SUPPORTED_SUFFIXES, source.exclude, source.hidden, source.follow_links)
+        walk = walk_of(source)
         source_id = ensure_source(catalog.engine, key, source.root)
         with running_job(job_context(context, catalog), JobKind.SCAN, key, input_version="") as lease:
             report = scan_source(
@@ -73,11 +70,9 @@ def source_files(
         with catalog.engine.connect() as connection:
             shards = shard_keys(connection, [key])
         _update_partitions(context, catalog)
-        unreadable_folders = [printable(folder) for folder in report.unreadable_folders]
-        if unreadable_folders:
-            context.log.warning(
-                f"cannot read these folders, so their images are kept as they were: {unreadable_folders[:20]}"
-            )
+        unreadable = explain_unreadable(report.unreadable) if report.unreadable else ""
+        if unreadable:
+            context.log.warning(unreadable)
         away = explain_places_away(report.away) if report.away else ""
         if away:
             context.log.warning(away)
@@ -94,10 +89,12 @@ def source_files(
                 "moved": report.moved,
                 "returned": report.returned,
                 "shards": len(shards),
-                "unreadable_folders": unreadable_folders,
+                "unreadable_places": len(report.unreadable),
+                "unreadable": unreadable,
                 "away": away,
                 "links_left": walk.links_left,
                 "links": links,
+                "passed_over": report.passed_over,
                 "root": str(source.root),
             },
         )

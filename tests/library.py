@@ -19,7 +19,6 @@ from photolineage.catalog.orm import Image, MlJob, Shard
 from photolineage.catalog.queries import find_model, find_shard, shard_keys
 from photolineage.catalog.vocabulary import Precision
 from photolineage.lineage import JobKind
-from photolineage.media import SUPPORTED_SUFFIXES
 from photolineage.models.embedder import Embedder, load_embedder
 from photolineage.models.registry import record_model, require_model
 from photolineage.settings import Settings
@@ -28,8 +27,7 @@ from photolineage.steps.index import IndexingReport, build_index
 from photolineage.steps.jobs import JobContext, running_job
 from photolineage.steps.progress import OnProgress, ignore_progress
 from photolineage.steps.register import RegistrationReport, register_shard
-from photolineage.steps.scan import ScanReport, ensure_source, scan_source
-from photolineage.steps.tree_walk import TreeWalk
+from photolineage.steps.scan import ScanReport, ensure_source, scan_source, walk_of
 from photolineage.stores.embeddings import EmbeddingStore
 from photolineage.stores.files import Files, open_files
 from photolineage.stores.live_embeddings import LiveEmbeddings, find_live_embeddings
@@ -137,7 +135,7 @@ class Library:
             return scan_source(
                 lease,
                 source_id,
-                TreeWalk(self.root, SUPPORTED_SUFFIXES, source.exclude, source.hidden, source.follow_links),
+                walk_of(source),
                 shard_capacity=shard_capacity or self.settings.shard_capacity,
                 on_progress=on_progress,
             )

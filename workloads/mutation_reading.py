@@ -128,7 +128,7 @@ def _count(report: MutationReport, reader: _Reader, line: str) -> None:
 def _read(path: Path) -> tuple[str, str]:
     try:
         decoded = decode_bytes(path.read_bytes(), _TASK)
-        return ("truncated" if decoded.truncated else "decoded"), ""
+        return ("truncated" if decoded.lost_share is not None else "decoded"), ""
     except UnreadableImageError as error:
         return error.reason.value, ""
     except Exception as error:  # noqa: BLE001 (the purpose is to find any exception)

@@ -15,6 +15,7 @@ from dagster import (
     DagsterInstance,
     Definitions,
     ExecuteInProcessResult,
+    MetadataValue,
 )
 from sqlalchemy import Engine
 
@@ -96,13 +97,14 @@ class RunReport:
     """Which partitions were materialized, by asset.
 
     `unavailable`: by source, why it is unavailable. `away`: by available source, which of its folders are missing and
-    why their images are kept as they were.
+    why their images are kept as they were. `links`: which links were not followed. `unreadable`: what cannot be read.
     """
 
     materialized: dict[str, list[str]] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
     away: dict[str, str] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
 
     @property
     def nothing_to_do(self) -> bool:
@@ -347,11 +349,18 @@ class _LineageRun:
             failure = FAILURES.get(_cause_class(result), StepFailedError)
             raise failure(f"{step.name} {partition_key or ''}: {_cause(result)}")
         self.report.materialized.setdefault(step.name, []).append(partition_key or step.name)
-        for event in result.get_asset_materialization_events():
-            if partition_key and (away := event.materialization.metadata.get("away")) and away.value:
-                self.report.away[partition_key] = str(away.value)
-            if partition_key and (links := event.materialization.metadata.get("links")) and links.value:
-                self.report.links[partition_key] = str(links.value)
+        if step == SOURCE_FILES:
+            for event in result.get_asset_materialization_events():
+                self._note_scan(str(partition_key), event.materialization.metadata)
+
+    def _note_scan(self, source: str, metadata: Mapping[str, MetadataValue[Any]]) -> None:
+        for kind, said_of in (
+            ("away", self.report.away),
+            ("links", self.report.links),
+            ("unreadable", self.report.unreadable),
+        ):
+            if said := metadata[kind].value:
+                said_of[source] = str(said)
 
 
 def _was_interrupted(result: ExecuteInProcessResult) -> bool:

@@ -53,10 +53,12 @@ def test_the_files_of_a_source_become_rows_and_shards(new_lineage: Lineage) -> N
         "moved": 0,
         "returned": 0,
         "shards": 3,
-        "unreadable_folders": [],
+        "unreadable_places": 0,
+        "unreadable": "",
         "away": "",
         "links_left": 0,
         "links": "",
+        "passed_over": {},
         "root": str(new_lineage.library.root),
     }
     assert new_lineage.checks_of(scanned)["catalog_contract"].passed

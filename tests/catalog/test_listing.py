@@ -35,9 +35,20 @@ def test_images_are_counted_by_state(library: Library) -> None:
     library.register_all()
     draw_photo(library.root / "2024/13.jpg", 100)
     (library.root / "2024/00.jpg").unlink()
+    (library.root / "drawing.psb").touch()
+    (library.root / "2024/README").touch()
     library.scan()
     assert status(library).sources == [
-        SourceStatus("photos", images=29, discovered=1, registered=26, duplicates=1, failed=1, missing=1)
+        SourceStatus(
+            "photos",
+            images=29,
+            discovered=1,
+            registered=26,
+            duplicates=1,
+            failed=1,
+            missing=1,
+            passed_over={".psb": 1, "no ending": 1},
+        )
     ]
 
 
@@ -79,7 +90,7 @@ def test_embeddings_of_contents_that_hold_no_more_are_not_counted(any_library: L
 
 def test_a_source_without_images_is_listed(library: Library) -> None:
     with library.scanning():
-        assert status(library).sources == [SourceStatus("photos", 0, 0, 0, 0, 0, 0)]
+        assert status(library).sources == [SourceStatus("photos", 0, 0, 0, 0, 0, 0, {})]
 
 
 def test_jobs_that_run_or_did_not_succeed_are_listed_with_what_they_committed(library: Library) -> None:

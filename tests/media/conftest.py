@@ -3,6 +3,7 @@
 import io
 import struct
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pillow_heif
@@ -12,6 +13,11 @@ from PIL import ExifTags, Image
 Entries = list[tuple[int, int, list[int] | bytes]]
 PHOTOS = Path(__file__).parents[3] / "shared" / "photos" / "exif"
 pillow_heif.register_heif_opener()
+needs_jpeg_xl = pytest.mark.skipif(
+    find_spec("pillow_jxl") is None, reason="needs pillow-jxl-plugin (extra jxl)"
+)
+if find_spec("pillow_jxl"):
+    import pillow_jxl  # noqa: F401 (registers the format, to write it)
 
 
 @pytest.fixture(scope="session")

@@ -209,10 +209,17 @@ def test_the_suffixes() -> None:
         ".heif",
         ".avif",
         ".dng",
+        ".jxl",
+        ".jp2",
+        ".psd",
+        ".crw",
+        ".iiq",
+        ".insp",
+        ".jpg_large",
     }
     assert not expected - SUPPORTED_SUFFIXES
     assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in SUPPORTED_SUFFIXES)
-    assert not SUPPORTED_SUFFIXES & {".mp4", ".mov", ".txt", ".psd", ".xmp"}
+    assert not SUPPORTED_SUFFIXES & {".mp4", ".mov", ".txt", ".psb", ".xmp"}
 
 
 def test_the_hash_of_a_content_is_its_blake3() -> None:

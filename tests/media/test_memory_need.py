@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from photolineage.media.memory_need import memory_to_decode
+from tests.media.conftest import needs_jpeg_xl
 
 Encode = Callable[..., bytes]
 SIDE = 400
@@ -34,11 +35,14 @@ def need(data: bytes, short_side: int | None = 384) -> int:
         ("WEBP", "RGB", {"lossless": True}, 17),
         ("WEBP", "RGBA", {}, 17),
         ("TIFF", "L", {}, 10),
-        ("TIFF", "RGB", {}, 15),
+        ("TIFF", "RGB", {}, 12),
         ("TIFF", "F", {}, 16),
-        ("TIFF", "RGB", {"big_tiff": True}, 15),
+        ("TIFF", "RGB", {"big_tiff": True}, 12),
         ("HEIF", "RGB", {}, 8),
         ("AVIF", "RGB", {}, 12),
+        pytest.param("JXL", "RGB", {}, 24, marks=needs_jpeg_xl),
+        ("JPEG2000", "RGB", {}, 21),
+        ("JPEG2000", "L", {}, 13),
     ],
 )
 def test_the_need_grows_with_the_pixels(

@@ -18,6 +18,7 @@ FACTS = [
     line.split("\t") for line in (Path(__file__).parent / "photo_facts.tsv").read_text("utf-8").splitlines()
 ]
 CLOCK_AHEAD = "jpg/WWL_(Polaroid)_ION230.jpg"
+DAMAGED = "jpg/corrupted.jpg"
 
 
 def _preview(path: Path) -> Image.Image:
@@ -64,7 +65,7 @@ def test_facts_of_a_photo(photos: Path, facts: list[str]) -> None:
         expected = [*facts[1:5], "2026-11-24T14:41:16+00:00", *facts[6:]]
     assert found == expected
     assert original.size_bytes == path.stat().st_size
-    assert not original.truncated
+    assert original.truncated == (facts[0] == DAMAGED)
     scale = min(1.0, 384 / min(original.width, original.height))
     assert preview.size == pytest.approx((original.width * scale, original.height * scale), rel=0.05, abs=1)
 

@@ -238,7 +238,7 @@ def test_what_lies_below_an_unreadable_folder_stays_as_it_is(
     monkeypatch.setattr(os, "open", refuse)
     report = library.scan()
     assert counts(report) == {"files": 12, "missing": 1, "unchanged": 12}
-    assert report.unreadable_folders == ["2023/"]
+    assert report.unreadable == {"2023/": "Permission denied"}
     assert [path for path, state in library.states().items() if state == "missing"] == ["2024/00.jpg"]
 
 

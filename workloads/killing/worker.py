@@ -23,7 +23,6 @@ from sqlalchemy import Engine
 from photolineage.catalog.migrate import upgrade
 from photolineage.catalog.queries import shard_keys
 from photolineage.lineage import JobKind
-from photolineage.media import SUPPORTED_SUFFIXES
 from photolineage.models.embedder import load_embedder
 from photolineage.models.registry import record_model
 from photolineage.settings import Settings, load_settings
@@ -31,8 +30,7 @@ from photolineage.steps.embed import Stores, embed_shard
 from photolineage.steps.index import build_index
 from photolineage.steps.jobs import JobContext, running_job
 from photolineage.steps.register import register_shard
-from photolineage.steps.scan import ensure_source, scan_source
-from photolineage.steps.tree_walk import TreeWalk
+from photolineage.steps.scan import ensure_source, scan_source, walk_of
 from photolineage.stores.embeddings import EmbeddingStore
 from photolineage.stores.files import open_files
 from photolineage.stores.previews import PreviewStore
@@ -79,7 +77,7 @@ def _scan(context: JobContext, settings: Settings, key: str) -> None:
     source = settings.sources[key]
     source_id = ensure_source(context.engine, key, source.root)
     with running_job(context, JobKind.SCAN, key, input_version="") as lease:
-        walk = TreeWalk(source.root, SUPPORTED_SUFFIXES, source.exclude, source.hidden, source.follow_links)
+        walk = walk_of(source)
         scan_source(lease, source_id, walk, shard_capacity=settings.shard_capacity)
 
 

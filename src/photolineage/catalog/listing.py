@@ -1,5 +1,6 @@
 """The state of the library and its events, for people to read."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -21,7 +22,10 @@ _FORM_OF_PRECISION: Final = {
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """The number of images of one source, by state."""
+    """The number of images of one source, by state.
+
+    `passed_over`: the files that the last scan found but does not read, by suffix, and the folders of programs.
+    """
 
     key: str
     images: int
@@ -30,6 +34,7 @@ class SourceStatus:
     duplicates: int
     failed: int
     missing: int
+    passed_over: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,18 +114,18 @@ class ListedEvent:
 def library_status(connection: Connection, *, recent_jobs: int = 10) -> LibraryStatus:
     """Sources, models, running jobs, and jobs whose newest attempt did not succeed."""
     tallies = tally_images(connection)
-    sources = connection.execute(select(Source.key).order_by(Source.key)).scalars()
+    sources = connection.execute(select(Source.key, Source.passed_over).order_by(Source.key))
     return LibraryStatus(
         sources=[
-            _source_status(source, [tally for tally in tallies if tally.source == source])
-            for source in sources
+            _source_status(key, json.loads(passed_over or "{}"), [t for t in tallies if t.source == key])
+            for key, passed_over in sources
         ],
         models=_models(connection, tallies),
         jobs=_jobs(connection, recent_jobs),
     )
 
 
-def _source_status(source: str, tallies: Sequence[ImageTally]) -> SourceStatus:
+def _source_status(source: str, passed_over: dict[str, int], tallies: Sequence[ImageTally]) -> SourceStatus:
     def count(state: ImageState) -> int:
         return sum(tally.images for tally in tallies if tally.state == state)
 
@@ -132,6 +137,7 @@ def _source_status(source: str, tallies: Sequence[ImageTally]) -> SourceStatus:
         duplicates=sum(tally.duplicates for tally in tallies if tally.state == ImageState.REGISTERED),
         failed=count(ImageState.FAILED),
         missing=count(ImageState.MISSING),
+        passed_over=passed_over,
     )
 
 

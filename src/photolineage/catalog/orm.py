@@ -84,7 +84,10 @@ class Base(DeclarativeBase):
 
 
 class Source(Base):
-    """A directory tree of photographs."""
+    """A directory tree of photographs.
+
+    `passed_over`: what the last scan found besides images, as a JSON object: the number of files of each kind.
+    """
 
     __tablename__ = "source"
     __table_args__ = ({"sqlite_autoincrement": True},)
@@ -94,6 +97,7 @@ class Source(Base):
     root: Mapped[str] = mapped_column(PosixPath)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     scanned_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    passed_over: Mapped[str | None] = mapped_column(Text)
 
 
 class Shard(Base):
@@ -128,7 +132,9 @@ class Image(Base):
     `embedded_models`: the `MlModel.embedded_bit` of each model that has a committed embedding of the content last
     registered (`photolineage.catalog.coverage`). `quality`: how sharp and level the picture is, 0 to 1; null if the
     image was read before quality was measured. `taken_at_precision` and `utc_offset_source` are null if the image was
-    read before they were recorded; `utc_offset_source` is null, too, if the offset is unknown.
+    read before they were recorded; `utc_offset_source` is null, too, if the offset is unknown. `truncated`: the file
+    is damaged, and only a part of the picture could be decoded. `lost_share`: the share of its picture that is lost,
+    0 to 1; null if the picture is whole.
     """
 
     __tablename__ = "image"
@@ -176,6 +182,7 @@ class Image(Base):
     utc_offset_source: Mapped[UtcOffsetSource | None] = mapped_column(
         enum_type(UtcOffsetSource, "utc_offset_source")
     )
+    lost_share: Mapped[float | None]
 
 
 class MlModel(Base):

@@ -104,12 +104,14 @@ def run_steps(
                 "unavailable": report.unavailable,
                 "away": report.away,
                 "links": report.links,
+                "unreadable": report.unreadable,
                 "status": status,
             }
         )
         return
-    for reason in (*report.unavailable.values(), *report.away.values(), *report.links.values()):
-        errors.print(Text.assemble(("Skipped:", "bold yellow"), f" {printable(reason)}"), soft_wrap=True)
+    for said in (report.unavailable, report.away, report.links, report.unreadable):
+        for reason in said.values():
+            errors.print(Text.assemble(("Skipped:", "bold yellow"), f" {printable(reason)}"), soft_wrap=True)
     if report.nothing_to_do:
         console.print("Everything is up to date. You don't need to do anything.")
     print_status(status)

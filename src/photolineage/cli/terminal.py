@@ -183,6 +183,15 @@ def print_status(status: LibraryStatus) -> None:
             ],
         )
     )
+    passed_over = [s for s in status.sources if s.passed_over]
+    if passed_over:
+        console.print(
+            table(
+                "Not read: files of other kinds, and folders of copies that programs made",
+                ["source", "kinds"],
+                [(s.key, _counted(s.passed_over)) for s in passed_over],
+            )
+        )
     console.print(
         table(
             "Models",
@@ -230,6 +239,10 @@ def print_status(status: LibraryStatus) -> None:
                 ],
             )
         )
+
+
+def _counted(kinds: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} × {kind}" for kind, count in kinds.items())
 
 
 def _time_left(job: JobStatus) -> str:

@@ -1,5 +1,7 @@
 """Decode an image to upright sRGB, scaled down to the requested size."""
 
+import contextlib
+import io
 import logging
 import math
 from dataclasses import dataclass, replace
@@ -11,9 +13,13 @@ from PIL.ImageFile import ImageFile
 
 from photolineage.catalog.vocabulary import FailureReason
 from photolineage.media.color import resizable, to_srgb
+from photolineage.media.damage import NEXT_TO_NOTHING, SILENT_DECODERS, empty_share, flat_share
+from photolineage.media.deep_tiff import DeepTiff
 from photolineage.media.errors import UnreadableImageError
 from photolineage.media.exif import ExifFacts, read_exif, stored_orientation
-from photolineage.media.formats import RAW, format_of, open_container
+from photolineage.media.formats import JPEG_XL, RAW, format_of, open_container
+from photolineage.media.jpeg import END_OF_IMAGE, load_jpeg
+from photolineage.media.jpeg_xl import unpack_jpeg_xl
 from photolineage.media.raw import embedded_preview
 from photolineage.media.raw_facts import read_raw_facts
 from photolineage.media.tiff_pages import seek_picture
@@ -35,9 +41,6 @@ BICUBIC takes 60% longer. The preview's compression causes most of both differen
 _DRAFT_TOLERANCE: Final = 24
 """A result of JPEG's own scaling is kept if it is at most 1/24 too small. For example, 12 megapixels, the most common
 size, become 500 × 375 instead of 512 × 384: as near to the original as resampling, in three quarters of the time."""
-_JPEG_END_OF_IMAGE: Final = b"\xff\xd9"
-_BLANK: Final = 0.99
-_SAMPLE_SIZE: Final = (64, 64)
 _DECODED_WHOLE: Final = frozenset(("AVIF", "HEIF", "WEBP"))
 _TURN: Final = {
     2: Transpose.FLIP_LEFT_RIGHT,
@@ -52,14 +55,22 @@ _TURN: Final = {
 
 @dataclass(frozen=True, slots=True)
 class DecodedImage:
-    """`image` is upright, scaled RGB in sRGB. `width` and `height` are the pixels of the upright original."""
+    """`image` is upright, scaled RGB in sRGB. `width` and `height` are the pixels of the upright original.
+
+    `lost_share`: the share of a damaged picture that is lost, 0 to 1; None if it is whole.
+    """
 
     image: Image.Image
     format: str
     width: int
     height: int
     exif: ExifFacts
-    truncated: bool
+    lost_share: float | None
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the file is damaged, so that only a part of the picture could be decoded."""
+        return self.lost_share is not None
 
 
 def decode_upright(data: bytes, *, short_side: int | None = None) -> Image.Image:
@@ -82,6 +93,10 @@ def decode(data: bytes, *, short_side: int | None = None) -> DecodedImage:
     if image_format == RAW:
         return _decode_raw(data, short_side)
     try:
+        if image_format == JPEG_XL:
+            return _decode_jpeg_xl(data, short_side)
+        if image_format == "TIFF" and (page := DeepTiff.of(data)) is not None:
+            return _decode_deep_tiff(data, page, short_side)
         return _decode_container(data, image_format, short_side)
     except UnreadableImageError:
         raise
@@ -97,22 +112,24 @@ def decode(data: bytes, *, short_side: int | None = None) -> DecodedImage:
 
 def _decode_container(data: bytes, image_format: str, short_side: int | None) -> DecodedImage:
     container = open_container(data, image_format)
+    width, height = container.size
+    _refuse_too_large(width, height)
     exif = _exif_facts(container)
     if isinstance(container, TiffImagePlugin.TiffImageFile) and seek_picture(container):
         own = _exif_facts(container)
         exif = replace(exif if exif.times or exif.camera else own, orientation=own.orientation)
-    _refuse_too_large(container)
-    width, height = container.size
-    container, truncated = _load(container, data, image_format, short_side)
-    image, turn = _upright(container, short_side)
-    if truncated and _is_blank(image):
+        width, height = container.size
+        _refuse_too_large(width, height)
+    container, lost_share = _load(container, data, image_format, short_side)
+    if lost_share is not None and lost_share >= NEXT_TO_NOTHING:
         raise UnreadableImageError(
             FailureReason.CORRUPT,
-            f"almost nothing of this {image_format} of {width} × {height} pixels could be decoded",
+            f"{lost_share:.0%} of this {image_format} of {width} × {height} pixels is lost",
         )
+    image, turn = _upright(container, short_side)
     if turn >= 5:
         width, height = height, width
-    return DecodedImage(image, container.format or image_format, width, height, exif, truncated)
+    return DecodedImage(image, container.format or image_format, width, height, exif, lost_share)
 
 
 def _decode_raw(data: bytes, short_side: int | None) -> DecodedImage:
@@ -126,11 +143,34 @@ def _decode_raw(data: bytes, short_side: int | None) -> DecodedImage:
     if preview.orientation >= 5:
         width, height = height, width
     exif = replace(exif, orientation=preview.orientation)
-    return DecodedImage(image, RAW, width, height, exif, decoded.truncated)
+    return DecodedImage(image, RAW, width, height, exif, decoded.lost_share)
 
 
-def _refuse_too_large(container: ImageFile) -> None:
-    width, height = container.size
+def _decode_jpeg_xl(data: bytes, short_side: int | None) -> DecodedImage:
+    """The JPEG that was packed as JPEG XL, or the picture, which the decoder has turned already."""
+    unpacked = unpack_jpeg_xl(data)
+    if isinstance(unpacked, bytes):
+        return replace(decode(unpacked, short_side=short_side), format=JPEG_XL)
+    picture, encoded_exif = unpacked
+    _refuse_too_large(*picture.size)
+    exif = replace(_exif_of_tiff(encoded_exif) or ExifFacts(), orientation=1)
+    image, _turn = _upright(picture, short_side)
+    return DecodedImage(image, JPEG_XL, picture.width, picture.height, exif, None)
+
+
+def _decode_deep_tiff(data: bytes, page: DeepTiff, short_side: int | None) -> DecodedImage:
+    _refuse_too_large(page.width, page.height)
+    exif = _exif_of_tiff(data) or ExifFacts()
+    image, _turn = _upright(page.picture(), short_side)
+    width, height = page.width, page.height
+    if exif.orientation in _TURN:
+        image = image.transpose(_TURN[exif.orientation])
+    if exif.orientation >= 5:
+        width, height = height, width
+    return DecodedImage(image, "TIFF", width, height, exif, None)
+
+
+def _refuse_too_large(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise UnreadableImageError(
             FailureReason.TOO_LARGE, f"{width} × {height} pixels exceed the limit of {MAX_PIXELS:,}"
@@ -150,41 +190,53 @@ def _exif_facts(container: ImageFile) -> ExifFacts:
     return replace(facts, orientation=stored) if isinstance(stored, int) and 1 <= stored <= 8 else facts
 
 
+def _exif_of_tiff(data: bytes) -> ExifFacts | None:
+    exif = Image.Exif()
+    try:
+        exif.load_from_fp(io.BytesIO(data))
+    except Exception:  # not every block of EXIF is a whole TIFF
+        _logger.debug("the file has no TIFF directory", exc_info=True)
+        return None
+    return read_exif(exif)
+
+
 def _load(
     container: ImageFile, data: bytes, image_format: str, short_side: int | None
-) -> tuple[ImageFile, bool]:
-    """The container with its pixels decoded, and whether the image is truncated.
+) -> tuple[ImageFile, float | None]:
+    """The container with its pixels decoded, and the share of the picture that is lost; None if it is whole.
 
     The strict decoder is tried first. Pillow's switch for truncated files affects the whole process, so it is not
-    used: a truncated JPEG gets its missing end marker, and for other damage the rows decoded so far are kept.
+    used: for a damaged file, the rows decoded so far are kept.
     """
     _draft(container, short_side)
+    if image_format == "JPEG":
+        with contextlib.suppress(ValueError):
+            return container, load_jpeg(container, data.lstrip(b"\r\n"))
     try:
         container.load()
-        return container, False
     except Exception as error:  # decoders raise errors of every kind on damaged bytes
         if image_format in _DECODED_WHOLE:
             raise
-        repaired = _load_with_end_marker(data, short_side) if image_format == "JPEG" else None
-        if repaired is not None:
-            return repaired, True
+        if image_format == "JPEG" and (repaired := _load_with_end_marker(data, short_side)) is not None:
+            return repaired, flat_share(repaired)
         # All tiles are done and the decoder reported no error: the damage is after the picture.
-        truncated = bool(container.tile) or isinstance(error, OSError)
+        is_damaged = bool(container.tile) or isinstance(error, OSError)
+    else:
+        return container, _unreported_loss(data, image_format) or None
     is_interrupted, container.tile = bool(container.tile), []
     if is_interrupted and isinstance(container, TiffImagePlugin.TiffImageFile):
         container.load_end()  # turns the image
-    return container, truncated
+    if not is_damaged:
+        return container, None
+    return container, max(flat_share(container), _unreported_loss(data, image_format))
 
 
-def _is_blank(image: Image.Image) -> bool:
-    """Whether an image has almost only one colour, as a decoder leaves it when its data ends early."""
-    sample = image.resize(_SAMPLE_SIZE, Resampling.NEAREST)
-    pixels = sample.width * sample.height
-    return max(count for count, _ in sample.getcolors(pixels) or []) > _BLANK * pixels
+def _unreported_loss(data: bytes, image_format: str) -> float:
+    return empty_share(data, image_format) if image_format in (*SILENT_DECODERS, "JPEG") else 0.0
 
 
 def _load_with_end_marker(data: bytes, short_side: int | None) -> ImageFile | None:
-    repaired = open_container(data + _JPEG_END_OF_IMAGE, "JPEG")
+    repaired = open_container(data + END_OF_IMAGE, "JPEG")
     _draft(repaired, short_side)
     try:
         repaired.load()
@@ -199,7 +251,7 @@ def _draft(container: ImageFile, short_side: int | None) -> None:
         container.draft(None, (acceptable, acceptable))
 
 
-def _upright(container: ImageFile, short_side: int | None) -> tuple[Image.Image, int]:
+def _upright(container: Image.Image, short_side: int | None) -> tuple[Image.Image, int]:
     """The upright picture of a decoded container, and the EXIF orientation that was applied to it."""
     icc_profile = container.info.get("icc_profile")
     image = resizable(container)
@@ -212,7 +264,7 @@ def _upright(container: ImageFile, short_side: int | None) -> tuple[Image.Image,
     return image, turn
 
 
-def _remaining_turn(container: ImageFile) -> int:
+def _remaining_turn(container: Image.Image) -> int:
     """The orientation that is still to apply: loading a HEIF or TIFF turns it and removes the tag."""
     try:
         return stored_orientation(container.getexif())

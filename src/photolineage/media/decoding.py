@@ -60,7 +60,7 @@ class DecodedOriginal:
     width: int
     height: int
     exif: ExifFacts
-    truncated: bool
+    lost_share: float | None
     quality: float | None
     picture_size: tuple[int, int]
     picture: bytes

@@ -66,7 +66,11 @@ def main(descriptor: int) -> None:
                 return
             task: DecodingTask = pickle.loads(message)  # noqa: S301 (from the parent)
             with open(descriptors[0], "rb") as file:
-                need = _need(file, task)
+                try:
+                    need = _need(file, task)
+                except UnreadableImageError as error:
+                    answers.send(error)
+                    continue
                 if need > COMMON_BYTES:
                     answers.send(need)
                     if channel.recv(1) != GO:
@@ -122,7 +126,7 @@ def decode_bytes(data: bytes, task: DecodingTask) -> DecodedOriginal:
         width=decoded.width,
         height=decoded.height,
         exif=decoded.exif,
-        truncated=decoded.truncated,
+        lost_share=decoded.lost_share,
         quality=picture_quality(decoded.image) if task.as_preview else None,
         picture_size=decoded.image.size,
         picture=_preview(decoded.image) if task.as_preview else decoded.image.tobytes(),

@@ -9,23 +9,24 @@ from collections.abc import Callable
 from typing import BinaryIO, Final
 
 from photolineage.media.formats import RAW, format_of
+from photolineage.media.headers import START_OF_SCAN, jpeg_segments
+from photolineage.media.jpeg_xl import size_of_jpeg_xl
 from photolineage.media.tiff_pages import MOST_PAGES, NEW_SUBFILE_TYPE
 
 _BASE: Final = 2**25
 """For buffers that do not grow with the picture, and for the scaled picture and its preview."""
 _PER_ROW: Final = 16
 """Pillow keeps pointers to each row."""
-_BYTES_PER_PIXEL: Final = {"PNG": 9, "BMP": 9, "GIF": 9, "TIFF": 9, "WEBP": 17, "HEIF": 8, "AVIF": 12}
+_BYTES_PER_PIXEL: Final = {
+    "PNG": 9, "BMP": 9, "GIF": 9, "TIFF": 9, "WEBP": 17, "HEIF": 8, "AVIF": 12, "JXL": 24, "JPEG2000": 9, "PSD": 9,
+}  # fmt: skip
 """Measured with 24 megapixels: palette and transparency need 6 to 9, others less. WebP keeps four copies."""
 _DEEP: Final = 12
 """Grey values of 16 or 32 bits, which are brought to 8 bits at full size."""
 _HEAD_BYTES: Final = 2**16
-_MOST_SEGMENTS: Final = 4_096
 _MOST_TAGS: Final = 4_096
 _JPEG_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_SEQUENTIAL: Final = frozenset((0xC0, 0xC1))
-_JPEG_BARE: Final = frozenset((0x01, *range(0xD0, 0xD9)))
-"""Markers without a length."""
 _JPEG_SCALES: Final = (8, 4, 2)
 _BITS_PER_SAMPLE, _SAMPLES_PER_PIXEL = 258, 277
 _WIDTH, _HEIGHT = 256, 257
@@ -36,7 +37,7 @@ def memory_to_decode(file: BinaryIO, file_bytes: int, short_side: int | None) ->
     """The bytes that decoding takes, with those of the file itself. The file is left at any position.
 
     If the header cannot be read, the picture counts as empty: then it cannot be decoded either, or only as far as
-    the memory of such a picture goes.
+    the memory of such a picture goes. Raises UnreadableImageError if the file has no picture.
     """
     head = file.read(_HEAD_BYTES)
     image_format = format_of(head)
@@ -57,27 +58,14 @@ def _jpeg(file: BinaryIO, head: bytes, short_side: int | None) -> int:
     """A JPEG of one scan is decoded row by row, and scaled; one of several is kept whole, as coefficients."""
     del head
     frame: tuple[int, bytes] | None = None
-    file.seek(2)
-    for _number in range(_MOST_SEGMENTS):
-        marker = _next_marker(file)
-        if marker in _JPEG_BARE:
-            continue
-        (size,) = struct.unpack(">H", file.read(2))
+    for marker, position, size in jpeg_segments(file):
+        file.seek(position + 2)
         if marker in _JPEG_FRAMES and frame is None:
-            frame = marker, file.read(max(0, size - 2))
-        elif marker == 0xDA:
+            frame = marker, file.read(size - 2)
+        elif marker == START_OF_SCAN:
             components = file.read(1)
             return _jpeg_of_frame(*frame, components[0], short_side) if frame and components else 0
-        else:
-            file.seek(max(0, size - 2), 1)
     return 0
-
-
-def _next_marker(file: BinaryIO) -> int:
-    marker = file.read(1)
-    while marker == b"\xff":
-        marker = file.read(1)
-    return marker[0] if marker else 0x01
 
 
 def _jpeg_of_frame(marker: int, frame: bytes, components_of_scan: int, short_side: int | None) -> int:
@@ -136,6 +124,26 @@ def _largest_extent(head: bytes, bytes_per_pixel: int) -> int:
     return max((_whole(width, height, bytes_per_pixel) for width, height in sizes), default=0)
 
 
+def _jpeg_xl(_file: BinaryIO, head: bytes, _short_side: int | None) -> int:
+    width, height = size_of_jpeg_xl(head)
+    return _whole(width, height, _BYTES_PER_PIXEL["JXL"])
+
+
+def _jpeg_2000(_file: BinaryIO, head: bytes, _short_side: int | None) -> int:
+    start = head.find(b"\xff\x4f\xff\x51")
+    if start < 0:
+        return 0
+    right, bottom, left, top = struct.unpack_from(">IIII", head, start + 8)
+    (components,) = struct.unpack_from(">H", head, start + 40)
+    width, height = max(0, right - left), max(0, bottom - top)
+    return _whole(width, height, _BYTES_PER_PIXEL["JPEG2000"] + 4 * min(components, 16))
+
+
+def _psd(_file: BinaryIO, head: bytes, _short_side: int | None) -> int:
+    height, width = struct.unpack_from(">II", head, 14)
+    return _whole(width, height, _BYTES_PER_PIXEL["PSD"])
+
+
 def _tiff(file: BinaryIO, head: bytes, _short_side: int | None) -> int:
     """What the picture takes. It is the first page, or a later one if the first one is a reduced copy."""
     order = "<" if head[:2] == b"II" else ">"
@@ -159,14 +167,20 @@ def _tiff_directory(file: BinaryIO, order: str, *, is_big: bool) -> tuple[dict[i
     Also the offset of the next directory, 0 if there is none.
     """
     tags: dict[int, int] = {}
+    places: dict[int, int] = {}
     offset_kind, count_kind, entry_bytes = ("Q", "Q", 20) if is_big else ("I", "H", 12)
     (count,) = struct.unpack(order + count_kind, file.read(struct.calcsize(count_kind)))
     entries = file.read(min(count, _MOST_TAGS) * entry_bytes)
     for start in range(0, len(entries) - entry_bytes + 1, entry_bytes):
         tag, kind = struct.unpack_from(order + "HH", entries, start)
         value = "H" if kind == 3 else offset_kind
+        places[tag] = struct.unpack_from(
+            order + offset_kind, entries, start + entry_bytes - (8 if is_big else 4)
+        )[0]
         tags[tag] = struct.unpack_from(order + value, entries, start + entry_bytes - (8 if is_big else 4))[0]
     following = file.read(struct.calcsize(offset_kind))
+    if tags.get(_SAMPLES_PER_PIXEL, 1) * 2 > (8 if is_big else 4):  # the tag holds the place of their depths
+        tags[_BITS_PER_SAMPLE] = _depth_at(file, order, places.get(_BITS_PER_SAMPLE, 0))
     if count > _MOST_TAGS or len(following) < struct.calcsize(offset_kind):
         return tags, 0
     return tags, struct.unpack(order + offset_kind, following)[0]
@@ -175,10 +189,17 @@ def _tiff_directory(file: BinaryIO, order: str, *, is_big: bool) -> tuple[dict[i
 def _tiff_page(tags: dict[int, int]) -> int:
     """The largest picture that a directory can mean, and the bytes of its samples in one strip."""
     width, height, samples = tags.get(_WIDTH, 0), tags.get(_HEIGHT, 0), tags.get(_SAMPLES_PER_PIXEL, 1)
-    # With several samples, the tag holds the place of their depths; a sample has at most 64 bits.
-    depth = tags.get(_BITS_PER_SAMPLE, 8) if samples == 1 else 16
+    depth = tags.get(_BITS_PER_SAMPLE, 8)
     converted = _DEEP if samples == 1 and depth > 8 else _BYTES_PER_PIXEL["TIFF"]
     return _whole(width, height, converted + samples * min(64, max(8, depth)) / 8)
+
+
+def _depth_at(file: BinaryIO, order: str, place: int) -> int:
+    if not 0 < place < 2**63:
+        return 16
+    file.seek(place)
+    depth: int = struct.unpack(order + "H", file.read(2))[0]
+    return depth
 
 
 _NEED_OF_FORMAT: Final[dict[str, Callable[[BinaryIO, bytes, int | None], int]]] = {
@@ -190,4 +211,7 @@ _NEED_OF_FORMAT: Final[dict[str, Callable[[BinaryIO, bytes, int | None], int]]] 
     "HEIF": _heif,
     "AVIF": _avif,
     "TIFF": _tiff,
+    "JXL": _jpeg_xl,
+    "JPEG2000": _jpeg_2000,
+    "PSD": _psd,
 }

@@ -29,8 +29,9 @@ class OriginalImage:
     support, and long enough for 10¹² files without an expected collision. `width` and `height` are pixels of the
     upright original; `orientation` is EXIF's, as stored (1 to 8). `taken_at` is aware, in UTC; if only the day, the
     month or the year is known (`taken_at_precision`), it is the noon of its first day. `utc_offset_minutes` and
-    `time_zone` (an IANA name, from GPS) are None if unknown. `truncated`: only the first part of the image could
-    be decoded. `quality` is `picture_quality`, 0 to 1. `preview` is an upright sRGB JPEG without metadata, scaled to
+    `time_zone` (an IANA name, from GPS) are None if unknown. `lost_share`: the share of a damaged picture that could
+    not be decoded, 0 to 1; None if the picture is whole. `quality` is `picture_quality`, 0 to 1. `preview` is an
+    upright sRGB JPEG without metadata, scaled to
     `PREVIEW_SHORT_SIDE` as by `decode_upright`.
     """
 
@@ -50,9 +51,14 @@ class OriginalImage:
     longitude: float | None
     altitude_m: float | None
     camera: str | None
-    truncated: bool
+    lost_share: float | None
     quality: float
     preview: bytes
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the file is damaged, so that only a part of the picture could be decoded."""
+        return self.lost_share is not None
 
 
 def read_original(path: str | bytes | os.PathLike[str], *, assumed_time_zone: str = "UTC") -> OriginalImage:
@@ -97,7 +103,7 @@ def read_original(path: str | bytes | os.PathLike[str], *, assumed_time_zone: st
         longitude=place.longitude if place else None,
         altitude_m=place.altitude_m if place else None,
         camera=decoded.exif.camera,
-        truncated=decoded.truncated,
+        lost_share=decoded.lost_share,
         quality=decoded.quality,
         preview=decoded.picture,
     )

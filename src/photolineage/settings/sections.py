@@ -101,6 +101,12 @@ class SourceSettings(_Section):
         "Photolineage to private photos of somebody else. Images behind a link that is no longer followed count as "
         "missing.",
     )
+    leave_out_copies: bool = Field(
+        default=True,
+        description="Leave out folders in which programs keep thumbnails, previews, snapshots and deleted files, such "
+        "as '@eaDir', 'Thumbnails', '*.lrdata' and '$RECYCLE.BIN'. docs/faults.md lists them. A scan counts the "
+        "folders that it left out. Images in them that are already registered count as missing.",
+    )
 
 
 class ModelSettings(_Section):

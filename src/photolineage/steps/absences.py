@@ -70,6 +70,16 @@ def explain_places_away(places: Mapping[str, int]) -> str:
     )
 
 
+def explain_unreadable(places: Mapping[str, str]) -> str:
+    """A message that names the files and folders that a scan could not read, and why."""
+    named = [f"{printable(place[:-1])} ({reason})" for place, reason in list(places.items())[:LISTED_PLACES]]
+    more = [f"{len(places) - LISTED_PLACES:,} more"] if len(places) > LISTED_PLACES else []
+    return (
+        f"{', '.join([*named, *more])}: these files and folders cannot be read. The catalog keeps their images "
+        "unchanged. Check the permissions and the disk, and scan again."
+    )
+
+
 def explain_links_left(walk: TreeWalk, source: str) -> str:
     """A message that counts the links that were not followed, names the first, and says how to follow them."""
     named = [printable(link) for link in sorted(walk.examples_of_links)]

@@ -42,7 +42,7 @@ PendingImage = Row[int, str, int, int, str | None, ImageState, bool]
 class RegistrationReport:
     """What one run did to a shard, in images. `registered` to `failed` count the whole shard.
 
-    `truncated`: images whose file ends early; their readable part was decoded. `moved`: new files that turned out to
+    `truncated`: images whose file is damaged; their readable part was decoded. `moved`: new files that turned out to
     be missing images of the source, from this or another shard. `compacted`: preview files that were replaced by one
     file with their current rows.
     """
@@ -302,6 +302,7 @@ def _facts(outcome: OriginalImage | UnreadableImageError) -> dict[str, object]:
         "height": outcome.height,
         "orientation": outcome.orientation,
         "truncated": outcome.truncated,
+        "lost_share": outcome.lost_share,
         "taken_at": outcome.taken_at,
         "taken_at_source": outcome.taken_at_source,
         "taken_at_precision": outcome.taken_at_precision,

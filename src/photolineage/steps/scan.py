@@ -6,6 +6,7 @@ short transaction. A killed scan loses nothing: the next scan finds the rest.
 """
 
 import itertools
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -22,7 +23,9 @@ from photolineage.catalog.moves import reunite_missing_images
 from photolineage.catalog.orm import Image, ImageState, JobState, MlJob, Shard, Source
 from photolineage.lineage import shard_key
 from photolineage.media.errors import UnreadableImageError
+from photolineage.media.formats import SUPPORTED_SUFFIXES
 from photolineage.media.regular_file import open_regular_file
+from photolineage.settings import SourceSettings
 from photolineage.steps.absences import any_is_left_out, find_places_away, place_of
 from photolineage.steps.known_files import HAD_VANISHED, is_as_known
 from photolineage.steps.lookahead import map_ahead
@@ -40,8 +43,8 @@ KnownImage = Row[int, int, str, int, int, ImageState, str | None, bool]
 class ScanReport:
     """What a scan found, in images. `moved`: images that were found under another path.
 
-    The rows of images in `unreadable_folders`, and in folders and links on unmounted disks (`away`, with the number of
-    images), were not changed.
+    The rows of images at and below `unreadable` places (with the reasons), and in folders and links on unmounted disks
+    (`away`, with the number of images), were not changed. `passed_over` counts by kind what a source contains besides.
     """
 
     files: int = 0
@@ -51,8 +54,9 @@ class ScanReport:
     moved: int = 0
     returned: int = 0
     unchanged: int = 0
-    unreadable_folders: list[str] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
     away: dict[str, int] = field(default_factory=dict)
+    passed_over: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -80,6 +84,18 @@ def ensure_source(engine: Engine, key: str, root: Path) -> int:
         return created
 
     return run_in_transaction(engine, ensure)
+
+
+def walk_of(source: SourceSettings) -> TreeWalk:
+    """The walk that finds the images of a source, as its settings say."""
+    return TreeWalk(
+        source.root,
+        SUPPORTED_SUFFIXES,
+        source.exclude,
+        source.hidden,
+        source.follow_links,
+        source.leave_out_copies,
+    )
 
 
 def scan_source(
@@ -117,11 +133,12 @@ def scan_source(
     # Only a complete walk shows which images are missing.
     missing_paths = [image.path for image in missing]
     _refuse_empty_root(walk, report, missing_paths)
-    report.unreadable_folders = walk.unreadable_folders
+    report.unreadable = walk.unreadable
+    report.passed_over = dict(walk.passed_over.most_common())
     report.away = find_places_away(
         walk, missing_paths, files=report.files, scanned_since=_last_success_began(lease)
     )
-    left = {*report.unreadable_folders, *report.away}
+    left = {*report.unreadable, *report.away}
     gone = [image for image in missing if place_of(image.path, left) is None]
     for start in range(0, len(gone), BATCH_FILES):
         part = _Batch(missing=gone[start : start + BATCH_FILES])
@@ -129,7 +146,9 @@ def scan_source(
     report.missing = len(gone) - report.moved
     lease.commit(
         lambda connection: connection.execute(
-            update(Source).where(Source.id == source_id).values(scanned_at=DATABASE_TIME)
+            update(Source)
+            .where(Source.id == source_id)
+            .values(scanned_at=DATABASE_TIME, passed_over=json.dumps(report.passed_over))
         ),
         done=0,
     )

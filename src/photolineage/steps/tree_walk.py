@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,6 +15,15 @@ from pathspec import GitIgnoreSpec
 
 from photolineage.errors import PhotolineageError
 from photolineage.settings.sections import FollowLinks
+from photolineage.steps.left_out import (
+    HIDDEN,
+    MOST_KINDS,
+    OTHER_ENDING,
+    begins_like_an_image,
+    copies_of_programs,
+    is_hidden,
+    kind_of,
+)
 
 RUN_FILES: Final = 5_000
 LISTED_LINKS: Final = 20
@@ -103,25 +113,50 @@ class _Files:
         return run
 
 
+@dataclass(slots=True)
+class _OpenFolder:
+    """A folder of the walk: its images, and the names of the folders in it, the last to enter first."""
+
+    path: str
+    files: _Files
+    folders: list[str]
+    passed: int = 0
+
+    def files_before(self, below: str | None) -> _Files:
+        """The next files that come before a folder in this one; with None, all that are left.
+
+        A folder sorts by its name with the separator, like the full paths of its files.
+        """
+        begin = self.passed
+        if below is None:
+            return self.files.part(begin, None)
+        self.passed = bisect_left(self.files.paths, os.fsencode(below), lo=begin, key=os.fsencode)
+        return self.files.part(begin, self.passed)
+
+
 _LEADS_NOWHERE: Final = {errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.EACCES}
-"""The file was deleted since it was listed, or is a link with a missing or forbidden target, to itself, or through a
-file."""
+"""Why a link leads nowhere: its target is missing or forbidden, or it leads to itself or through a file."""
+_OF_THIS_PROCESS: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+"""Errors that say nothing about a file, and that the next file has too."""
 
 
 @dataclass
 class TreeWalk:
     """One walk of a source. Leaves out files with other suffixes, and files that match `exclude`.
 
-    `exclude` has patterns as in a .gitignore, relative to the root. Files and folders whose names begin with a dot are
-    left out if `hidden` is false. A folder is entered only once, so loops of links end.
+    A file without any suffix is found if it begins like an image. `exclude` has patterns as in a .gitignore, relative
+    to the root. Files and folders whose names begin with a dot are left out if `hidden` is false, and folders of
+    programs (`photolineage.steps.left_out`) if `leave_out_copies` is true. A folder is entered only once, so loops of
+    links end.
 
     With `follow_links` "inside", links that lead out of the root are not followed; with "none", no link is. The walk
     counts these links in `links_left`, and keeps the paths of the first in `examples_of_links`.
 
-    The walk records paths while it is consumed, relative to the root and ending with the separator. Files below
-    `unreadable_folders` and `dead_ends` are unknown; dead ends are links that cannot be followed, and folders that
-    vanished before they were entered. `empty_folders` contain only files that are left out; they may include the root
-    (`""`). Each has the time of its last change, in seconds.
+    The walk records paths while it is consumed, relative to the root and ending with the separator. What is at
+    `unreadable` places and below, and behind `dead_ends`, is unknown. `unreadable` has the reason for each file and
+    folder that cannot be read. Dead ends are links that cannot be followed, and folders that vanished before they were
+    entered. `empty_folders` contain only files that are left out; they may include the root (`""`). Each has the time
+    of its last change, in seconds. `passed_over` counts files that are not read, by suffix, and folders of programs.
     """
 
     root: Path
@@ -129,11 +164,13 @@ class TreeWalk:
     exclude: Sequence[str] = ()
     hidden: bool = False
     follow_links: FollowLinks = "inside"
+    leave_out_copies: bool = True
     links_left: int = 0
     examples_of_links: list[str] = field(default_factory=list)
-    unreadable_folders: list[str] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
     dead_ends: set[str] = field(default_factory=set)
     empty_folders: dict[str, float] = field(default_factory=dict)
+    passed_over: Counter[str] = field(default_factory=Counter)
     _excluded: GitIgnoreSpec | None = field(init=False)
     _real_root: str = field(init=False, default="")
 
@@ -151,7 +188,7 @@ class TreeWalk:
             root = _identity(self.root.stat())
             self._real_root = os.path.realpath(self.root)
             waiting = _Files()
-            for files in self._below("", set()):
+            for files in self._folder_by_folder():
                 waiting.extend(files)
                 while len(waiting.paths) >= RUN_FILES:
                     yield waiting.take_run()
@@ -159,78 +196,57 @@ class TreeWalk:
                 yield waiting.take_run()
             if _identity(self.root.stat()) != root:
                 raise OSError(errno.ESTALE, "another folder replaced it during the scan")
+            os.scandir(self.root).close()  # a disk that is gone can still answer `stat`
         except OSError as error:
             raise SourceUnavailableError(
                 f"{self.root}: cannot be read: {error.strerror}. Mount the disk or correct the source's root; "
                 "no image was marked as missing."
             ) from error
 
-    def _below(self, folder: str, entered: set[tuple[int, int]]) -> Iterator[_Files]:
-        files, folders = self._list(folder, entered)
-        begin = 0
-        for name in folders:
-            # A folder sorts by its name with the separator, like the full paths of its files.
-            end = bisect_left(files.paths, os.fsencode(f"{folder}{name}/"), key=os.fsencode)
-            yield files.part(begin, end)
-            begin = end
-            yield from self._below(f"{folder}{name}/", entered)
-        yield files.part(begin, None)
+    def _folder_by_folder(self) -> Iterator[_Files]:
+        entered: set[tuple[int, int]] = set()
+        above = [self._list("", entered)]
+        while above:
+            folder = above[-1]
+            below = f"{folder.path}{folder.folders.pop()}/" if folder.folders else None
+            yield folder.files_before(below)
+            if below is None:
+                above.pop()
+            else:
+                above.append(self._list(below, entered))
 
-    def _list(self, folder: str, entered: set[tuple[int, int]]) -> tuple[_Files, list[str]]:
+    def _list(self, folder: str, entered: set[tuple[int, int]]) -> _OpenFolder:
         """The images and the names of the folders in a folder; nothing if the folder was entered before."""
         try:
             return self._open_and_list(folder, entered)
-        except PermissionError:
-            if not folder:
-                raise
-            self.unreadable_folders.append(folder)
-            return _Files(), []
+        except OSError as error:
+            if folder and error.errno in (errno.ENOENT, errno.ENOTDIR):
+                # Deleted since its parent was listed, or the mount point of an automounter.
+                self.dead_ends.add(folder)
+            else:
+                self._note_unreadable(folder, error)
+            return _OpenFolder(folder, _Files(), [])
 
-    def _open_and_list(self, folder: str, entered: set[tuple[int, int]]) -> tuple[_Files, list[str]]:
-        try:
-            descriptor = os.open(self.root / folder, os.O_RDONLY | os.O_DIRECTORY)
-        except (FileNotFoundError, NotADirectoryError):
-            if not folder:
-                raise
-            # Deleted since its parent was listed, or the mount point of an automounter.
-            self.dead_ends.add(folder)
-            return _Files(), []
+    def _open_and_list(self, folder: str, entered: set[tuple[int, int]]) -> _OpenFolder:
+        descriptor = os.open(os.path.join(self.root, folder), os.O_RDONLY | os.O_DIRECTORY)
         try:
             identity = _identity(os.fstat(descriptor))
             if identity in entered:
-                return _Files(), []
+                return _OpenFolder(folder, _Files(), [])
             entered.add(identity)
             return self._entries(descriptor, folder)
         finally:
             os.close(descriptor)
 
-    def _entries(self, descriptor: int, folder: str) -> tuple[_Files, list[str]]:
+    def _entries(self, descriptor: int, folder: str) -> _OpenFolder:
         """The entries of an open folder. Lookups relative to the open folder need not resolve its path each time."""
-        names: list[str] = []
-        folders: list[str] = []
-        others: list[str] = []
-        with os.scandir(descriptor) as listing:
-            for entry in listing:
-                name = entry.name
-                if name[0] == "." and not self.hidden:
-                    continue
-                if entry.is_symlink() and not self._follows(folder, name):
-                    self._note_link(folder, name, descriptor)
-                    others.append(name)
-                    continue
-                if name[name.rfind(".") :].lower() in self.suffixes:
-                    names.append(name)
-                    continue
-                try:
-                    (folders if _is_folder(entry) else others).append(name)
-                except OSError as error:
-                    self._note_dead_end(error, folder, name, descriptor)
+        names, folders, others = self._sorted_entries(descriptor, folder)
         files = _Files()
         for name in _in_path_order(names):
             try:
                 status = os.stat(name, dir_fd=descriptor)
             except OSError as error:
-                self._note_dead_end(error, folder, name, descriptor)
+                self._note_error(error, folder, name, descriptor)
                 continue
             if stat.S_ISREG(status.st_mode):
                 if self._excluded is None or not self._is_excluded(folder, name):
@@ -239,10 +255,60 @@ class TreeWalk:
                     files.mtimes_ns.append(min(max(status.st_mtime_ns, -MAX_MTIME_NS), MAX_MTIME_NS))
             elif stat.S_ISDIR(status.st_mode):
                 folders.append(name)
-        below = [name for name in folders if not self._is_excluded(folder, f"{name}/")]
+        below = [name for name in folders if self._is_entered(folder, name)]
         if not below and all(self._is_excluded(folder, name) for name in (*names, *others)):
             self.empty_folders[folder] = os.fstat(descriptor).st_ctime
-        return files, sorted(below, key=lambda name: os.fsencode(f"{name}/"))
+        return _OpenFolder(
+            folder, files, sorted(below, key=lambda name: os.fsencode(f"{name}/"), reverse=True)
+        )
+
+    def _sorted_entries(self, descriptor: int, folder: str) -> tuple[list[str], list[str], list[str]]:
+        """The names of images (maybe of folders too), of folders, and of everything else.
+
+        If the listing ends early, the names so far are returned: what is missing of the folder is unknown.
+        """
+        names: list[str] = []
+        folders: list[str] = []
+        others: list[str] = []
+        try:
+            with os.scandir(descriptor) as listing:
+                for entry in listing:
+                    name = entry.name
+                    if name[0] == "." and is_hidden(name, hidden=self.hidden):
+                        self.passed_over[HIDDEN] += 1
+                        continue
+                    try:
+                        if entry.is_symlink() and not self._follows(folder, name):
+                            self._note_link(folder, name, descriptor)
+                            others.append(name)
+                        elif name[name.rfind(".") :].lower() in self.suffixes:
+                            names.append(name)
+                        elif _is_folder(entry):
+                            folders.append(name)
+                        elif "." not in name and entry.is_file() and begins_like_an_image(name, descriptor):
+                            names.append(name)
+                        else:
+                            others.append(name)
+                            self._count_other(folder, name)
+                    except OSError as error:
+                        self._note_error(error, folder, name, descriptor)
+        except OSError as error:
+            self._note_unreadable(folder, error)
+        return names, folders, others
+
+    def _is_entered(self, folder: str, name: str) -> bool:
+        if self._is_excluded(folder, f"{name}/"):
+            return False
+        copies = copies_of_programs(f"{self.root.name}/{folder}{name}") if self.leave_out_copies else None
+        if copies is not None:
+            self.passed_over[copies] += 1
+        return copies is None
+
+    def _count_other(self, folder: str, name: str) -> None:
+        if not self._is_excluded(folder, name):
+            kind = kind_of(name)
+            is_new = kind not in self.passed_over and len(self.passed_over) >= MOST_KINDS
+            self.passed_over[OTHER_ENDING if is_new else kind] += 1
 
     def _follows(self, folder: str, name: str) -> bool:
         link = os.path.join(self.root, folder, name)
@@ -260,22 +326,28 @@ class TreeWalk:
         if len(self.examples_of_links) < LISTED_LINKS:
             self.examples_of_links.append(f"{folder}{name}")
 
-    def _note_dead_end(self, error: OSError, folder: str, name: str, descriptor: int) -> None:
-        """Skip files that were deleted since the listing, and record links that cannot be followed as dead ends.
-
-        Raises `error` in all other cases.
-        """
-        if error.errno not in _LEADS_NOWHERE:
-            raise error
+    def _note_error(self, error: OSError, folder: str, name: str, descriptor: int) -> None:
+        """Record an entry that cannot be read: a link that leads nowhere as a dead end. Skip what was just deleted."""
         try:
             is_link = stat.S_ISLNK(os.lstat(name, dir_fd=descriptor).st_mode)
         except FileNotFoundError:
             return
-        if is_link:
-            if not self._is_excluded(folder, name) and not self._is_excluded(folder, f"{name}/"):
-                self.dead_ends.add(f"{folder}{name}/")
-        elif error.errno == errno.EACCES:
+        except OSError:
+            is_link = False
+        if not is_link and error.errno == errno.ENOENT:
+            return
+        if self._is_excluded(folder, name) or self._is_excluded(folder, f"{name}/"):
+            return
+        if is_link and error.errno in _LEADS_NOWHERE:
+            self.dead_ends.add(f"{folder}{name}/")
+        else:
+            self._note_unreadable(f"{folder}{name}/", error)
+
+    def _note_unreadable(self, place: str, error: OSError) -> None:
+        """Record a file or folder that cannot be read. Raises `error` if it is the root, or not of the place."""
+        if not place or error.errno in _OF_THIS_PROCESS:
             raise error
+        self.unreadable[place] = error.strerror or str(error)
 
     def _is_excluded(self, folder: str, name: str) -> bool:
         return self._excluded is not None and self._excluded.match_file(folder + name)
