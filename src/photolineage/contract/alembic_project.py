@@ -71,7 +71,7 @@ class AlembicProject:
         options: dict[str, Any] = {}
         for offline in (True, False):
             try:
-                with _Environment(self._config, connection, options, offline=offline) as environment:
+                with _environment(self._config, connection, options, offline=offline) as environment:
                     environment.script.run_env()
             except _ConfiguredError:
                 pass
@@ -104,29 +104,29 @@ class _ConfiguredError(BaseException):
     """Ends env.py once its options are known. No `except Exception` of env.py catches it."""
 
 
-class _Environment(EnvironmentContext):
-    """The environment in which env.py runs: it records the options, and takes our connection for env.py's own."""
+def _environment(
+    config: Config, connection: Connection | None, options: dict[str, Any], *, offline: bool
+) -> EnvironmentContext:
+    """The environment in which env.py runs. It records the options, and takes our connection for env.py's own."""
+    scripts = ScriptDirectory.from_config(config)
 
-    def __init__(
-        self, config: Config, connection: Connection | None, options: dict[str, Any], *, offline: bool
-    ) -> None:
-        script = ScriptDirectory.from_config(config)
+    def upgrade(revision: Any, _context: Any) -> Any:
+        return scripts._upgrade_revs("heads", revision)
 
-        def upgrade(revision: Any, _context: Any) -> Any:
-            return script._upgrade_revs("heads", revision)
-
-        super().__init__(config, script, fn=upgrade, as_sql=offline, destination_rev="heads")
-        self._connection = connection
-        self._options = options
-
-    def configure(self, *arguments: Any, **options: Any) -> None:
-        """What env.py calls. With our connection, the migrations run online."""
-        given = inspect.signature(super().configure).bind(*arguments, **options)
-        options = {**given.arguments, **given.arguments.pop("kw", {})}
-        self._options.update(options)
-        if self._connection is None:
+    def configure(*arguments: Any, **keywords: Any) -> None:
+        given = signature.bind(*arguments, **keywords).arguments
+        chosen = {**given, **given.pop("kw", {})}
+        options.update(chosen)
+        if connection is None:
             raise _ConfiguredError
-        for name in ("connection", "url", "dialect_name", "dialect_opts", "output_buffer"):
-            options.pop(name, None)
-        self.context_opts["as_sql"] = False
-        super().configure(connection=self._connection, **options)
+        for name in ("connection", "url", "dialect_name", "dialect_opts", "literal_binds", "output_buffer"):
+            chosen.pop(name, None)
+        environment.context_opts["as_sql"] = False
+        configure_alembic(connection=connection, **chosen)
+
+    environment = EnvironmentContext(config, scripts, fn=upgrade, as_sql=offline, destination_rev="heads")
+    configure_alembic = environment.configure
+    signature = inspect.signature(configure_alembic)
+    # Not a subclass: Alembic gives env.py only the methods of an EnvironmentContext itself.
+    environment.configure = configure  # type: ignore[method-assign]
+    return environment

@@ -54,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from . import __version__ as version
+
     parser = _Parser(
         prog=f"python -m {__package__}" if Path(sys.argv[0]).stem == "__main__" else None,
         description="Compare a database with the SQLAlchemy models of a project. Nothing in the database changes.",
@@ -61,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
+    add("--version", action="version", version=f"%(prog)s {version}")
     add("target", help="module:attribute (a MetaData, a base class, or a list), or an alembic.ini or env.py")
     add("url", nargs="?", help="the database, as SQLAlchemy writes it: sqlite:///app.db")
     add(

@@ -29,13 +29,13 @@ def summary(drifts: Iterable[Drift]) -> str:
     severities = [drift.severity for drift in drifts]
     if not severities:
         return "The database matches the code."
-    errors = severities.count(Severity.ERROR)
-    found = "1 difference" if len(severities) == 1 else f"{len(severities)} differences"
-    return f"{found} between the code and the database, {errors or 'no'} of them {_noun(errors)}."
+    differences = _counted(len(severities), "difference")
+    errors = _counted(severities.count(Severity.ERROR), "error")
+    return f"{differences} ({errors}) between the code and the database."
 
 
-def _noun(errors: int) -> str:
-    return "an error" if errors == 1 else "errors"
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _shown(text: str) -> str:
