@@ -134,12 +134,26 @@ def test_the_examples_on_the_command_line_run(alone: Installed) -> None:
 
 def test_the_examples_are_typed(alone: Installed) -> None:
     """Also for mypy of another environment: the wheel has a py.typed."""
-    command = ["--strict", "--no-incremental", "--python-executable", alone.python, "compare_databases.py"]
+    command: list[str | Path] = [
+        "--strict",
+        "--no-incremental",
+        "--python-executable",
+        alone.python,
+        "compare_databases.py",
+    ]
     assert "Success" in alone(sys.executable, "-m", "mypy", *command)
 
 
 def test_the_example_of_pytest_runs(with_extras: Installed, postgresql_server: URL) -> None:
-    command = [with_extras.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_schema.py"]
+    command: list[str | Path] = [
+        with_extras.python,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "test_schema.py",
+    ]
     with_extras.create_database(", email VARCHAR NOT NULL")
     assert "2 passed, 1 skipped" in with_extras(*command)
     with_extras.create_database(", email VARCHAR")
