@@ -172,6 +172,7 @@ def test_postgresql_with_a_blocking_and_an_asynchronous_driver(postgresql_databa
         (("shop:Missing", "sqlite://"), "has no attribute 'Missing'"),
         (("shop:Account.id", "sqlite://"), "Name a MetaData"),
         (("shop", "sqlite://"), "module:attribute"),
+        (("shop.py", "sqlite://"), "module:attribute"),
         (("nowhere:Base", "sqlite://"), "No module named 'nowhere'"),
         (("missing/alembic.ini", "sqlite://"), "no file 'missing/alembic.ini'"),
         (("shop:Base", "sqlite://", "--baseline", "gone.json"), "Cannot read the baseline"),

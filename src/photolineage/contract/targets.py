@@ -19,7 +19,7 @@ def load_target(text: str, url: str | None = None) -> Target:
     """The metadata that `text` names. `url`: the database, for an env.py that asks for it. Raises ContractError."""
     if "" not in sys.path:
         sys.path.insert(0, "")  # like `python -m`: modules in the current folder are found
-    if Path(text).suffix in (".ini", ".py", ".cfg"):
+    if Path(text).suffix == ".ini" or Path(text).name == "env.py":
         return AlembicProject(Path(text), url).target()
     module, colon, attribute = text.partition(":")
     if not module or not colon or not attribute:
