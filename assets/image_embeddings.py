@@ -82,7 +82,7 @@ def image_embeddings(
 
 
 def _model_result(drifts: "Sequence[Drift]") -> AssetCheckResult:
-    from schema_checks.check_metadata import difference_table
+    from photolineage.contract.dagster_checks import difference_table
 
     return AssetCheckResult(
         check_name=MODEL_CHECK,

@@ -67,7 +67,7 @@ class PartitionCheck:
 
 def findings_result(findings: "Sequence[StoreFindings]", partition: str, unit: str) -> AssetCheckResult:
     """Findings about the stores as the result of a check. `unit`: what was looked at, such as `files`."""
-    from schema_checks.check_metadata import difference_table
+    from photolineage.contract.dagster_checks import difference_table
 
     problems = [problem for finding in findings for problem in finding.problems]
     drifts = [drift for finding in findings for drift in finding.drifts]

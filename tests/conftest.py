@@ -30,6 +30,7 @@ HEAVY = {
     "browser/test_first_run_ui.py": "waits for sensors and for a scan that comes by the clock",
     "integration/test_backfill.py": "waits for a backfill of two models and then for the sensor",
     "integration/test_end_of_the_ui.py": "ends a Dagster UI twice, and waits for the run that goes on",
+    "integration/test_orm_drift_wheel.py": "installs the second wheel twice, and runs the examples of its readme",
     "integration/test_power_cut.py": "starts Dagster twice, with a backfill in between",
     "integration/test_termination.py": "terminates a run in a real Dagster, and runs it again",
     "integration/test_upgrade.py": "a dozen runs in a real Dagster, each in a process of its own",

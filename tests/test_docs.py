@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "photolineage"
 AT_THE_TOP = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
-DOCUMENTS = [*AT_THE_TOP, *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*AT_THE_TOP, *sorted((ROOT / "docs").glob("*.md")), ROOT / "packages/orm-drift/README.md"]
 ABOUT_THE_CODE = [ROOT / "CONTRIBUTING.md", ROOT / "docs" / "architecture.md"]
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")

@@ -162,7 +162,8 @@ class CheckedRun:
 def checked_run(context: AssetExecutionContext, step: Step, inputs: CheckInputs) -> Iterator[CheckedRun]:
     """A run of a step whose contract holds. Raises Failure before the first write if it does not."""
     from photolineage.checks.catalog_contract import contract_report
-    from schema_checks.check_metadata import contract_result, difference_table
+    from photolineage.contract.dagster_checks import difference_table
+    from schema_checks.check_metadata import contract_result
 
     with reported():
         report = contract_report(inputs.catalog.engine, step.tables)

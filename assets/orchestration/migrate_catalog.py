@@ -45,8 +45,8 @@ def migrate_catalog_job() -> JobDefinition:
     ) -> Output[None]:
         from photolineage.catalog.migration_plan import apply_migration, plan_migration
         from photolineage.checks.catalog_contract import contract_report
+        from photolineage.contract.dagster_checks import difference_table
         from photolineage.stores.root_folder import RootFolder
-        from schema_checks.check_metadata import difference_table
 
         with reported():
             plan = plan_migration(catalog.engine)

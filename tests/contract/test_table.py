@@ -3,9 +3,10 @@
 from typing import Any
 
 from photolineage.checks.catalog_contract import ContractReport
+from photolineage.contract.dagster_checks import difference_table
 from photolineage.contract.drift import Drift, DriftKind, Fix, Severity
 from photolineage.contract.table import COLUMNS, difference_rows
-from schema_checks.check_metadata import contract_result, difference_table
+from schema_checks.check_metadata import contract_result
 
 
 def _drift(**changes: object) -> Drift:

@@ -37,3 +37,5 @@ __all__ = [
     "script",
     "write_baseline",
 ]
+
+__version__ = "0.1.0"

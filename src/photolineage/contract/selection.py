@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypedDict
 
 from .drift import Drift
 from .errors import ContractError
@@ -13,6 +13,17 @@ from .schema import Table
 
 Patterns: TypeAlias = str | Iterable[str]
 Baseline: TypeAlias = str | Path | Iterable[Drift | str]
+
+
+class CompareOptions(TypedDict, total=False):
+    """The arguments of `compare` that choose what it reports."""
+
+    include: Patterns
+    exclude: Patterns
+    ignore: Patterns
+    version_tables: Patterns
+    baseline: Baseline
+    notes: bool
 
 
 @dataclass(frozen=True)

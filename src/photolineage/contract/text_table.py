@@ -1,0 +1,47 @@
+"""Drifts as plain text for a terminal or a test report."""
+
+from collections.abc import Iterable
+
+from .drift import Drift, Severity
+from .table import COLUMNS, difference_rows
+
+_MARGIN = " " * 4
+
+
+def difference_text(drifts: Iterable[Drift]) -> str:
+    """A line of three aligned columns for each drift, and below it the indented fix.
+
+    Characters that a terminal would obey, such as ESC, are written as escapes.
+    """
+    what, where, sides, fix = COLUMNS
+    rows = [{name: _shown(text) for name, text in row.items()} for row in difference_rows(drifts)]
+    widths = {name: max((len(row[name]) for row in rows), default=0) for name in (what, where)}
+    lines = []
+    for row in rows:
+        one_line = " ".join(row[sides].split())
+        lines.append(f"{row[what]:{widths[what]}}  {row[where]:{widths[where]}}  {one_line}")
+        lines += [f"{_MARGIN}{line}" for line in row[fix].split("\n") if line != "–"]
+    return "\n".join(lines)
+
+
+def summary(drifts: Iterable[Drift]) -> str:
+    """How many drifts there are, in a sentence."""
+    severities = [drift.severity for drift in drifts]
+    if not severities:
+        return "The database matches the code."
+    differences = _counted(len(severities), "difference")
+    errors = _counted(severities.count(Severity.ERROR), "error")
+    return f"{differences} ({errors}) between the code and the database."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _shown(text: str) -> str:
+    return "".join(
+        character
+        if character.isprintable() or character == "\n"
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
