@@ -157,7 +157,7 @@ def test_compare_two_models(lineage: Lineage, tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert re.search(r"dimension\W+16\W+24", done.stdout)
-    assert "To promote: materialize serving_model with `model: tiny-b`." in done.stdout
+    assert "To promote: launch the job promote_model with `model: tiny-b`." in done.stdout
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size == (1032, 1192)
 
