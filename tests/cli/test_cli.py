@@ -180,6 +180,26 @@ def test_retire_lists_and_deletes_only_when_asked_to(lineage: Lineage) -> None:
     assert [path for path in own if path.exists()] == []
 
 
+def test_repair_lists_and_repairs_only_when_asked_to(lineage: Lineage) -> None:
+    assert "There is nothing to repair." in photolineage(lineage, "repair").stdout
+    lineage.execute("DROP INDEX ix_image_content_hash", "ALTER TABLE image ADD COLUMN rating INTEGER")
+    listed = photolineage(lineage, "repair")
+    assert listed.returncode == 0, listed.stderr
+    assert "CREATE INDEX" in listed.stdout
+    assert "Nothing was changed yet: add --apply." in listed.stdout
+
+    def repair(*options: str) -> dict[str, str]:
+        done = as_json(lineage, "repair", *options)
+        return {one["where"]: one["outcome"] for one in done["repairs"]}
+
+    index, column = "image.ix_image_content_hash", "image.rating"
+    assert repair() == {index: "will be applied", column: "only with allow_data_loss"}
+    assert repair("--apply") == {index: "done", column: "only with allow_data_loss"}
+    assert repair("--apply", "--allow-data-loss") == {column: "done"}
+    assert repair() == {}
+    assert len(list((lineage.home / "backups").iterdir())) == 2
+
+
 def test_events(lineage: Lineage) -> None:
     listed = as_json(lineage, "events")
     assert listed["model"] == "tiny-a"
