@@ -22,6 +22,7 @@ from sqlalchemy import Engine
 
 from assets.orchestration.launchpad import fields_of
 from assets.orchestration.partitions import SHARDS, partitions_without_shard
+from photolineage.plain_text import printable
 from photolineage.settings import Settings
 from resources.failures import reported
 from resources.home import CatalogResource
@@ -81,7 +82,7 @@ def repair_job() -> JobDefinition:
             "backup": MetadataValue.text(str(report.backup or "none")),
         }
         for row in rows(repairs):
-            context.log.info("{what}, {where}: {outcome}. {how}".format(**row))
+            context.log.info(f"{row['what']}, {printable(row['where'])}: {row['outcome']}. {row['how']}")
         if report.failed:
             raise Failure(
                 description="Not everything could be repaired: the table `repairs` says why.",

@@ -26,7 +26,9 @@ def test_no_resource_takes_a_configuration(
         )
 
 
-@pytest.mark.parametrize("job", ["migrate_catalog", "promote_model", "repair", "retire_model", "sweep_files"])
+@pytest.mark.parametrize(
+    "job", ["explain_photo", "migrate_catalog", "promote_model", "repair", "retire_model", "sweep_files"]
+)
 def test_a_job_with_fields_of_its_own_takes_nothing_else(new_lineage: Lineage, job: str) -> None:
     for other in ("resources", "ops", "loggers", "execution"):
         with pytest.raises(DagsterInvalidConfigError, match=f'unexpected config entry "{other}" at the root'):
