@@ -230,6 +230,6 @@ def require_current(engine: Engine) -> None:
     raise UnmigratedCatalogError(
         f"the catalog {shown_url(engine.url)} is at revision "
         f"{revision.found or 'none'}, but this code needs {revision.wanted}. Missing migrations: {steps}. "
-        "Launch the job `migrate_catalog` with `dry_run: false`, or run `photolineage migrate`. For a new catalog, "
-        "materialize catalog_schema."
+        "Launch the job `migrate_catalog` with `dry_run: false`, run `photolineage migrate`, or materialize "
+        "catalog_schema for a new catalog."
     )
