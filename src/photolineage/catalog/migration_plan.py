@@ -84,7 +84,7 @@ def back_up(engine: Engine, directory: Path, revision: str) -> Path | None:
     if not source.is_file() or not source.stat().st_size:
         return None
     directory.mkdir(parents=True, exist_ok=True)
-    copy = directory / f"catalog-{datetime.now(UTC):%Y%m%dT%H%M%S}-{revision}.db"
+    copy = directory / f"catalog-{datetime.now(UTC):%Y%m%dT%H%M%S_%f}-{revision}.db"
     copy.touch(exist_ok=False)  # not through a link that has this name
     with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(copy)) as backup:
         live.backup(backup)
