@@ -1,6 +1,6 @@
 """`serving_model`: the one model that search and browsing use."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from dagster import (
     AssetExecutionContext,
@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from assets.orchestration.checked_run import Recorded, checked_run
 from assets.orchestration.step_asset import step_asset
+from photolineage.catalog.queries import serving_model_key
 from photolineage.lineage import SERVING_MODEL
 from photolineage.settings import Settings
 from resources.home import CatalogResource, StorageResource
@@ -33,11 +34,12 @@ class ServingModelConfig(Config):
 
 @step_asset(
     SERVING_MODEL,
-    "The model that search uses. Materialize it with `model: <key>` to promote another model. It fails, says why and "
+    "The model that search uses. To promote another model, launch the job `promote_model`. It fails, says why and "
     "changes nothing if the new model has not embedded every image, if its files do not match the contract, or if "
     "its recall is too low. To go back, promote the former model again: it was tested when it first served, so "
-    "missing embeddings and an outdated index are only warnings.\n\n**Needs** the model in `vector_index`, with "
-    "every image embedded; read its `model_comparison` first.\n\n"
+    "missing embeddings and an outdated index are only warnings. Materialize without a configuration keeps the "
+    "serving model.\n\n**Needs** the model in `vector_index`, with every image embedded; read its "
+    "`model_comparison` first.\n\n"
     '**Next:** search: `photolineage search "a red boat"`.',
 )
 def serving_model(
@@ -47,6 +49,22 @@ def serving_model(
     storage: ResourceParam[StorageResource],
     settings: ResourceParam[Settings],
 ) -> Iterator[Recorded]:
+    with checked_run(context, SERVING_MODEL, CheckInputs(catalog, storage, settings)) as run:
+        with catalog.engine.connect() as connection:
+            serving = serving_model_key(connection)
+        if config.model is None and serving is not None:
+            context.log.info(
+                f"{serving} is still the serving model. To promote another model, launch the job promote_model."
+            )
+            measured: Mapping[str, float] = {}
+        else:
+            require_own_server("Promoting a model")
+            measured = _promote(context, config.model, CheckInputs(catalog, storage, settings))
+        yield from run.materialized(None, {**_served(catalog.engine, settings), **measured})
+
+
+def _promote(context: AssetExecutionContext, wanted: str | None, inputs: CheckInputs) -> Mapping[str, float]:
+    """Promotes a model, and returns the measured recall of a model that has not served before."""
     from photolineage.upgrade.promote import (
         assess_former,
         assess_readiness,
@@ -55,37 +73,50 @@ def serving_model(
         promote,
     )
 
-    with checked_run(context, SERVING_MODEL, CheckInputs(catalog, storage, settings)) as run:
-        require_own_server("Promoting a model")
-        model_key = choose_candidate(catalog.engine, list(settings.models), config.model)
-        former = has_served(catalog.engine, model_key)
-        _require_contract(catalog.engine, storage, model_key, index_only=former)
-        if former:
-            readiness = assess_former(catalog.engine, storage.indexes, model_key)
-        else:
-            readiness = assess_readiness(
-                catalog.engine,
-                storage.embeddings,
-                storage.indexes,
-                model_key,
-                settings.recall_bar,
-            )
-        before = promote(catalog.engine, readiness)
-        context.log.info(f"{model_key} is the serving model now (before: {before or 'none'})")
-        for warning in readiness.warnings:
-            context.log.warning(f"{model_key} serves, but {warning}")
-        metadata: dict[str, str | int | float] = {
-            "model": model_key,
-            "previous_model": before or "none",
-            "images": readiness.embeddable,
-            "not_embedded": readiness.embeddable - readiness.embedded,
-        }
-        if readiness.recall:
-            metadata |= {
-                "recall_at_10": readiness.recall.recall,
-                "p50_ms": round(readiness.recall.p50_ms, 2),
-            }
-        yield from run.materialized(None, metadata)
+    engine, storage, settings = inputs.catalog.engine, inputs.storage, inputs.settings
+    model_key = choose_candidate(engine, list(settings.models), wanted)
+    former = has_served(engine, model_key)
+    _require_contract(engine, storage, model_key, index_only=former)
+    if former:
+        readiness = assess_former(engine, storage.indexes, model_key)
+    else:
+        readiness = assess_readiness(
+            engine, storage.embeddings, storage.indexes, model_key, settings.recall_bar
+        )
+    before = promote(engine, readiness)
+    context.log.info(f"{model_key} is the serving model now (before: {before or 'none'})")
+    for warning in readiness.warnings:
+        context.log.warning(f"{model_key} serves, but {warning}")
+    if readiness.recall is None:
+        return {}
+    return {"recall_at_10": readiness.recall.recall, "p50_ms": round(readiness.recall.p50_ms, 2)}
+
+
+def _served(engine: Engine, settings: Settings) -> Mapping[str, str | int]:
+    """The serving model, its coverage, and the way back."""
+    from photolineage.models.registry import require_model
+    from photolineage.upgrade.promote import count_coverage, former_model_key
+
+    with engine.connect() as connection:
+        serving = serving_model_key(connection)
+        assert serving is not None
+        embeddable, embedded = count_coverage(connection, require_model(connection, serving))
+        former = former_model_key(connection)
+    if former is None:
+        way_back = "No other model has served."
+    elif former in settings.models:
+        way_back = f"To go back, launch the job promote_model with `model: {former}`."
+    else:
+        way_back = (
+            f"{former} is not configured any more. To go back, add [models.{former}] again and promote it."
+        )
+    return {
+        "model": serving,
+        "previous_model": former or "none",
+        "way_back": way_back,
+        "images": embeddable,
+        "not_embedded": embeddable - embedded,
+    }
 
 
 def _require_contract(engine: Engine, storage: StorageResource, model_key: str, *, index_only: bool) -> None:

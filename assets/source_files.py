@@ -9,7 +9,7 @@ from dagster import (
 )
 
 from assets.orchestration.checked_run import Recorded, checked_run
-from assets.orchestration.partitions import SHARDS
+from assets.orchestration.partitions import SHARDS, partitions_without_shard
 from assets.orchestration.running import job_context
 from assets.orchestration.step_asset import step_asset
 from photolineage.catalog.queries import shard_keys
@@ -19,20 +19,6 @@ from resources.home import CatalogResource, StorageResource
 from resources.progress import ProgressSink
 from schema_checks.freshness import UNSCANNED_FOR
 from schema_checks.partition_checks import CheckInputs
-
-
-def _update_partitions(context: AssetExecutionContext, catalog: CatalogResource) -> None:
-    """Makes a partition of every shard, and removes those that somebody added in the UI."""
-    name = str(SHARDS.name)
-    before = context.instance.get_dynamic_partitions(
-        name
-    )  # read first: a shard is in the catalog before it is here
-    with catalog.engine.connect() as connection:
-        shards = shard_keys(connection)
-    context.instance.add_dynamic_partitions(name, shards)
-    for unknown in sorted(set(before).difference(shards)):
-        context.log.warning(f"removed the partition {unknown}: the catalog has no shard of this name")
-        context.instance.delete_dynamic_partition(name, unknown)
 
 
 @step_asset(
@@ -68,8 +54,12 @@ def source_files(
                 on_progress=progress.track(context, key),
             )
         with catalog.engine.connect() as connection:
-            shards = shard_keys(connection, [key])
-        _update_partitions(context, catalog)
+            shards, known = shard_keys(connection, [key]), shard_keys(connection)
+        unknown = partitions_without_shard(context.instance, catalog.engine)
+        context.instance.add_dynamic_partitions(str(SHARDS.name), known)
+        for name in unknown:
+            context.log.warning(f"removed the partition {name}: the catalog has no shard of this name")
+            context.instance.delete_dynamic_partition(str(SHARDS.name), name)
         unreadable = explain_unreadable(report.unreadable) if report.unreadable else ""
         if unreadable:
             context.log.warning(unreadable)

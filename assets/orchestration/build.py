@@ -15,6 +15,8 @@ from assets.orchestration.jobs import check_contract_job, check_freshness_job, l
 from assets.orchestration.maintenance_jobs import maintain_indexes_job, sweep_files_job
 from assets.orchestration.migrate_catalog import migrate_catalog_job
 from assets.orchestration.partitions import partitions_of
+from assets.orchestration.promote_model import promote_model_job
+from assets.orchestration.repair import repair_job
 from assets.orchestration.retire_model import retire_model_job
 from assets.orchestration.schedules import clock_schedules
 from assets.orchestration.stale_partitions import stale_partitions_sensor
@@ -62,6 +64,8 @@ def build_definitions(settings: Settings) -> Definitions:
         jobs=[
             *jobs.values(),
             migrate_catalog_job(),
+            promote_model_job(settings),
+            repair_job(),
             retire_model_job(),
             contract_job,
             freshness_job,

@@ -15,6 +15,7 @@ from dagster import (
 )
 from pydantic import Field
 
+from assets.orchestration.launchpad import fields_of
 from photolineage.plain_text import printable
 from photolineage.settings import Settings
 from resources.failures import reported, require_migrated
@@ -65,6 +66,7 @@ def explain_photo_job() -> JobDefinition:
 
     @job(
         name="explain_photo",
+        config=fields_of("explain", ExplainPhotoConfig),
         description="Shows where a photo stands and why: in which source, seen, read, embedded, indexed, in which "
         "event. With a query, at which rank a search finds it. Changes nothing. **Needs** `catalog_schema`, and the "
         "path or the id of the photo. **Next:** open the table of the step's output in the log of the run.",

@@ -25,7 +25,8 @@ def check_contract_job() -> UnresolvedAssetJobDefinition:
         "check_contract",
         selection=AssetSelection.checks_for_assets(CATALOG_SCHEMA.name),
         description="Compares every table of the catalog with the code; changes nothing. **Needs** "
-        "`catalog_schema`. **Next:** open each failed check: its table shows the differences and how to fix them.",
+        "`catalog_schema`. **Next:** open each failed check. Its table shows the differences, and its text names the "
+        "job that fixes them.",
     )
 
 

@@ -16,6 +16,7 @@ from dagster import (
 )
 from pydantic import Field
 
+from assets.orchestration.launchpad import fields_of
 from photolineage.catalog.leases import LeaseHeldError
 from photolineage.errors import PhotolineageError
 from photolineage.settings import Settings
@@ -125,6 +126,7 @@ def sweep_files_job() -> JobDefinition:
 
     @job(
         name="sweep_files",
+        config=fields_of("remove_garbage", SweepConfig),
         description="Removes files that killed runs left behind: previews and embeddings that are not in the catalog, "
         "and unfinished exports. Files younger than a day are kept; with `dry_run: true`, the job only lists the "
         "files. **Needs** `catalog_schema`. **Next:** you don't need to do anything; the schedule `nightly_sweep` "

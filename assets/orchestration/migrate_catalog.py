@@ -15,6 +15,7 @@ from dagster import (
 )
 from pydantic import Field
 
+from assets.orchestration.launchpad import fields_of
 from resources.failures import reported
 from resources.home import CatalogResource, StorageResource
 from resources.own_server import require_own_server
@@ -80,6 +81,7 @@ def migrate_catalog_job() -> JobDefinition:
 
     @job(
         name="migrate_catalog",
+        config=fields_of("migrate", MigrateCatalogConfig),
         description="Migrates the catalog to the newest revision. By default, the job only shows the SQL. "
         "**Needs** that no other run is in progress. **Next:** launch it again with `dry_run: false`. A SQLite catalog "
         "is backed up automatically; back up a PostgreSQL catalog yourself, and set `i_have_a_backup: true`.",

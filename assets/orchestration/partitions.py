@@ -5,18 +5,31 @@ from typing import Any
 from dagster import (
     AllPartitionMapping,
     AssetDep,
+    DagsterInstance,
     DynamicPartitionsDefinition,
     MultiPartitionKey,
     MultiPartitionsDefinition,
     PartitionsDefinition,
     StaticPartitionsDefinition,
 )
+from sqlalchemy import Engine
 
+from photolineage.catalog.queries import shard_keys
 from photolineage.lineage import PartitionedBy, Step, split_partition_key
 from photolineage.settings import Settings
 
 SHARDS = DynamicPartitionsDefinition(name="shard")
 """The asset `source_files` adds the shards."""
+
+
+def partitions_without_shard(instance: DagsterInstance, engine: Engine) -> list[str]:
+    """The partitions that the catalog has no shard for: somebody added them in the UI."""
+    before = instance.get_dynamic_partitions(
+        str(SHARDS.name)
+    )  # first: a shard is in the catalog before it is here
+    with engine.connect() as connection:
+        shards = shard_keys(connection)
+    return sorted(set(before).difference(shards))
 
 
 def model_partitions(settings: Settings) -> StaticPartitionsDefinition:

@@ -13,6 +13,7 @@ from dagster import (
 )
 from pydantic import Field
 
+from assets.orchestration.launchpad import fields_of
 from photolineage.settings import Settings
 from resources.failures import reported
 from resources.home import CatalogResource, StorageResource
@@ -81,6 +82,7 @@ def retire_model_job() -> JobDefinition:
 
     @job(
         name="retire_model",
+        config=fields_of("retire", RetireModelConfig),
         description="Removes the embeddings, index and events of a model that you don't use any more. By default, the "
         "job only lists them. **Needs** another serving model, and this one removed from the configuration. "
         "**Next:** launch it again with `delete_files: true`.",

@@ -16,8 +16,9 @@ MODEL_TAG = "photolineage/model"
 SOURCE_TAG = "photolineage/source"
 DEVICE_TAG = "photolineage/device"
 
-GUARDED_JOBS = frozenset({"migrate_catalog", "retire_model", "sweep_files"})
-"""The jobs that can change or delete what serves, besides `serving_model`. They also look themselves."""
+GUARDED_JOBS = frozenset({"migrate_catalog", "promote_model", "repair", "retire_model", "sweep_files"})
+"""The jobs that can change or delete what serves, besides
+the other jobs of `serving_model`. They also look themselves."""
 
 
 class LineageRunCoordinator(QueuedRunCoordinator):

@@ -44,7 +44,8 @@ def test_nothing_is_written_to_a_catalog_that_differs(
     assert plain(contract.metadata)["drifts"] >= 1
     assert any(table in row["where"] for row in differences(contract))
     assert re.fullmatch(
-        rf"\d differences \(\d errors\) between the code and the database, in {table}. Nothing was written.",
+        rf"\d differences \(\d errors\) between the code and the database, in {table}\. "
+        r"Launch the job `repair`, .* Nothing was written\.",
         failure_of(refused),
     )
     assert "ASSET_MATERIALIZATION" not in steps_of(refused)
@@ -85,7 +86,9 @@ def test_a_drift_that_breaks_nothing_is_a_warning(lineage: Lineage) -> None:
     check = lineage.checks_of(run)["catalog_contract"]
     assert not check.passed
     assert check.severity is AssetCheckSeverity.WARN
-    assert check.description == "1 differences (0 errors) between the code and the database, in image."
+    assert str(check.description).startswith(
+        "1 differences (0 errors) between the code and the database, in image. Launch the job `repair`"
+    )
 
 
 @pytest.mark.parametrize(
@@ -123,7 +126,7 @@ def test_a_catalog_of_an_older_revision_stops_every_asset(lineage: Lineage) -> N
     assert not refused.success
     assert (
         f"The catalog is at revision none, and this code needs {head_revision()}. "
-        "For a new catalog, materialize catalog_schema first. Run `photolineage migrate`"
+        "For a new catalog, materialize catalog_schema first. Launch the job `migrate_catalog` "
         in failure_of(refused)
     )
 

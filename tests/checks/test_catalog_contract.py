@@ -47,7 +47,10 @@ def test_only_the_tables_asked_for_count(catalog_engine: Engine) -> None:
     report = contract_report(catalog_engine, frozenset({"image", "event"}))
 
     assert not report.holds
-    assert report.summary == "1 differences (1 errors) between the code and the database, in image."
+    assert report.summary == (
+        "1 differences (1 errors) between the code and the database, in image. Launch the job `repair`, or run "
+        "`photolineage repair`: it shows the fixes that lose no data, and applies them with `apply: true` (--apply)."
+    )
     assert [drift.kind for drift in report.drifts] == [DriftKind.MISSING_COLUMN]
 
 
@@ -56,7 +59,9 @@ def test_a_warning_does_not_stop_a_writer(catalog_engine: Engine) -> None:
     report = contract_report(catalog_engine, frozenset({"image"}))
     assert len(report.drifts) == 1
     assert report.holds
-    assert report.summary == "1 differences (0 errors) between the code and the database, in image."
+    assert report.summary.startswith(
+        "1 differences (0 errors) between the code and the database, in image. Launch the job `repair`, "
+    )
 
 
 def test_a_style_of_dates_that_cannot_be_read_is_an_error(migrated_postgresql_database: URL) -> None:

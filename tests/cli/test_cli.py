@@ -157,7 +157,7 @@ def test_compare_two_models(lineage: Lineage, tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert re.search(r"dimension\W+16\W+24", done.stdout)
-    assert "To promote: materialize serving_model with `model: tiny-b`." in done.stdout
+    assert "To promote: launch the job promote_model with `model: tiny-b`." in done.stdout
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size == (1032, 1192)
 
@@ -178,6 +178,26 @@ def test_retire_lists_and_deletes_only_when_asked_to(lineage: Lineage) -> None:
     assert done.returncode == 0, done.stderr
     assert "were deleted." in done.stdout
     assert [path for path in own if path.exists()] == []
+
+
+def test_repair_lists_and_repairs_only_when_asked_to(lineage: Lineage) -> None:
+    assert "There is nothing to repair." in photolineage(lineage, "repair").stdout
+    lineage.execute("DROP INDEX ix_image_content_hash", "ALTER TABLE image ADD COLUMN rating INTEGER")
+    listed = photolineage(lineage, "repair")
+    assert listed.returncode == 0, listed.stderr
+    assert "CREATE INDEX" in listed.stdout
+    assert "Nothing was changed yet: add --apply." in listed.stdout
+
+    def repair(*options: str) -> dict[str, str]:
+        done = as_json(lineage, "repair", *options)
+        return {one["where"]: one["outcome"] for one in done["repairs"]}
+
+    index, column = "image.ix_image_content_hash", "image.rating"
+    assert repair() == {index: "will be applied", column: "only with allow_data_loss"}
+    assert repair("--apply") == {index: "done", column: "only with allow_data_loss"}
+    assert repair("--apply", "--allow-data-loss") == {column: "done"}
+    assert repair() == {}
+    assert len(list((lineage.home / "backups").iterdir())) == 2
 
 
 def test_events(lineage: Lineage) -> None:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 import numpy as np
 import pytest
@@ -89,10 +88,12 @@ class Upgrade:
     searches: Searches
     searching: Future[None]
 
-    def materialize(self, asset: str, partition_key: str | None = None, **config: Any) -> None:
-        run_config = {"ops": {asset: {"config": config}}} if config else {}
-        status = self.ui.run_job(f"materialize_{asset}", partition_key, run_config, seconds=PATIENCE)
+    def materialize(self, asset: str, partition_key: str | None = None) -> None:
+        status = self.ui.run_job(f"materialize_{asset}", partition_key, {}, seconds=PATIENCE)
         assert status == "SUCCESS", (asset, partition_key)
+
+    def promote(self, model: str) -> None:
+        assert self.ui.run_job("promote_model", None, {"model": model}, seconds=PATIENCE) == "SUCCESS"
 
     def partitions(self, asset: str) -> list[str]:
         node = self.ui.query(PARTITIONS, path=[asset])["assetNodeOrError"]
@@ -174,9 +175,9 @@ def test_from_the_old_model_to_the_new_one_and_back(
         upgrade.materialize("image_events", NEW)
         upgrade.materialize("model_comparison", NEW)
         upgrade.wait_for_searches(OLD)
-        upgrade.materialize("serving_model", model=NEW)
+        upgrade.promote(NEW)
         upgrade.wait_for_searches(NEW)
-        upgrade.materialize("serving_model", model=OLD)
+        upgrade.promote(OLD)
         upgrade.wait_for_searches(OLD)
         searches.stop.set()
         future.result()

@@ -4,7 +4,7 @@ from typing import Any
 
 from dagster import ExecuteInProcessResult, TableMetadataValue
 
-from tests.lineage import QUIET, Lineage, failure_of
+from tests.lineage import Lineage, failure_of
 
 DATED = "2024/05.jpg"
 
@@ -12,7 +12,7 @@ DATED = "2024/05.jpg"
 def explain(lineage: Lineage, **config: Any) -> ExecuteInProcessResult:
     return lineage.definitions.resolve_job_def("explain_photo").execute_in_process(
         instance=lineage.instance,
-        run_config=QUIET | {"ops": {"explain": {"config": config}}},
+        run_config=config,
         raise_on_error=False,
     )
 

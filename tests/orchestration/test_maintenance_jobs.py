@@ -14,14 +14,14 @@ from photolineage.catalog.orm import JobState
 from photolineage.lineage import JobKind
 from photolineage.steps.freshness import find_stale_models
 from photolineage.upgrade.retire import ModelStores, retire_model
-from tests.lineage import QUIET, Lineage, failure_of
+from tests.lineage import Lineage, failure_of
 
 TWO_DAYS = 2 * 86_400
 
 
 def run(lineage: Lineage, job: str, config: dict[str, Any] | None = None) -> ExecuteInProcessResult:
     return lineage.definitions.resolve_job_def(job).execute_in_process(
-        instance=lineage.instance, run_config=QUIET | (config or {}), raise_on_error=False
+        instance=lineage.instance, run_config=config, raise_on_error=False
     )
 
 
@@ -52,7 +52,7 @@ def test_the_sweep_removes_what_no_row_names_and_is_old(lineage: Lineage) -> Non
         leave_behind(lineage, "previews/gone-00000/1.arrow", age=TWO_DAYS),
     ]
     young = leave_behind(lineage, "embeddings/tiny-a/photos-00001/9.parquet", age=0)
-    dry_run = {"ops": {"remove_garbage": {"config": {"dry_run": True}}}}
+    dry_run = {"dry_run": True}
 
     said = outputs(run(lineage, "sweep_files", dry_run))
     assert (said["removed"], sorted(said["garbage"])) == (0, sorted(map(str, old)))

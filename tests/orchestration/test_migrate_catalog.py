@@ -14,7 +14,6 @@ from photolineage.catalog.migration_plan import BackupRequiredError, apply_migra
 from photolineage.catalog.orm import Base
 from photolineage.settings import CatalogSettings
 from resources.home import CatalogResource, StorageResource
-from tests.lineage import QUIET
 
 
 def run_job(url: str, home: Path, **config: bool) -> ExecuteInProcessResult:
@@ -24,7 +23,7 @@ def run_job(url: str, home: Path, **config: bool) -> ExecuteInProcessResult:
             "catalog": CatalogResource(CatalogSettings(url=url), timedelta(seconds=60)),
             "storage": StorageResource(home),
         },
-        run_config=QUIET | {"ops": {"migrate": {"config": config}}},
+        run_config=config,
         raise_on_error=False,
     )
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from dagster import ExecuteInProcessResult
 
-from tests.lineage import QUIET, Lineage, failure_of, open_lineage
+from tests.lineage import Lineage, failure_of, open_lineage
 
 
 def retire(lineage: Lineage, **config: Any) -> ExecuteInProcessResult:
     return lineage.definitions.resolve_job_def("retire_model").execute_in_process(
         instance=lineage.instance,
-        run_config=QUIET | {"ops": {"retire": {"config": config}}},
+        run_config=config,
         raise_on_error=False,
     )
 

@@ -16,7 +16,7 @@ from photolineage.settings import CONFIG_VARIABLE
 from resources.dagster_internals import dev_command_module
 from resources.own_server import OWN_SERVER_VARIABLE, is_own_server
 from tests.dagster_internals import SubmitRunContext
-from tests.lineage import QUIET, Lineage, failure_of
+from tests.lineage import Lineage, failure_of
 from workloads import REPOSITORY_ROOT
 
 REMEDY = "Stop this server and run `photolineage ui`."
@@ -28,10 +28,10 @@ def plain_dagster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(OWN_SERVER_VARIABLE)
 
 
-def run(lineage: Lineage, job: str, op: str, config: dict[str, Any]) -> Any:
+def run(lineage: Lineage, job: str, config: dict[str, Any]) -> Any:
     return lineage.definitions.resolve_job_def(job).execute_in_process(
         instance=lineage.instance,
-        run_config=QUIET | {"ops": {op: {"config": config}}},
+        run_config=config,
         raise_on_error=False,
     )
 
@@ -44,12 +44,13 @@ def test_a_plain_server_promotes_retires_and_removes_nothing(lineage: Lineage) -
     two_days_ago = time.time() - 2 * 86_400
     os.utime(garbage, (two_days_ago, two_days_ago))
     files = lineage.files()
-    for job, op, config in (
-        ("materialize_serving_model", "serving_model", {"model": "tiny-a"}),
-        ("retire_model", "retire", {"model": "tiny-b", "delete_files": True}),
-        ("sweep_files", "remove_garbage", {}),
+    for job, config in (
+        ("materialize_serving_model", {"ops": {"serving_model": {"config": {"model": "tiny-a"}}}}),
+        ("promote_model", {"model": "tiny-a"}),
+        ("retire_model", {"model": "tiny-b", "delete_files": True}),
+        ("sweep_files", {}),
     ):
-        done = run(lineage, job, op, config)
+        done = run(lineage, job, config)
         assert not done.success, job
         assert REMEDY in failure_of(done)
     assert lineage.files() == files
@@ -57,14 +58,14 @@ def test_a_plain_server_promotes_retires_and_removes_nothing(lineage: Lineage) -
 
 @pytest.mark.usefixtures("plain_dagster")
 def test_a_plain_server_may_look(lineage: Lineage) -> None:
-    assert run(lineage, "sweep_files", "remove_garbage", {"dry_run": True}).success
+    assert run(lineage, "sweep_files", {"dry_run": True}).success
     assert lineage.materialize("source_files", "photos").success
-    assert run(lineage, "migrate_catalog", "migrate", {}).success
+    assert run(lineage, "migrate_catalog", {}).success
 
 
 @pytest.mark.usefixtures("plain_dagster")
 def test_a_plain_server_migrates_nothing(new_lineage: Lineage) -> None:
-    done = run(new_lineage, "migrate_catalog", "migrate", {"dry_run": False})
+    done = run(new_lineage, "migrate_catalog", {"dry_run": False})
     assert REMEDY in failure_of(done)
     with new_lineage.library.engine.connect() as connection:
         assert not connection.dialect.has_table(connection, "image")

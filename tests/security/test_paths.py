@@ -4,7 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 import pytest
@@ -200,13 +200,21 @@ def test_what_else_home_holds_is_no_link(lineage: Lineage, victim: Path, link: s
     assert content(victim) == before
 
 
-def test_a_backup_does_not_overwrite_what_has_its_name(lineage: Lineage, victim: Path) -> None:
+class Noon(datetime):
+    """A clock that stands still."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> "Noon":
+        return cls(2026, 1, 1, 12, tzinfo=tz)
+
+
+def test_a_backup_does_not_overwrite_what_has_its_name(
+    lineage: Lineage, victim: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("photolineage.catalog.migration_plan.datetime", Noon)
     backups = lineage.home / "backups"
     backups.mkdir()
-    now = datetime.now(UTC).timestamp()
-    for second in range(20):
-        name = f"catalog-{datetime.fromtimestamp(now + second, UTC):%Y%m%dT%H%M%S}-0001.db"
-        (backups / name).symlink_to(victim / "precious.txt")
+    (backups / "catalog-20260101T120000_000000-0001.db").symlink_to(victim / "precious.txt")
     with pytest.raises(OSError, match="File exists"):
         back_up(lineage.library.engine, backups, "0001")
     assert (victim / "precious.txt").read_text() == "precious"

@@ -15,9 +15,7 @@ from tests.lineage import Lineage
         ("settings", {"home": "/tmp/elsewhere"}),
     ],
 )
-@pytest.mark.parametrize(
-    "job", ["materialize_catalog_schema", "sweep_files", "retire_model", "check_contract"]
-)
+@pytest.mark.parametrize("job", ["materialize_catalog_schema", "maintain_indexes", "check_contract"])
 def test_no_resource_takes_a_configuration(
     new_lineage: Lineage, job: str, resource: str, config: dict[str, object]
 ) -> None:
@@ -26,6 +24,17 @@ def test_no_resource_takes_a_configuration(
         new_lineage.definitions.resolve_job_def(job).execute_in_process(
             instance=new_lineage.instance, run_config=given
         )
+
+
+@pytest.mark.parametrize(
+    "job", ["explain_photo", "migrate_catalog", "promote_model", "repair", "retire_model", "sweep_files"]
+)
+def test_a_job_with_fields_of_its_own_takes_nothing_else(new_lineage: Lineage, job: str) -> None:
+    for other in ("resources", "ops", "loggers", "execution"):
+        with pytest.raises(DagsterInvalidConfigError, match=f'unexpected config entry "{other}" at the root'):
+            new_lineage.definitions.resolve_job_def(job).execute_in_process(
+                instance=new_lineage.instance, run_config={other: {}}
+            )
 
 
 def test_the_record_of_a_run_names_neither_database_nor_home(lineage: Lineage) -> None:

@@ -175,7 +175,7 @@ def test_the_report_has_a_row_for_each_figure_and_the_next_step(built: Library) 
     assert report.startswith("| | tiny-a (serving) | tiny-b |\n")
     assert report.count("\n| ") == 1 + len(rows)
     assert report.endswith(
-        "To promote: materialize serving_model with `model: tiny-b`. To go back: materialize it with `model: tiny-a`."
+        "To promote: launch the job promote_model with `model: tiny-b`. To go back: launch it with `model: tiny-a`."
     )
 
 

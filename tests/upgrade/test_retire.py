@@ -228,7 +228,7 @@ def test_a_kill_before_all_bits_are_cleared_gives_none_away_and_the_next_attempt
 
 def test_a_model_in_use_is_refused(upgraded: Library) -> None:
     before = (files(upgraded), rows(upgraded))
-    with pytest.raises(ModelInUseError, match=r"tiny-b is the serving model: .* Promote another model first"):
+    with pytest.raises(ModelInUseError, match=r"tiny-b is the serving model: .* First promote another model"):
         retire(upgraded, NEW, configured=(OLD,))
     with pytest.raises(
         ModelInUseError, match=r"tiny-a is still configured: .* First remove \[models\.tiny-a\] from"

@@ -128,7 +128,7 @@ def upgrade(engine: Engine) -> CatalogRevision:
     Raises UnmigratedCatalogError, and changes nothing, if the database has tables that no migration has made. Raises
     CatalogUnreachableError if the database cannot be written.
     """
-    with explained_errors(engine, REFUSALS), _foreign_keys_checked_at_the_end(engine) as connection:
+    with explained_errors(engine, REFUSALS), schema_transaction(engine) as connection:
         advisory_lock(connection, MIGRATION_LOCK)
         before = catalog_revision(connection)
         refuse_foreign_tables(engine, before)
@@ -145,7 +145,7 @@ def _run_migrations(connection: Connection) -> None:
 
 
 @contextmanager
-def _foreign_keys_checked_at_the_end(engine: Engine) -> Iterator[Connection]:
+def schema_transaction(engine: Engine) -> Iterator[Connection]:
     """A write transaction in which SQLite can drop and rebuild a table without deleting the rows that refer to it.
 
     The steps follow https://www.sqlite.org/lang_altertable.html#otheralter. On PostgreSQL this is a plain transaction.
@@ -171,8 +171,8 @@ def _require_no_dangling_rows(connection: Connection) -> None:
     if dangling:
         tables = ", ".join(sorted({f"{row.table} (to {row.parent})" for row in dangling}))
         raise UnmigratedCatalogError(
-            f"the migration would leave {len(dangling)} rows that refer to missing rows, in {tables}. Nothing was "
-            "changed. Fix these rows (`PRAGMA foreign_key_check` lists them), then migrate again."
+            f"the new tables would have {len(dangling)} rows that refer to missing rows, in {tables}. Nothing was "
+            "changed. Fix these rows (`PRAGMA foreign_key_check` lists them), then try again."
         )
 
 
@@ -230,5 +230,6 @@ def require_current(engine: Engine) -> None:
     raise UnmigratedCatalogError(
         f"the catalog {shown_url(engine.url)} is at revision "
         f"{revision.found or 'none'}, but this code needs {revision.wanted}. Missing migrations: {steps}. "
-        "Run `photolineage migrate`, or materialize catalog_schema for a new catalog."
+        "Launch the job `migrate_catalog` with `dry_run: false`, run `photolineage migrate`, or materialize "
+        "catalog_schema for a new catalog."
     )

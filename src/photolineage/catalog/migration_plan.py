@@ -19,7 +19,7 @@ from photolineage.errors import PhotolineageError
 
 
 class BackupRequiredError(PhotolineageError):
-    """A PostgreSQL catalog is migrated only after the user confirms that a backup exists."""
+    """The tables of a PostgreSQL catalog are changed only after the user confirms that a backup exists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +47,30 @@ def apply_migration(engine: Engine, backups: Path, *, has_backup: bool) -> Path 
     plan = plan_migration(engine)
     if plan.revision.is_current:
         return None
-    if engine.dialect.name == "postgresql" and plan.revision.has_tables and not has_backup:
-        database = engine.url.database
-        raise BackupRequiredError(
-            f"this migration changes the PostgreSQL database {database!r}. Back it up first "
-            f"(`pg_dump --format=custom --file=catalog.dump {database}`), then confirm it: "
-            "`photolineage migrate --i-have-a-backup`, or `i_have_a_backup: true` in the job's configuration."
+    backup = None
+    if plan.revision.has_tables:
+        backup = back_up_first(
+            engine, backups, str(plan.revision.found), has_backup=has_backup, command="migrate"
         )
-    backup = back_up(engine, backups, str(plan.revision.found)) if plan.revision.has_tables else None
     upgrade(engine)
     return backup
+
+
+def back_up_first(
+    engine: Engine, backups: Path, revision: str, *, has_backup: bool, command: str
+) -> Path | None:
+    """Back up a SQLite catalog before `photolineage <command>` changes its tables. Returns the backup's path.
+
+    Raises BackupRequiredError for a PostgreSQL catalog if `has_backup` is false.
+    """
+    if engine.dialect.name == "postgresql" and not has_backup:
+        database = engine.url.database
+        raise BackupRequiredError(
+            f"this changes the tables of the PostgreSQL database {database!r}. Back it up first "
+            f"(`pg_dump --format=custom --file=catalog.dump {database}`), then confirm it: "
+            f"`photolineage {command} --i-have-a-backup`, or `i_have_a_backup: true` in the job's configuration."
+        )
+    return back_up(engine, backups, revision)
 
 
 def back_up(engine: Engine, directory: Path, revision: str) -> Path | None:
@@ -70,7 +84,7 @@ def back_up(engine: Engine, directory: Path, revision: str) -> Path | None:
     if not source.is_file() or not source.stat().st_size:
         return None
     directory.mkdir(parents=True, exist_ok=True)
-    copy = directory / f"catalog-{datetime.now(UTC):%Y%m%dT%H%M%S}-{revision}.db"
+    copy = directory / f"catalog-{datetime.now(UTC):%Y%m%dT%H%M%S_%f}-{revision}.db"
     copy.touch(exist_ok=False)  # not through a link that has this name
     with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(copy)) as backup:
         live.backup(backup)

@@ -1,6 +1,6 @@
 """The contract of the catalog: do these tables in the database match the code?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, text
@@ -11,7 +11,8 @@ from photolineage.contract import ContractError, compare
 from photolineage.contract.drift import Drift, DriftKind, Fix, Severity
 from photolineage.errors import PhotolineageError
 
-MIGRATE = "Run `photolineage migrate`, or the job `migrate_catalog` in the Dagster UI."
+REPAIR = "Launch the job `repair`, or run `photolineage repair`"
+MIGRATE = "Launch the job `migrate_catalog` with `dry_run: false`, or run `photolineage migrate`."
 
 
 class ContractUnverifiableError(PhotolineageError):
@@ -67,7 +68,8 @@ def report_of(connection: Connection, tables: frozenset[str] | None = None) -> C
     else:
         where = ", ".join(sorted({drift.table or drift.name for drift in drifts}))
         summary = (
-            f"{len(drifts)} differences ({errors} errors) between the code and the database, in {where}."
+            f"{len(drifts)} differences ({errors} errors) between the code and the database, in {where}. "
+            f"{_remedy(drifts)}"
         )
     return ContractReport(drifts, revision.found, revision.wanted, summary)
 
@@ -93,6 +95,19 @@ def _settings(connection: Connection) -> Iterator[Drift]:
 
 def _setting(name: str, expected: str, actual: str, fix: Fix) -> Drift:
     return Drift(DriftKind.DATABASE_SETTING, "", name, (), expected, actual, Severity.ERROR, fix)
+
+
+def _remedy(drifts: Sequence[Drift]) -> str:
+    if any(drift.fix.safe for drift in drifts):
+        return (
+            f"{REPAIR}: it shows the fixes that lose no data, and applies them with `apply: true` (--apply)."
+        )
+    if any(drift.fix.destructive for drift in drifts):
+        return (
+            f"Every fix loses data. {REPAIR}: it applies them only with `apply: true` and `allow_data_loss: true` "
+            "(--apply --allow-data-loss)."
+        )
+    return "There is no automatic fix: the table of differences shows what to change."
 
 
 def _unmigrated(revision: CatalogRevision) -> ContractReport:

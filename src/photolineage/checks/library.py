@@ -54,7 +54,8 @@ def check_library(settings: Settings, engine: Engine) -> list[CheckFinding]:
 def _table_finding(connection: Connection, table: str) -> CheckFinding:
     report = report_of(connection, frozenset({table}))
     differences = "; ".join(_sentence(drift) for drift in report.drifts)
-    return CheckFinding(f"catalog: table {table}", report.holds, differences or report.summary)
+    description = f"{differences.rstrip('.')}. Run `photolineage repair`." if differences else report.summary
+    return CheckFinding(f"catalog: table {table}", report.holds, description)
 
 
 def _model_findings(connection: Connection, settings: Settings, model_key: str) -> list[CheckFinding]:

@@ -5,10 +5,11 @@ from sqlalchemy import Connection, select
 from photolineage.catalog.orm import FileKind, Shard, ShardFile
 from photolineage.checks.store_contract import compare_arrow
 from photolineage.contract.drift import Drift
+from photolineage.lineage import partition_subject
 from photolineage.models.registry import require_model
 from photolineage.stores.embeddings import EmbeddingFileHeader, EmbeddingStore, embedding_schema
 from photolineage.stores.root_folder import StorageError
-from photolineage.stores.vector_index import VectorIndexes, index_schema
+from photolineage.stores.vector_index import REBUILD, VectorIndexes, index_schema
 
 
 def contract_violations(
@@ -39,19 +40,34 @@ def contract_violations(
         except StorageError as error:
             violations.append(str(error))
         else:
-            violations += [_sentence(path, drift) for drift in drifts]
+            remedy = f"materialize `{partition_subject(model_key, shard_key)}` of image_embeddings again"
+            violations += [_sentence(path, drift, remedy) for drift in drifts]
     return violations + index_violations(connection, indexes, model_key)
 
 
 def index_violations(connection: Connection, indexes: VectorIndexes, model_key: str) -> list[str]:
     """The same for the index alone; empty if the model has no index. Raises ModelNotLoadedError."""
+    where = f"the index of {model_key}"
+    return [
+        _sentence(where, drift, "launch the job `repair` to rebuild it")
+        for drift in index_drifts(connection, indexes, model_key)
+    ]
+
+
+def index_drifts(connection: Connection, indexes: VectorIndexes, model_key: str) -> list[Drift]:
+    """The differences between the columns of a model's index and the contract; empty if the model has no index.
+
+    Raises ModelNotLoadedError.
+    """
     model = require_model(connection, model_key)
     index = indexes.open(model_key, model.embedding_dim)
     if not index.exists():
         return []
-    drifts = compare_arrow(index_schema(model.embedding_dim), index.describe().schema, "index", "")
-    return [_sentence(f"the index of {model_key}", drift) for drift in drifts]
+    return compare_arrow(index_schema(model.embedding_dim), index.describe().schema, "index", REBUILD)
 
 
-def _sentence(where: str, drift: Drift) -> str:
-    return f"{where}: {drift.name}: expected {drift.expected or 'nothing'}, found {drift.actual or 'nothing'}"
+def _sentence(where: str, drift: Drift, remedy: str) -> str:
+    return (
+        f"{where}: {drift.name}: expected {drift.expected or 'nothing'}, found {drift.actual or 'nothing'} "
+        f"({remedy})"
+    )

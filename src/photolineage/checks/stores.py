@@ -31,7 +31,7 @@ from photolineage.stores.embeddings import (
 )
 from photolineage.stores.live_embeddings import find_live_embeddings
 from photolineage.stores.root_folder import StorageError
-from photolineage.stores.vector_index import VectorIndexes, index_schema
+from photolineage.stores.vector_index import REBUILD, VectorIndexes, index_schema
 
 IDENTITY = ("image_id", "content_hash")
 
@@ -111,9 +111,8 @@ def check_index_coverage(
     model = require_model(connection, model_key)
     live = find_live_embeddings(connection, store, model.id, model.embedding_dim)
     index = indexes.open(model_key, model.embedding_dim)
-    remedy = f"Configure the changed model under a new key beside `{model_key}`, so that it gets a table of its own."
     drifts = compare_arrow(
-        index_schema(model.embedding_dim), index.describe().schema, f"index {model_key}", remedy
+        index_schema(model.embedding_dim), index.describe().schema, f"index {model_key}", f"{REBUILD}."
     )
     if drifts:
         return StoreFindings(index.row_count(), drifts=tuple(drifts))

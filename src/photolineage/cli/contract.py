@@ -1,4 +1,4 @@
-"""`photolineage check` and `photolineage migrate`: check the catalog and the files, and upgrade the catalog."""
+"""`photolineage check`, `migrate` and `repair`: check the catalog and the files, upgrade the catalog, repair both."""
 
 from typing import Annotated
 
@@ -34,15 +34,18 @@ def check(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
+Backup = Annotated[
+    bool,
+    typer.Option(
+        "--i-have-a-backup", help="Confirm that a backup exists. Required to change a PostgreSQL catalog."
+    ),
+]
+
+
 @app.command()
 def migrate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the SQL and change nothing.")] = False,
-    i_have_a_backup: Annotated[
-        bool,
-        typer.Option(
-            "--i-have-a-backup", help="Confirm that a backup exists. Required to change a PostgreSQL catalog."
-        ),
-    ] = False,
+    i_have_a_backup: Backup = False,
     as_json: AsJson = False,
 ) -> None:
     """Upgrade the catalog to the newest schema revision. A SQLite catalog is backed up first."""
@@ -82,3 +85,49 @@ def migrate(
         )
         if backup is not None:
             console.print("Backup:", linked(backup))
+
+
+@app.command()
+def repair(
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Repair. Without this option, the repairs are only listed.")
+    ] = False,
+    allow_data_loss: Annotated[
+        bool, typer.Option("--allow-data-loss", help="Also apply the fixes of the catalog that lose data.")
+    ] = False,
+    i_have_a_backup: Backup = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fix the catalog's tables, rebuild indexes of a wrong shape, and make lost files due."""
+    from datetime import timedelta
+
+    from photolineage.checks.repair import plan_repair, repair_library, rows
+    from photolineage.steps.jobs import JobContext
+
+    with reported_errors(as_json):
+        settings = chosen_settings(as_json)
+        engine = settings.catalog.open_engine()
+        require_reachable(engine)
+        if apply:
+            timeout = timedelta(seconds=settings.lease_timeout_seconds)
+            report = repair_library(
+                JobContext(engine, "photolineage-repair", timeout),
+                settings,
+                has_backup=i_have_a_backup,
+                allow_data_loss=allow_data_loss,
+            )
+        else:
+            report = plan_repair(engine, settings, allow_data_loss=allow_data_loss)
+    if as_json:
+        print_json({"applied": apply, "backup": report.backup, "repairs": report.repairs})
+    elif not report.repairs:
+        console.print("There is nothing to repair.")
+    else:
+        columns = ["what", "where", "how", "outcome"]
+        console.print(table("Repairs", columns, [tuple(row.values()) for row in rows(report.repairs)]))
+        if report.backup is not None:
+            console.print("Backup:", linked(report.backup))
+        if not apply:
+            console.print("Nothing was changed yet: add --apply.")
+    if report.failed:
+        raise typer.Exit(1)

@@ -76,6 +76,8 @@ class StaleWork:
 
 RETIRED = "retired"
 """Prefix of a job's input version after its results were deleted. Such a job makes no partition up to date."""
+LOST = "lost"
+"""Prefix of a job's input version after a repair found its files lost: the partition is due at once."""
 
 
 def index_version(connection: Connection, model_key: str, shard_keys: Iterable[str]) -> str:
@@ -104,7 +106,7 @@ def find_stale_shards(connection: Connection, lost: LostFiles = NOTHING_LOST) ->
     """The shards whose current revision is not registered, or whose previews are lost."""
     registered = materialized_versions(connection, JobKind.REGISTER)
     return [
-        StaleSubject(shard, _anew(str(revision), "", lost.previews.get(shard)))
+        StaleSubject(shard, _anew(str(revision), registered.get(shard, ""), lost.previews.get(shard)))
         for shard, revision in shard_revisions(connection).items()
         if registered.get(shard) != str(revision) or shard in lost.previews
     ]
@@ -137,8 +139,11 @@ def find_stale_embeddings(
 
 
 def _anew(version: str, before: str, lost: int | None) -> str:
-    """The version to materialize, made different from an equal version whose results were retired or lost."""
-    if before.startswith(RETIRED):
+    """The version to materialize, made different from an equal version whose results were retired or lost.
+
+    The sensor starts each version once, and again only after a while.
+    """
+    if before.startswith((RETIRED, LOST)):
         return f"{version}-{before}"
     return version if lost is None else f"{version}-lost-{lost}"
 
@@ -160,7 +165,7 @@ def find_stale_models(
             version = events_version(connection, model)
         lost_index = lost.indexes.get(model) if kind == JobKind.INDEX else None
         if (built.get(model) != version and version != "-") or lost_index is not None:
-            stale.append(StaleSubject(model, _anew(version, "", lost_index)))
+            stale.append(StaleSubject(model, _anew(version, built.get(model, ""), lost_index)))
     return stale
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 
-from sqlalchemy import Connection, delete, func, or_, select
+from sqlalchemy import Connection, delete, func, or_, select, update
 
 from photolineage.catalog.orm import (
     FileKind,
@@ -18,7 +19,7 @@ from photolineage.catalog.orm import (
 )
 from photolineage.catalog.queries import committed_files, materialized_versions
 from photolineage.lineage import JobKind, partition_subject
-from photolineage.steps.freshness import RETIRED, LostFiles
+from photolineage.steps.freshness import LOST, RETIRED, LostFiles
 from photolineage.stores.embeddings import embeddings_folder
 from photolineage.stores.files import Files
 from photolineage.stores.previews import PREVIEWS, PreviewStore
@@ -82,6 +83,22 @@ class LostPreviews:
 
     file_ids: list[int]
     image_ids: list[int]
+
+
+def make_due(connection: Connection, lost: LostFiles) -> None:
+    """Make the partitions of lost files due at once, even if an attempt to materialize them has just failed."""
+    version = f"{LOST}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+    for kind, subjects in (
+        (JobKind.REGISTER, lost.previews),
+        (JobKind.EMBED, lost.embeddings),
+        (JobKind.INDEX, lost.indexes),
+    ):
+        for subject in subjects:
+            connection.execute(
+                update(MlJob)
+                .where(MlJob.kind == kind, MlJob.subject == subject, MlJob.state == JobState.SUCCEEDED)
+                .values(input_version=version)
+            )
 
 
 def find_lost_previews(connection: Connection, previews: PreviewStore, shard_id: int) -> LostPreviews:

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, select
 
 from photolineage.catalog.coverage import tally_images
 from photolineage.catalog.engine import run_in_transaction
 from photolineage.catalog.orm import MlModel
-from photolineage.catalog.queries import serving_model_key
+from photolineage.catalog.queries import ModelRow, serving_model_key
 from photolineage.errors import PhotolineageError
 from photolineage.lineage import JobKind
 from photolineage.models.registry import record_serving_model, require_model
@@ -72,6 +72,25 @@ def has_served(engine: Engine, model_key: str) -> bool:
     return model.serving_since is not None and not model.serving
 
 
+def former_model_key(connection: Connection) -> str | None:
+    """The model that served before the serving model: the way back. None if no other model has served."""
+    return connection.execute(
+        select(MlModel.key)
+        .where(MlModel.serving_since.is_not(None), ~MlModel.serving)
+        .order_by(MlModel.serving_since.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+
+
+def count_coverage(connection: Connection, model: ModelRow) -> tuple[int, int]:
+    """How many images the model could embed, without duplicates, and how many of them it has embedded."""
+    tallies = tally_images(connection)
+    return (
+        sum(tally.embeddable for tally in tallies),
+        sum(tally.embedded(model.embedded_bit) for tally in tallies),
+    )
+
+
 def assess_former(engine: Engine, indexes: VectorIndexes, model_key: str) -> Readiness:
     """The readiness of a model that has served before, from the catalog alone, without reading any vectors.
 
@@ -80,10 +99,8 @@ def assess_former(engine: Engine, indexes: VectorIndexes, model_key: str) -> Rea
     """
     with engine.connect() as connection:
         model = require_model(connection, model_key)
-        tallies = tally_images(connection)
+        embeddable, embedded = count_coverage(connection, model)
         is_outdated = bool(find_stale_models(connection, [model_key], JobKind.INDEX))
-    embeddable = sum(tally.embeddable for tally in tallies)
-    embedded = sum(tally.embedded(model.embedded_bit) for tally in tallies)
     index = indexes.open(model_key, model.embedding_dim)
     rebuild = f"materialize vector_index for {model_key}"
     refusals = [f"it has no index: {rebuild}"] if embedded and not index.exists() else []

@@ -219,6 +219,6 @@ def _clear_bits(engine: Engine) -> None:
 
 def _serves(model_key: str) -> ModelInUseError:
     return ModelInUseError(
-        f"{model_key} is the serving model: search uses its files. Promote another model first (materialize "
-        "serving_model with `model: <key>`)."
+        f"{model_key} is the serving model: search uses its files. First promote another model: launch the "
+        "job promote_model with `model: <key>`."
     )

@@ -1,6 +1,7 @@
 """The searchable embeddings of each model: one LanceDB table per model, updated incrementally."""
 
 from photolineage.stores.vector_index.errors import (
+    REBUILD,
     ImageNotIndexedError,
     IndexDamagedError,
     IndexNotBuiltError,
@@ -24,6 +25,7 @@ from photolineage.stores.vector_index.table import (
 )
 
 __all__ = [
+    "REBUILD",
     "AnnAction",
     "AnnIndexReport",
     "Box",

@@ -17,6 +17,11 @@ _DAMAGE: Final = re.compile(
 """How LanceDB 0.40 reports files that are missing, truncated or overwritten."""
 _INVALID: Final = "Invalid input"
 """LanceDB's ValueErrors about files begin with this. Its other ValueErrors are about the arguments of a call."""
+REBUILD: Final = (
+    "Launch the job `repair` with `apply: true`, or run `photolineage repair --apply`: it rebuilds the index from the "
+    "embedding files"
+)
+"""The remedy for an index of a wrong shape."""
 
 
 class VectorIndexError(PhotolineageError):
@@ -76,8 +81,8 @@ class IndexSchemaError(VectorIndexError):
             if _field(expected, name) != _field(found, name)
         ]
         super().__init__(
-            f"the schema of the vector index of model {model_key!r} differs from its rows; nothing was written. "
-            f"{'; '.join(differing)}. Give the changed model a new key, so that it gets its own table"
+            f"the columns of the vector index of model {model_key!r} do not fit its embeddings: "
+            f"{'; '.join(differing)}. {REBUILD}"
         )
 
 

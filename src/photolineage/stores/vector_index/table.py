@@ -100,6 +100,7 @@ class VectorIndex:
         self._keep_versions_for = keep_versions_for
         self._table: Table | None = None
         self._searched: AsyncTable | None = None
+        self._fitting: Table | None = None  # whose columns were compared
 
     def exists(self) -> bool:
         """Whether the model has a table. The table may be empty."""
@@ -138,6 +139,11 @@ class VectorIndex:
                 rows=table.count_rows(),
                 fragments=maintenance.fragment_count(table),
             )
+
+    def delete(self) -> None:
+        """Delete the table. The next synchronization builds it again."""
+        with self._exclusive():
+            self._delete()
 
     def build_ann_if_outgrown(self) -> AnnIndexReport:
         """Build the approximate index if the table is large enough and has outgrown the last one."""
@@ -243,7 +249,7 @@ class VectorIndex:
     def describe(self) -> IndexDescription:
         """Facts about the table. Raises `IndexNotBuiltError`."""
         with self._reading():
-            table = self._open()
+            table = self._open(of_any_shape=True)
             ann = maintenance.ann_index(table)
             return IndexDescription(
                 schema=table.schema,
@@ -286,10 +292,17 @@ class VectorIndex:
                     raise
         return self._table
 
-    def _open(self) -> "Table":
+    def _open(self, *, of_any_shape: bool = False) -> "Table":
         table = self._find()
         if table is None:
             raise IndexNotBuiltError(self.model_key, self.directory)
+        if not of_any_shape and table is not self._fitting:
+            expected, found = index_schema(self.dim), table.schema
+            if any(found.field(one.name) != one for one in expected if one.name in found.names) or not set(
+                expected.names
+            ) <= set(found.names):
+                raise IndexSchemaError(self.model_key, expected, found)
+            self._fitting = table
         return table
 
     def _open_for_search(self) -> "AsyncTable":
@@ -326,10 +339,14 @@ class VectorIndex:
             _logger.warning(
                 "%s: deleting and rebuilding the damaged table: %s", self._folder, error.__cause__
             )
-        shutil.rmtree(self._folder)
-        self._table = self._searched = None
-        del self._connection  # it caches facts about the files
+        self._delete()
         return self._open_or_create(), self.live_rows()
+
+    def _delete(self) -> None:
+        if self._folder.exists():
+            shutil.rmtree(self._folder)
+        self._table = self._searched = None
+        self.__dict__.pop("_connection", None)  # it caches facts about the files
 
     def _read_everywhere(self) -> pa.Table:
         """The rows without their vectors. Also reads from every file that a search or a write opens, to find damage."""

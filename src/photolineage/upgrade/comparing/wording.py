@@ -37,7 +37,7 @@ def sentences(comparison: Comparison) -> list[str]:
         )
     else:
         next_step = (
-            f"To promote: materialize serving_model with `model: {new.model_key}`. To go back: materialize it with "
+            f"To promote: launch the job promote_model with `model: {new.model_key}`. To go back: launch it with "
             f"`model: {old.model_key}`."
         )
     return [
