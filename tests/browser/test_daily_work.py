@@ -222,7 +222,7 @@ def test_a_failed_check_opens_on_its_table_and_turns_green_when_mended(
     assert fixes == {
         ("error: missing column", "event.cohesion"): "ALTER TABLE event ADD COLUMN cohesion DOUBLE;",
         ("warning: index missing", "event.ix_event_model_id_starts_at"): (
-            "CREATE INDEX ix_event_model_id_starts_at ON event (model_id, starts_at);"
+            "CREATE INDEX main.ix_event_model_id_starts_at ON event (model_id, starts_at);"
         ),
     }
     library.execute(*fixes.values())
