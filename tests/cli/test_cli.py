@@ -130,6 +130,7 @@ def test_status(lineage: Lineage) -> None:
             "duplicates": 1,
             "failed": 1,
             "missing": 0,
+            "passed_over": {},
         }
     ]
     (model,) = status["models"]
@@ -312,7 +313,8 @@ def test_a_step_that_fails_is_exit_code_1_with_its_reason(lineage: Lineage) -> N
     lineage.execute("ALTER TABLE image RENAME COLUMN camera TO camera_model")
     message = failure(lineage, "run", command=in_own_process)
     assert "source_files photos:" in message
-    assert "between the code and the database, in image. Nothing was written." in message
+    assert "between the code and the database, in image. Launch the job `repair`" in message
+    assert "Nothing was written." in message
 
 
 def test_a_wrong_configuration_is_a_message(lineage: Lineage) -> None:

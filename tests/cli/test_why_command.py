@@ -58,8 +58,8 @@ def test_a_query_with_the_filters_of_a_search(lineage: Lineage) -> None:
 
 
 def test_paths_that_no_scan_has_seen(lineage: Lineage) -> None:
-    (lineage.library.root / "a.jxl").write_bytes(b"x")
-    assert "passed over .jxl is not a format that is read" in printed(lineage, "a.jxl")
+    (lineage.library.root / "a.svg").write_bytes(b"x")
+    assert "passed over .svg is not a format that is read" in printed(lineage, "a.svg")
     assert "not below any source. The closest: photos" in printed(lineage, "/etc/hostname.jpg")
 
 

@@ -129,8 +129,8 @@ def test_a_path_that_the_catalog_has_never_seen(built: Library) -> None:
     assert "is newer than the last scan" in new["scan"].reason
     assert "partition photos of source_files" in new["scan"].remedy
 
-    (built.root / "a.jxl").write_bytes(b"x")
-    assert findings(built, photo(built, "a.jxl"))["scan"].reason == ".jxl is not a format that is read"
+    (built.root / "a.svg").write_bytes(b"x")
+    assert findings(built, photo(built, "a.svg"))["scan"].reason == ".svg is not a format that is read"
     assert states(built, photo(built, "2023"))["scan"] == "passed over"
     assert states(built, photo(built, "2023"))["file"] == "no file"
     os.mkfifo(built.root / "pipe.jpg")

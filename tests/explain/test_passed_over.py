@@ -14,7 +14,7 @@ from photolineage.steps.tree_walk import TreeWalk
 PATHS = [
     "a.jpg",
     "b.JPG",
-    "c.jxl",
+    "c.svg",
     "d",
     ".e.jpg",
     ".f/g.jpg",
@@ -63,7 +63,7 @@ def test_the_paths_without_a_reason_are_those_that_the_walk_finds(
 @pytest.mark.parametrize(
     ("path", "state", "reason"),
     [
-        ("c.jxl", "passed over", ".jxl is not a format that is read"),
+        ("c.svg", "passed over", ".svg is not a format that is read"),
         ("2023.07/d", "passed over", "the name has no suffix"),
         ("h/.i/j.jpg", "hidden", "the name .i begins with a dot"),
         (

@@ -21,7 +21,6 @@ from photolineage.catalog.leases import Lease
 from photolineage.media import OriginalImage, read_original
 from photolineage.models.embedder import Embedder
 from photolineage.steps import register as registering
-from photolineage.stores import files as file_store
 from photolineage.stores.embeddings import EmbeddingFileHeader, EmbeddingStore
 
 STEPS = ("migrating", "flushing", "renaming", "renamed", "committing", "committed", "indexing", "indexed")
@@ -76,8 +75,8 @@ def announce_migration(announcer: Announcer, engine: Engine) -> Callable[[], Non
 def announce_steps(announcer: Announcer) -> None:
     """Announce every read, every computation and every write when it happens."""
     _announce_computations(announcer)
-    _around(file_store, "_flush_to_disk", announcer, before="flushing")
-    _around(Path, "rename", announcer, before="renaming", after="renamed")
+    _around(os, "fsync", announcer, before="flushing")
+    _around(os, "rename", announcer, before="renaming", after="renamed")
     _around(Lease, "commit", announcer, before="committing", after="committed")
 
 
