@@ -47,7 +47,7 @@ def test_with_a_query_it_has_the_rank(lineage: Lineage) -> None:
 
 
 def test_a_path_that_the_catalog_has_never_seen(lineage: Lineage) -> None:
-    rows = table(explain(lineage, photo="/nowhere/\x1b[31ma\n.jxl"), r"/nowhere/\x1b[31ma\n.jxl")
+    rows = table(explain(lineage, photo="/nowhere/\x1b[31ma\n.svg"), r"/nowhere/\x1b[31ma\n.svg")
     assert {stage: row["state"] for stage, row in rows.items()} == {
         "file": "not there",
         "source": "none",
