@@ -20,6 +20,7 @@ PATHS = [
     ".f/g.jpg",
     "h/.i/j.jpg",
     "@eaDir/k.jpg",
+    "._a.jpg",
     "l/@eaDir/m.jpg",
     "n.tmp.jpg",
     "keep.tmp.jpg",
@@ -44,16 +45,21 @@ def tree(root: Path) -> list[str]:
     return [*PATHS, "out/w.jpg", "out.jpg", "in.jpg"]
 
 
+@pytest.mark.parametrize("copies", [False, True])
 @pytest.mark.parametrize("hidden", [False, True])
 @pytest.mark.parametrize("follow_links", ["inside", "all", "none"])
 @pytest.mark.parametrize("exclude", [[], EXCLUDE], ids=["all", "excluded"])
 def test_the_paths_without_a_reason_are_those_that_the_walk_finds(
-    tmp_path: Path, hidden: bool, follow_links: FollowLinks, exclude: list[str]
+    tmp_path: Path, hidden: bool, follow_links: FollowLinks, exclude: list[str], copies: bool
 ) -> None:
     root = tmp_path / "photos"
     paths = tree(root)
-    source = SourceSettings(root=root, hidden=hidden, follow_links=follow_links, exclude=exclude)
-    walk = TreeWalk(root, SUPPORTED_SUFFIXES, exclude, hidden, source.follow_links)
+    (root / "unnamed").write_bytes(b"\xff\xd8\xff\xe0")
+    paths.append("unnamed")
+    source = SourceSettings(
+        root=root, hidden=hidden, follow_links=follow_links, exclude=exclude, leave_out_copies=copies
+    )
+    walk = TreeWalk(root, SUPPORTED_SUFFIXES, exclude, hidden, source.follow_links, leave_out_copies=copies)
     found = {file.path for file in walk.files()}
     assert {"a.jpg", "b.JPG", "r.jpg/s.png", "t\udcff.jpg"} <= found < set(paths)
 
@@ -66,10 +72,11 @@ def test_the_paths_without_a_reason_are_those_that_the_walk_finds(
         ("c.svg", "passed over", ".svg is not a format that is read"),
         ("2023.07/d", "passed over", "the name has no suffix"),
         ("h/.i/j.jpg", "hidden", "the name .i begins with a dot"),
+        ("l/@eaDir/m.jpg", "copies of a program", "programs keep thumbnails, snapshots or deleted files"),
         (
-            "l/@eaDir/m.jpg",
+            "scans/drafts/o.jpg",
             "excluded",
-            "l/@eaDir/ matches the pattern '@eaDir/' of sources.nas.exclude",
+            "scans/drafts/ matches the pattern '/scans/drafts/' of sources.nas.exclude",
         ),
         ("n.tmp.jpg", "excluded", "n.tmp.jpg matches the pattern '*.tmp.jpg' of sources.nas.exclude"),
         ("x\n\x1b[31m.tmp.jpg", "excluded", r"x\n\x1b[31m.tmp.jpg matches the pattern '*.tmp.jpg'"),

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import PurePosixPath
@@ -12,6 +13,13 @@ from pathspec import GitIgnoreSpec
 from photolineage.media.formats import SUPPORTED_SUFFIXES
 from photolineage.plain_text import printable
 from photolineage.settings.sections import SourceSettings
+from photolineage.steps.left_out import (
+    NO_ENDING,
+    begins_like_an_image,
+    copies_of_programs,
+    is_hidden,
+    kind_of,
+)
 from photolineage.steps.tree_walk import is_followed
 
 _FORMATS: Final = ", ".join(sorted(SUPPORTED_SUFFIXES))
@@ -36,7 +44,21 @@ def why_passed_over(path: str, source_key: str, source: SourceSettings) -> Passe
     )
     folders = [f"{folder}/" for folder in list(accumulate(path.split("/"), "{}/{}".format))[:-1]]
     reasons = (reason for one in (*folders, path) for reason in rules.why_left_out(one) if reason is not None)
-    return next(reasons, None) or why_unsupported(path)
+    return next(reasons, None) or (None if _is_unnamed_image(source, path) else why_unsupported(path))
+
+
+def _is_unnamed_image(source: SourceSettings, path: str) -> bool:
+    """Whether the file's name has no suffix, and its first bytes are those of an image."""
+    folder, _, name = path.rpartition("/")
+    if kind_of(name) != NO_ENDING:
+        return False
+    with suppress(OSError):  # the answer says elsewhere that the file is not there
+        descriptor = os.open(source.root / folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            return begins_like_an_image(name, descriptor)
+        finally:
+            os.close(descriptor)
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +73,16 @@ class _Rules:
     def why_left_out(self, path: str) -> Iterator[PassedOver | None]:
         yield self._why_hidden(PurePosixPath(path).name)
         yield self._why_link(path.rstrip("/"))
+        yield self._why_copies(path)
         yield self._why_excluded(path)
 
     def _why_hidden(self, name: str) -> PassedOver | None:
-        if not name.startswith(".") or self.source.hidden:
+        if not is_hidden(name, hidden=self.source.hidden):
             return None
+        if self.source.hidden:
+            return PassedOver(
+                "hidden", f"macOS writes {printable(name)} beside a file", "Look for the file of that name."
+            )
         return PassedOver(
             "hidden",
             f"the name {printable(name)} begins with a dot",
@@ -72,6 +99,17 @@ class _Rules:
             "behind a link",
             f"{printable(path)} is a link to {printable(os.readlink(link))}, and {setting} is '{follow}'",
             f"Set {setting} = 'all', or add the folder as a source of its own.",
+        )
+
+    def _why_copies(self, path: str) -> PassedOver | None:
+        if not self.source.leave_out_copies or not path.endswith("/"):
+            return None
+        if copies_of_programs(f"{self.source.root.name}/{path.rstrip('/')}") is None:
+            return None
+        return PassedOver(
+            "copies of a program",
+            f"programs keep thumbnails, snapshots or deleted files in folders like {printable(path)}",
+            f"To read them all the same, set sources.{self.source_key}.leave_out_copies = false.",
         )
 
     def _why_excluded(self, path: str) -> PassedOver | None:
