@@ -228,6 +228,16 @@ def test_names_in_the_database_cannot_control_the_terminal(
     assert "\x1b" not in printed
 
 
+def test_an_error_cannot_control_the_terminal(
+    database: Callable[[str], str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "hostile.py").write_text("raise RuntimeError('a\\x1b[2Jb')")
+    assert main(["hostile:Base", database("name TEXT")]) == NOT_COMPARED
+    printed = capsys.readouterr().err
+    assert "a\\x1b[2Jb" in printed
+    assert "\x1b" not in printed
+
+
 def test_python_runs_the_package(database: Callable[[str], str]) -> None:
     command = [sys.executable, "-m", "photolineage.contract", "shop:Base", database("name TEXT")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -21,7 +21,7 @@ from .passwords import redacted, shown
 from .scripts import script
 from .selection import CompareOptions, write_baseline
 from .targets import load_target
-from .text_table import difference_text, summary
+from .text_table import difference_text, summary, without_control_characters
 
 NO_DRIFT, WARNINGS, ERRORS, NOT_COMPARED = 0, 1, 2, 3
 
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(options, given)
     except ContractError as error:
-        print(redacted(str(error), given), file=sys.stderr)
+        print(without_control_characters(redacted(str(error), given)), file=sys.stderr)
         return NOT_COMPARED
 
 

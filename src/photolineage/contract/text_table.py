@@ -14,7 +14,10 @@ def difference_text(drifts: Iterable[Drift]) -> str:
     Characters that a terminal would obey, such as ESC, are written as escapes.
     """
     what, where, sides, fix = COLUMNS
-    rows = [{name: _shown(text) for name, text in row.items()} for row in difference_rows(drifts)]
+    rows = [
+        {name: without_control_characters(text) for name, text in row.items()}
+        for row in difference_rows(drifts)
+    ]
     widths = {name: max((len(row[name]) for row in rows), default=0) for name in (what, where)}
     lines = []
     for row in rows:
@@ -38,7 +41,8 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _shown(text: str) -> str:
+def without_control_characters(text: str) -> str:
+    """The text with every character that a terminal would obey written as an escape; line breaks are kept."""
     return "".join(
         character
         if character.isprintable() or character == "\n"
