@@ -77,7 +77,7 @@ def test_below_no_source_the_closest_are_named(scanned: Library, tmp_path: Path)
         f"the path is not below any source. The closest: photos ({scanned.root}), far (/mnt)"
     )
     assert "photolineage run --photos <folder>" in found["source"].remedy
-    assert states(scanned, str(tmp_path / "gone.jxl")) == {
+    assert states(scanned, str(tmp_path / "gone.svg")) == {
         "file": "not there",
         "source": "none",
         "format": "passed over",

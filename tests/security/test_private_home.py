@@ -100,7 +100,8 @@ def test_what_belongs_to_somebody_else_is_not_touched(tmp_path: Path) -> None:
 def test_a_folder_on_another_disk_is_closed(tmp_path: Path) -> None:
     home, elsewhere = tmp_path / "home", tmp_path / "disk"
     for folder in (home, elsewhere):
-        folder.mkdir(mode=0o755)
+        folder.mkdir()
+        folder.chmod(0o755)
     (home / "previews").symlink_to(elsewhere)
     (home / "index").symlink_to(tmp_path / "unplugged")
     assert close_home(home) is not None
@@ -110,7 +111,8 @@ def test_a_folder_on_another_disk_is_closed(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only the superuser can give a folder to somebody else")
 def test_a_home_of_another_user_is_left_as_it_is(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    home.mkdir(mode=0o755)
+    home.mkdir()
+    home.chmod(0o755)
     os.chown(home, 12345, 12345)
     assert close_home(home) is None
     assert mode_of(home) == 0o755

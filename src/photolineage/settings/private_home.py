@@ -23,6 +23,7 @@ OWN_NAMES = frozenset(
         "events",
         "index",
         "previews",
+        "run.lock",
         "search.jpg",
         "sources.lock",
         "sources.toml",
