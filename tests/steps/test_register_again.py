@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,14 +108,14 @@ def test_a_file_that_is_listed_and_does_not_open_is_not_read_again_at_each_scan(
     photo.rename(away)
     library.register_all()
     away.rename(photo)
-    opened = Path.open
+    opened = os.open
 
-    def refuse(path: Path, *arguments: Any) -> object:
-        if path == photo:
+    def refuse(path: Any, *arguments: Any, **keywords: Any) -> int:
+        if path in (photo, str(photo)):
             raise FileNotFoundError(2, "No such file or directory")
-        return opened(path, *arguments)
+        return opened(path, *arguments, **keywords)
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     revision = library.revision(FIRST)
     assert library.scan().unchanged == 28
     assert library.revision(FIRST) == revision
