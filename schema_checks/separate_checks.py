@@ -17,7 +17,7 @@ from schema_checks.partition_checks import (
 
 @dataclass(frozen=True, slots=True)
 class SeparateChecks:
-    """The separate checks of a step. Dagster skips them after a run of several partitions and after a failed run."""
+    """The separate checks of a step. Dagster skips them in a run of a range and in a failed run."""
 
     step: Step
     inputs: CheckInputs

@@ -24,15 +24,16 @@ from schema_checks.separate_checks import SeparateChecks
 CONTRACT_CHECK = "catalog_contract"
 
 Recorded = MaterializeResult[None] | Output[None]
-"""What an asset yields: its partitions, and in a run of several that its own checks were evaluated."""
+"""What an asset yields: its partitions, and in a run of a range that its own checks were evaluated."""
 
 
 class CheckedRun:
     """The partitions of one run, and their checks. Every check is evaluated for every partition.
 
-    Dagster evaluates the checks after the output of a run of one partition. A run of several partitions yields no
-    output until its end, because its finished partitions are to be kept if it is killed; so it evaluates the separate
-    checks itself. A partition that failed has evaluations too: they say why the check was not evaluated.
+    In a run of one partition, Dagster evaluates the separate checks after the asset's output. A run of a range records
+    each partition when it is done, so that a kill loses only the others, and yields no output. Dagster then skips the
+    separate checks, so the run evaluates them itself, also for a range of one. A partition that failed has evaluations
+    too: they say why the check was not evaluated.
     """
 
     def __init__(
@@ -47,15 +48,11 @@ class CheckedRun:
         self._contract = contract
         self._separate = separate
         self._own = [spec.name for spec in context.assets_def.check_specs]
-        partitioned = context.has_partition_key or context.has_partition_key_range
+        self._of_range = context.has_partition_key_range and not context.has_partition_key
+        partitioned = context.has_partition_key or self._of_range
         self._keys: Sequence[str | None] = list(context.partition_keys) if partitioned else [None]
         self._evaluated: set[tuple[str | None, str]] = set()
         self._reasons: dict[str, list[str]] = {}
-
-    @property
-    def of_several(self) -> bool:
-        """Whether the run has more than one partition."""
-        return len(self._keys) > 1
 
     def materialized(
         self,
@@ -69,7 +66,7 @@ class CheckedRun:
         """
         results = [self._contract, *checks]
         self._evaluated |= {(partition_key, str(result.check_name)) for result in results}
-        if not self.of_several:
+        if not self._of_range:
             yield MaterializeResult(asset_key=self._step.name, metadata=metadata, check_results=results)
             return
         self._context.log_event(
@@ -99,7 +96,7 @@ class CheckedRun:
             with reported_failures(self._context):
                 yield
         except Exception as error:
-            if not self.of_several:
+            if not self._of_range:
                 raise
             # Keep only the text of an error: its traceback would keep the model in memory.
             reason = _reason(error)
@@ -109,7 +106,7 @@ class CheckedRun:
 
     def end(self) -> Iterator[Output[None]]:
         """Evaluates the check of the whole asset; raises a Failure that lists the failed partitions and the reasons."""
-        if not self.of_several:
+        if not self._of_range:
             return
         self._evaluate_asset()
         if self._reasons:

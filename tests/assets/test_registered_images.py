@@ -124,6 +124,11 @@ def test_a_backfill_in_one_run_records_each_shard(new_lineage: Lineage) -> None:
     assert new_lineage.materialized_partitions("registered_images") == set(new_lineage.shards)
     recorded = [event.partition for event in run.all_events if event.is_step_materialization]
     assert recorded == ["photos-00000", "photos-00001", "photos-00002"]
+    checked = {(one.partition, one.check_name): one.passed for one in new_lineage.evaluations_of(run)}
+    assert checked == {
+        **{(shard, "catalog_contract"): True for shard in recorded},
+        (None, "up_to_date"): True,
+    }
 
 
 def test_a_failing_shard_does_not_stop_the_others(new_lineage: Lineage) -> None:
