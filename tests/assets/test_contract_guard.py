@@ -44,7 +44,7 @@ def test_nothing_is_written_to_a_catalog_that_differs(
     assert plain(contract.metadata)["drifts"] >= 1
     assert any(table in row["where"] for row in differences(contract))
     assert re.fullmatch(
-        rf"\d differences \(\d errors\) between the code and the database, in {table}\. "
+        rf"(1 difference|\d differences) \((1 error|\d errors)\) between the code and the database, in {table}\. "
         r"Launch the job `repair`, .* Nothing was written\.",
         failure_of(refused),
     )
@@ -87,7 +87,7 @@ def test_a_drift_that_breaks_nothing_is_a_warning(lineage: Lineage) -> None:
     assert not check.passed
     assert check.severity is AssetCheckSeverity.WARN
     assert str(check.description).startswith(
-        "1 differences (0 errors) between the code and the database, in image. Launch the job `repair`"
+        "1 difference (0 errors) between the code and the database, in image. Launch the job `repair`"
     )
 
 

@@ -212,7 +212,7 @@ def test_a_failed_check_opens_on_its_table_and_turns_green_when_mended(
     page.goto(f"{ui.url}/assets/catalog_schema?view=checks&checkDetail=table_event")
     execute = page.get_by_role("button").filter(has_text=re.compile(r"^Execute$"))
     execute.click()
-    summary = "2 differences (1 errors) between the code and the database, in event."
+    summary = "2 differences (1 error) between the code and the database, in event."
     page.get_by_text(summary).first.wait_for()
     table = shown_table(page, "what")
     screenshot(page, "failed_check")

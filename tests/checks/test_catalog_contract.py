@@ -48,7 +48,7 @@ def test_only_the_tables_asked_for_count(catalog_engine: Engine) -> None:
 
     assert not report.holds
     assert report.summary == (
-        "1 differences (1 errors) between the code and the database, in image. Launch the job `repair`, or run "
+        "1 difference (1 error) between the code and the database, in image. Launch the job `repair`, or run "
         "`photolineage repair`: it shows the fixes that lose no data, and applies them with `apply: true` (--apply)."
     )
     assert [drift.kind for drift in report.drifts] == [DriftKind.MISSING_COLUMN]
@@ -60,7 +60,7 @@ def test_a_warning_does_not_stop_a_writer(catalog_engine: Engine) -> None:
     assert len(report.drifts) == 1
     assert report.holds
     assert report.summary.startswith(
-        "1 differences (0 errors) between the code and the database, in image. Launch the job `repair`, "
+        "1 difference (0 errors) between the code and the database, in image. Launch the job `repair`, "
     )
 
 

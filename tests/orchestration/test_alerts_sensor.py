@@ -209,7 +209,7 @@ def test_a_failed_contract_is_one_alert_with_its_check(lineage: Lineage, receive
     tick(lineage, cursor)
 
     (alert,) = receiver.received
-    summary = "1 differences (1 errors) between the code and the database, in event. Launch the job `repair`"
+    summary = "1 difference (1 error) between the code and the database, in event. Launch the job `repair`"
     assert alert["reason"].startswith(summary)
     assert alert["reason"].endswith("Nothing was written.")
     ((check, description),) = [(check["check"], check["description"]) for check in alert["checks"]]

@@ -9,6 +9,7 @@ from photolineage.catalog.migrate import CatalogRevision, UnmigratedCatalogError
 from photolineage.catalog.orm import Base
 from photolineage.contract import ContractError, compare
 from photolineage.contract.drift import Drift, DriftKind, Fix, Severity
+from photolineage.contract.text_table import counted
 from photolineage.errors import PhotolineageError
 
 REPAIR = "Launch the job `repair`, or run `photolineage repair`"
@@ -67,10 +68,8 @@ def report_of(connection: Connection, tables: frozenset[str] | None = None) -> C
         summary = f"The database matches the code (revision {revision.wanted})."
     else:
         where = ", ".join(sorted({drift.table or drift.name for drift in drifts}))
-        summary = (
-            f"{len(drifts)} differences ({errors} errors) between the code and the database, in {where}. "
-            f"{_remedy(drifts)}"
-        )
+        counts = f"{counted(len(drifts), 'difference')} ({counted(errors, 'error')})"
+        summary = f"{counts} between the code and the database, in {where}. {_remedy(drifts)}"
     return ContractReport(drifts, revision.found, revision.wanted, summary)
 
 

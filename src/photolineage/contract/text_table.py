@@ -32,12 +32,13 @@ def summary(drifts: Iterable[Drift]) -> str:
     severities = [drift.severity for drift in drifts]
     if not severities:
         return "The database matches the code."
-    differences = _counted(len(severities), "difference")
-    errors = _counted(severities.count(Severity.ERROR), "error")
+    differences = counted(len(severities), "difference")
+    errors = counted(severities.count(Severity.ERROR), "error")
     return f"{differences} ({errors}) between the code and the database."
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """A number and what it counts, as in `1 error` and `2 errors`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
