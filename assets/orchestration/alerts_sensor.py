@@ -1,7 +1,7 @@
 """The sensor `alerts`: it reports each failed run and each failed check once to the configured receivers.
 
-Every receiver is told by itself. An alert that it refuses is tried again, later and later, for about a day, while newer
-alerts go out. Then the sensor gives it up, and its tick says so.
+Each receiver has a queue of its own. An alert that it refuses is tried again, later and later, for about a day, while
+newer alerts go out. Then the sensor gives it up, and its tick says so.
 """
 
 import json

@@ -23,7 +23,7 @@ Rows = dict[str, dict[str, list[Any]]]
 
 
 class Database(ABC):
-    """A database that is made anew for every fix."""
+    """A database that is made again for every fix."""
 
     dialect: str
     runners: dict[str, Runner]
@@ -31,7 +31,7 @@ class Database(ABC):
 
     @abstractmethod
     def make(self, metadata: MetaData, statements: list[str]) -> None:
-        """Makes it anew. A statement that the database refuses, such as a row that breaks a rule, is left out."""
+        """Makes it again. A statement that the database refuses, such as a row that breaks a rule, is left out."""
 
     @abstractmethod
     def again(self) -> None:

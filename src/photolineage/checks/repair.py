@@ -166,7 +166,7 @@ def _index_repair(model_key: str, reason: str, outcome: Outcome) -> Repair:
 def _rebuild(context: JobContext, settings: Settings, model_key: str, reason: str) -> Repair:
     embeddings, indexes = EmbeddingStore(open_files(settings)), VectorIndexes(settings.home)
     try:
-        build_index(context, embeddings, indexes, model_key, anew=True)
+        build_index(context, embeddings, indexes, model_key, rebuild=True)
     except (LeaseHeldError, VectorIndexError, StorageError) as error:
         return _index_repair(model_key, str(error), Outcome.REFUSED)
     return _index_repair(model_key, reason, Outcome.DONE)

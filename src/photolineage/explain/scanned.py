@@ -92,7 +92,7 @@ def _never_seen(connection: Connection, place: Place, on_disk: Finding) -> Findi
 def _scan_again(source: KnownSource) -> str:
     return (
         f"Materialize the partition {source.key} of source_files, or run `photolineage run`. The sensor "
-        "stale_partitions does it by itself."
+        "stale_partitions does it automatically."
     )
 
 

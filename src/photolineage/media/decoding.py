@@ -245,11 +245,11 @@ def _end_idle_processes() -> None:
         _idle.pop().end()
 
 
-def _begin_anew() -> None:
+def _forget_decoders_of_the_parent() -> None:
     """In a process that was forked: it starts decoders of its own, and none of its threads waits for memory."""
     global _budget  # noqa: PLW0603 (another thread may have held its lock)
     _idle.clear()
     _budget = MemoryBudget(_budget.total)
 
 
-os.register_at_fork(after_in_child=_begin_anew)
+os.register_at_fork(after_in_child=_forget_decoders_of_the_parent)

@@ -106,7 +106,7 @@ def find_stale_shards(connection: Connection, lost: LostFiles = NOTHING_LOST) ->
     """The shards whose current revision is not registered, or whose previews are lost."""
     registered = materialized_versions(connection, JobKind.REGISTER)
     return [
-        StaleSubject(shard, _anew(str(revision), registered.get(shard, ""), lost.previews.get(shard)))
+        StaleSubject(shard, _due_version(str(revision), registered.get(shard, ""), lost.previews.get(shard)))
         for shard, revision in shard_revisions(connection).items()
         if registered.get(shard) != str(revision) or shard in lost.previews
     ]
@@ -133,12 +133,14 @@ def find_stale_embeddings(
                 before != registered[shard] or subject in lost.embeddings
             ):
                 stale.append(
-                    StaleSubject(subject, _anew(registered[shard], before, lost.embeddings.get(subject)))
+                    StaleSubject(
+                        subject, _due_version(registered[shard], before, lost.embeddings.get(subject))
+                    )
                 )
     return stale
 
 
-def _anew(version: str, before: str, lost: int | None) -> str:
+def _due_version(version: str, before: str, lost: int | None) -> str:
     """The version to materialize, made different from an equal version whose results were retired or lost.
 
     The sensor starts each version once, and again only after a while.
@@ -165,7 +167,7 @@ def find_stale_models(
             version = events_version(connection, model)
         lost_index = lost.indexes.get(model) if kind == JobKind.INDEX else None
         if (built.get(model) != version and version != "-") or lost_index is not None:
-            stale.append(StaleSubject(model, _anew(version, built.get(model, ""), lost_index)))
+            stale.append(StaleSubject(model, _due_version(version, built.get(model, ""), lost_index)))
     return stale
 
 

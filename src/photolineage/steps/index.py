@@ -38,10 +38,10 @@ def build_index(
     indexes: VectorIndexes,
     model_key: str,
     *,
-    anew: bool = False,
+    rebuild: bool = False,
     on_progress: OnProgress = ignore_progress,
 ) -> IndexingReport:
-    """Update the index to exactly one row for each embedded image of the model. `anew`: delete the table first.
+    """Update the index to exactly one row for each embedded image of the model. `rebuild`: delete the table first.
 
     Raises ModelNotLoadedError if nothing is embedded, LeaseHeldError and StorageError.
     """
@@ -55,7 +55,7 @@ def build_index(
         total = len(live.rows)
         lease.begin(total=total)
         index: VectorIndex = indexes.open(model_key, model.embedding_dim)
-        if anew:
+        if rebuild:
             index.delete()
 
         def report_rows(done: int, to_write: int) -> None:

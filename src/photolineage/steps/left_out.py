@@ -1,4 +1,4 @@
-"""What a walk leaves out of a source by itself, and under which name it counts that."""
+"""What a walk leaves out of a source without being told to, and the name under which it counts that."""
 
 import os
 import re
