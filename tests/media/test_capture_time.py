@@ -15,7 +15,7 @@ from photolineage.media import TakenAtSource
 from photolineage.media.capture_time import EARLIEST, CaptureTime, capture_time
 from photolineage.media.exif import ExifFacts, read_exif
 from photolineage.media.file_names import time_in_file_name
-from photolineage.media.place import Place, place_of_gps, time_zone_at
+from photolineage.media.place import Place
 from photolineage.media.written_time import WrittenTime, parse_written_time
 
 MakeExif = Callable[..., Image.Exif]
@@ -217,176 +217,10 @@ def test_no_exif_time(text: str) -> None:
     assert parse_written_time(text) is None
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("IMG_20230714_183012.jpg", "2023-07-14T18:30:12"),
-        ("IMG_20230714_183012_1.jpg", "2023-07-14T18:30:12"),
-        ("IMG_20230714_183012~2.jpg", "2023-07-14T18:30:12"),
-        ("IMG_20230714_183012_HDR.jpg", "2023-07-14T18:30:12"),
-        ("VID_20230714_183012.mp4", "2023-07-14T18:30:12"),
-        ("20230714_183012.jpg", "2023-07-14T18:30:12"),
-        ("20230714183012.jpg", "2023-07-14T18:30:12"),
-        ("DSCPDC_0003_BURST20230714183012345.JPG", "2023-07-14T18:30:12.345000"),
-        ("PXL_20230714_163012123.jpg", "2023-07-14T16:30:12.123000+00:00"),
-        ("PXL_20230714_163012123.PORTRAIT.jpg", "2023-07-14T16:30:12.123000+00:00"),
-        ("2023-07-14 18.30.12.jpg", "2023-07-14T18:30:12"),
-        ("2023-07-14 18.30.12-2.jpg", "2023-07-14T18:30:12"),
-        ("Screenshot_2023-07-14-18-30-12.png", "2023-07-14T18:30:12"),
-        ("Screenshot_2023-07-14-18-30-12-123_com.app.png", "2023-07-14T18:30:12.123000"),
-        ("Screenshot_20230714-183012.png", "2023-07-14T18:30:12"),
-        ("Screen Shot 2023-07-14 at 18.30.12.png", "2023-07-14T18:30:12"),
-        ("Screenshot 2023-07-14 at 6.30.12 PM.png", "2023-07-14T18:30:12"),
-        ("Screenshot 2023-07-14 at 12.30.12\u202fAM.png", "2023-07-14T00:30:12"),
-        ("WhatsApp Image 2023-07-14 at 18.30.12.jpeg", "2023-07-14T18:30:12"),
-        ("signal-2023-07-14-183012.jpg", "2023-07-14T18:30:12"),
-        ("signal-2023-07-14-18-30-12-345.jpg", "2023-07-14T18:30:12.345000"),
-        ("photo_2023-07-14_18-30-12.jpg", "2023-07-14T18:30:12"),
-        ("IMG-20230714-WA0001.jpg", "2023-07-14T12:00:00"),
-        ("1923-05-04 grandmother.jpg", "1923-05-04T12:00:00"),
-        ("Bildschirmfoto 2021-03-04 um 10.11.12.png", "2021-03-04T10:11:12"),
-        ("Capture d’écran 2021-03-04 à 10.11.12.png", "2021-03-04T10:11:12"),
-        ("Capture d’écran 2021-03-04 a\u0300 10.11.12.png", "2021-03-04T10:11:12"),
-        ("Captura de pantalla 2021-03-04 a las 10.11.12.png", "2021-03-04T10:11:12"),
-        ("Captura de pantalla 2021-03-04 a las 3.11.12 p. m..png", "2021-03-04T15:11:12"),
-        ("Schermata 2021-03-04 alle 10.11.12.png", "2021-03-04T10:11:12"),
-        ("Schermafbeelding 2021-03-04 om 10.11.12.png", "2021-03-04T10:11:12"),
-        ("Captura de Tela 2021-03-04 às 10.11.12.png", "2021-03-04T10:11:12"),
-        ("Skärmavbild 2021-03-04 kl. 10.11.12.png", "2021-03-04T10:11:12"),
-        ("Снимок экрана 2021-03-04 в 10.11.12.png", "2021-03-04T10:11:12"),
-        ("截屏2021-03-04 下午10.11.12.png", "2021-03-04T22:11:12"),
-        ("截屏2021-03-04 上午12.11.12.png", "2021-03-04T00:11:12"),
-        ("スクリーンショット 2021-03-04 22.11.12.png", "2021-03-04T22:11:12"),
-        ("스크린샷 2021-03-04 오후 3.11.12.png", "2021-03-04T15:11:12"),
-        ("photo_1@04-03-2021_10-11-12.jpg", "2021-03-04T10:11:12"),
-        ("20210304T101112Z.jpg", "2021-03-04T10:11:12+00:00"),
-        ("20210304T101112+0530.jpg", "2021-03-04T10:11:12+05:30"),
-        ("2021-03-04T10_11_12Z.png", "2021-03-04T10:11:12+00:00"),
-        ("2021-03-04_10.11.12Z.jpg", "2021-03-04T10:11:12+00:00"),
-        ("20210304T101112.jpg", "2021-03-04T10:11:12"),
-        ("IMG_2021-03-04-10111234.jpg", "2021-03-04T10:11:12.340000"),
-        ("20210304_101112-0500.jpg", "2021-03-04T10:11:12"),
-        ("FB_IMG_1500000000000.jpg", "2017-07-14T02:40:00+00:00"),
-        ("mmexport1500000000123.jpg", "2017-07-14T02:40:00.123000+00:00"),
-    ],
-)
-def test_time_in_a_file_name(name: str, expected: str) -> None:
-    written = time_in_file_name(name)
-    assert written is not None
-    assert written.time.isoformat() == expected
-    assert written.precision == (DAY if expected.endswith("12:00:00") else TakenAtPrecision.SECOND)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "DSC01234.JPG",
-        "DSC_0001.JPG",
-        "IMG_1234.HEIC",
-        "P1010001.JPG",
-        "20231399_250000.jpg",
-        "2023-02-30.jpg",
-        "received_10154321098765432.jpeg",
-        "123456789012.jpg",
-        "IMG_99999999_999999.jpg",
-        "\udcff\udcfe.jpg",
-        "",
-    ],
-)
-def test_no_time_in_a_file_name(name: str) -> None:
-    assert time_in_file_name(name) is None
-
-
-@given(st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2099, 12, 31)))
-def test_every_time_survives_its_file_name(time: datetime) -> None:
-    time = time.replace(microsecond=0)
-    for name in (
-        f"IMG_{time:%Y%m%d_%H%M%S}",
-        f"{time:%Y-%m-%d %H.%M.%S}",
-        f"Ekran {time:%Y-%m-%d pri %H.%M.%S}",
-    ):
-        assert time_in_file_name(f"{name}.png") == WrittenTime(time)
-
-
 @given(st.text(), st.text(), st.text())
 def test_no_text_makes_the_parsers_raise(text: str, subseconds: str, offset: str) -> None:
     for written in (parse_written_time(text, subseconds, offset), time_in_file_name(text)):
         assert written is None or isinstance(written, WrittenTime)
-
-
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        ({}, (48.8584, 2.2945, None)),
-        ({GPS.GPSLatitudeRef: "S"}, (-48.8584, 2.2945, None)),
-        ({GPS.GPSLongitudeRef: "W"}, (48.8584, -2.2945, None)),
-        ({GPS.GPSLongitudeRef: "w\0"}, (48.8584, -2.2945, None)),
-        ({GPS.GPSLatitude: (48.8584,)}, (48.8584, 2.2945, None)),
-        ({GPS.GPSAltitude: 35.5, GPS.GPSAltitudeRef: b"\0"}, (48.8584, 2.2945, 35.5)),
-        ({GPS.GPSAltitude: 35.5, GPS.GPSAltitudeRef: b"\1"}, (48.8584, 2.2945, -35.5)),
-        ({GPS.GPSAltitude: 35.5, GPS.GPSAltitudeRef: "1"}, (48.8584, 2.2945, -35.5)),
-        ({GPS.GPSAltitude: 35.5, GPS.GPSAltitudeRef: "0"}, (48.8584, 2.2945, 35.5)),
-        ({GPS.GPSAltitude: 35.5, GPS.GPSAltitudeRef: b"3"}, (48.8584, 2.2945, -35.5)),
-        ({GPS.GPSAltitude: -35.5, GPS.GPSAltitudeRef: b"\1"}, (48.8584, 2.2945, -35.5)),
-        ({GPS.GPSAltitude: -35.5, GPS.GPSAltitudeRef: b"\0"}, (48.8584, 2.2945, -35.5)),
-        ({GPS.GPSLatitude: (48.0, 51.0, 75.0)}, (48.8708, 2.2945, None)),
-        ({GPS.GPSLatitude: (0.0, 3150.0, 0.0)}, (52.5, 2.2945, None)),
-        ({GPS.GPSLatitude: (48.0, 61.0, 0.0)}, (49.0167, 2.2945, None)),
-        ({GPS.GPSLatitude: (-48.0, -51.0, -30.24)}, (48.8584, 2.2945, None)),
-        ({GPS.GPSLatitude: (-48.0, -51.0, -30.24), GPS.GPSLatitudeRef: "S"}, (-48.8584, 2.2945, None)),
-        (
-            {GPS.GPSLatitude: (IFDRational(48, 1), IFDRational(5150, 100), IFDRational(0, 0))},
-            (48.8583, 2.2945, None),
-        ),
-        ({GPS.GPSAltitude: 4294967295.0}, (48.8584, 2.2945, None)),
-        ({GPS.GPSAltitude: IFDRational(1, 0)}, (48.8584, 2.2945, None)),
-    ],
-)
-def test_place(change: dict[int, object], expected: tuple[float, float, float | None]) -> None:
-    place = place_of_gps({**PARIS_GPS, **change})
-    assert place is not None
-    assert (round(place.latitude, 4), round(place.longitude, 4), place.altitude_m) == expected
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {GPS.GPSLatitude: (0.0, 0.0, 0.0), GPS.GPSLongitude: (0.0, 0.0, 0.0)},
-        {GPS.GPSLatitude: (0.0, 0.0, 1.0), GPS.GPSLongitude: (0.0, 0.0, 2.0)},
-        {GPS.GPSLatitude: (90.0, 0.0, 1.0)},
-        {GPS.GPSLongitude: (180.0, 30.0, 0.0)},
-        {GPS.GPSLatitude: (0.0, 5401.0, 0.0)},
-        {GPS.GPSLatitude: (IFDRational(48, 1), IFDRational(0, 0), IFDRational(0, 0))},
-        {GPS.GPSLatitude: (IFDRational(48, 1), IFDRational(51, 1), IFDRational(5, 0))},
-        {GPS.GPSLatitude: (float("nan"), 0.0, 0.0)},
-        {GPS.GPSLatitude: (float("inf"), 0.0, 0.0)},
-        {GPS.GPSLatitude: (IFDRational(48, 1), IFDRational(51, 0), IFDRational(0, 1))},
-        {GPS.GPSLatitude: (IFDRational(0, 0),) * 3},
-        {GPS.GPSLatitude: ()},
-        {GPS.GPSLatitude: (1.0, 2.0, 3.0, 4.0)},
-        {GPS.GPSLatitude: "48"},
-        {GPS.GPSLatitude: None},
-        {GPS.GPSLatitudeRef: None},
-        {GPS.GPSLatitudeRef: "X"},
-        {GPS.GPSLatitudeRef: 7},
-    ],
-)
-def test_no_place(change: dict[int, object]) -> None:
-    assert place_of_gps({**PARIS_GPS, **change}) is None
-
-
-@pytest.mark.parametrize(
-    ("place", "zone"),
-    [
-        (PARIS, "Europe/Paris"),
-        (Place(-33.86, 151.21, None), "Australia/Sydney"),
-        (Place(27.72, 85.32, None), "Asia/Kathmandu"),
-        (Place(0.0, -30.0, None), "Etc/GMT+2"),
-        (Place(90.0, 180.0, None), "Etc/GMT-12"),
-    ],
-)
-def test_time_zone(place: Place, zone: str) -> None:
-    assert time_zone_at(place) == zone
 
 
 @pytest.mark.parametrize(
