@@ -1,6 +1,8 @@
 """`serving_model`: the one model that search and browsing use."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from dagster import (
     AssetExecutionContext,
@@ -19,6 +21,9 @@ from resources.home import CatalogResource, StorageResource
 from resources.own_server import require_own_server
 from schema_checks.partition_checks import CheckInputs
 
+if TYPE_CHECKING:
+    from photolineage.upgrade.promote import Readiness
+
 LISTED_VIOLATIONS = 5
 
 
@@ -30,16 +35,20 @@ class ServingModelConfig(Config):
         description="The key of the model to promote. If you leave it out, the current serving model is kept; if no "
         "model serves yet, the first configured model with embeddings is promoted.",
     )
+    force: bool = Field(
+        default=False,
+        description="Promote the model even if it loses pinned searches. It must meet all other conditions.",
+    )
 
 
 @step_asset(
     SERVING_MODEL,
     "The model that search uses. To promote another model, launch the job `promote_model`. It fails, says why and "
-    "changes nothing if the new model has not embedded every image, if its files do not match the contract, or if "
-    "its recall is too low. To go back, promote the former model again: it was tested when it first served, so "
-    "missing embeddings and an outdated index are only warnings. Materialize without a configuration keeps the "
-    "serving model.\n\n**Needs** the model in `vector_index`, with every image embedded; read its "
-    "`model_comparison` first.\n\n"
+    "changes nothing if the new model has not embedded every image, if its files do not match the contract, if its "
+    "recall is too low, or if it loses a pinned search. To go back, promote the former model again: it was tested when "
+    "it first served, so missing embeddings and an outdated index are only warnings. Materialize without a "
+    "configuration keeps the serving model.\n\n"
+    "**Needs** the model in `vector_index`, with every image embedded; read its `model_comparison` first.\n\n"
     '**Next:** search: `photolineage search "a red boat"`.',
 )
 def serving_model(
@@ -59,11 +68,13 @@ def serving_model(
             measured: Mapping[str, float] = {}
         else:
             require_own_server("Promoting a model")
-            measured = _promote(context, config.model, CheckInputs(catalog, storage, settings))
+            measured = _promote(context, config, CheckInputs(catalog, storage, settings))
         yield from run.materialized(None, {**_served(catalog.engine, settings), **measured})
 
 
-def _promote(context: AssetExecutionContext, wanted: str | None, inputs: CheckInputs) -> Mapping[str, float]:
+def _promote(
+    context: AssetExecutionContext, config: ServingModelConfig, inputs: CheckInputs
+) -> Mapping[str, float]:
     """Promotes a model, and returns the measured recall of a model that has not served before."""
     from photolineage.upgrade.promote import (
         assess_former,
@@ -74,7 +85,7 @@ def _promote(context: AssetExecutionContext, wanted: str | None, inputs: CheckIn
     )
 
     engine, storage, settings = inputs.catalog.engine, inputs.storage, inputs.settings
-    model_key = choose_candidate(engine, list(settings.models), wanted)
+    model_key = choose_candidate(engine, list(settings.models), config.model)
     former = has_served(engine, model_key)
     _require_contract(engine, storage, model_key, index_only=former)
     if former:
@@ -83,6 +94,8 @@ def _promote(context: AssetExecutionContext, wanted: str | None, inputs: CheckIn
         readiness = assess_readiness(
             engine, storage.embeddings, storage.indexes, model_key, settings.recall_bar
         )
+    if not readiness.refusals:
+        readiness = _with_pinned_searches(engine, settings, readiness, force=config.force)
     before = promote(engine, readiness)
     context.log.info(f"{model_key} is the serving model now (before: {before or 'none'})")
     for warning in readiness.warnings:
@@ -90,6 +103,22 @@ def _promote(context: AssetExecutionContext, wanted: str | None, inputs: CheckIn
     if readiness.recall is None:
         return {}
     return {"recall_at_10": readiness.recall.recall, "p50_ms": round(readiness.recall.p50_ms, 2)}
+
+
+def _with_pinned_searches(
+    engine: Engine, settings: Settings, readiness: "Readiness", *, force: bool
+) -> "Readiness":
+    """The readiness with the pinned searches that the model loses: reasons against it, or warnings with `force`."""
+    from photolineage.pins.judging import judge_pins
+    from photolineage.pins.wording import HOW_TO_LOSE, losses, unchecked
+
+    report = judge_pins(settings, engine, readiness.model_key)
+    if report.serving_key is None:  # there is no other model that could find more
+        return readiness
+    lost = losses(report)
+    warnings = (*readiness.warnings, *unchecked(report), *(lost if force else ()))
+    refusals = (*lost, HOW_TO_LOSE) if lost and not force else ()
+    return replace(readiness, refusals=refusals, warnings=warnings)
 
 
 def _served(engine: Engine, settings: Settings) -> Mapping[str, str | int]:

@@ -19,6 +19,7 @@ from photolineage.errors import PhotolineageError
 from photolineage.lineage import (
     IMAGE_EMBEDDINGS,
     IMAGE_EVENTS,
+    MODEL_COMPARISON,
     SERVING_MODEL,
     VECTOR_INDEX,
     Step,
@@ -27,6 +28,7 @@ from photolineage.lineage import (
 from photolineage.plain_text import printable
 from photolineage.settings import Settings
 from resources.home import CatalogResource, StorageResource
+from schema_checks.pinned_searches import DESCRIPTION, PINNED_SEARCHES, pinned_searches_result
 
 if TYPE_CHECKING:
     from photolineage.checks.stores import StoreFindings
@@ -134,6 +136,10 @@ def _event_membership(inputs: CheckInputs, model: str) -> AssetCheckResult:
     return findings_result([found], model, "events")
 
 
+def _pinned_searches(inputs: CheckInputs, model: str) -> AssetCheckResult:
+    return pinned_searches_result(inputs.catalog.engine, inputs.storage, inputs.settings, model)
+
+
 def serving_events_result(catalog: CatalogResource) -> AssetCheckResult:
     """Whether the events of the serving model were computed from its current index."""
     from photolineage.checks.stores import check_events_of_serving_model
@@ -172,5 +178,9 @@ PARTITION_CHECKS = (
         "Every dated image is in exactly one event, every image of an event is registered, the recorded sizes are "
         "right, and no event is longer than `max_event_days`.",
         _event_membership,
+    ),
+    *(
+        PartitionCheck(PINNED_SEARCHES, step, DESCRIPTION, _pinned_searches)
+        for step in (VECTOR_INDEX, MODEL_COMPARISON)
     ),
 )

@@ -15,19 +15,20 @@ definitions were loaded, so after a promotion a launch by mistake would go back.
 
 
 def promote_model_job(settings: Settings) -> UnresolvedAssetJobDefinition:
-    """The job, for the Dagster UI: one field, with the configured models as its choices."""
+    """The job, for the Dagster UI: the model, with the configured ones as choices, and `force`."""
     return define_asset_job(
         "promote_model",
         selection=[SERVING_MODEL.name],
-        config=_one_field(settings),
+        config=_fields(settings),
         description="Makes another model the serving model, or goes back to a former one: set `model` to its key. "
-        "Refuses, says why and changes nothing if the model is not ready. **Needs** the model in `vector_index`, with "
+        "Refuses, says why and changes nothing if the model is not ready, or if it loses a pinned search; with "
+        "`force: true` it may lose pinned searches. **Needs** the model in `vector_index`, with "
         "every image embedded; `model_comparison` shows how it differs. **Next:** search. To go back, launch this job "
         "with the model that `previous_model` in the metadata of `serving_model` names.",
     )
 
 
-def _one_field(settings: Settings) -> ConfigMapping:
+def _fields(settings: Settings) -> ConfigMapping:
     choices = [
         EnumValue(KEEP, description="Keep the serving model. If none serves yet, promote the first one.")
     ]
@@ -39,12 +40,19 @@ def _one_field(settings: Settings) -> ConfigMapping:
         description="The model to promote. Configured: " + ", ".join(settings.models or ["none"]),
     )
 
-    @config_mapping(config_schema={"model": model})
-    def one_field(chosen: Mapping[str, str]) -> Mapping[str, Any]:
-        config = {} if chosen["model"] == KEEP else {"model": chosen["model"]}
+    force = Field(
+        bool,
+        default_value=False,
+        is_required=False,
+        description="Promote the model even if it loses pinned searches.",
+    )
+
+    @config_mapping(config_schema={"model": model, "force": force})
+    def fields(chosen: Mapping[str, Any]) -> Mapping[str, Any]:
+        config = {} if chosen["model"] == KEEP else {"model": chosen["model"], "force": chosen["force"]}
         return {"ops": {SERVING_MODEL.name: {"config": config}}}
 
-    return one_field
+    return fields
 
 
 def _described(model: ModelSettings) -> str:

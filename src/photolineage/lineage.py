@@ -166,7 +166,7 @@ VECTOR_INDEX = Step(
     "vector_index",
     PartitionedBy.MODEL,
     reads=(IMAGE_EMBEDDINGS,),
-    tables=frozenset({"image", "ml_model", "ml_job", "shard_file"}),
+    tables=frozenset({"image", "ml_model", "ml_job", "shard_file", "pinned_search"}),
     kinds=frozenset({"lancedb"}),
     job=JobKind.INDEX,
     title="Indexing",
@@ -184,14 +184,14 @@ MODEL_COMPARISON = Step(
     "model_comparison",
     PartitionedBy.MODEL,
     reads=(VECTOR_INDEX,),
-    tables=frozenset({"shard", "image", "ml_model", "shard_file"}),
+    tables=frozenset({"shard", "image", "ml_model", "shard_file", "pinned_search"}),
     kinds=frozenset({"torch", "lancedb"}),
 )
 SERVING_MODEL = Step(
     "serving_model",
     PartitionedBy.NOTHING,
     reads=(VECTOR_INDEX,),
-    tables=frozenset({"ml_model", "ml_job", "source", "shard", "image", "shard_file"}),
+    tables=frozenset({"ml_model", "ml_job", "source", "shard", "image", "shard_file", "pinned_search"}),
     kinds=frozenset({"sql"}),
 )
 

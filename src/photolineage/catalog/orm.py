@@ -322,3 +322,22 @@ class EventImage(Base):
     model_id: Mapped[int] = mapped_column(ForeignKey("ml_model.id"), primary_key=True)
     image_id: Mapped[int] = mapped_column(ForeignKey("image.id"), primary_key=True)
     event_id: Mapped[int] = mapped_column(ForeignKey("event.id", ondelete="CASCADE"))
+
+
+class PinnedSearch(Base):
+    """A search that must find a photo among its first `within` hits.
+
+    The photo is known by its content: it may move, and any copy counts. `search`: the texts, the contents of pictures
+    and the filters of the search, as JSON (`photolineage.pins.stored`). `path`: where the photo was when the search was
+    pinned, to name it when its content is gone.
+    """
+
+    __tablename__ = "pinned_search"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    search: Mapped[str] = mapped_column(Text)
+    content_hash: Mapped[str] = mapped_column(String(64))
+    path: Mapped[str] = mapped_column(PosixPath)
+    within: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
