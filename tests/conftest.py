@@ -21,6 +21,7 @@ from photolineage.settings.private_home import create_private_files
 from resources.own_server import OWN_SERVER_VARIABLE
 from tests.library import TINY_MODELS, Library, draw_photo, write_tiny_model
 from tests.lineage import Lineage, copy_library, open_lineage, write_configuration
+from tests.pinned import Pinned
 
 create_private_files()  # as every command does; otherwise the first one would say that it closed a test's home
 
@@ -58,6 +59,8 @@ SLOW = {
     "models/test_loading.py": "loads each model in several precisions",
     "models/test_text_encoder.py": "exports the text half of models",
     "orchestration": "executes Dagster jobs",
+    "pins/test_judging.py": "searches with two models again and again",
+    "pins/test_sheet.py": "builds a library of two models",
     "schema_checks": "executes Dagster checks",
     "security/test_decompression_bombs.py": "decodes images of up to 200 megapixels",
     "security/test_model_files.py": "loads models from files with traps",
@@ -371,6 +374,26 @@ def lineage(tmp_path: Path, built_library_folder: Path) -> Iterator[Lineage]:
     """A library of the photos of `photo_folder` in three shards, built for `tiny-a`; `tiny-b` is configured."""
     with open_lineage(copy_library(built_library_folder, tmp_path / "library")) as lineage:
         yield lineage
+
+
+@pytest.fixture(scope="session")
+def library_of_two_folder(tmp_path_factory: pytest.TempPathFactory, built_library_folder: Path) -> Path:
+    """The built library, in which `tiny-a` serves, with the embeddings and the index of `tiny-b`; to copy."""
+
+    def make(folder: Path) -> None:
+        with open_lineage(copy_library(built_library_folder, folder)) as lineage:
+            for shard in lineage.shards:
+                assert lineage.materialize_embeddings("tiny-b", shard).success
+            lineage.must_materialize("vector_index", "tiny-b")
+
+    return made_once(tmp_path_factory, "library-of-two", make)
+
+
+@pytest.fixture
+def pinned(tmp_path: Path, library_of_two_folder: Path) -> Iterator[Pinned]:
+    """A library of two models, without pins."""
+    with open_lineage(copy_library(library_of_two_folder, tmp_path / "library")) as lineage:
+        yield Pinned(lineage)
 
 
 @pytest.fixture

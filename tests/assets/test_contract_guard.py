@@ -95,7 +95,7 @@ def test_a_drift_that_breaks_nothing_is_a_warning(lineage: Lineage) -> None:
     ("asset", "partition_key", "others"),
     [
         ("image_embeddings", "tiny-b|photos-00000", {"model_contract", "embedding_files", "up_to_date"}),
-        ("vector_index", "tiny-a", {"index_coverage", "index_recall", "up_to_date"}),
+        ("vector_index", "tiny-a", {"index_coverage", "index_recall", "pinned_searches", "up_to_date"}),
         ("serving_model", None, {"events_are_current"}),
     ],
 )

@@ -43,6 +43,7 @@ def test_an_index_has_a_row_for_each_distinct_image(lineage_of_two: Lineage) -> 
         "catalog_contract": True,
         "index_coverage": True,
         "index_recall": True,
+        "pinned_searches": True,
         "up_to_date": True,
     }
 

@@ -64,7 +64,7 @@ def test_a_model_is_promoted_from_the_launchpad(ui: DagsterUi, page: "Page", lib
     page.get_by_role("button", name="Materialize").locator("xpath=following::button[1]").click()
     page.get_by_text("Open launchpad").click()
     dialog = page.get_by_role("dialog")
-    assert configuration(page, dialog) == ["model: (the serving model)"]
+    assert configuration(page, dialog) == ["force: false", "model: (the serving model)"]
     write_configuration(page, dialog, "model: tiny-b")
     dialog.get_by_text("No errors").wait_for()
     screenshot(page, "upgrade_promote")

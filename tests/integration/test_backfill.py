@@ -34,14 +34,14 @@ def embedded(lineage: Lineage) -> dict[str, tuple[int, int]]:
     return found
 
 
-def checked(lineage: Lineage) -> dict[tuple[str | None, str], bool]:
-    """Whether each check of `image_embeddings` passed, by its partition: the last result of every check."""
+def checked(lineage: Lineage, asset: str) -> dict[tuple[str | None, str], bool]:
+    """Whether each check of an asset passed, by its partition: the last result of every check."""
     found: dict[tuple[str | None, str], bool] = {}
     for run in lineage.instance.get_runs():
         entries = lineage.instance.all_logs(run.run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION)
         for entry in reversed(entries):
             evaluation = entry.get_dagster_event().asset_check_evaluation_data
-            if evaluation.asset_key.to_user_string() == "image_embeddings":
+            if evaluation.asset_key.to_user_string() == asset:
                 found.setdefault((evaluation.partition, evaluation.check_name), evaluation.passed)
     return found
 
@@ -75,7 +75,7 @@ def test_a_backfill_and_then_the_sensor(registered: Lineage, ui: DagsterUi) -> N
     passed: dict[tuple[str | None, str], bool] = {(None, "up_to_date"): True}
     for name in ("catalog_contract", "model_contract", "embedding_files"):
         passed |= {(key, name): True for key in keys}
-    assert checked(registered) == passed
+    assert checked(registered, "image_embeddings") == passed
 
     draw_photo(registered.library.root / "2025/00.jpg", 500)
     registered.execute("UPDATE source SET scanned_at = '2020-01-01 00:00:00.000000'")
@@ -90,5 +90,9 @@ def test_a_backfill_and_then_the_sensor(registered: Lineage, ui: DagsterUi) -> N
     ui.wait_for(through_to_events, seconds=360, what="the new photo in events")
     assert embedded(registered) == {"tiny-a": (27, 27), "tiny-b": (27, 27)}
     assert [run for run in ui.runs() if run.status == "FAILURE"] == []
+    of_index = ("catalog_contract", "index_coverage", "index_recall", "pinned_searches")
+    passed = {(model, name): True for model in ("tiny-a", "tiny-b") for name in of_index}
+    found = checked(registered, "vector_index")
+    assert {key: outcome for key, outcome in found.items() if key[0] is not None} == passed
     with open_lineage(registered.config_file) as reopened:
         assert reopened.library.indexes.open("tiny-b", 24).row_count() == 27

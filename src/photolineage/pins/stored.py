@@ -95,8 +95,10 @@ def make_pins(
         Weighted(known_content(settings, connection, str(image.value)).content_hash, image.weight)
         for image in query.image_ids
     )
-    photos = [known_content(settings, connection, asked, folder=folder) for asked in expected]
-    by_content = {photo.content_hash: photo for photo in photos}  # a copy is the same photo
+    by_content: dict[str, KnownContent] = {}
+    for asked in expected:
+        photo = known_content(settings, connection, asked, folder=folder)
+        by_content.setdefault(photo.content_hash, photo)  # a copy is the same photo
     pinned = PinnedQuery(query.texts, pictures, scope)
     return [Pin(pinned, photo.content_hash, photo.path, within) for photo in by_content.values()]
 
