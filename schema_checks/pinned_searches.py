@@ -43,12 +43,12 @@ def pinned_searches_result(
     }
     if report.pins:
         metadata["pinned_searches"] = _table(report)
-    if sheet := _sheet(engine, storage, report):
-        metadata["hits_in_place"] = MetadataValue.md(sheet)
+    if missed := _missed(engine, storage, report):
+        metadata["hits_in_place"] = MetadataValue.md(missed)
     return AssetCheckResult(
         passed=not troubled,
         severity=AssetCheckSeverity.ERROR if lost else AssetCheckSeverity.WARN,
-        description=summary(report),
+        description=summary(report, as_markdown=True),
         metadata=metadata,
     )
 
@@ -64,9 +64,8 @@ def _table(report: "PinReport") -> MetadataValue:
     )
 
 
-def _sheet(engine: Engine, storage: StorageResource, report: "PinReport") -> str | None:
-    from photolineage.pins.sheet import missed_sheet, shown_images
-    from photolineage.stores.pictures import as_markdown, read_previews
+def _missed(engine: Engine, storage: StorageResource, report: "PinReport") -> str | None:
+    from photolineage.pins.pictures import missed_photos, shown_images
+    from photolineage.stores.pictures import read_previews
 
-    sheet = missed_sheet(report, read_previews(engine, storage.previews, shown_images(report)))
-    return None if sheet is None else as_markdown(sheet, "Expected photos, and the hits in their place")
+    return missed_photos(report, read_previews(engine, storage.previews, shown_images(report)))

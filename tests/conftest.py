@@ -60,7 +60,7 @@ SLOW = {
     "models/test_text_encoder.py": "exports the text half of models",
     "orchestration": "executes Dagster jobs",
     "pins/test_judging.py": "searches with two models again and again",
-    "pins/test_sheet.py": "builds a library of two models",
+    "pins/test_pin_pictures.py": "builds a library of two models",
     "schema_checks": "executes Dagster checks",
     "security/test_decompression_bombs.py": "decodes images of up to 200 megapixels",
     "security/test_model_files.py": "loads models from files with traps",

@@ -29,7 +29,7 @@ def test_a_photo_that_both_models_find(pinned: Pinned) -> None:
     assert judged.serving is not None
     assert judged.serving.rank == pinned.ranking("tiny-a").index(photo) + 1
     report = pinned.judge("tiny-b")
-    assert summary(report) == "tiny-b finds the photo of 1 pinned search."
+    assert summary(report) == "tiny-b finds the photo of the pinned search."
     assert (losses(report), unchecked(report)) == ([], [])
 
 
@@ -43,7 +43,7 @@ def test_a_photo_that_the_candidate_loses(pinned: Pinned) -> None:
     assert (judged.image_id, judged.answer.rank) == (photo, ranks["tiny-b"])
     assert [hit.image_id for hit in judged.answer.hits] == pinned.ranking("tiny-b")[:3]
     report = pinned.judge("tiny-b")
-    assert summary(report) == f"tiny-b loses 1 of 1 pinned search that tiny-a finds: “{TEXT}”."
+    assert summary(report) == f"tiny-b loses the pinned search that tiny-a finds: “{TEXT}”."
     path = pinned.library.root / pinned.path_of(photo)
     reason = (
         f"it loses the pinned search 1, “{TEXT}”: {path} has rank {ranks['tiny-a']} with tiny-a and rank "
@@ -58,12 +58,12 @@ def test_a_photo_that_neither_model_finds_is_not_lost(pinned: Pinned) -> None:
     report = pinned.judge("tiny-b")
     assert report.pins[0].verdict is Verdict.NOT_FOUND
     assert summary(report) == (
-        f"tiny-b does not find 1 of 1 pinned search, and neither does tiny-a: “{TEXT}”."
+        f"tiny-b does not find the photo of the pinned search, and neither does tiny-a: “{TEXT}”."
     )
     assert losses(report) == []
     of_serving = pinned.judge("tiny-a")
     assert (of_serving.serving_key, of_serving.pins[0].serving) == (None, None)
-    assert summary(of_serving) == f"tiny-a does not find 1 of 1 pinned search: “{TEXT}”."
+    assert summary(of_serving) == f"tiny-a does not find the photo of the pinned search: “{TEXT}”."
 
 
 def test_before_a_model_serves_nothing_is_lost(pinned: Pinned) -> None:
@@ -121,7 +121,7 @@ def test_a_photo_whose_file_is_gone_is_not_checked(pinned: Pinned) -> None:
     assert judged.reason == f"the photo is not in the library now: {path} is missing"
     assert losses(report) == []
     assert summary(report) == (
-        f"1 of 1 pinned search could not be checked with tiny-b: “{TEXT}”: {judged.reason}."
+        f"tiny-b could not be checked with the pinned search: “{TEXT}”: {judged.reason}."
     )
 
 

@@ -140,7 +140,7 @@ def _print_report(report: "PinReport") -> None:
     from photolineage.pins.wording import columns, rows, summary
 
     if report.pins:
-        console.print(table(f"{len(report.pins)} pinned searches", columns(report), rows(report)))
+        console.print(table("Pinned searches", columns(report), rows(report)))
     said = shown(summary(report))
     if report.having(Verdict.LOST, Verdict.NOT_FOUND, Verdict.UNCHECKED):
         errors.print(Text.assemble(("Warning:", "bold yellow"), " ", said), soft_wrap=True)

@@ -1,13 +1,12 @@
 """A report on pinned searches in words: a sentence, rows of a table, and the reasons against a promotion."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from photolineage.pins.judging import Answer, JudgedPin, PinReport, Verdict
-from photolineage.plain_text import printable
+from photolineage.plain_text import markdown_code, printable
 
 LISTED: Final = 5
-TITLE_LETTERS: Final = 60
 HOW_TO_PIN: Final = "To pin one, run `photolineage pin TEXT --expect PHOTO`."
 HOW_TO_LOSE: Final = (
     "the check pinned_searches of model_comparison shows the pictures. To promote the model all the same, set "
@@ -15,27 +14,38 @@ HOW_TO_LOSE: Final = (
 )
 
 
-def summary(report: PinReport) -> str:
-    """The report in one or two sentences."""
+def summary(report: PinReport, *, as_markdown: bool = False) -> str:
+    """The report in one or two sentences: plain text for a terminal, or Markdown in which a search is code."""
+    quoted = markdown_code if as_markdown else str
     if not report.pins:
         return f"No searches are pinned. {HOW_TO_PIN}"
     lost, missed, unchecked = (
         report.having(verdict) for verdict in (Verdict.LOST, Verdict.NOT_FOUND, Verdict.UNCHECKED)
     )
-    key, of = report.model_key, f"{len(report.pins)} pinned {_searches(len(report.pins))}"
+    key = report.model_key
+
+    def counted(pins: Sequence[JudgedPin]) -> str:
+        return (
+            f"{len(pins)} of {len(report.pins)} pinned searches"
+            if len(report.pins) > 1
+            else "the pinned search"
+        )
+
     said = []
     if lost:
-        said.append(f"{key} loses {len(lost)} of {of} that {report.serving_key} finds: {_listed(lost)}.")
+        said.append(f"{key} loses {counted(lost)} that {report.serving_key} finds: {_listed(lost, quoted)}.")
     if missed:
         both_miss = all(judged.serving and judged.serving.is_found is False for judged in missed)
         nor = f", and neither does {report.serving_key}" if both_miss else ""
-        said.append(f"{key} does not find {len(missed)} of {of}{nor}: {_listed(missed)}.")
+        said.append(f"{key} does not find the photo of {counted(missed)}{nor}: {_listed(missed, quoted)}.")
     if unchecked:
         first = unchecked[0]
         said.append(
-            f"{len(unchecked)} of {of} could not be checked with {key}: {_searched(first)}: {first.reason.rstrip('.')}."
+            f"{key} could not be checked with {counted(unchecked)}: {quoted(_searched(first))}: "
+            f"{quoted(printable(first.reason.rstrip('.')))}."
         )
-    return " ".join(said) or f"{key} finds the photo of {'each of ' if len(report.pins) > 1 else ''}{of}."
+    each = f"each of {len(report.pins)} pinned searches" if len(report.pins) > 1 else "the pinned search"
+    return " ".join(said) or f"{key} finds the photo of {each}."
 
 
 def losses(report: PinReport) -> list[str]:
@@ -85,17 +95,19 @@ def rows(report: PinReport) -> list[tuple[str, ...]]:
     ]
 
 
-def title_of(report: PinReport, judged: JudgedPin) -> str:
-    """A line over the pictures of a pin: the search, and the ranks of its photo."""
+def heading(report: PinReport, judged: JudgedPin) -> str:
+    """The lines of Markdown over the pictures of a pin: the search, the ranks of its photo, and the path."""
     before = "" if judged.serving is None else f"{_rank(judged.serving)} with {report.serving_key}, "
-    search = judged.pin.query.in_words()
-    short = search if len(search) <= TITLE_LETTERS else f"{search[: TITLE_LETTERS - 1]}…"
-    return f"{short}: {before}{_rank(judged.answer)} with {report.model_key}; expected within {judged.pin.within}"
+    return (
+        f"**{judged.verdict}:** {markdown_code(_searched(judged))}: {before}{_rank(judged.answer)} with "
+        f"{report.model_key}; expected within {judged.pin.within}. Expected photo: "
+        f"{markdown_code(judged.path)}"
+    )
 
 
-def _listed(pins: Sequence[JudgedPin]) -> str:
+def _listed(pins: Sequence[JudgedPin], quoted: Callable[[str], str]) -> str:
     more = f" and {len(pins) - LISTED} more" if len(pins) > LISTED else ""
-    return "; ".join(map(_searched, pins[:LISTED])) + more
+    return "; ".join(quoted(_searched(judged)) for judged in pins[:LISTED]) + more
 
 
 def _searched(judged: JudgedPin) -> str:
