@@ -92,7 +92,7 @@ def pin(
             if as_json:
                 print_json({"removed": remove})
             else:
-                console.print(f"Removed {len(remove)} pinned searches.")
+                console.print("Removed.")
             return
         key = known_model(settings, engine, model)
         query = None
