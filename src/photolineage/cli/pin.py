@@ -141,11 +141,11 @@ def _print_report(report: "PinReport") -> None:
 
     if report.pins:
         console.print(table("Pinned searches", columns(report), rows(report)))
-    said = shown(summary(report))
+    said = summary(report)
     if report.having(Verdict.LOST, Verdict.NOT_FOUND, Verdict.UNCHECKED):
-        errors.print(Text.assemble(("Warning:", "bold yellow"), " ", said), soft_wrap=True)
+        errors.print(Text.assemble(("Warning:", "bold yellow"), " ", shown(said)), soft_wrap=True)
     else:
-        console.print(said, soft_wrap=True)
+        console.print(shown(said), soft_wrap=True)
 
 
 def _as_json(report: "PinReport") -> dict[str, Any]:
