@@ -16,6 +16,7 @@ from photolineage.cli import (  # noqa: E402, F401 (each module registers its co
     retire,
     run,
     search,
+    sources,
     status,
     ui,
     why,
