@@ -7,6 +7,7 @@ import typer
 from rich.text import Text
 
 from photolineage.catalog.engine import require_reachable
+from photolineage.catalog.refusals import require_address_space
 from photolineage.cli.app import AsJson, app, chosen_settings, known_model, reported_errors
 from photolineage.cli.sources import hints, print_hints
 from photolineage.cli.terminal import ProgressBars, console, errors, print_json, print_status, shown
@@ -72,6 +73,7 @@ def run_steps(
             f"no source is configured. Run `photolineage run --photos <folder>`, or add a [sources.<key>] "
             f"section to {settings.config_name}"
         )
+    require_address_space()
     engine = settings.catalog.open_engine()
     require_reachable(engine)
     if models is None:
