@@ -71,6 +71,6 @@ def why_not_executed(arguments: Sequence[str], dagster_home: Path) -> str | None
         return None
     return (
         f"Error: `dagster {' '.join(command)}` needs DAGSTER_HOME. Without it, Dagster does not know the shards of "
-        f"this library, and forgets the run. Set DAGSTER_HOME={shlex.quote(str(dagster_home))}, after `photolineage ui` or "
-        "`photolineage run` has made this folder; or use `photolineage run`, which does all steps. Nothing was changed."
+        f"this library, and forgets the run. Set DAGSTER_HOME={shlex.quote(str(dagster_home))}. `photolineage ui` and "
+        "`photolineage run` make this folder; `photolineage run` alone does all steps. Nothing was changed."
     )

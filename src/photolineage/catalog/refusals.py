@@ -28,9 +28,9 @@ _FULL: Final = f"Free space on its disk and run again. {_KEPT}"
 _REMEDIES: Final = {
     "statement timeout": "The server ends every statement after its statement_timeout, which is too short for the "
     f"catalog. Let the role wait: ALTER ROLE <role> SET statement_timeout = 0. {_KEPT}",
-    "permission denied": "The role of catalog.url lacks a right. As the owner of the database: GRANT CREATE, USAGE ON "
-    "SCHEMA public TO <role>; if another role made the tables, also GRANT ALL ON ALL TABLES IN SCHEMA public TO "
-    "<role>. Or name another role. Nothing was changed.",
+    "permission denied": "The role of catalog.url lacks a right. As the owner of the database: GRANT CREATE ON "
+    "DATABASE <database> TO <role>; GRANT CREATE, USAGE ON SCHEMA public TO <role>. If another role made the tables, "
+    "also: GRANT ALL ON ALL TABLES IN SCHEMA public TO <role>. Or name another role. Nothing was changed.",
     "must be owner": "Another role made the tables. Run this with that role, or give them to yours: REASSIGN OWNED BY "
     "<owner> TO <role>. Nothing was changed.",
     "too many c": f"A run needs up to {CONNECTIONS_OF_A_RUN} connections. Allow the role more (ALTER ROLE <role> "
