@@ -2,6 +2,7 @@
 
 from dagster import AssetExecutionContext, MaterializeResult, MetadataValue, ResourceParam
 
+from assets.orchestration.running import warn_of_plain_server
 from assets.orchestration.step_asset import step_asset
 from photolineage.catalog.engine import shown_url
 from photolineage.catalog.migrate import catalog_revision, require_current, upgrade
@@ -20,6 +21,7 @@ from resources.home import CatalogResource
 def catalog_schema(
     context: AssetExecutionContext, catalog: ResourceParam[CatalogResource]
 ) -> MaterializeResult[None]:
+    warn_of_plain_server(context)
     with reported():
         engine = catalog.engine
         with engine.connect() as connection:

@@ -13,6 +13,7 @@ from assets.orchestration.partitions import SHARDS, partitions_without_shard
 from assets.orchestration.running import job_context
 from assets.orchestration.step_asset import step_asset
 from photolineage.catalog.queries import shard_keys
+from photolineage.catalog.sources import find_same_sources
 from photolineage.lineage import SOURCE_FILES, JobKind
 from photolineage.settings import Settings
 from resources.home import CatalogResource, StorageResource
@@ -60,6 +61,13 @@ def source_files(
         for name in unknown:
             context.log.warning(f"removed the partition {name}: the catalog has no shard of this name")
             context.instance.delete_dynamic_partition(str(SHARDS.name), name)
+        with catalog.engine.connect() as connection:
+            roots = {name: configured.root for name, configured in settings.sources.items()}
+            renamed = " ".join(
+                str(same) for same in find_same_sources(connection, roots) if same.current == key
+            )
+        if renamed:
+            context.log.warning(renamed)
         unreadable = explain_unreadable(report.unreadable) if report.unreadable else ""
         if unreadable:
             context.log.warning(unreadable)
@@ -86,5 +94,6 @@ def source_files(
                 "links": links,
                 "passed_over": report.passed_over,
                 "root": str(source.root),
+                "renamed": renamed,
             },
         )

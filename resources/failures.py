@@ -4,19 +4,28 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from dagster import DagsterEvent, Failure
+from sqlalchemy.exc import DBAPIError
 
 from photolineage.catalog.migrate import require_current
+from photolineage.catalog.refusals import explain_refusal
 from photolineage.errors import PhotolineageError
 from resources.home import CatalogResource
 
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Turns a PhotolineageError into a Failure with the same message; it is not retried."""
+    """Turns a PhotolineageError, and what a database or a disk refuses, into a Failure with the remedy.
+
+    It is not retried.
+    """
     try:
         yield
     except PhotolineageError as error:
         raise Failure(description=str(error), allow_retries=False) from error
+    except (DBAPIError, OSError, MemoryError, ImportError) as error:
+        if (explained := explain_refusal(error)) is None:
+            raise
+        raise Failure(description=explained, allow_retries=False) from error
 
 
 def require_migrated(catalog: CatalogResource) -> None:

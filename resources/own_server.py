@@ -5,10 +5,16 @@ the jobs that change or delete what serves look for one that only `photolineage`
 """
 
 import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
 
 from dagster import Failure
 
 OWN_SERVER_VARIABLE = "PHOTOLINEAGE_OWN_SERVER"
+
+_EXECUTING = frozenset({("asset", "materialize"), ("job", "execute")})
+"""The commands of `dagster` that execute a run in their own process."""
 
 
 def mark_own_server() -> None:
@@ -36,15 +42,35 @@ def require_own_server(what: str) -> None:
 
 
 def warning() -> str | None:
-    """What the log of a code location says that something else than `photolineage` loads; None if all is well."""
+    """What a server that something else than `photolineage` started says of itself; None if all is well.
+
+    The log of its code location, the descriptions of its assets and the logs of its runs have it.
+    """
     if is_own_server():
         return None
     lost = (
         ""
         if os.environ.get("DAGSTER_HOME")
-        else " The history of runs is lost when it ends: DAGSTER_HOME is not set."
+        else " DAGSTER_HOME is not set: the history of runs is lost when the server ends, and the limits on "
+        "simultaneous runs do not hold."
     )
     return (
         f"Any web page that your browser shows can start runs in this Dagster server.{lost} "
         "Stop it and run `photolineage ui`."
+    )
+
+
+def why_not_executed(arguments: Sequence[str], dagster_home: Path) -> str | None:
+    """Why `dagster asset materialize` and `dagster job execute` are refused, by the arguments of this process.
+
+    Without DAGSTER_HOME, Dagster takes an empty instance: it knows no shard, ends with an error about a partition key,
+    and forgets what it recorded. None if they are not refused.
+    """
+    command = tuple(arguments[1:3])
+    if command not in _EXECUTING or os.environ.get("DAGSTER_HOME"):
+        return None
+    return (
+        f"Error: `dagster {' '.join(command)}` needs DAGSTER_HOME. Without it, Dagster does not know the shards of "
+        f"this library, and forgets the run. Set DAGSTER_HOME={shlex.quote(str(dagster_home))}. `photolineage ui` and "
+        "`photolineage run` make this folder; `photolineage run` alone does all steps. Nothing was changed."
     )

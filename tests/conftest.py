@@ -71,6 +71,7 @@ SLOW = {
     "security/test_private_home.py": "commands in processes of their own",
     "security/test_run_config.py": "executes Dagster jobs",
     "steps/test_compact.py": "kills processes that compact files",
+    "steps/test_source_changes.py": "builds libraries on both databases, and renames and forgets their sources",
     "stores/vector_index/test_vector_index_kill.py": "kills processes at every step of an index",
     "test_definitions.py": "loads the definitions again and again",
     "upgrade/test_comparison.py": "compares two models again and again",

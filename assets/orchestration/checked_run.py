@@ -14,7 +14,8 @@ from dagster import (
     Output,
 )
 
-from assets.orchestration.running import reported_failures
+from assets.orchestration.running import reported_failures, warn_of_plain_server
+from photolineage.catalog.refusals import require_address_space
 from photolineage.lineage import Step
 from resources.failures import reported
 from schema_checks.evaluations import evaluation
@@ -162,7 +163,9 @@ def checked_run(context: AssetExecutionContext, step: Step, inputs: CheckInputs)
     from photolineage.contract.dagster_checks import difference_table
     from schema_checks.check_metadata import contract_result
 
+    warn_of_plain_server(context)
     with reported():
+        require_address_space()
         report = contract_report(inputs.catalog.engine, step.tables)
     contract = contract_result(report, step.name, CONTRACT_CHECK)
     run = CheckedRun(context, step, contract, SeparateChecks(step, inputs))

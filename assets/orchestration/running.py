@@ -12,6 +12,7 @@ from dagster import (
 from resources.dagster_internals import RETRY_NUMBER_TAG, ROOT_RUN_ID_TAG
 from resources.failures import reported
 from resources.home import CatalogResource
+from resources.own_server import warning
 
 if TYPE_CHECKING:
     from photolineage.steps.jobs import JobContext
@@ -24,6 +25,12 @@ def job_context(context: AssetExecutionContext, catalog: CatalogResource) -> "Jo
     from photolineage.steps.jobs import JobContext
 
     return JobContext(catalog.engine, context.run.run_id, catalog.lease_timeout)
+
+
+def warn_of_plain_server(context: AssetExecutionContext) -> None:
+    """Say in the log of the run if its server forgets it, and has no guard and no limits."""
+    if (unprotected := warning()) is not None:
+        context.log.warning(unprotected)
 
 
 def first_attempt(context: AssetExecutionContext) -> str:

@@ -18,6 +18,7 @@ from assets.orchestration.checked_run import CONTRACT_CHECK
 from assets.orchestration.partitions import dependencies_of, partitions_of
 from photolineage.lineage import PartitionedBy, Step
 from photolineage.settings import Settings
+from resources.own_server import warning
 
 Materialize = Callable[..., Any]
 NO_CHECKS: Mapping[str, str] = MappingProxyType({})
@@ -91,12 +92,17 @@ def _check_specs(step: Step, checks: Mapping[str, str], settings: Settings) -> l
 
 
 def _described(step: Step, description: str, settings: Settings) -> str:
-    """The description, after a hint if the configuration has no source or no model for this step."""
+    """The description, after hints to a server without its guard, and to a source or a model that is lacking."""
+    hints = []
+    if (unprotected := warning()) is not None:
+        hints.append(unprotected)
     if step.partitioned_by is PartitionedBy.SOURCE and not settings.sources:
         lacking = "no folder of photos is configured. Add a [sources.<key>] section"
     elif step.needs_model and not settings.models:
         lacking = "no model is configured. Add a [models.<key>] section"
     else:
-        return description
-    reload = "then reload the code location (Deployment → Reload)."
-    return f"**First: {lacking} to {settings.config_name}, {reload}**\n\n{description}"
+        lacking = ""
+    if lacking:
+        reload = "then reload the code location (Deployment → Reload)."
+        hints.append(f"First: {lacking} to {settings.config_name}, {reload}")
+    return "\n\n".join([*(f"**{hint}**" for hint in hints), description])

@@ -60,6 +60,7 @@ def test_the_files_of_a_source_become_rows_and_shards(new_lineage: Lineage) -> N
         "links": "",
         "passed_over": {},
         "root": str(new_lineage.library.root),
+        "renamed": "",
     }
     assert new_lineage.checks_of(scanned)["catalog_contract"].passed
     assert new_lineage.shards == ["photos-00000", "photos-00001", "photos-00002"]

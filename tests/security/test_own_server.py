@@ -1,5 +1,6 @@
 """What changes or deletes what serves runs only in servers that `photolineage` started."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from typing import Any
 import pytest
 from dagster import AssetKey, DagsterRun, DagsterRunStatus
 
+from assets.orchestration.build import build_definitions
 from assets.orchestration.guarded_ui import run_dev
 from assets.orchestration.run_queue import GUARDED_JOBS, LineageRunCoordinator
+from photolineage.lineage import STEPS
 from photolineage.settings import CONFIG_VARIABLE
 from resources.dagster_internals import dev_command_module
 from resources.own_server import OWN_SERVER_VARIABLE, is_own_server
@@ -61,6 +64,44 @@ def test_a_plain_server_may_look(lineage: Lineage) -> None:
     assert run(lineage, "sweep_files", {"dry_run": True}).success
     assert lineage.materialize("source_files", "photos").success
     assert run(lineage, "migrate_catalog", {}).success
+
+
+FORGETS = "DAGSTER_HOME is not set: the history of runs is lost when the server ends, and the limits on simultaneous"
+
+
+@pytest.mark.usefixtures("plain_dagster")
+@pytest.mark.parametrize("dagster_home", ["", "/somewhere"])
+def test_a_plain_server_says_what_it_lacks_in_every_asset_and_in_every_run(
+    lineage: Lineage, monkeypatch: pytest.MonkeyPatch, dagster_home: str
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", dagster_home)
+    assets = build_definitions(lineage.library.settings).resolve_asset_graph()
+    described = {
+        key.to_user_string(): str(assets.get(key).description) for key in assets.get_all_asset_keys()
+    }
+    assert len(described) == len(STEPS)
+    for description in described.values():
+        assert description.startswith("**Any web page that your browser shows can start runs")
+        assert (FORGETS in description) == (not dagster_home)
+        assert "Stop it and run `photolineage ui`.**\n\n" in description
+    for asset, partition in (
+        ("catalog_schema", None),
+        ("source_files", "photos"),
+        ("vector_index", "tiny-a"),
+    ):
+        done = lineage.materialize(asset, partition)
+        assert done.success
+        warned = [
+            entry.user_message
+            for entry in lineage.instance.all_logs(done.run_id)
+            if entry.level == logging.WARNING and "Any web page" in entry.user_message
+        ]
+        assert [FORGETS in message for message in warned] == [not dagster_home]
+
+
+def test_the_ui_of_photolineage_has_no_such_warning(lineage: Lineage) -> None:
+    assets = lineage.definitions.resolve_asset_graph()
+    assert not any("Any web page" in str(assets.get(key).description) for key in assets.get_all_asset_keys())
 
 
 @pytest.mark.usefixtures("plain_dagster")

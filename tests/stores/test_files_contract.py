@@ -207,3 +207,15 @@ def test_what_another_run_writes_while_the_names_are_asked_for_is_left_alone(fil
 
     assert sweep_uncommitted(files, "previews/a", find_committed) == ["previews/a/garbage"]
     assert paths_in(files, "previews") == ["previews/a/of another run"]
+
+
+def test_a_copy_is_a_file_of_its_own(files: Files) -> None:
+    put(files, "previews/a/1")
+    put(files, "previews/b/1", content=b"left by a killed rename")
+    for _ in range(2):  # again, after a kill
+        files.copy("previews/a/1", "previews/b/1")
+        assert paths_in(files, "previews") == ["previews/a/1", "previews/b/1"]
+    files.remove(["previews/a/1"])
+    assert files.local("previews/b/1").read_bytes() == b"content"
+    with pytest.raises(LostFileError):
+        files.copy("previews/a/1", "previews/b/2")

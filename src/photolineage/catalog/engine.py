@@ -1,6 +1,7 @@
 """The engine and its transactions: short, explicit, and safe with several writers."""
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,12 +13,22 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make
 from sqlalchemy.exc import ArgumentError, DBAPIError, InternalError, OperationalError
 
 from photolineage.catalog.column_types import UtcDateTime
+from photolineage.catalog.refusals import (
+    STATEMENT_TIMEOUT,
+    explain_database_error,
+    is_refusal,
+    is_starting,
+    sqlstate_of,
+)
 from photolineage.errors import PhotolineageError
 
 SQLITE_BUSY_TIMEOUT_MS = 30_000
 """How long a SQLite connection waits for another writer before it reports `database is locked`."""
 
 WRITE_ATTEMPTS = 8
+
+STARTUP_SECONDS = 30.0
+"""How long a command waits for a database server that is starting."""
 
 REFUSALS = (OperationalError, InternalError)
 """Raised by a database that is unreachable, full, locked or read-only. Other errors are bugs in the code."""
@@ -98,8 +109,13 @@ def create_catalog_engine(url: str, password: str | None = None) -> Engine:
                     f"{error.strerror or error}. Make it writable, or set home or catalog.url to a place that is."
                 ) from error
         return _sqlite_engine(url)
+    if backend == "postgres":
+        raise CatalogUnreachableError(
+            f"catalog.url = {shown_url(parsed)!r}: write postgresql:// in place of postgres://."
+        )
     raise CatalogUnreachableError(
-        f"catalog.url = {shown_url(parsed)!r}: {backend} is not supported. Valid: sqlite:///…, postgresql://…"
+        f"catalog.url = {shown_url(parsed)!r}: {backend} is not supported. Valid: sqlite:///… and postgresql://…. "
+        "Without this setting, the catalog is a SQLite file in the home."
     )
 
 
@@ -143,9 +159,10 @@ def is_transient(error: Exception) -> bool:
         return False
     if error.connection_invalidated:
         return True
-    sqlstate = getattr(error.orig, "sqlstate", None)
+    sqlstate = sqlstate_of(error)
     if sqlstate is not None:
-        return sqlstate[:2] in {"40", "08", "57"} or sqlstate == "55P03"
+        may_pass = sqlstate[:2] in {"40", "08", "57"} or sqlstate == "55P03"
+        return may_pass and sqlstate != STATEMENT_TIMEOUT
     message = str(error.orig).lower()
     return isinstance(error, OperationalError) and (
         "locked" in message or "connection" in message or "server closed" in message
@@ -172,9 +189,18 @@ def advisory_lock(connection: Connection, key: int) -> None:
 
 
 def require_reachable(engine: Engine) -> None:
-    """Raise CatalogUnreachableError if the database does not answer a query."""
-    with explained_errors(engine), engine.connect() as connection:
-        connection.execute(text("SELECT 1"))
+    """Raise CatalogUnreachableError if the database does not answer a query. Waits for a server that is starting."""
+    given_up = time.monotonic() + STARTUP_SECONDS
+    with explained_errors(engine):
+        while True:
+            try:
+                with engine.connect() as connection:
+                    connection.execute(text("SELECT 1"))
+                return
+            except DBAPIError as error:
+                if not is_starting(error) or time.monotonic() > given_up:
+                    raise
+            time.sleep(STARTUP_SECONDS / 60)
 
 
 @contextmanager
@@ -184,33 +210,9 @@ def explained_errors(
     """Translate database errors to CatalogUnreachableError, which names the database, the reason and the remedy."""
     try:
         yield
-    except kinds as error:
-        reason = str(error.orig).strip().rstrip(".?")
+    except DBAPIError as error:
+        if not (isinstance(error, kinds) or is_refusal(error)):
+            raise
         raise CatalogUnreachableError(
-            f"catalog.url = {shown_url(engine.url)!r}: {reason}. {_remedy(reason)}"
+            f"catalog.url = {shown_url(engine.url)!r}: {explain_database_error(error)}"
         ) from error
-
-
-def _remedy(reason: str) -> str:
-    for symptom, remedy in _REMEDIES.items():
-        if symptom in reason.lower():
-            return remedy
-    return (
-        "Start the server and run again, or correct the URL in photolineage.toml (PHOTOLINEAGE_CATALOG__URL). "
-        "Committed work is kept."
-    )
-
-
-_REMEDIES = {
-    "password": "Give the right one by PGPASSFILE, PHOTOLINEAGE_CATALOG__PASSWORD or catalog.password_file, or correct "
-    "the user in catalog.url.",
-    "locked": f"Another process has locked it for more than {SQLITE_BUSY_TIMEOUT_MS // 1000} s. End that process "
-    "(`fuser` on the file names it), then try again. Nothing was changed.",
-    "readonly": "Make the file and its folder writable for this user. Nothing was changed.",
-    "read-only": "Connect to a server that accepts writes. Nothing was changed.",
-    "not a database": "Name another file in catalog.url. This file was not changed.",
-    "disk is full": "Free space on its disk and run again. Committed work is kept.",
-    "no space left": "Free space on its disk and run again. Committed work is kept.",
-    "disk i/o error": "Its disk is full, read-only or failing: check the disk and run again. Committed work is kept.",
-    "unable to open": "Its folder must exist and be writable for this user.",
-}

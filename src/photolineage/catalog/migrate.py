@@ -98,8 +98,16 @@ def catalog_revision(connection: Connection) -> CatalogRevision:
     from alembic.script import ScriptDirectory
 
     script = ScriptDirectory.from_config(_config())
-    found = MigrationContext.configure(connection).get_current_revision()
-    known = {revision.revision for revision in script.walk_revisions()}
+    heads = MigrationContext.configure(connection).get_current_heads()
+    if len(heads) > 1:
+        raise UnmigratedCatalogError(
+            f"the table alembic_version has {len(heads)} rows ({', '.join(sorted(heads))}), but a catalog has one "
+            "revision. Perhaps a backup was restored into a catalog with rows: restore it into an empty database. If "
+            "you know which revision is true, delete the rows of the others; `photolineage check` then compares the "
+            "tables with the code. Nothing was changed."
+        )
+    found = heads[0] if heads else None
+    known = {step.revision for step in script.walk_revisions()}
     if found is not None and found not in known:
         raise UnmigratedCatalogError(
             f"the catalog is at revision {found}, but this version of Photolineage only knows revisions up to "

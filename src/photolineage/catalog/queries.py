@@ -98,6 +98,12 @@ def find_model(connection: Connection, key: str) -> ModelRow | None:
     return None if row is None else ModelRow(**row)
 
 
+def all_models(connection: Connection) -> list[ModelRow]:
+    """The rows of all models that were ever loaded and not retired since, oldest first."""
+    rows = connection.execute(select(MlModel.__table__).order_by(MlModel.id)).mappings()
+    return [ModelRow(**row) for row in rows]
+
+
 def serving_model_key(connection: Connection) -> str | None:
     """The key of the current serving model, or None if no model was promoted yet."""
     return connection.execute(select(MlModel.key).where(MlModel.serving)).scalar_one_or_none()

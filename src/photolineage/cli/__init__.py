@@ -17,17 +17,19 @@ from photolineage.cli import (  # noqa: E402, F401 (each module registers its co
     retire,
     run,
     search,
+    sources,
     status,
     ui,
     why,
 )
 from photolineage.cli.app import app  # noqa: E402
-from photolineage.cli.terminal import show_logs  # noqa: E402
+from photolineage.cli.terminal import escape_what_cannot_be_shown, show_logs  # noqa: E402
 from photolineage.settings.private_home import create_private_files  # noqa: E402
 
 
 def main() -> None:
     """The entry point. The exit code is 0 on success, and 1 after an error message."""
     create_private_files()
+    escape_what_cannot_be_shown()
     show_logs()
     app()

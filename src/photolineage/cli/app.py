@@ -9,10 +9,12 @@ from typing import Annotated, NoReturn
 import typer
 from rich.text import Text
 from sqlalchemy import Engine, make_url
+from sqlalchemy.exc import DBAPIError
 
 from photolineage.catalog.engine import require_reachable
 from photolineage.catalog.migrate import is_at_newest_revision
 from photolineage.catalog.queries import serving_model_key
+from photolineage.catalog.refusals import explain_refusal
 from photolineage.cli.consent import settings_with_consent
 from photolineage.cli.terminal import errors, print_json, shown
 from photolineage.errors import PhotolineageError
@@ -65,6 +67,10 @@ def reported_errors(as_json: bool) -> Iterator[None]:
         yield
     except PhotolineageError as error:
         fail(error, as_json, error.exit_code)
+    except (DBAPIError, OSError, MemoryError, ImportError) as error:
+        if (explained := explain_refusal(error)) is None:
+            raise
+        fail(explained, as_json)
 
 
 def chosen_settings(as_json: bool = False, *, or_demo: bool = True) -> Settings:

@@ -5,7 +5,8 @@ The project is at the root of a checkout. When pip installed the package, it is 
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -61,6 +62,32 @@ def run_lineage(
     from assets.orchestration.lineage_run import run_lineage
 
     return run_lineage(settings, source_keys, model_keys, progress, retry_failed=retry_failed, wait=wait)
+
+
+@contextmanager
+def alone_in_home(settings: Settings, say: Callable[[str], None]) -> Iterator[None]:
+    """Wait until no `photolineage run` works in the home, and let none begin meanwhile."""
+    use_project()
+    from assets.orchestration.home_locks import only_run
+
+    with only_run(settings.home, say):
+        yield
+
+
+def rename_partitions(settings: Settings, sources: tuple[str, str], shards: Mapping[str, str]) -> None:
+    """Rename Dagster's partitions. See `assets.orchestration.renamed_partitions`."""
+    use_project()
+    from assets.orchestration.renamed_partitions import rename_partitions
+
+    rename_partitions(settings, sources, shards)
+
+
+def remove_partitions(settings: Settings, shards: Sequence[str]) -> None:
+    """Remove Dagster's partitions. See `assets.orchestration.renamed_partitions`."""
+    use_project()
+    from assets.orchestration.renamed_partitions import remove_partitions
+
+    remove_partitions(settings, shards)
 
 
 def webserver_command(settings: Settings, host: str, port: int, *, remote: bool) -> list[str]:

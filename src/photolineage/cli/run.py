@@ -7,7 +7,9 @@ import typer
 from rich.text import Text
 
 from photolineage.catalog.engine import require_reachable
+from photolineage.catalog.refusals import require_address_space
 from photolineage.cli.app import AsJson, app, chosen_settings, known_model, reported_errors
+from photolineage.cli.sources import hints, print_hints
 from photolineage.cli.terminal import ProgressBars, console, errors, print_json, print_status, shown
 from photolineage.errors import RunInterruptedError
 from photolineage.plain_text import printable
@@ -71,6 +73,7 @@ def run_steps(
             f"no source is configured. Run `photolineage run --photos <folder>`, or add a [sources.<key>] "
             f"section to {settings.config_name}"
         )
+    require_address_space()
     engine = settings.catalog.open_engine()
     require_reachable(engine)
     if models is None:
@@ -81,6 +84,9 @@ def run_steps(
         settings.model_of(models[0])
     else:
         models = [known_model(settings, engine, key) for key in models]
+    said_before = hints(settings, engine)
+    if not as_json:
+        print_hints(said_before)  # before the photos of a renamed source are read once more
     try:
         with ProgressBars(visible=not as_json) as bars:
             report = run_lineage(
@@ -96,6 +102,7 @@ def run_steps(
         raise typer.Exit(1) from error
     with engine.connect() as connection:
         status = library_status(connection)
+    said_of_sources = hints(settings, engine)
     if as_json:
         print_json(
             {
@@ -105,6 +112,7 @@ def run_steps(
                 "away": report.away,
                 "links": report.links,
                 "unreadable": report.unreadable,
+                "hints": said_of_sources,
                 "status": status,
             }
         )
@@ -115,3 +123,4 @@ def run_steps(
     if report.nothing_to_do:
         console.print("Everything is up to date. You don't need to do anything.")
     print_status(status)
+    print_hints([hint for hint in said_of_sources if hint not in said_before])

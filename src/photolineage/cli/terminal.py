@@ -1,12 +1,14 @@
 """What the command line shows: progress bars that count images, tables, and JSON."""
 
+import io
 import json
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -49,6 +51,17 @@ def show_logs() -> None:
     logging.basicConfig(
         handlers=[handler]
     )  # does nothing if a program that embeds this one shows them already
+
+
+def escape_what_cannot_be_shown() -> None:
+    """Show letters that the terminal's encoding lacks as in `\\xe9`, as with LC_ALL=C. Python would end the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not _is_utf8(stream):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _is_utf8(stream: TextIO) -> bool:
+    return stream.encoding.lower().replace("-", "") == "utf8"
 
 
 class ProgressBars:
@@ -113,8 +126,8 @@ class ProgressBars:
 
 
 def print_json(value: Any) -> None:
-    """Print the value as JSON on standard output."""
-    text = json.dumps(value, default=_json_value, ensure_ascii=False, indent=2)
+    """Print the value as JSON on standard output. An output that is not UTF-8 gets only ASCII."""
+    text = json.dumps(value, default=_json_value, ensure_ascii=not _is_utf8(sys.stdout), indent=2)
     print("".join(map(_in_json, encodable(text))))  # noqa: T201 (programs read it)
 
 

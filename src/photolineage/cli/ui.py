@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from photolineage.catalog.refusals import require_address_space
 from photolineage.cli.app import app, chosen_settings, fail, reported_errors
 from photolineage.cli.terminal import console, shown
 
@@ -35,6 +36,7 @@ def ui(
                 "can start runs and delete files. Leave --host out and put a proxy that asks for one in front of "
                 f"127.0.0.1:{port}, with its address as alerts.ui; or add --allow-remote."
             )
+        require_address_space()
         settings = chosen_settings()
         dead = prepare_server(settings)
     if dead:

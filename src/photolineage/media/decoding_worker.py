@@ -89,7 +89,7 @@ def _need(file: BinaryIO, task: DecodingTask) -> int:
 def _outcome(file: BinaryIO, need: int, task: DecodingTask, answers: Connection) -> Outcome:
     try:
         file.seek(0)
-        data = file.read(MAX_FILE_BYTES + 1)
+        data = _read(file)
         refuse_too_many_bytes(len(data))
     except OSError as error:
         return unreadable(error)
@@ -105,6 +105,13 @@ def _outcome(file: BinaryIO, need: int, task: DecodingTask, answers: Connection)
         return error
     except MemoryError:
         return UnreadableImageError(FailureReason.TOO_LARGE, "out of memory")
+
+
+def _read(file: BinaryIO) -> bytes:
+    """The bytes of a file, at most one more than allowed. Memory is taken at once for as many as are asked for."""
+    size = min(os.fstat(file.fileno()).st_size, MAX_FILE_BYTES)
+    data = file.read(size + 1)
+    return data if len(data) <= size else data + file.read(MAX_FILE_BYTES + 1 - len(data))
 
 
 def decode_bytes(data: bytes, task: DecodingTask) -> DecodedOriginal:

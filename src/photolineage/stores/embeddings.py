@@ -1,7 +1,7 @@
 """Embeddings: one Parquet file per checkpoint, with float16 vectors of unit length.
 
-The file's metadata names the model, the digest of its weights and the shard. So a file can be compared with the
-catalog without trusting its path.
+The file's metadata names the model and the digest of its weights. So a file can be compared with the catalog without
+trusting its path. The ids of its images say to which shard it belongs; the shard's key may change.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -26,7 +26,7 @@ UNIT_LENGTH_TOLERANCE = 2e-3
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingFileHeader:
-    """The model, the weights and the shard that the embeddings in a file belong to."""
+    """The model and the weights that made the embeddings of a file, and the shard whose folder the file is in."""
 
     model_key: str
     weights_digest: str
@@ -41,7 +41,6 @@ def embedding_schema(dim: int, header: EmbeddingFileHeader | None = None) -> pa.
         else {
             "photolineage.model_key": header.model_key,
             "photolineage.weights_digest": header.weights_digest,
-            "photolineage.shard_key": header.shard_key,
         }
     )
     return pa.schema(

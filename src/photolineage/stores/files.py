@@ -5,6 +5,7 @@ in the catalog's `shard_file.path`, such as `previews/photos-00000/00000001-0000
 """
 
 import os
+import shutil
 import stat
 import tempfile
 from abc import ABC, abstractmethod
@@ -74,6 +75,10 @@ class Files(ABC):
     @abstractmethod
     def remove(self, paths: Iterable[str]) -> None:
         """Remove files, and the folders that become empty. Ignores files that are already missing."""
+
+    @abstractmethod
+    def copy(self, path: str, to: str) -> None:
+        """Store a file under a second path too, replacing an earlier file there. Raises LostFileError."""
 
     @abstractmethod
     def require_folder(self, path: str) -> None:
@@ -163,6 +168,14 @@ class LocalFiles(Files):
             folders.update(PurePosixPath(path).parents[:-2])
         for folder in sorted(folders, reverse=True):  # inner folders first
             self._root.remove_empty_folder(str(folder))
+
+    def copy(self, path: str, to: str) -> None:
+        """Links the file, which takes no space. Copies its content if the file system has no links."""
+        file = self.local(path)
+        try:
+            self._root.link(path, to)
+        except OSError:
+            self.write(to, lambda partial: shutil.copyfile(file, partial))
 
     def require_folder(self, path: str) -> None:
         """If a disk is not mounted, its folder is missing."""

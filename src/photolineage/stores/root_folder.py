@@ -123,6 +123,15 @@ class RootFolder:
         except (FileNotFoundError, NotADirectoryError):
             return {}
 
+    def link(self, path: str, to: str) -> None:
+        """Give a file a second name, which replaces an earlier file of this name, and flush it to the disk."""
+        (above, name), (above_other, other_name) = _split(path), _split(to)
+        with self.folder(above) as folder, self.folder(above_other, create=True) as other:
+            with suppress(FileNotFoundError):
+                os.unlink(other_name, dir_fd=other)
+            os.link(name, other_name, src_dir_fd=folder, dst_dir_fd=other, follow_symlinks=False)
+            os.fsync(other)
+
     def remove(self, path: str) -> bool:
         """Remove a file, or a link itself. Returns whether there was one."""
         above, name = _split(path)

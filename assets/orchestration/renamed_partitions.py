@@ -1,0 +1,69 @@
+"""The Dagster partitions of a source that is renamed or forgotten. What is recorded of them moves to the new ones."""
+
+from collections.abc import Mapping, Sequence
+
+from dagster import AssetKey, AssetMaterialization, AssetRecordsFilter, DagsterInstance
+
+from assets.orchestration.lineage_run import prepare_dagster_home
+from assets.orchestration.partitions import SHARDS, dagster_key
+from photolineage.lineage import JOB_STEPS, PartitionedBy, Step, partition_subject
+from photolineage.settings import Settings
+
+
+def rename_partitions(settings: Settings, sources: tuple[str, str], shards: Mapping[str, str]) -> None:
+    """Replace partitions by those with the new names, which count as materialized if the former ones do.
+
+    `sources`: the old and the new key of the source. `shards`: the new key of each shard by the old one.
+    """
+    prepare_dagster_home(settings)
+    with DagsterInstance.get() as instance:
+        instance.add_dynamic_partitions(str(SHARDS.name), list(shards.values()))
+        for step in JOB_STEPS.values():
+            materialized = set(instance.get_materialized_partitions(AssetKey(step.name)))
+            for old, new in _renamed(step, sources, shards, list(settings.models)).items():
+                if old in materialized and new not in materialized:
+                    _record_again(instance, step, old, new)
+    remove_partitions(settings, list(shards))
+
+
+def remove_partitions(settings: Settings, shards: Sequence[str]) -> None:
+    """Remove the partitions of shards that the catalog no longer has."""
+    prepare_dagster_home(settings)
+    with DagsterInstance.get() as instance:
+        known = instance.get_dynamic_partitions(str(SHARDS.name))
+        for shard in set(shards).intersection(known):
+            instance.delete_dynamic_partition(str(SHARDS.name), shard)
+
+
+def _renamed(
+    step: Step, sources: tuple[str, str], shards: Mapping[str, str], models: Sequence[str]
+) -> Mapping[str, str]:
+    match step.partitioned_by:
+        case PartitionedBy.SOURCE:
+            return {sources[0]: sources[1]}
+        case PartitionedBy.SHARD:
+            return shards
+        case PartitionedBy.MODEL_AND_SHARD:
+            return {
+                partition_subject(model, old): partition_subject(model, new)
+                for model in models
+                for old, new in shards.items()
+            }
+        case _:
+            return {}
+
+
+def _record_again(instance: DagsterInstance, step: Step, old: str, new: str) -> None:
+    """Record the newest materialization of a partition for the one with the new name."""
+    newest = instance.fetch_materializations(
+        AssetRecordsFilter(asset_key=AssetKey(step.name), asset_partitions=[old]), limit=1
+    ).records
+    former = newest[0].asset_materialization if newest else None
+    instance.report_runless_asset_event(
+        AssetMaterialization(
+            step.name,
+            description=f"The source was renamed; this partition was {old}.",
+            partition=dagster_key(step, new),
+            metadata=dict(former.metadata) if former is not None else {},
+        )
+    )
