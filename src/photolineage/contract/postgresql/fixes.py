@@ -238,7 +238,9 @@ class PostgresqlFixes:
         key, expected, actual = finding.key, finding.expected, finding.actual
         if self._code.table(key) is None:
             return NO_FIX
-        refusable = expected is not None and not (isinstance(expected, Index) and not expected.unique)
+        renamed = isinstance(expected, Index) and isinstance(actual, Index) and expected.name != actual.name
+        unique = not isinstance(expected, Index) or expected.unique
+        refusable = expected is not None and unique and not renamed
 
         def script(writer: Writer) -> None:
             table = writer.qualified(key[1], key[0])
@@ -247,6 +249,9 @@ class PostgresqlFixes:
                 writer.sql(f"COMMENT ON CONSTRAINT {writer.quote(expected.name or '')} ON {table} IS {text}")
             elif isinstance(actual, Constraint) and isinstance(expected, Constraint):
                 self._change(writer, key, expected, actual)
+            elif renamed and isinstance(actual, Index) and isinstance(expected, Index):
+                name = writer.qualified(actual.name, key[0])
+                writer.sql(f"ALTER INDEX {name} RENAME TO {writer.quote(expected.name)}")
             else:
                 if isinstance(actual, Index):
                     writer.op.drop_index(actual.name, table_name=key[1], schema=key[0])
