@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import URL, Connection, Engine, MetaData, create_engine
 
 from photolineage.contract.comparison import compare
-from photolineage.contract.drift import Drift, DriftKind, Severity
+from photolineage.contract.drift import Drift, DriftKind
 from photolineage.contract.scripts import script
 from photolineage.contract.sqlite.fixes import SqliteFixes
 from workloads.contract_cases.fixing import run
@@ -339,62 +339,6 @@ def test_dropping_one_table_deletes_no_rows_of_another(file: Path) -> None:
     assert _executed(connection, drift.fix.destructive) == []
     connection.close()
     assert _rows(file) == [(1, "x")]
-
-
-@pytest.mark.parametrize(
-    ("constraint", "definition"),
-    [
-        (sa.UniqueConstraint("title", name="proper"), "UNIQUE"),
-        (sa.CheckConstraint("title > 0", name="proper"), "CHECK (title > 0)"),
-        (sa.ForeignKeyConstraint(["title"], ["photo.id"], name="proper"), "REFERENCES photo (id)"),
-    ],
-    ids=["unique", "check", "foreign key"],
-)
-def test_a_renamed_constraint_is_one_warning_that_renames_it(
-    postgresql: Engine, constraint: sa.Constraint, definition: str
-) -> None:
-    metadata = _photos(_column(sa.Integer), constraint)
-    table = f"CREATE TABLE photo (id serial PRIMARY KEY, title integer CONSTRAINT wrong {definition})"
-    (drift,) = _on_postgresql(postgresql, metadata, table)
-    assert drift.severity is Severity.WARNING
-    assert drift.fix.safe == ("ALTER TABLE photo RENAME CONSTRAINT wrong TO proper",)
-
-
-@pytest.mark.parametrize("unique", [False, True])
-def test_a_renamed_index_is_one_warning_that_renames_it(postgresql: Engine, unique: bool) -> None:
-    metadata = _photos(_column(sa.Integer), sa.Index("proper", "title", unique=unique))
-    made = f"CREATE {'UNIQUE ' if unique else ''}INDEX wrong ON photo (title)"
-    (drift,) = _on_postgresql(
-        postgresql, metadata, "CREATE TABLE photo (id serial PRIMARY KEY, title integer)", made
-    )
-    assert (drift.kind, drift.name, drift.severity) == (DriftKind.INDEX_CHANGED, "proper", Severity.WARNING)
-    assert (drift.expected or "").startswith("INDEX proper ")
-    assert (drift.actual or "").startswith("INDEX wrong ")
-    assert drift.fix.safe == ("ALTER INDEX wrong RENAME TO proper",)
-
-
-@pytest.mark.parametrize("unique", ["", "UNIQUE "])
-@pytest.mark.parametrize("runner", sorted(sqlite_runners()))
-def test_a_renamed_index_of_sqlite_is_one_warning_and_never_lost(
-    file: Path, runner: str, unique: str
-) -> None:
-    metadata = _photos(_column(sa.Text), sa.Index("proper", "title", unique=bool(unique)))
-    _made(
-        file,
-        "CREATE TABLE photo (id INTEGER NOT NULL PRIMARY KEY, title TEXT)",
-        f"CREATE {unique}INDEX wrong ON photo (title)",
-        "CREATE TABLE other (a)",
-        "CREATE INDEX proper ON other (a)",
-    )
-    (drift,) = [drift for drift in _drifts(metadata, file) if drift.table == "photo"]
-    assert (drift.kind, drift.severity) == (DriftKind.INDEX_CHANGED, Severity.WARNING)
-    indexes = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'photo'"
-    sqlite_runners()[runner](Run(drift, drift.fix.safe, str(file)))
-    assert _rows(file, indexes) == [("wrong",)]
-    _made(file, "DROP TABLE other")
-    sqlite_runners()[runner](Run(drift, drift.fix.safe, str(file)))
-    assert _rows(file, indexes) == [("proper",)]
-    assert _drifts(metadata, file) == []
 
 
 def test_a_printed_script_stops_at_the_first_error_and_shows_a_rebuild_once(file: Path) -> None:
