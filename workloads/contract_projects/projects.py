@@ -69,7 +69,7 @@ PROJECTS = (
         ("keystone==30.0.0",),
         ("keystone.common.sql.core:ModelBase",),
         (Migrations("keystone:common/sql/migrations"),),
-        imports=("keystone.common.sql.migrations.manage:import_sql_modules",),
+        imports=("keystone.conf:configure", "keystone.common.sql.migrations.manage:import_sql_modules"),
     ),
     Project(
         "ironic",
