@@ -66,7 +66,7 @@ def _run(migrations: Migrations, models: list[MetaData], connection: Connection)
     with EnvironmentContext(config, script, fn=upgrade, destination_rev="heads") as environment:
         environment.configure(
             connection=connection,
-            target_metadata=models,
+            target_metadata=models if len(models) > 1 else models[0],
             render_as_batch=True,
             transaction_per_migration=True,
             version_table=migrations.version_table,
