@@ -41,7 +41,7 @@ from benchmarks.postgresql_server import postgresql_server
 from workloads.contract_projects.projects import PROJECTS, Project
 from workloads.contract_projects.results import Result
 
-_ALSO = ("sqlalchemy>=2.0", "alembic>=1.14", "psycopg[binary]")
+_ALSO = ("sqlalchemy>=2.0", "alembic>=1.14", "psycopg2-binary")
 _SECONDS = 1800
 
 
@@ -94,7 +94,7 @@ def databases(kind: str, server: URL) -> Iterator[tuple[URL, URL]]:
                 connection.execute(drop)
                 stack.callback(connection.execute, drop)
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-            urls = [server.set(database=name) for name in names]
+            urls = [server.set(drivername="postgresql+psycopg2", database=name) for name in names]
         yield urls[0], urls[1]
 
 

@@ -144,10 +144,4 @@ PROJECTS = (
         naming="fractal_server.migrations.naming_convention:NAMING_CONVENTION",
         databases=_POSTGRESQL,
     ),
-    Project(
-        "buildbot",
-        ("buildbot==4.3.0",),
-        ("buildbot.db.model:Model",),
-        (Migrations("buildbot:db/migrations"),),
-    ),
 )
