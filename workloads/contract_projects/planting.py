@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from workloads.contract_projects.readings import Part, Reading, TableReading
 
 
+_CANDIDATES = 8
+
+
 @dataclass(frozen=True)
 class Plant:
     """A drift: the statements that plant it, and the part of the schema that they change."""
@@ -18,7 +21,7 @@ class Plant:
 
 
 def plants(reading: Reading, dialect: str, scripts: dict[str, list[str]], seed: str) -> Iterator[Plant]:
-    """Up to a few candidates of each kind, by chance. The caller plants the first that the database accepts.
+    """Some candidates of each kind, by chance. The caller plants the first of a kind that the database accepts.
 
     `scripts`: on SQLite, the CREATE statements of each table and its indexes and triggers.
     """
@@ -34,9 +37,6 @@ def plants(reading: Reading, dialect: str, scripts: dict[str, list[str]], seed: 
         yield from (plant for plant, _ in zip(candidates, range(_CANDIDATES), strict=False))
 
 
-_CANDIDATES = 8
-
-
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
@@ -49,11 +49,9 @@ def _on_table(template: str) -> _Make:
         kind: str, name: str, _table: TableReading, _scripts: list[str], _chance: random.Random
     ) -> Iterator[Plant]:
         new = f"{name}_planted"
-        yield Plant(
-            kind,
-            (template.format(table=_quoted(name), new=_quoted(new)),),
-            (new if "{new}" in template else name, "table", new if "{new}" in template else name),
-        )
+        changed = new if "{new}" in template else name
+        statement = template.format(table=_quoted(name), new=_quoted(new))
+        yield Plant(kind, (statement,), (changed, "table", changed))
 
     return make
 
@@ -64,7 +62,7 @@ def _on_column(template: str, fits: Callable[[TableReading, str], bool] = lambda
     def make(
         kind: str, name: str, table: TableReading, _scripts: list[str], chance: random.Random
     ) -> Iterator[Plant]:
-        found = [column for column in table.columns if fits(table, column)]
+        found = [column for column in sorted(table.columns) if fits(table, column)]
         for column in chance.sample(found, min(1, len(found))):
             target = "planted" if "ADD COLUMN" in template else column
             statement = template.format(table=_quoted(name), column=_quoted(column))
@@ -77,7 +75,7 @@ def _on_constraint(of: str, template: str) -> _Make:
     def make(
         kind: str, name: str, table: TableReading, _scripts: list[str], chance: random.Random
     ) -> Iterator[Plant]:
-        found = [each for each in table.constraints if each[0] == of]
+        found = sorted(each for each in table.constraints if each[0] == of)
         for _, constraint, columns, _ in chance.sample(found, min(1, len(found))):
             statement = template.format(table=_quoted(name), name=_quoted(constraint))
             yield Plant(kind, (statement,), (name, f"constraint {of}", ", ".join(columns)))
@@ -91,14 +89,8 @@ def _on_index(*templates: str) -> _Make:
     ) -> Iterator[Plant]:
         found = sorted(table.indexes)
         for index in chance.sample(found, min(1, len(found))):
-            sql = next(
-                (
-                    text
-                    for text in scripts
-                    if re.match(rf'CREATE (UNIQUE )?INDEX ["`]?{re.escape(index)}\b', text)
-                ),
-                "",
-            )
+            create = re.compile(rf'CREATE (UNIQUE )?INDEX ["`]?{re.escape(index)}\b')
+            sql = next(filter(create.match, scripts), "")
             renamed = re.sub(rf'["`]?\b{re.escape(index)}\b["`]?', _quoted("planted"), sql, count=1)
             statements = tuple(t.format(index=_quoted(index), renamed=renamed) for t in templates)
             yield Plant(kind, statements, (name, "index", index))
