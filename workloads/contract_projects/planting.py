@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from workloads.contract_projects.readings import Part, Reading, TableReading
 
-
 _CANDIDATES = 8
 
 
