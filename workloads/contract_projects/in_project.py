@@ -226,9 +226,7 @@ def _takes(connection: Connection, plant: Plant, before: Reading) -> bool:
     except Exception:  # noqa: BLE001 - the next candidate is tried
         return False
     table, kind, name = plant.part
-    return any(
-        part[:2] == (table, kind) and (name == part[2] or name in part[2].split(", ")) for part in changed
-    )
+    return any(part[:2] == (table, kind) and name in (part[2], *part[2].split(", ")) for part in changed)
 
 
 def main() -> None:

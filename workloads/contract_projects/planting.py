@@ -92,7 +92,7 @@ def _on_index(*templates: str) -> _Make:
             sql = next(filter(create.match, scripts), "")
             renamed = re.sub(rf'["`]?\b{re.escape(index)}\b["`]?', _quoted("planted"), sql, count=1)
             statements = tuple(t.format(index=_quoted(index), renamed=renamed) for t in templates)
-            yield Plant(kind, statements, (name, "index", index))
+            yield Plant(kind, statements, (name, "index", ", ".join([index, *table.indexes[index][0]])))
 
     return make
 
@@ -102,11 +102,8 @@ def _new_index(unique: str) -> _Make:
         kind: str, name: str, table: TableReading, _scripts: list[str], chance: random.Random
     ) -> Iterator[Plant]:
         column = chance.choice(sorted(table.columns))
-        yield Plant(
-            kind,
-            (f"CREATE {unique}INDEX planted ON {_quoted(name)} ({_quoted(column)})",),
-            (name, "index", "planted"),
-        )
+        statement = f"CREATE {unique}INDEX planted ON {_quoted(name)} ({_quoted(column)})"
+        yield Plant(kind, (statement,), (name, "index", f"planted, {column}"))
 
     return make
 

@@ -79,29 +79,6 @@ PROJECTS = (
         databases=_POSTGRESQL,
     ),
     Project(
-        "neutron",
-        ("neutron==29.0.0",),
-        ("neutron_lib.db.model_base:BASEV2",),
-        (Migrations("neutron:db/migration/alembic_migrations"),),
-        imports=("neutron.db.migration.models.head",),
-        databases=_POSTGRESQL,
-    ),
-    Project(
-        "dagster",
-        ("dagster==1.13.27",),
-        (
-            "dagster._core.storage.runs:RunStorageSqlMetadata",
-            "dagster._core.storage.event_log:SqlEventLogStorageMetadata",
-            "dagster._core.storage.schedules:ScheduleStorageSqlMetadata",
-        ),
-        (Migrations("dagster:_core/storage/alembic"),),
-        creates=(
-            "dagster._core.storage.runs:RunStorageSqlMetadata",
-            "dagster._core.storage.event_log:SqlEventLogStorageMetadata",
-            "dagster._core.storage.schedules:ScheduleStorageSqlMetadata",
-        ),
-    ),
-    Project(
         "dstack",
         ("dstack[server]==0.22.5",),
         ("dstack._internal.server.models:BaseModel",),
