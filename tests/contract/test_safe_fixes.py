@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import URL, Connection, Engine, MetaData, create_engine
 
 from photolineage.contract.comparison import compare
-from photolineage.contract.drift import Drift, DriftKind, Severity
+from photolineage.contract.drift import Drift, DriftKind
 from photolineage.contract.scripts import script
 from photolineage.contract.sqlite.fixes import SqliteFixes
 from workloads.contract_cases.fixing import run
@@ -339,25 +339,6 @@ def test_dropping_one_table_deletes_no_rows_of_another(file: Path) -> None:
     assert _executed(connection, drift.fix.destructive) == []
     connection.close()
     assert _rows(file) == [(1, "x")]
-
-
-@pytest.mark.parametrize(
-    ("constraint", "definition"),
-    [
-        (sa.UniqueConstraint("title", name="proper"), "UNIQUE"),
-        (sa.CheckConstraint("title > 0", name="proper"), "CHECK (title > 0)"),
-        (sa.ForeignKeyConstraint(["title"], ["photo.id"], name="proper"), "REFERENCES photo (id)"),
-    ],
-    ids=["unique", "check", "foreign key"],
-)
-def test_a_renamed_constraint_is_one_warning_that_renames_it(
-    postgresql: Engine, constraint: sa.Constraint, definition: str
-) -> None:
-    metadata = _photos(_column(sa.Integer), constraint)
-    table = f"CREATE TABLE photo (id serial PRIMARY KEY, title integer CONSTRAINT wrong {definition})"
-    (drift,) = _on_postgresql(postgresql, metadata, table)
-    assert drift.severity is Severity.WARNING
-    assert drift.fix.safe == ("ALTER TABLE photo RENAME CONSTRAINT wrong TO proper",)
 
 
 def test_a_printed_script_stops_at_the_first_error_and_shows_a_rebuild_once(file: Path) -> None:

@@ -158,8 +158,7 @@ _INDEXES = (
     altered(
         "index_renamed",
         "ALTER INDEX ix_image_title RENAME TO ix_title",
-        (K.INDEX_MISSING, "image", "ix_image_title"),
-        (K.INDEX_EXTRA, "image", "ix_title"),
+        (K.INDEX_CHANGED, "image", "ix_image_title"),
     ),
     altered(
         "index_invalid",

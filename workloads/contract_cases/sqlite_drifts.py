@@ -222,8 +222,7 @@ _INDEXES = (
         "index_renamed",
         "ix_image_title",
         "ix_title",
-        (K.INDEX_MISSING, "image", "ix_image_title"),
-        (K.INDEX_EXTRA, "image", "ix_title"),
+        (K.INDEX_CHANGED, "image", "ix_image_title"),
     ),
     edited(
         "index_for_unique_constraint",

@@ -176,7 +176,7 @@ def _lose_computed(random: Random, _dialect: str, case: Case) -> None:
 
 
 def _rename(random: Random, _dialect: str, case: Case) -> None:
-    for parts in (case.checks, case.uniques, case.foreign_keys):
+    for parts in (case.checks, case.uniques, case.foreign_keys, case.indexes):
         _rename_some(random, parts)
 
 

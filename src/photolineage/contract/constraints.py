@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from sqlalchemy import Boolean
 
@@ -26,6 +26,7 @@ _ZERO_OR_ONE = re.compile(r"^CHECK \(.+ in \( 0 , 1 \)\)$", re.IGNORECASE)
 _GRAVITY = (Severity.WARNING, Severity.ERROR)
 
 Predicate: TypeAlias = Callable[[Constraint, Constraint], bool]
+_Part = TypeVar("_Part", Constraint, Index)
 
 
 @dataclass
@@ -165,16 +166,29 @@ class ConstraintComparison:
 
     def _indexes(self) -> Iterator[Finding]:
         expected, actual = self._expected.indexes, self._actual.indexes
+        missing = [
+            index
+            for name, index in expected.items()
+            if name not in actual and self._columns.missing.isdisjoint(index.columns)
+        ]
+        extra = [
+            index
+            for name, index in actual.items()
+            if name not in expected and self._columns.extra.isdisjoint(index.columns)
+        ]
+        renamed: list[tuple[Index, Index]] = []
+        _pair(missing, extra, renamed, self._same_index)
         for name, index in expected.items():
-            if not self._columns.missing.isdisjoint(index.columns):
-                continue
-            if name not in actual:
-                yield self._index(DriftKind.INDEX_MISSING, index, None)
-            elif not self._same_index(index, actual[name]):
+            known = name in actual and self._columns.missing.isdisjoint(index.columns)
+            if known and not self._same_index(index, actual[name]):
                 yield self._index(DriftKind.INDEX_CHANGED, index, actual[name])
-        for name, index in actual.items():
-            if name not in expected and self._columns.extra.isdisjoint(index.columns):
-                yield self._index(DriftKind.INDEX_EXTRA, None, index)
+        for index, found in renamed:
+            shown, live = (f"INDEX {each.name} {_index_text(each)}" for each in (index, found))
+            yield self._finding(DriftKind.INDEX_CHANGED, index, found, shown, live, Severity.WARNING)
+        for index in missing:
+            yield self._index(DriftKind.INDEX_MISSING, index, None)
+        for index in extra:
+            yield self._index(DriftKind.INDEX_EXTRA, None, index)
 
     def _same_index(self, expected: Index, actual: Index) -> bool:
         if expected.unique != actual.unique or expected.valid != actual.valid:
@@ -297,18 +311,28 @@ def _match(
     constraint is missing or extra.
     """
     found = Matching(missing=list(expected), extra=list(actual))
-    _pair(found, found.same, lambda e, a: same_name(e, a) and same_definition(e, a))
-    _pair(found, found.same, lambda e, a: name_is_free(e, a) and same_definition(e, a))
-    _pair(found, found.changed, same_name)
-    _pair(found, found.changed, same_definition)
-    _pair(found, found.changed, lambda e, a: name_is_free(e, a) and e.columns == a.columns)
+    steps: tuple[tuple[list[tuple[Constraint, Constraint]], Predicate], ...] = (
+        (found.same, lambda e, a: same_name(e, a) and same_definition(e, a)),
+        (found.same, lambda e, a: name_is_free(e, a) and same_definition(e, a)),
+        (found.changed, same_name),
+        (found.changed, same_definition),
+        (found.changed, lambda e, a: name_is_free(e, a) and e.columns == a.columns),
+    )
+    for pairs, alike in steps:
+        _pair(found.missing, found.extra, pairs, alike)
     return found
 
 
-def _pair(found: Matching, pairs: list[tuple[Constraint, Constraint]], alike: Predicate) -> None:
-    for expected in list(found.missing):
-        actual = next((candidate for candidate in found.extra if alike(expected, candidate)), None)
+def _pair(
+    missing: list[_Part],
+    extra: list[_Part],
+    pairs: list[tuple[_Part, _Part]],
+    alike: Callable[[_Part, _Part], bool],
+) -> None:
+    """Moves each missing object and the first extra one that is alike to the pairs."""
+    for expected in list(missing):
+        actual = next((candidate for candidate in extra if alike(expected, candidate)), None)
         if actual is not None:
-            found.missing.remove(expected)
-            found.extra.remove(actual)
+            missing.remove(expected)
+            extra.remove(actual)
             pairs.append((expected, actual))

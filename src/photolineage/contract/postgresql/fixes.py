@@ -26,6 +26,9 @@ from .enum_fixes import enum_fix
 _DIALECT = "postgresql"
 _OLD = "__old"
 _RENAMABLE = {RelationKind.VIEW: "VIEW", RelationKind.MATERIALIZED_VIEW: "MATERIALIZED VIEW"}
+_DROP_TYPE = (
+    "DO $type$ BEGIN DROP TYPE {type}; EXCEPTION WHEN dependent_objects_still_exist THEN NULL; END $type$"
+)
 _ROWS_MUST_FIT = "PostgreSQL refuses this while a row breaks the rule."
 
 
@@ -107,6 +110,7 @@ class PostgresqlFixes:
                 if actual.name in foreign_key.target_columns:
                     _drop_if_there(writer, other, foreign_key)
             writer.op.drop_column(table.name, actual.name, schema=table.schema)
+            self._drop_types(writer, [actual])
 
         required = not actual.nullable and not (actual.default or actual.identity or actual.computed)
         return Fix(
@@ -141,6 +145,22 @@ class PostgresqlFixes:
             if other != key:
                 _drop_if_there(writer, other, foreign_key)
         writer.op.drop_table(key[1], schema=key[0])
+        self._drop_types(writer, self._actual.tables[key].columns.values())
+
+    def _drop_types(self, writer: Writer, dropped: Iterable[Column]) -> None:
+        """Drops the enum types that only the dropped columns have, or other columns that the code does not have.
+
+        The fix that drops the last of these columns drops the type: as long as anything needs it, it stays.
+        """
+        kept = {
+            column.enum
+            for key, table in self._actual.tables.items()
+            for name, column in table.columns.items()
+            if key in self._expected.tables and name in self._expected.tables[key].columns
+        }
+        for enum in sorted({c.enum for c in dropped if c.enum is not None} - kept, key=str):
+            if enum in self._actual.enums and enum not in self._expected.enums:
+                writer.sql(_DROP_TYPE.format(type=writer.qualified(enum[1], enum[0])))
 
     def _referencing(self, key: TableKey) -> Iterator[tuple[TableKey, Constraint]]:
         """The live foreign keys that reference a table, with the table that has them."""
@@ -238,7 +258,9 @@ class PostgresqlFixes:
         key, expected, actual = finding.key, finding.expected, finding.actual
         if self._code.table(key) is None:
             return NO_FIX
-        refusable = expected is not None and not (isinstance(expected, Index) and not expected.unique)
+        renamed = isinstance(expected, Index) and isinstance(actual, Index) and expected.name != actual.name
+        unique = not isinstance(expected, Index) or expected.unique
+        refusable = expected is not None and unique and not renamed
 
         def script(writer: Writer) -> None:
             table = writer.qualified(key[1], key[0])
@@ -247,6 +269,9 @@ class PostgresqlFixes:
                 writer.sql(f"COMMENT ON CONSTRAINT {writer.quote(expected.name or '')} ON {table} IS {text}")
             elif isinstance(actual, Constraint) and isinstance(expected, Constraint):
                 self._change(writer, key, expected, actual)
+            elif renamed and isinstance(actual, Index) and isinstance(expected, Index):
+                name = writer.qualified(actual.name, key[0])
+                writer.sql(f"ALTER INDEX {name} RENAME TO {writer.quote(expected.name)}")
             else:
                 if isinstance(actual, Index):
                     writer.op.drop_index(actual.name, table_name=key[1], schema=key[0])

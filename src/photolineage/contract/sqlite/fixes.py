@@ -83,7 +83,7 @@ class SqliteFixes:
         extra = [
             name for name in actual.columns if name not in expected.columns and name not in (without or [])
         ]
-        drifted = {f.drift.name: f for f in self._by_table.get(key, []) if f.drift.kind in _INDEXES}
+        drifted = [finding for finding in self._by_table.get(key, []) if finding.drift.kind in _INDEXES]
         return Rebuild(
             expected=expected,
             actual=actual,
@@ -94,7 +94,7 @@ class SqliteFixes:
             values=self._stored_values(key),
             nullable=nullable,
             repeatable=bool(missing) and (last or len(self._rebuilds(key)) > 1),
-            dropped=self._dropped_indexes(key, without or [], drifted if last else {}),
+            dropped=self._dropped_indexes(key, without or [], drifted if last else []),
             added=[
                 name
                 for name, index in expected.indexes.items()
@@ -103,13 +103,11 @@ class SqliteFixes:
             gone=tuple(without or []),
         )
 
-    def _dropped_indexes(
-        self, key: TableKey, without: list[str], drifted: dict[str, Finding]
-    ) -> frozenset[str]:
+    def _dropped_indexes(self, key: TableKey, without: list[str], drifted: list[Finding]) -> frozenset[str]:
         live = self._actual.tables[key].indexes
         lost = {name for name, index in live.items() if set(without) & set(index.columns)}
-        extra = {fold(name) for name, finding in drifted.items() if finding.expected is None}
-        return frozenset(lost | extra)
+        extra = {fold(found.actual.name) for found in drifted if isinstance(found.actual, Index)}
+        return frozenset(lost | (extra - self._expected.tables[key].indexes.keys()))
 
     def _fills(self, key: TableKey, missing: set[str]) -> Iterator[tuple[str, str]]:
         for name in missing:
@@ -207,14 +205,16 @@ class SqliteFixes:
         if not isinstance(expected, Index):
             return Fix(safe=tuple(drop))
         create = in_database(self._expected.tables[key].scripts[fold(expected.name)], database)
+        renamed = isinstance(actual, Index) and fold(actual.name) != fold(expected.name)
         note = "SQLite refuses this while two rows have the same values." if expected.unique else ""
-        if not drop or not expected.unique:
+        if not drop or not (expected.unique or renamed):
             return Fix(safe=(*drop, create), note=note)
         # Without the new index, the last INSERT undoes the transaction, which brings the old index back.
         rules = quote(f"{expected.name}__rules")
         made = (
             f"INSERT OR ROLLBACK INTO temp.{rules} SELECT count(*) FROM {quote(database)}.sqlite_master"  # noqa: S608
             f" WHERE type = 'index' AND lower(name) = {literal(fold(expected.name))}"
+            f" AND lower(tbl_name) = {literal(key[1])}"
         )
         table = f'CREATE TEMP TABLE {rules} (made CONSTRAINT "the index is made" CHECK (made))'
         return Fix(
