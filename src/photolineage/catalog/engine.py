@@ -12,6 +12,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make
 from sqlalchemy.exc import ArgumentError, DBAPIError, InternalError, OperationalError
 
 from photolineage.catalog.column_types import UtcDateTime
+from photolineage.catalog.postgresql import create_postgresql_engine
 from photolineage.errors import PhotolineageError
 
 SQLITE_BUSY_TIMEOUT_MS = 30_000
@@ -81,12 +82,7 @@ def create_catalog_engine(url: str, password: str | None = None) -> Engine:
         raise CatalogUnreachableError(f"catalog.url: {error}.") from None
     backend = parsed.get_backend_name()
     if backend == "postgresql":
-        secret = password or in_url
-        return create_engine(
-            parsed.set(drivername="postgresql+psycopg"),
-            pool_pre_ping=True,
-            connect_args={"password": secret} if secret else {},
-        )
+        return create_postgresql_engine(parsed, password or in_url)
     if backend == "sqlite":
         if parsed.database and parsed.database != ":memory:":
             folder = Path(parsed.database).parent
