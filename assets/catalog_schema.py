@@ -28,6 +28,7 @@ def catalog_schema(
             upgrade(engine)
             context.log.info("created the catalog")
         require_current(engine)
+        catalog.attach(engine)
     with engine.connect() as connection:
         revision = catalog_revision(connection)
     return MaterializeResult(

@@ -44,6 +44,7 @@ from photolineage.steps.lost_files import find_lost_files
 from photolineage.steps.register import find_shards_with_failures
 from photolineage.steps.tree_walk import SourceUnavailableError
 from photolineage.stores.files import open_files
+from photolineage.stores.identity import attach_store
 from photolineage.stores.root_folder import RootFolder
 from photolineage.stores.vector_index import VectorIndexes
 from resources.dagster_internals import MAX_RETRIES_TAG, RunFailureReason
@@ -127,11 +128,12 @@ def prepare_dagster_home(settings: Settings) -> Path:
 def prepare_server(settings: Settings) -> list[str]:
     """Prepare the instance for the UI, and return the ids of the dead runs that were marked as failed.
 
-    Adds every shard of the catalog to the instance, which may be new. Raises ServerRunningError.
+    Adds every shard of the catalog to the instance, which may be new. Raises ServerRunningError and ForeignStoreError.
     """
     lock_server(prepare_dagster_home(settings))
     engine = settings.catalog.open_engine()
     require_reachable(engine)
+    attach_store(engine, open_files(settings))
     with engine.connect() as connection:
         shards = shard_keys(connection) if catalog_revision(connection).is_current else []
     with DagsterInstance.get() as instance:
@@ -161,6 +163,7 @@ def run_lineage(
     dagster_home = prepare_dagster_home(settings)
     engine = settings.catalog.open_engine()
     require_reachable(engine)
+    attach_store(engine, open_files(settings))
     with only_run(settings.home, progress.say if wait else None), DagsterInstance.get() as instance:
         fail_dead_runs(instance, server_running=server_is_running(dagster_home))
         run = _LineageRun(settings, build_definitions(settings), instance, engine, progress)

@@ -61,7 +61,7 @@ def test_every_setting_is_the_same_whatever_the_role_and_the_database_say(hostil
     names = ", ".join(f"current_setting('{name}')" for name in HOSTILE)
     plain = create_engine(hostile_database.set(drivername="postgresql+psycopg"), poolclass=NullPool)
     raw = plain.raw_connection()
-    before = raw.cursor().execute(f"SELECT {names}").fetchone()  # type: ignore[attr-defined]
+    before = raw.cursor().execute(f"SELECT {names}").fetchone()
     raw.close()
     engine = create_catalog_engine(hostile_database.render_as_string(hide_password=False))
     for _ in range(2):  # the second time, the connection comes from the pool and was rolled back

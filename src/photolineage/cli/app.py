@@ -26,6 +26,8 @@ from photolineage.settings import (
 )
 from photolineage.settings.locate import FILE_NAME
 from photolineage.settings.private_home import close_home
+from photolineage.stores.files import open_files
+from photolineage.stores.identity import attach_store, require_own_store
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -91,7 +93,8 @@ def close(settings: Settings) -> None:
         errors.print(shown(closed), soft_wrap=True)
 
 
-def open_catalog(settings: Settings) -> Engine:
+def open_catalog(settings: Settings, *, to_write: bool = False) -> Engine:
+    """The catalog of this home. Raises ForeignStoreError if it belongs to another home."""
     url = make_url(settings.catalog.url)
     if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).is_file():
         raise ConfigurationError(
@@ -106,6 +109,12 @@ def open_catalog(settings: Settings) -> Engine:
         from photolineage.catalog.migrate import require_current
 
         require_current(engine)
+    files = open_files(settings)
+    if to_write:
+        attach_store(engine, files)
+    else:
+        with engine.connect() as connection:
+            require_own_store(connection, files)
     return engine
 
 

@@ -28,7 +28,7 @@ def retire(
 
     with reported_errors(as_json):
         settings = chosen_settings(as_json)
-        engine = open_catalog(settings)
+        engine = open_catalog(settings, to_write=delete_files)
         stores = ModelStores(open_files(settings), VectorIndexes(settings.home))
         if delete_files:
             context = JobContext(

@@ -5,6 +5,7 @@ in the catalog's `shard_file.path`, such as `previews/photos-00000/00000001-0000
 """
 
 import os
+import socket
 import stat
 import tempfile
 from abc import ABC, abstractmethod
@@ -13,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from photolineage.plain_text import printable
 from photolineage.settings import Settings
 from photolineage.stores.root_folder import PARTIAL_PREFIX, RootFolder, StorageError, flush_to_disk
 
@@ -41,6 +43,11 @@ class Files(ABC):
     Every method raises StorageError if a path is absolute or leads out of the store, or if the storage refuses the
     request.
     """
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Where the store is, for people to read. Two stores in use at the same time are at different places."""
 
     @abstractmethod
     def write(self, path: str, fill: Callable[[Path], object]) -> int:
@@ -76,6 +83,10 @@ class Files(ABC):
         """Remove files, and the folders that become empty. Ignores files that are already missing."""
 
     @abstractmethod
+    def make_folder(self, path: str) -> None:
+        """Create a folder, unless it is there. `require_folder` then takes its files for lost."""
+
+    @abstractmethod
     def require_folder(self, path: str) -> None:
         """Raise StorageError if the top folder of a path (`previews`) is missing: its disk may not be mounted."""
 
@@ -89,6 +100,11 @@ class LocalFiles(Files):
 
     def __init__(self, home: Path) -> None:
         self._root = RootFolder(home)
+
+    @property
+    def place(self) -> str:
+        """The host and the path of the home."""
+        return f"{socket.gethostname()}:{printable(self._root.path)}"
 
     def write(self, path: str, fill: Callable[[Path], object]) -> int:
         """Flushes the content to the disk before renaming the file."""
@@ -163,6 +179,14 @@ class LocalFiles(Files):
             folders.update(PurePosixPath(path).parents[:-2])
         for folder in sorted(folders, reverse=True):  # inner folders first
             self._root.remove_empty_folder(str(folder))
+
+    def make_folder(self, path: str) -> None:
+        """Like every folder of the home, it is closed to other users."""
+        try:
+            with self._root.folder(path, create=True):
+                pass
+        except OSError as error:
+            raise _unwritable(self._root.path / path, error) from error
 
     def require_folder(self, path: str) -> None:
         """If a disk is not mounted, its folder is missing."""
