@@ -3,7 +3,7 @@
 from dagster import AssetExecutionContext, MaterializeResult, MetadataValue, ResourceParam
 
 from assets.orchestration.step_asset import step_asset
-from photolineage.catalog.engine import shown_url
+from photolineage.catalog.engine import reading, shown_url
 from photolineage.catalog.migrate import catalog_revision, require_current, upgrade
 from photolineage.catalog.orm import Base
 from photolineage.lineage import CATALOG_SCHEMA
@@ -22,14 +22,14 @@ def catalog_schema(
 ) -> MaterializeResult[None]:
     with reported():
         engine = catalog.engine
-        with engine.connect() as connection:
+        with reading(engine) as connection:
             is_new = catalog_revision(connection).found is None
         if is_new:
             upgrade(engine)
             context.log.info("created the catalog")
         require_current(engine)
         catalog.attach(engine)
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         revision = catalog_revision(connection)
     return MaterializeResult(
         metadata={

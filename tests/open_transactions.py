@@ -1,12 +1,14 @@
 """Finds accesses to files while a transaction of the catalog is open in the same thread.
 
 A transaction that waits for a disk keeps SQLite's write-ahead log growing, and PostgreSQL ends it after
-`idle_in_transaction_session_timeout`. What Python opens, lists, renames and removes is seen by an audit hook. What native
-code does is not, so the classes that use it (`WATCHED_CLASSES`) are wrapped. SQLite's own accesses count as neither.
+`idle_in_transaction_session_timeout`. An audit hook hears what Python opens, lists, renames and removes. It does not
+hear native code, so the classes that use such code (`WATCHED_CLASSES`) are wrapped. It does not hear SQLite itself. On
+SQLite, a query whose rows are not all fetched yet is an open transaction too.
 """
 
 import functools
 import os
+import sqlite3
 import sys
 import sysconfig
 import threading
@@ -26,11 +28,65 @@ ROOT: Final = Path(__file__).parents[1]
 OURS: Final = ("src/photolineage", "assets", "resources", "schema_checks")
 WATCHED_CLASSES: Final = (LocalFiles, VectorIndexes, VectorIndex)
 ACCESSES: Final = frozenset(
-    {"open", "os.listdir", "os.scandir", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink"}
+    {
+        "open",
+        "os.listdir",
+        "os.scandir",
+        "os.mkdir",
+        "os.rename",
+        "os.remove",
+        "os.rmdir",
+        "os.link",
+        "os.symlink",
+    }
     | {"os.truncate", "os.utime", "os.chmod", "subprocess.Popen", "socket.connect"}
 )
-NO_DISK: Final = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/", *sysconfig.get_paths().values(), sys.base_prefix)
-"""What is read once per process or is no disk: system files, the time zones, and Python's own modules."""
+NO_DISK: Final = (
+    "/proc/",
+    "/sys/",
+    "/dev/",
+    "/etc/",
+    "/usr/",
+    *sysconfig.get_paths().values(),
+    sys.base_prefix,
+    str(ROOT / "src"),
+)
+"""What is no disk of the library: system files, time zones, and the program's modules and migrations."""
+
+
+class _Cursor(sqlite3.Cursor):
+    """A cursor that counts as an open transaction between a query and its last row, or its end."""
+
+    def execute(self, *arguments: Any) -> "_Cursor":
+        super().execute(*arguments)
+        if self.description is not None:
+            _watch.open.add(id(self))
+        return self
+
+    def fetchall(self) -> list[Any]:
+        _watch.open.discard(id(self))
+        return super().fetchall()
+
+    def close(self) -> None:
+        _watch.open.discard(id(self))
+        super().close()
+
+    def __del__(self) -> None:
+        _watch.open.discard(id(self))
+
+
+class _SqliteConnection(sqlite3.Connection):
+    def cursor(self, *_arguments: Any) -> _Cursor:  # type: ignore[override]
+        return super().cursor(_Cursor)
+
+
+_connect = sqlite3.dbapi2.connect
+
+
+def _connect_with_watched_cursors(database: Any, *arguments: Any, **named: Any) -> sqlite3.Connection:
+    if str(database).endswith("/catalog.db"):
+        named["factory"] = _SqliteConnection
+    return _connect(database, *arguments, **named)
 
 
 class _Watch(threading.local):
@@ -55,6 +111,7 @@ def accesses_in_transactions() -> Iterator[set[str]]:
         for name, method in vars(cls).items()
         if callable(method) and not name.startswith("_")
     ]
+    wrapped.append(patch.object(sqlite3.dbapi2, "connect", _connect_with_watched_cursors))
     for one in wrapped:
         one.start()
     _found = found
@@ -82,7 +139,7 @@ def _note(what: str) -> None:
     if any("importlib" in frame.f_code.co_filename for frame in frames):
         return
     ours = [_name(frame) for frame in frames if _is_ours(frame)]
-    _found.add(f"{' > '.join(ours[-6:])}: {what}")
+    _found.add(f"{' > '.join(ours[-6:])}: {what.partition(' ')[0]}")
 
 
 def _frames(frame: FrameType | None) -> list[FrameType]:
@@ -112,14 +169,17 @@ def _hear(name: str, arguments: tuple[Any, ...]) -> None:
         _note(f"{name} {Path(text).name}")
 
 
-def _is_catalog(connection: Connection) -> bool:
-    """Whether it is the catalog: Dagster has databases of its own."""
+def _is_transaction(connection: Connection) -> bool:
+    """Whether the connection begins a transaction of the catalog. Dagster has databases of its own."""
+    options = connection.get_execution_options()
+    if options.get("isolation_level") == "AUTOCOMMIT" or options.get("sqlite_begin", "BEGIN") is None:
+        return False  # `reading`
     url = connection.engine.url
     return url.get_backend_name() == "postgresql" or str(url.database).endswith("/catalog.db")
 
 
 def _begin(connection: Connection) -> None:
-    if _is_catalog(connection):
+    if _is_transaction(connection):
         _watch.open.add(id(connection))
 
 

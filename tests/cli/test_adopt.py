@@ -107,11 +107,10 @@ def test_a_renamed_home_goes_on(lineage: Lineage, tmp_path: Path) -> None:
 
 
 def test_a_home_whose_store_was_emptied_says_so_and_adopt_makes_it_due(lineage: Lineage) -> None:
-    for name in ("store.id", "previews", "embeddings", "index"):
-        path = lineage.home / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for name in ("store", "previews", "embeddings", "index"):
+        shutil.rmtree(lineage.home / name)
     message = failure(lineage, "search", "--image-id", "1")
-    assert "store.id, by which the catalog" in message.replace("\n", " ")
+    assert "folder 'store', by which the catalog" in message.replace("\n", " ")
     assert photolineage(lineage, "adopt", "--yes").returncode == 0
     as_json(lineage, "run", "--model", "tiny-a")
     assert lineage.library.live().missing == 0

@@ -112,7 +112,9 @@ def _sqlite_engine(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
+        statement = connection.get_execution_options().get("sqlite_begin", "BEGIN")
+        if statement is not None:
+            connection.exec_driver_sql(statement)
 
     return engine
 
@@ -124,6 +126,20 @@ def _sqlite_time() -> str:
 def database_time(connection: Connection) -> datetime:
     """What the database's clock shows now, even in a transaction that began earlier."""
     return connection.execute(select(DATABASE_TIME)).scalar_one()
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection for reading. No transaction is open between two queries, so that files can be read and written.
+
+    An open one would let SQLite's log grow, and PostgreSQL may end it (`idle_in_transaction_session_timeout`). On
+    SQLite, a result that is not fetched to its end is an open transaction too: fetch it first (`all()`). Two queries
+    may see different states of the catalog.
+    """
+    is_sqlite = engine.dialect.name == "sqlite"
+    options = {"sqlite_begin": None} if is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+    with engine.execution_options(**options).connect() as connection:
+        yield connection
 
 
 @contextmanager
@@ -169,7 +185,7 @@ def advisory_lock(connection: Connection, key: int) -> None:
 
 def require_reachable(engine: Engine) -> None:
     """Raise CatalogUnreachableError if the database does not answer a query."""
-    with explained_errors(engine), engine.connect() as connection:
+    with explained_errors(engine), reading(engine) as connection:
         connection.execute(text("SELECT 1"))
 
 

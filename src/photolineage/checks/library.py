@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
+from photolineage.catalog.engine import reading
 from photolineage.catalog.orm import Base
 from photolineage.catalog.queries import materialized_version, serving_model_key, shard_keys
 from photolineage.checks.catalog_contract import report_of
@@ -36,7 +37,7 @@ class CheckFinding:
 
 def check_library(settings: Settings, engine: Engine) -> list[CheckFinding]:
     """Check the catalog table by table; if it matches the code, also the files, index and events of each model."""
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         report = report_of(connection)
         if not report.holds and not report.drifts:
             return [CheckFinding("catalog", False, report.summary)]

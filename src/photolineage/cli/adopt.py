@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from photolineage.catalog.engine import require_reachable
+from photolineage.catalog.engine import reading, require_reachable
 from photolineage.catalog.migrate import require_current
 from photolineage.cli.app import AsJson, app, chosen_settings, fail, reported_errors
 from photolineage.cli.terminal import confirmed, console, errors, print_json, shown
@@ -29,7 +29,7 @@ def adopt(
         require_reachable(engine)
         require_current(engine)
         refusal = None
-        with engine.connect() as connection:
+        with reading(engine) as connection:
             try:
                 store = require_own_store(connection, files)
             except ForeignStoreError as error:

@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 from sqlalchemy import Engine, make_url
 
-from photolineage.catalog.engine import require_reachable
+from photolineage.catalog.engine import reading, require_reachable
 from photolineage.catalog.migrate import is_at_newest_revision
 from photolineage.catalog.queries import serving_model_key
 from photolineage.cli.consent import settings_with_consent
@@ -103,7 +103,7 @@ def open_catalog(settings: Settings, *, to_write: bool = False) -> Engine:
         )
     engine = settings.catalog.open_engine()
     require_reachable(engine)
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         is_current = is_at_newest_revision(connection)
     if not is_current:
         from photolineage.catalog.migrate import require_current
@@ -113,7 +113,7 @@ def open_catalog(settings: Settings, *, to_write: bool = False) -> Engine:
     if to_write:
         attach_store(engine, files)
     else:
-        with engine.connect() as connection:
+        with reading(engine) as connection:
             require_own_store(connection, files)
     return engine
 
@@ -127,7 +127,7 @@ def known_model(settings: Settings, engine: Engine, wanted: str | None) -> str:
                 f"model {wanted!r} is not configured; {closest(wanted, settings.models) or 'no model is'}"
             )
         return wanted
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         serving = serving_model_key(connection)
     if serving is not None:
         return serving

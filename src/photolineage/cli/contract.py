@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from photolineage.catalog.engine import explained_errors, require_reachable
+from photolineage.catalog.engine import explained_errors, reading, require_reachable
 from photolineage.cli.app import AsJson, app, chosen_settings, reported_errors
 from photolineage.cli.terminal import console, linked, print_json, shown, table
 from photolineage.stores.files import open_files
@@ -61,7 +61,7 @@ def migrate(
         require_reachable(engine)
         backup = None
         with explained_errors(engine):
-            with engine.connect() as connection:
+            with reading(engine) as connection:
                 require_own_store(connection, open_files(settings))
             plan = plan_migration(engine)
             if not dry_run:
@@ -113,7 +113,7 @@ def repair(
         settings = chosen_settings(as_json)
         engine = settings.catalog.open_engine()
         require_reachable(engine)
-        with engine.connect() as connection:
+        with reading(engine) as connection:
             require_own_store(connection, open_files(settings))
         if apply:
             timeout = timedelta(seconds=settings.lease_timeout_seconds)

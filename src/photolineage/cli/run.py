@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from photolineage.catalog.engine import require_reachable
+from photolineage.catalog.engine import reading, require_reachable
 from photolineage.cli.app import AsJson, app, chosen_settings, known_model, reported_errors
 from photolineage.cli.terminal import ProgressBars, console, errors, print_json, print_status, shown
 from photolineage.errors import RunInterruptedError
@@ -74,7 +74,7 @@ def run_steps(
     engine = settings.catalog.open_engine()
     require_reachable(engine)
     if models is None:
-        with engine.connect() as connection:
+        with reading(engine) as connection:
             fresh = not catalog_revision(connection).is_current
         first = next(iter(settings.models), None) if fresh else None
         models = [first or known_model(settings, engine, None)]
@@ -94,7 +94,7 @@ def run_steps(
     except RunInterruptedError as error:
         errors.print(shown(f"Interrupted: {error}. Run the same command again to continue."))
         raise typer.Exit(1) from error
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         status = library_status(connection)
     if as_json:
         print_json(

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from photolineage.catalog.engine import reading
 from photolineage.cli.app import AsJson, app, chosen_settings, open_catalog, reported_errors
 from photolineage.cli.terminal import console, print_json, print_status
 
@@ -21,7 +22,7 @@ def status(
     with reported_errors(as_json):
         engine = open_catalog(chosen_settings(as_json))
         while True:
-            with engine.connect() as connection:
+            with reading(engine) as connection:
                 current = library_status(connection)
             if as_json:
                 print_json(current)

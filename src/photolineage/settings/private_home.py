@@ -27,7 +27,7 @@ OWN_NAMES = frozenset(
         "search.jpg",
         "sources.lock",
         "sources.toml",
-        "store.id",
+        "store",
         "text_encoders",
     }
 )

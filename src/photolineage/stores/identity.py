@@ -1,8 +1,8 @@
 """Which store a catalog belongs to: the catalog lists files, and only the store that holds them may use it.
 
-A store has a file of marks, `store.id`, and the catalog records the newest one. A store without the recorded mark is
-another store. When a store is found at another place, it gets a new mark: of a store and its copy, the one that is used
-first goes on, and the other one is refused.
+A store has a folder of marks, and the catalog records the newest one. A store without the recorded mark is another
+store. When a store is found at another place, it gets a new mark: of a store and its copy, the one that is used first
+goes on, and the other one is refused.
 """
 
 import re
@@ -11,24 +11,23 @@ from datetime import timedelta
 from typing import Final
 from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, delete, insert, inspect, select
+from sqlalchemy import Connection, Engine, Insert, delete, insert, inspect, select
+from sqlalchemy.exc import IntegrityError
 
-from photolineage.catalog.engine import DATABASE_TIME, advisory_lock, run_in_transaction, shown_url
+from photolineage.catalog.engine import DATABASE_TIME, reading, run_in_transaction, shown_url
 from photolineage.catalog.leases import find_holders
 from photolineage.catalog.orm import ShardFile, Store
 from photolineage.errors import PhotolineageError
 from photolineage.stores.files import Files, LostFileError
-from photolineage.stores.root_folder import StorageError
 
-MARKS: Final = "store.id"
-"""The file with the marks of a store, one on a line, the newest last."""
+MARKS: Final = "store"
+"""The folder with the marks of a store: files whose names are the marks, and whose content is the place."""
 MOST_MARKS: Final = 100
 """A catalog from a backup may have recorded an old mark, so a store keeps its last ones."""
 
 _MARK: Final = re.compile(r"[0-9a-f]{32}")
 _LOOKED_AT: Final = 50
-_STORE_LOCK: Final = 0x73746F7265
-"""The key of the PostgreSQL lock for the row of the store."""
+_ATTEMPTS: Final = 20
 
 
 class ForeignStoreError(PhotolineageError):
@@ -68,13 +67,24 @@ def attach_store(engine: Engine, files: Files) -> None:
 
     Before the migration that creates the table, this does nothing. Raises ForeignStoreError.
     """
-    with engine.connect() as connection:
-        recorded = require_own_store(connection, files)
-        if not inspect(connection).has_table(Store.__tablename__):
+    new_mark = None
+    for _ in range(_ATTEMPTS):
+        with reading(engine) as connection:
+            if not inspect(connection).has_table(Store.__tablename__):
+                return
+            recorded = require_own_store(connection, files)
+            if recorded is None and not _has_listed_files(connection, files):
+                raise ForeignStoreError(_refusal(connection, files, None))
+        if recorded is not None and recorded.place == files.place:
             return
-    if recorded is None or recorded.place != files.place:
-        new_mark = uuid4().hex
-        run_in_transaction(engine, lambda connection: _attach(connection, files, new_mark))
+        new_mark = new_mark or _add_mark(files)
+        if _record(engine, files, new_mark, instead_of=recorded):
+            return
+        # Another process was faster: look again whether the catalog still belongs to this store.
+    raise ForeignStoreError(
+        f"home is {files.place}: other homes take over the catalog {shown_url(engine.url)} all the time. Let only one "
+        "home use it"
+    )
 
 
 def adopt_store(engine: Engine, files: Files, lease_timeout: timedelta) -> None:
@@ -86,52 +96,56 @@ def adopt_store(engine: Engine, files: Files, lease_timeout: timedelta) -> None:
     from photolineage.stores.embeddings import EMBEDDINGS
     from photolineage.stores.previews import PREVIEWS
 
-    new_mark = uuid4().hex
+    for folder in (PREVIEWS, EMBEDDINGS):
+        files.make_folder(folder)
+    new_mark = _add_mark(files)
 
     def adopt(connection: Connection) -> None:
         if holders := find_holders(connection, lease_timeout):
             raise ForeignStoreError(
                 f"{holders[0]}. It writes to the store that the catalog has now. End it, then try again"
             )
-        advisory_lock(connection, _STORE_LOCK)
-        _record(connection, files, new_mark)
+        connection.execute(delete(Store))
+        connection.execute(_row(files, new_mark))
 
-    for folder in (PREVIEWS, EMBEDDINGS):
-        files.make_folder(folder)
     run_in_transaction(engine, adopt)
 
 
-def _attach(connection: Connection, files: Files, new_mark: str) -> None:
-    """Like `attach_store`, while no other process changes the row or the marks."""
-    advisory_lock(connection, _STORE_LOCK)
-    recorded = require_own_store(connection, files)
-    if recorded is None and not _has_listed_files(connection, files):
-        raise ForeignStoreError(_refusal(connection, files, None))
-    if recorded is None or recorded.place != files.place:
-        _record(connection, files, new_mark)
+def _record(engine: Engine, files: Files, new_mark: str, *, instead_of: RecordedStore | None) -> bool:
+    """Record a mark of this store, unless the catalog's mark has changed meanwhile. Returns whether it was recorded."""
 
+    def record(connection: Connection) -> bool:
+        if instead_of is None:
+            return connection.execute(select(Store.id)).first() is None and _inserted(connection)
+        replaced = connection.execute(delete(Store).where(Store.mark == instead_of.mark))
+        return replaced.rowcount == 1 and _inserted(connection)
 
-def _record(connection: Connection, files: Files, new_mark: str) -> None:
-    """Write the mark into the store, then into the catalog. A mark of which the catalog knows nothing does no harm."""
-    marks = [*_marks(files), new_mark][-MOST_MARKS:]
-    files.write(MARKS, lambda partial: partial.write_text("".join(f"{mark}\n" for mark in marks)))
-    connection.execute(delete(Store))
-    connection.execute(
-        insert(Store).values(id=Store.ONLY, mark=new_mark, place=files.place, attached_at=DATABASE_TIME)
-    )
+    def _inserted(connection: Connection) -> bool:
+        connection.execute(_row(files, new_mark))
+        return True
 
-
-def _marks(files: Files) -> list[str]:
-    """The marks of a store; none if it has no file of marks, or a damaged one."""
     try:
-        content = files.local(MARKS).read_bytes().decode(errors="replace")
-    except LostFileError:
-        return []
-    except OSError as error:
-        raise StorageError(
-            f"{files.location(MARKS)}: cannot be read: {error.strerror}. Make it readable for this user"
-        ) from error
-    return [line for line in content.split("\n") if _MARK.fullmatch(line)]
+        return run_in_transaction(engine, record)
+    except IntegrityError:  # on PostgreSQL, two processes gave a new catalog to a store at the same time
+        return False
+
+
+def _row(files: Files, mark: str) -> Insert:
+    return insert(Store).values(id=Store.ONLY, mark=mark, place=files.place, attached_at=DATABASE_TIME)
+
+
+def _add_mark(files: Files) -> str:
+    """Write a new mark into the store, and remove the oldest of too many. An unused mark does no harm."""
+    mark = uuid4().hex
+    files.write(f"{MARKS}/{mark}", lambda partial: partial.write_text(f"{files.place}\n", encoding="utf-8"))
+    by_age = sorted(files.list_files(MARKS), key=lambda file: file.modified_at)
+    files.remove(file.path for file in by_age[:-MOST_MARKS])
+    return mark
+
+
+def _marks(files: Files) -> set[str]:
+    names = {file.path.rpartition("/")[2] for file in files.list_files(MARKS)}
+    return {name for name in names if _MARK.fullmatch(name)}
 
 
 def _has_listed_files(connection: Connection, files: Files) -> bool:
@@ -155,9 +169,9 @@ def _refusal(connection: Connection, files: Files, recorded: RecordedStore | Non
     catalog, here = shown_url(connection.engine.url), files.place
     if recorded is not None and recorded.place == here:
         return (
-            f"home is {here}, but its file {MARKS}, by which the catalog {catalog} knows it, is missing or too old. "
-            "Mount the disk of the home. If the files are lost or come from an old backup, run `photolineage adopt`: "
-            "what is missing is made again"
+            f"home is {here}, but its folder {MARKS!r}, by which the catalog {catalog} knows it, is missing or too "
+            "old. Mount the disk of the home. If the files are lost or come from an old backup, run "
+            "`photolineage adopt`: what is missing is made again"
         )
     other = "another home" if recorded is None else f"the home {recorded.place}"
     return (
