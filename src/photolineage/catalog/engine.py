@@ -143,6 +143,19 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
+def one_transaction(connection: Connection) -> Iterator[None]:
+    """One transaction around a query of `reading` whose rows PostgreSQL hands out in parts. Access no files in it."""
+    if connection.dialect.name == "sqlite" or not connection.connection.dbapi_connection.autocommit:  # type: ignore
+        yield
+        return
+    connection.exec_driver_sql("BEGIN")
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql("ROLLBACK")
+
+
+@contextmanager
 def write_transaction(engine: Engine) -> Iterator[Connection]:
     """A transaction that takes the write lock at its beginning, so that it cannot fail later for lack of the lock."""
     with engine.execution_options(sqlite_begin="BEGIN IMMEDIATE").begin() as connection:
