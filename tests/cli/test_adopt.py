@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import URL
 
+from photolineage.lineage import JobKind
 from photolineage.settings.private_home import close_home
 from tests.command_line import as_json, failure, photolineage
 from tests.lineage import CONFIGURATION, Lineage, failure_of, open_lineage
@@ -49,7 +50,7 @@ def make_home(
 def test_another_home_is_refused_until_it_takes_over(make_home: Callable[[str], Lineage]) -> None:
     first, second = make_home("first"), make_home("second")
     assert "materialized" in as_json(first, "run", "--model", "tiny-a")
-    rows = [first.library.images(), *map(first.library.jobs, ("scan", "register", "embed", "index"))]
+    rows = [first.library.images(), *map(first.library.jobs, JobKind)]
     files = first.files()
 
     for command in (*REFUSED, ["report", str(second.home / "album")]):
@@ -61,7 +62,7 @@ def test_another_home_is_refused_until_it_takes_over(make_home: Callable[[str], 
     assert not checks["catalog: store"]["passed"]
     assert "photolineage adopt" in checks["catalog: store"]["description"]
     assert not [path for path in second.home.iterdir() if path.name != "dagster"]
-    assert rows == [first.library.images(), *map(first.library.jobs, ("scan", "register", "embed", "index"))]
+    assert rows == [first.library.images(), *map(first.library.jobs, JobKind)]
 
     assert "nothing was changed" in failure(second, "adopt")
     assert as_json(first, "adopt") == {"adopted": False, "home": first.library.files.place}

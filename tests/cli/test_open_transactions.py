@@ -52,7 +52,7 @@ JOBS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("promote_model", {"model": "tiny-b"}),
     ("repair", {"apply": True}),
     ("retire_model", {"model": "tiny-a", "delete_files": True}),
-    ("sweep_files", QUIET),
+    ("sweep_files", {}),
 )
 
 
