@@ -4,7 +4,7 @@ from dagster import AssetExecutionContext, MaterializeResult, MetadataValue, Res
 
 from assets.orchestration.running import warn_of_plain_server
 from assets.orchestration.step_asset import step_asset
-from photolineage.catalog.engine import shown_url
+from photolineage.catalog.engine import reading, shown_url
 from photolineage.catalog.migrate import catalog_revision, require_current, upgrade
 from photolineage.catalog.orm import Base
 from photolineage.lineage import CATALOG_SCHEMA
@@ -24,13 +24,14 @@ def catalog_schema(
     warn_of_plain_server(context)
     with reported():
         engine = catalog.engine
-        with engine.connect() as connection:
+        with reading(engine) as connection:
             is_new = catalog_revision(connection).found is None
         if is_new:
             upgrade(engine)
             context.log.info("created the catalog")
         require_current(engine)
-    with engine.connect() as connection:
+        catalog.attach(engine)
+    with reading(engine) as connection:
         revision = catalog_revision(connection)
     return MaterializeResult(
         metadata={

@@ -15,6 +15,7 @@ from dagster import (
 from assets.orchestration.checked_run import Recorded, checked_run
 from assets.orchestration.running import job_context
 from assets.orchestration.step_asset import step_asset
+from photolineage.catalog.engine import reading
 from photolineage.lineage import IMAGE_EVENTS
 from photolineage.settings import Settings
 from resources.home import CatalogResource, StorageResource
@@ -63,7 +64,7 @@ def image_events(
         model_key = context.partition_key
 
         def encode_text(texts: list[str]) -> "NDArray[np.float32]":
-            with catalog.engine.connect() as connection:
+            with reading(catalog.engine) as connection:
                 model = require_model(connection, model_key)
             return load_recorded(model, settings.models[model_key]).encode_text(texts)
 
@@ -76,7 +77,7 @@ def image_events(
             settings.events,
             on_progress=progress.track(context, model_key),
         )
-        with catalog.engine.connect() as connection:
+        with reading(catalog.engine) as connection:
             events = list_events(connection, require_model(connection, model_key).id)
         newest = events[:SHOWN_EVENTS]
         covers = cover_sheet(catalog.engine, storage.previews, newest)

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from assets.orchestration.checked_run import Recorded, checked_run
 from assets.orchestration.step_asset import step_asset
+from photolineage.catalog.engine import reading
 from photolineage.catalog.queries import serving_model_key
 from photolineage.lineage import MODEL_COMPARISON
 from photolineage.settings import Settings
@@ -40,7 +41,7 @@ def model_comparison(
     from photolineage.upgrade.comparing import compare_models
 
     with checked_run(context, MODEL_COMPARISON, CheckInputs(catalog, storage, settings)) as run:
-        with catalog.engine.connect() as connection:
+        with reading(catalog.engine) as connection:
             serving = serving_model_key(connection)
         if serving == context.partition_key:
             others = ", ".join(key for key in settings.models if key != serving) or "none is configured"

@@ -15,6 +15,7 @@ from pydantic import Field
 from assets.orchestration.checked_run import Recorded, checked_run
 from assets.orchestration.running import first_attempt, job_context
 from assets.orchestration.step_asset import step_asset
+from photolineage.catalog.engine import reading
 from photolineage.catalog.queries import failures, find_shard
 from photolineage.lineage import REGISTERED_IMAGES
 from photolineage.plain_text import printable
@@ -62,7 +63,7 @@ def registered_images(
     with checked_run(context, REGISTERED_IMAGES, CheckInputs(catalog, storage, settings)) as run:
         for shard_key in context.partition_keys:
             with run.kept([shard_key]):
-                with catalog.engine.connect() as connection:
+                with reading(catalog.engine) as connection:
                     shard = find_shard(connection, shard_key)
                 if config.retry_failed:
                     again = read_failures_again(catalog.engine, shard_key, asked_by=first_attempt(context))
@@ -82,7 +83,7 @@ def registered_images(
 def _metadata(
     catalog: CatalogResource, shard_id: int, report: "RegistrationReport"
 ) -> dict[str, MetadataValue[Any]]:
-    with catalog.engine.connect() as connection:
+    with reading(catalog.engine) as connection:
         unreadable = failures(connection, shard_id=shard_id, limit=LISTED_FAILURES)
     metadata: dict[str, MetadataValue[Any]] = {
         "registered": MetadataValue.int(report.registered),

@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 from assets.orchestration.checked_run import Recorded, checked_run
 from assets.orchestration.step_asset import step_asset
+from photolineage.catalog.engine import reading
 from photolineage.catalog.queries import serving_model_key
 from photolineage.lineage import SERVING_MODEL
 from photolineage.settings import Settings
@@ -59,7 +60,7 @@ def serving_model(
     settings: ResourceParam[Settings],
 ) -> Iterator[Recorded]:
     with checked_run(context, SERVING_MODEL, CheckInputs(catalog, storage, settings)) as run:
-        with catalog.engine.connect() as connection:
+        with reading(catalog.engine) as connection:
             serving = serving_model_key(connection)
         if config.model is None and serving is not None:
             context.log.info(
@@ -126,7 +127,7 @@ def _served(engine: Engine, settings: Settings) -> Mapping[str, str | int]:
     from photolineage.models.registry import require_model
     from photolineage.upgrade.promote import count_coverage, former_model_key
 
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         serving = serving_model_key(connection)
         assert serving is not None
         embeddable, embedded = count_coverage(connection, require_model(connection, serving))
@@ -152,7 +153,7 @@ def _require_contract(engine: Engine, storage: StorageResource, model_key: str, 
     from photolineage.checks.stored_model import contract_violations, index_violations
     from photolineage.upgrade.promote import refusal
 
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         if index_only:
             found = index_violations(connection, storage.indexes, model_key)
         else:

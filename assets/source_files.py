@@ -12,6 +12,7 @@ from assets.orchestration.checked_run import Recorded, checked_run
 from assets.orchestration.partitions import SHARDS, partitions_without_shard
 from assets.orchestration.running import job_context
 from assets.orchestration.step_asset import step_asset
+from photolineage.catalog.engine import reading
 from photolineage.catalog.queries import shard_keys
 from photolineage.catalog.sources import find_same_sources
 from photolineage.lineage import SOURCE_FILES, JobKind
@@ -54,7 +55,7 @@ def source_files(
                 shard_capacity=settings.shard_capacity,
                 on_progress=progress.track(context, key),
             )
-        with catalog.engine.connect() as connection:
+        with reading(catalog.engine) as connection:
             shards, known = shard_keys(connection, [key]), shard_keys(connection)
         unknown = partitions_without_shard(context.instance, catalog.engine)
         context.instance.add_dynamic_partitions(str(SHARDS.name), known)

@@ -26,19 +26,28 @@ if TYPE_CHECKING:
 class CatalogResource:
     """The catalog's database. `lease_timeout`: how long a run may be silent before it loses its partition."""
 
-    def __init__(self, database: CatalogSettings, lease_timeout: timedelta) -> None:
+    def __init__(self, database: CatalogSettings, home: Path, lease_timeout: timedelta) -> None:
         self.lease_timeout = lease_timeout
         self._database = database
+        self._home = home
         self._engine: Engine | None = None
 
     @property
     def engine(self) -> Engine:
-        """The engine, made at its first use. Raises CatalogUnreachableError."""
+        """The engine, made at its first use. Raises CatalogUnreachableError, and ForeignStoreError for another home."""
         if self._engine is None:
             engine = self._database.open_engine()
             require_reachable(engine)
+            self.attach(engine)
             self._engine = engine
         return self._engine
+
+    def attach(self, engine: Engine) -> None:
+        """Let the catalog belong to this home. Call this after its tables were created. Raises ForeignStoreError."""
+        from photolineage.stores.files import LocalFiles
+        from photolineage.stores.identity import attach_store
+
+        attach_store(engine, LocalFiles(self._home))
 
     def close(self) -> None:
         """Close the connections."""
@@ -95,7 +104,9 @@ def catalog_resource(settings: Settings) -> ResourceDefinition:
     @resource(config_schema={}, description="The catalog's database.")
     def catalog(context: InitResourceContext) -> Iterator[CatalogResource]:
         del context
-        opened = CatalogResource(settings.catalog, timedelta(seconds=settings.lease_timeout_seconds))
+        opened = CatalogResource(
+            settings.catalog, settings.home, timedelta(seconds=settings.lease_timeout_seconds)
+        )
         try:
             yield opened
         finally:

@@ -18,6 +18,7 @@ from dagster import (
     multi_asset_check,
 )
 
+from photolineage.catalog.engine import reading
 from photolineage.catalog.orm import Base
 from photolineage.lineage import CATALOG_SCHEMA, SERVING_MODEL, Step
 from photolineage.settings import Settings
@@ -59,7 +60,7 @@ def catalog_table_checks() -> AssetChecksDefinition:
         from schema_checks.check_metadata import contract_result
 
         selected = {key.name for key in context.selected_asset_check_keys}
-        with reported(), catalog.engine.connect() as connection:
+        with reported(), reading(catalog.engine) as connection:
             for table in (table for table in tables if f"table_{table}" in selected):
                 report = report_of(connection, frozenset({table}))
                 yield contract_result(report, CATALOG_SCHEMA.name, f"table_{table}")

@@ -17,6 +17,7 @@ from dagster import (
     multi_asset_check,
 )
 
+from photolineage.catalog.engine import reading
 from photolineage.catalog.queries import has_succeeded, materialized_versions
 from photolineage.lineage import JOB_STEPS, JobKind, PartitionedBy, Step
 from photolineage.settings import Settings
@@ -74,7 +75,7 @@ def freshness_of(inputs: CheckInputs, steps: Sequence[Step]) -> Iterator[AssetCh
 
 
 def _is_materialized(inputs: CheckInputs, kind: JobKind) -> bool:
-    with inputs.catalog.engine.connect() as connection:
+    with reading(inputs.catalog.engine) as connection:
         return has_succeeded(connection, kind)
 
 
@@ -94,7 +95,7 @@ def _stale_partitions(inputs: CheckInputs, asked: Sequence[Step]) -> dict[Step, 
     from photolineage.steps.lost_files import find_lost_files
 
     storage, settings = inputs.storage, inputs.settings
-    with inputs.catalog.engine.connect() as connection:
+    with reading(inputs.catalog.engine) as connection:
         models = list(settings.models) if any(step.needs_model for step in asked) else []
         lost = find_lost_files(connection, storage.files, storage.indexes, models)
         work = find_stale_work(connection, list(settings.sources), models, UNSCANNED_FOR, lost)

@@ -14,6 +14,7 @@ from dagster import (
     TableSchema,
 )
 
+from photolineage.catalog.engine import reading
 from photolineage.catalog.queries import serving_model_key
 from photolineage.errors import PhotolineageError
 from photolineage.lineage import (
@@ -95,7 +96,7 @@ def _embedding_files(inputs: CheckInputs, partition_key: str) -> AssetCheckResul
     from photolineage.checks.stores import check_embedding_files
 
     model, shard = split_partition_key(partition_key)
-    with inputs.catalog.engine.connect() as connection:
+    with reading(inputs.catalog.engine) as connection:
         found = check_embedding_files(connection, inputs.storage.embeddings, model, shard)
     return findings_result([found], partition_key, "files")
 
@@ -103,7 +104,7 @@ def _embedding_files(inputs: CheckInputs, partition_key: str) -> AssetCheckResul
 def _index_coverage(inputs: CheckInputs, model: str) -> AssetCheckResult:
     from photolineage.checks.stores import check_index_coverage
 
-    with inputs.catalog.engine.connect() as connection:
+    with reading(inputs.catalog.engine) as connection:
         found = check_index_coverage(connection, inputs.storage.embeddings, inputs.storage.indexes, model)
     return findings_result([found], model, "index rows")
 
@@ -111,7 +112,7 @@ def _index_coverage(inputs: CheckInputs, model: str) -> AssetCheckResult:
 def _index_recall(inputs: CheckInputs, model: str) -> AssetCheckResult:
     from photolineage.models.registry import require_model
 
-    with inputs.catalog.engine.connect() as connection:
+    with reading(inputs.catalog.engine) as connection:
         dim = require_model(connection, model).embedding_dim
     recall = inputs.storage.indexes.open(model, dim).recall_at_k()
     bar = inputs.settings.recall_bar
@@ -131,7 +132,7 @@ def _index_recall(inputs: CheckInputs, model: str) -> AssetCheckResult:
 def _event_membership(inputs: CheckInputs, model: str) -> AssetCheckResult:
     from photolineage.checks.stores import check_events
 
-    with inputs.catalog.engine.connect() as connection:
+    with reading(inputs.catalog.engine) as connection:
         found = check_events(connection, model, inputs.settings.events)
     return findings_result([found], model, "events")
 
@@ -144,7 +145,7 @@ def serving_events_result(catalog: CatalogResource) -> AssetCheckResult:
     """Whether the events of the serving model were computed from its current index."""
     from photolineage.checks.stores import check_events_of_serving_model
 
-    with catalog.engine.connect() as connection:
+    with reading(catalog.engine) as connection:
         findings = check_events_of_serving_model(connection)
         serving = serving_model_key(connection)
     result = findings_result([findings], serving or "no serving model", "models")

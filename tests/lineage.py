@@ -31,6 +31,8 @@ from assets.orchestration.partitions import SHARDS, model_shard_key
 from photolineage.catalog.orm import Source
 from photolineage.settings import load_settings
 from photolineage.steps.scan import ensure_source
+from photolineage.stores.files import open_files
+from photolineage.stores.identity import attach_store
 from resources.dagster_internals import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -215,6 +217,7 @@ def copy_library(source: Path, target: Path) -> Path:
     settings = load_settings(config_file)
     if (settings.home / "catalog.db").exists():
         engine = settings.catalog.open_engine()
+        attach_store(engine, open_files(settings))
         ensure_source(engine, "photos", settings.sources["photos"].root)
         with engine.begin() as connection:  # the sensor must not find the scan of an old library due
             connection.execute(update(Source).values(scanned_at=datetime.now(UTC)))

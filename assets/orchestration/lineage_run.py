@@ -23,7 +23,7 @@ from assets.orchestration.build import build_definitions
 from assets.orchestration.dead_runs import fail_dead_runs, process_tag
 from assets.orchestration.home_locks import lock_server, only_run, server_is_running
 from assets.orchestration.partitions import SHARDS, dagster_key
-from photolineage.catalog.engine import require_reachable
+from photolineage.catalog.engine import reading, require_reachable
 from photolineage.catalog.leases import LeaseHeldError, find_holder
 from photolineage.catalog.migrate import catalog_revision
 from photolineage.catalog.queries import serving_model_key, shard_keys, shard_sizes
@@ -44,6 +44,7 @@ from photolineage.steps.lost_files import find_lost_files
 from photolineage.steps.register import find_shards_with_failures
 from photolineage.steps.tree_walk import SourceUnavailableError
 from photolineage.stores.files import open_files
+from photolineage.stores.identity import attach_store
 from photolineage.stores.root_folder import RootFolder
 from photolineage.stores.vector_index import VectorIndexes
 from resources.dagster_internals import MAX_RETRIES_TAG, RunFailureReason
@@ -127,12 +128,13 @@ def prepare_dagster_home(settings: Settings) -> Path:
 def prepare_server(settings: Settings) -> list[str]:
     """Prepare the instance for the UI, and return the ids of the dead runs that were marked as failed.
 
-    Adds every shard of the catalog to the instance, which may be new. Raises ServerRunningError.
+    Adds every shard of the catalog to the instance, which may be new. Raises ServerRunningError and ForeignStoreError.
     """
     lock_server(prepare_dagster_home(settings))
     engine = settings.catalog.open_engine()
     require_reachable(engine)
-    with engine.connect() as connection:
+    attach_store(engine, open_files(settings))
+    with reading(engine) as connection:
         shards = shard_keys(connection) if catalog_revision(connection).is_current else []
     with DagsterInstance.get() as instance:
         instance.add_dynamic_partitions(str(SHARDS.name), shards)
@@ -161,6 +163,7 @@ def run_lineage(
     dagster_home = prepare_dagster_home(settings)
     engine = settings.catalog.open_engine()
     require_reachable(engine)
+    attach_store(engine, open_files(settings))
     with only_run(settings.home, progress.say if wait else None), DagsterInstance.get() as instance:
         fail_dead_runs(instance, server_running=server_is_running(dagster_home))
         run = _LineageRun(settings, build_definitions(settings), instance, engine, progress)
@@ -180,12 +183,12 @@ class _LineageRun:
     def execute(
         self, source_keys: Sequence[str], model_keys: Sequence[str], *, retry_failed: bool
     ) -> RunReport:
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             current = catalog_revision(connection).is_current
         if not current:
             self._materialize(CATALOG_SCHEMA)
         source_keys = self._scan(source_keys)
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             sizes = shard_sizes(connection)
             mine = {shard: sizes[shard] for shard in shard_keys(connection, source_keys)}
             again = find_shards_with_failures(connection, source_keys) if retry_failed else []
@@ -207,7 +210,7 @@ class _LineageRun:
                 if step.partitioned_by is PartitionedBy.MODEL and self.failures:
                     break  # an index is built only if all shards succeeded
                 self._bring_up_to_date(step, mine, model, of)
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             serving = serving_model_key(connection)
         if serving is None and model_keys and mine and not self.failures:
             self._materialize(SERVING_MODEL, config={"model": model_keys[0]})
@@ -259,7 +262,7 @@ class _LineageRun:
 
     def _stale(self, step: Step, model: str | None) -> list[str]:
         models = [] if model is None else [model]
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             lost = find_lost_files(
                 connection, open_files(self.settings), VectorIndexes(self.settings.home), models
             )
@@ -308,7 +311,7 @@ class _LineageRun:
     def _holder(self, step: Step, subject: str) -> str | None:
         assert step.job is not None
         timeout = timedelta(seconds=self.settings.lease_timeout_seconds)
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             return find_holder(connection, step.job, subject, timeout)
 
     def _wait_for_one(self, step: Step, subjects: Sequence[str]) -> None:

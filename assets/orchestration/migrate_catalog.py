@@ -71,6 +71,7 @@ def migrate_catalog_job() -> JobDefinition:
                 catalog.engine, RootFolder(storage.home).inner("backups"), has_backup=config.i_have_a_backup
             )
         with reported():
+            catalog.attach(catalog.engine)
             report = contract_report(catalog.engine)
         metadata["backup"] = MetadataValue.text(str(backup or "none"))
         metadata["differences"] = difference_table(report.drifts)

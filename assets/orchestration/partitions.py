@@ -14,6 +14,7 @@ from dagster import (
 )
 from sqlalchemy import Engine
 
+from photolineage.catalog.engine import reading
 from photolineage.catalog.queries import shard_keys
 from photolineage.lineage import PartitionedBy, Step, split_partition_key
 from photolineage.settings import Settings
@@ -27,7 +28,7 @@ def partitions_without_shard(instance: DagsterInstance, engine: Engine) -> list[
     before = instance.get_dynamic_partitions(
         str(SHARDS.name)
     )  # first: a shard is in the catalog before it is here
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         shards = shard_keys(connection)
     return sorted(set(before).difference(shards))
 

@@ -14,6 +14,7 @@ from dagster import (
 from pydantic import Field
 
 from assets.orchestration.launchpad import fields_of
+from photolineage.catalog.engine import reading
 from photolineage.settings import Settings
 from resources.failures import reported
 from resources.home import CatalogResource, StorageResource
@@ -56,7 +57,7 @@ def retire_model_job() -> JobDefinition:
                     configured=settings.models,
                 )
             else:
-                with catalog.engine.connect() as connection:
+                with reading(catalog.engine) as connection:
                     plan = plan_retirement(connection, stores, config.model)
         context.log.info(f"{config.model}: {plan.size_bytes / 1e6:,.1f} MB {_fate(config)}")
         return Output(

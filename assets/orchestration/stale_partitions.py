@@ -22,6 +22,7 @@ from dagster import (
 )
 
 from assets.orchestration.partitions import SHARDS, dagster_key
+from photolineage.catalog.engine import reading
 from photolineage.catalog.migrate import UnmigratedCatalogError, require_current
 from photolineage.catalog.queries import shard_keys
 from photolineage.lineage import JOB_STEPS, STEPS, PartitionedBy, Step
@@ -82,7 +83,7 @@ def stale_partitions_sensor(
         except UnmigratedCatalogError as error:
             return SkipReason(str(error))
         rescan_after = timedelta(minutes=settings.rescan_minutes)
-        with catalog.engine.connect() as connection:
+        with reading(catalog.engine) as connection:
             work = find_stale_work(
                 connection,
                 [key for key, source in settings.sources.items() if why_unavailable(source.root) is None],

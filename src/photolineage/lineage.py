@@ -136,7 +136,7 @@ SOURCE_FILES = Step(
     "source_files",
     PartitionedBy.SOURCE,
     reads=(CATALOG_SCHEMA,),
-    tables=frozenset({"source", "shard", "image", "ml_job"}),
+    tables=frozenset({"store", "source", "shard", "image", "ml_job"}),
     kinds=frozenset({"file"}),
     job=JobKind.SCAN,
     title="Scanning",
@@ -145,7 +145,7 @@ REGISTERED_IMAGES = Step(
     "registered_images",
     PartitionedBy.SHARD,
     reads=(SOURCE_FILES,),
-    tables=frozenset({"source", "shard", "image", "ml_job", "shard_file"}),
+    tables=frozenset({"store", "source", "shard", "image", "ml_job", "shard_file"}),
     kinds=frozenset({"pillow"}),
     job=JobKind.REGISTER,
     title="Registering",
@@ -155,7 +155,7 @@ IMAGE_EMBEDDINGS = Step(
     "image_embeddings",
     PartitionedBy.MODEL_AND_SHARD,
     reads=(REGISTERED_IMAGES,),
-    tables=frozenset({"shard", "image", "ml_model", "ml_job", "shard_file"}),
+    tables=frozenset({"store", "shard", "image", "ml_model", "ml_job", "shard_file"}),
     kinds=frozenset({"torch", "parquet"}),
     job=JobKind.EMBED,
     title="Embedding",
@@ -166,7 +166,7 @@ VECTOR_INDEX = Step(
     "vector_index",
     PartitionedBy.MODEL,
     reads=(IMAGE_EMBEDDINGS,),
-    tables=frozenset({"image", "ml_model", "ml_job", "shard_file", "pinned_search"}),
+    tables=frozenset({"store", "image", "ml_model", "ml_job", "shard_file", "pinned_search"}),
     kinds=frozenset({"lancedb"}),
     job=JobKind.INDEX,
     title="Indexing",
@@ -175,7 +175,7 @@ IMAGE_EVENTS = Step(
     "image_events",
     PartitionedBy.MODEL,
     reads=(VECTOR_INDEX,),
-    tables=frozenset({"image", "ml_model", "ml_job", "event", "event_image"}),
+    tables=frozenset({"store", "image", "ml_model", "ml_job", "event", "event_image"}),
     kinds=frozenset({"duckdb"}),
     job=JobKind.CLUSTER,
     title="Finding events",
@@ -184,14 +184,16 @@ MODEL_COMPARISON = Step(
     "model_comparison",
     PartitionedBy.MODEL,
     reads=(VECTOR_INDEX,),
-    tables=frozenset({"shard", "image", "ml_model", "shard_file", "pinned_search"}),
+    tables=frozenset({"store", "shard", "image", "ml_model", "shard_file", "pinned_search"}),
     kinds=frozenset({"torch", "lancedb"}),
 )
 SERVING_MODEL = Step(
     "serving_model",
     PartitionedBy.NOTHING,
     reads=(VECTOR_INDEX,),
-    tables=frozenset({"ml_model", "ml_job", "source", "shard", "image", "shard_file", "pinned_search"}),
+    tables=frozenset(
+        {"store", "ml_model", "ml_job", "source", "shard", "image", "shard_file", "pinned_search"}
+    ),
     kinds=frozenset({"sql"}),
 )
 

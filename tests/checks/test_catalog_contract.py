@@ -1,10 +1,8 @@
 """The contract as a writer asks for it, on both databases."""
 
-import pytest
-from sqlalchemy import URL, Engine, NullPool, create_engine
+from sqlalchemy import Engine
 
-from photolineage.catalog.engine import create_catalog_engine
-from photolineage.catalog.migrate import head_revision, upgrade
+from photolineage.catalog.migrate import head_revision
 from photolineage.checks.catalog_contract import contract_report
 from photolineage.contract.drift import DriftKind
 
@@ -62,42 +60,3 @@ def test_a_warning_does_not_stop_a_writer(catalog_engine: Engine) -> None:
     assert report.summary.startswith(
         "1 difference (0 errors) between the code and the database, in image. Launch the job `repair`, "
     )
-
-
-def test_a_style_of_dates_that_cannot_be_read_is_an_error(migrated_postgresql_database: URL) -> None:
-    engine = create_engine(migrated_postgresql_database, poolclass=NullPool)
-    execute(engine, f"ALTER DATABASE {engine.url.database} SET DateStyle TO 'SQL, DMY'")
-    report = contract_report(engine, frozenset({"image"}))
-    assert not report.holds
-    (drift,) = report.drifts
-    assert (drift.kind, drift.name, drift.actual) == (DriftKind.DATABASE_SETTING, "DateStyle", "SQL, DMY")
-    with engine.connect() as connection, pytest.raises(NotImplementedError):
-        connection.exec_driver_sql("SELECT now()").scalar_one()
-    for statement in drift.fix.safe:
-        execute(engine, statement)
-    assert contract_report(engine).drifts == ()
-
-
-def test_a_database_that_cannot_hold_every_character_is_an_error(postgresql_server: URL) -> None:
-    name = "photolineage_latin"
-    server = create_engine(postgresql_server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
-    execute_alone(
-        server, f"CREATE DATABASE {name} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
-    )
-    try:
-        engine = create_catalog_engine(str(postgresql_server.set(database=name).render_as_string(False)))
-        upgrade(engine)
-        report = contract_report(engine)
-        engine.dispose()
-    finally:
-        execute_alone(server, f"DROP DATABASE {name} WITH (FORCE)")
-    assert not report.holds
-    assert [(d.kind, d.name, d.actual) for d in report.drifts] == [
-        (DriftKind.DATABASE_SETTING, "server_encoding", "LATIN1")
-    ]
-    assert "ENCODING 'UTF8'" in report.drifts[0].fix.note
-
-
-def execute_alone(engine: Engine, statement: str) -> None:
-    with engine.connect() as connection:
-        connection.exec_driver_sql(statement)

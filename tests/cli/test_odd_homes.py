@@ -31,3 +31,20 @@ def test_everything_works_in_a_home_with_an_odd_name(new_library_folder: Path, t
     catalog = sqlite3.connect(folder / "home/catalog.db")
     assert catalog.execute("SELECT count(*) FROM image").fetchone() == (28,)
     catalog.close()
+
+
+def test_photos_catalog_and_album_may_lie_where_dagster_could_not(
+    new_library_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "100%41 sure? #1 ö'\""
+    shutil.copytree(new_library_folder / "photos", folder / "photos")
+    configuration = (new_library_folder / CONFIGURATION).read_text()
+    (folder / CONFIGURATION).write_text(
+        configuration.replace("home = 'home'", "home = '../home'\ncatalog.url = 'sqlite:///rel.db'")
+    )
+    with open_lineage(folder / CONFIGURATION) as lineage:
+        for command in (["run", "--model", "tiny-a"], ["why", "1"], ["report", str(folder / "album?%41")]):
+            done = photolineage(lineage, *command)
+            assert done.returncode == 0, (command, done.stdout, done.stderr)
+    assert {path.name for path in tmp_path.iterdir()} == {folder.name, "home"}
+    assert {path.name for path in folder.iterdir()} == {"photos", "rel.db", "album?%41", CONFIGURATION}

@@ -99,5 +99,5 @@ def test_the_cases_cover_every_kind_of_drift() -> None:
         for case in (*POSTGRESQL_DRIFTS, *POSTGRESQL_FIELD_DRIFTS, *POSTGRESQL_MODEL_DRIFTS)
         for kind, _, _ in case.found
     }
-    assert postgresql == set(DriftKind) - {DriftKind.DATABASE_SETTING}  # of the catalog's own check
+    assert postgresql == set(DriftKind)
     assert sqlite == postgresql - _ONLY_POSTGRESQL

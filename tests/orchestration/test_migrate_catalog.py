@@ -20,7 +20,7 @@ def run_job(url: str, home: Path, **config: bool) -> ExecuteInProcessResult:
     return migrate_catalog_job().execute_in_process(
         instance=DagsterInstance.ephemeral(),
         resources={
-            "catalog": CatalogResource(CatalogSettings(url=url), timedelta(seconds=60)),
+            "catalog": CatalogResource(CatalogSettings(url=url), home, timedelta(seconds=60)),
             "storage": StorageResource(home),
         },
         run_config=config,

@@ -23,6 +23,7 @@ from photolineage.album.pages import (
     style_sheet,
     unfinished_page,
 )
+from photolineage.catalog.engine import reading
 from photolineage.catalog.listing import ListedEvent, list_events
 from photolineage.catalog.orm import Event, EventImage, FileKind, Image, ImageState, Shard
 from photolineage.catalog.queries import committed_files
@@ -65,7 +66,7 @@ def write_album(
 
     Raises ModelNotLoadedError, IndexNotBuiltError and StorageError.
     """
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         model = require_model(connection, model_key)
         events = list_events(connection, model.id)[::-1]
         index = indexes.open(model_key, model.embedding_dim)

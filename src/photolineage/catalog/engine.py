@@ -13,6 +13,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make
 from sqlalchemy.exc import ArgumentError, DBAPIError, InternalError, OperationalError
 
 from photolineage.catalog.column_types import UtcDateTime
+from photolineage.catalog.postgresql import create_postgresql_engine
 from photolineage.catalog.refusals import (
     STATEMENT_TIMEOUT,
     explain_database_error,
@@ -92,12 +93,7 @@ def create_catalog_engine(url: str, password: str | None = None) -> Engine:
         raise CatalogUnreachableError(f"catalog.url: {error}.") from None
     backend = parsed.get_backend_name()
     if backend == "postgresql":
-        secret = password or in_url
-        return create_engine(
-            parsed.set(drivername="postgresql+psycopg"),
-            pool_pre_ping=True,
-            connect_args={"password": secret} if secret else {},
-        )
+        return create_postgresql_engine(parsed, password or in_url)
     if backend == "sqlite":
         if parsed.database and parsed.database != ":memory:":
             folder = Path(parsed.database).parent
@@ -132,7 +128,9 @@ def _sqlite_engine(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
+        statement = connection.get_execution_options().get("sqlite_begin", "BEGIN")
+        if statement is not None:
+            connection.exec_driver_sql(statement)
 
     return engine
 
@@ -144,6 +142,33 @@ def _sqlite_time() -> str:
 def database_time(connection: Connection) -> datetime:
     """What the database's clock shows now, even in a transaction that began earlier."""
     return connection.execute(select(DATABASE_TIME)).scalar_one()
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection for reading. No transaction is open between two queries, so that files can be read and written.
+
+    An open one would let SQLite's log grow, and PostgreSQL may end it (`idle_in_transaction_session_timeout`). On
+    SQLite, a result that is not fetched to its end is an open transaction too: fetch it first (`all()`). Two queries
+    may see different states of the catalog.
+    """
+    is_sqlite = engine.dialect.name == "sqlite"
+    options = {"sqlite_begin": None} if is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+    with engine.execution_options(**options).connect() as connection:
+        yield connection
+
+
+@contextmanager
+def one_transaction(connection: Connection) -> Iterator[None]:
+    """One transaction around a query of `reading` whose rows PostgreSQL hands out in parts. Access no files in it."""
+    if connection.dialect.name == "sqlite" or not connection.connection.dbapi_connection.autocommit:  # type: ignore
+        yield
+        return
+    connection.exec_driver_sql("BEGIN")
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql("ROLLBACK")
 
 
 @contextmanager
@@ -194,7 +219,7 @@ def require_reachable(engine: Engine) -> None:
     with explained_errors(engine):
         while True:
             try:
-                with engine.connect() as connection:
+                with reading(engine) as connection:
                     connection.execute(text("SELECT 1"))
                 return
             except DBAPIError as error:

@@ -155,6 +155,16 @@ def find_holder(connection: Connection, kind: JobKind, subject: str, timeout: ti
     return None if holder is None or _is_free(connection, holder, timeout) else _described(connection, holder)
 
 
+def find_holders(connection: Connection, timeout: timedelta) -> list[str]:
+    """The runs that hold a lease, each as a sentence for people."""
+    running = connection.execute(select(MlJob.__table__).where(MlJob.state == JobState.RUNNING)).all()
+    return [
+        f"{holder.kind} {holder.subject}: {_described(connection, holder)}"
+        for holder in running
+        if not _is_free(connection, holder, timeout)
+    ]
+
+
 def _running_job(kind: JobKind, subject: str) -> Select[Any]:
     return select(MlJob.__table__).where(
         MlJob.kind == kind, MlJob.subject == subject, MlJob.state == JobState.RUNNING

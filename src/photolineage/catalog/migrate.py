@@ -13,6 +13,7 @@ from photolineage.catalog.engine import (
     REFUSALS,
     advisory_lock,
     explained_errors,
+    reading,
     shown_url,
     write_transaction,
 )
@@ -230,7 +231,7 @@ def _sql_on_empty_tables(engine: Engine) -> str:
 
 def require_current(engine: Engine) -> None:
     """Raise UnmigratedCatalogError if the database is not at the expected revision."""
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         revision = catalog_revision(connection)
     if revision.is_current:
         return

@@ -3,9 +3,11 @@
 import re
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     ForeignKey,
     Index,
     MetaData,
@@ -81,6 +83,22 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
+
+
+class Store(Base):
+    """The store that holds the catalog's files: one row, or none before the first run (`photolineage.stores.identity`).
+
+    `mark`: the newest mark of the store. `place`: where the store was when it got this mark.
+    """
+
+    __tablename__ = "store"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+    ONLY: ClassVar[int] = 1
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    mark: Mapped[str] = mapped_column(CheckedString("store.mark", DIGEST_PATTERN, DIGEST_REASON, 32))
+    place: Mapped[str] = mapped_column(Text)
+    attached_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class Source(Base):

@@ -1,14 +1,14 @@
 """The contract of the catalog: do these tables in the database match the code?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 
 from photolineage.catalog.migrate import CatalogRevision, UnmigratedCatalogError, catalog_revision
 from photolineage.catalog.orm import Base
 from photolineage.contract import ContractError, compare
-from photolineage.contract.drift import Drift, DriftKind, Fix, Severity
+from photolineage.contract.drift import Drift, Severity
 from photolineage.contract.text_table import counted
 from photolineage.errors import PhotolineageError
 
@@ -59,7 +59,7 @@ def report_of(connection: Connection, tables: frozenset[str] | None = None) -> C
     if not revision.is_current:
         return _unmigrated(revision)
     try:
-        found = [*_settings(connection), *compare(Base.metadata, connection)]
+        found = compare(Base.metadata, connection)
     except ContractError as error:
         raise ContractUnverifiableError(str(error)) from error
     drifts = tuple(drift for drift in found if tables is None or not drift.table or drift.table in tables)
@@ -71,29 +71,6 @@ def report_of(connection: Connection, tables: frozenset[str] | None = None) -> C
         counts = f"{counted(len(drifts), 'difference')} ({counted(errors, 'error')})"
         summary = f"{counts} between the code and the database, in {where}. {_remedy(drifts)}"
     return ContractReport(drifts, revision.found, revision.wanted, summary)
-
-
-def _settings(connection: Connection) -> Iterator[Drift]:
-    """What the catalog needs of a PostgreSQL database. It needs no collation: paths are stored as bytes."""
-    if connection.dialect.name != "postgresql":
-        return
-    database, encoding, dates = connection.execute(
-        text("SELECT current_database(), current_setting('server_encoding'), current_setting('DateStyle')")
-    ).one()
-    if encoding != "UTF8":
-        note = (
-            "Create a database with ENCODING 'UTF8', and move the catalog there with pg_dump and pg_restore."
-        )
-        yield _setting("server_encoding", "UTF8", encoding, Fix(note=note))
-    if not dates.startswith("ISO"):
-        quoted = connection.dialect.identifier_preparer.quote(database)
-        note = "Without it, times of the catalog cannot be read. Connect again after the change."
-        fix = Fix(safe=(f"ALTER DATABASE {quoted} SET DateStyle TO 'ISO, MDY'",), note=note)
-        yield _setting("DateStyle", "ISO", dates, fix)
-
-
-def _setting(name: str, expected: str, actual: str, fix: Fix) -> Drift:
-    return Drift(DriftKind.DATABASE_SETTING, "", name, (), expected, actual, Severity.ERROR, fix)
 
 
 def _remedy(drifts: Sequence[Drift]) -> str:

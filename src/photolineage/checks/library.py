@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
+from photolineage.catalog.engine import reading
 from photolineage.catalog.orm import Base
 from photolineage.catalog.queries import materialized_version, serving_model_key, shard_keys
 from photolineage.checks.catalog_contract import report_of
@@ -20,6 +21,7 @@ from photolineage.models.registry import ModelNotLoadedError
 from photolineage.settings import Settings
 from photolineage.stores.embeddings import EmbeddingStore
 from photolineage.stores.files import open_files
+from photolineage.stores.identity import ForeignStoreError, require_own_store
 from photolineage.stores.root_folder import StorageError
 from photolineage.stores.vector_index import IndexNotBuiltError, VectorIndexError, VectorIndexes
 
@@ -35,11 +37,12 @@ class CheckFinding:
 
 def check_library(settings: Settings, engine: Engine) -> list[CheckFinding]:
     """Check the catalog table by table; if it matches the code, also the files, index and events of each model."""
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         report = report_of(connection)
         if not report.holds and not report.drifts:
             return [CheckFinding("catalog", False, report.summary)]
         findings = [_table_finding(connection, table) for table in sorted(Base.metadata.tables)]
+        findings.append(_store_finding(connection, settings))
         if all(finding.passed for finding in findings):
             for model_key in settings.models:
                 findings += _model_findings(connection, settings, model_key)
@@ -49,6 +52,15 @@ def check_library(settings: Settings, engine: Engine) -> list[CheckFinding]:
                     _finding(serving, "events_are_current", [check_events_of_serving_model(connection)])
                 )
     return findings
+
+
+def _store_finding(connection: Connection, settings: Settings) -> CheckFinding:
+    try:
+        store = require_own_store(connection, open_files(settings))
+    except ForeignStoreError as error:
+        return CheckFinding("catalog: store", False, str(error))
+    found = "The catalog belongs to this home." if store else "The catalog belongs to no home yet."
+    return CheckFinding("catalog: store", True, found)
 
 
 def _table_finding(connection: Connection, table: str) -> CheckFinding:

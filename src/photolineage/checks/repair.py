@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 
-from photolineage.catalog.engine import run_in_transaction
+from photolineage.catalog.engine import reading, run_in_transaction
 from photolineage.catalog.leases import LeaseHeldError
 from photolineage.catalog.migration_plan import back_up_first
 from photolineage.catalog.queries import find_model
@@ -71,7 +71,7 @@ class _StoreProblems:
 
 def plan_repair(engine: Engine, settings: Settings, *, allow_data_loss: bool = False) -> RepairReport:
     """What a repair would do. Changes nothing. Raises RepairRefusedError if migrations are pending."""
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         report = checked_report(connection)
         repairs = plan_fixes(report.drifts, allow_data_loss=allow_data_loss)
         if not report.holds:
@@ -89,7 +89,7 @@ def repair_library(
     BackupRequiredError for a PostgreSQL catalog that has something to fix, if `has_backup` is false.
     """
     engine, backup = context.engine, None
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         report = checked_report(connection)
     repairs = plan_fixes(report.drifts, allow_data_loss=allow_data_loss)
     if any(repair.outcome is Outcome.PLANNED for repair in repairs):
@@ -98,13 +98,13 @@ def repair_library(
             engine, backups, str(report.revision_found), has_backup=has_backup, command="repair --apply"
         )
         repairs = apply_fixes(engine, allow_data_loss=allow_data_loss)
-        with engine.connect() as connection:
+        with reading(engine) as connection:
             report = checked_report(connection)
     if not report.holds:
         return RepairReport(
             (*repairs, _later(Outcome.BY_HAND)), schema_holds=False, applied=True, backup=backup
         )
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         problems = _find_problems(connection, settings)
     repairs += [_rebuild(context, settings, model, reason) for model, reason in problems.indexes.items()]
     run_in_transaction(engine, lambda connection: make_due(connection, problems.lost))

@@ -8,7 +8,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from photolineage.catalog.engine import REFUSALS, advisory_lock, explained_errors
+from photolineage.catalog.engine import REFUSALS, advisory_lock, explained_errors, reading
 from photolineage.catalog.migrate import MIGRATION_LOCK, schema_transaction
 from photolineage.checks.catalog_contract import ContractReport, report_of
 from photolineage.contract.drift import Drift, DriftKind
@@ -71,7 +71,7 @@ def apply_fixes(engine: Engine, *, allow_data_loss: bool) -> list[Repair]:
         if allow_data_loss:
             work.run(destructive=True)
     engine.dispose()  # a fix of a setting takes effect in new connections
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         left = {_key(drift): drift for drift in checked_report(connection).drifts}
     return [
         work.result(key, drift, left, allow_data_loss=allow_data_loss)

@@ -30,7 +30,7 @@ def contract_violations(
             ShardFile.superseded_at.is_(None),
         )
         .order_by(ShardFile.id)
-    )
+    ).all()
     for path, shard_key in files:
         expected = embedding_schema(
             model.embedding_dim, EmbeddingFileHeader(model_key, model.weights_digest, shard_key)

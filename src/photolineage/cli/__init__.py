@@ -7,6 +7,7 @@ gc.set_threshold(
 )  # imports create many objects and no garbage: collecting it takes a seventh of their time
 
 from photolineage.cli import (  # noqa: E402, F401 (each module registers its command)
+    adopt,
     compare,
     contract,
     demo,

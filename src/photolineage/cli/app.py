@@ -11,7 +11,7 @@ from rich.text import Text
 from sqlalchemy import Engine, make_url
 from sqlalchemy.exc import DBAPIError
 
-from photolineage.catalog.engine import require_reachable
+from photolineage.catalog.engine import reading, require_reachable
 from photolineage.catalog.migrate import is_at_newest_revision
 from photolineage.catalog.queries import serving_model_key
 from photolineage.catalog.refusals import explain_refusal
@@ -28,6 +28,8 @@ from photolineage.settings import (
 )
 from photolineage.settings.locate import FILE_NAME
 from photolineage.settings.private_home import close_home
+from photolineage.stores.files import open_files
+from photolineage.stores.identity import attach_store, require_own_store
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -97,7 +99,8 @@ def close(settings: Settings) -> None:
         errors.print(shown(closed), soft_wrap=True)
 
 
-def open_catalog(settings: Settings) -> Engine:
+def open_catalog(settings: Settings, *, to_write: bool = False) -> Engine:
+    """The catalog of this home. Raises ForeignStoreError if it belongs to another home."""
     url = make_url(settings.catalog.url)
     if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).is_file():
         raise ConfigurationError(
@@ -106,12 +109,18 @@ def open_catalog(settings: Settings) -> Engine:
         )
     engine = settings.catalog.open_engine()
     require_reachable(engine)
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         is_current = is_at_newest_revision(connection)
     if not is_current:
         from photolineage.catalog.migrate import require_current
 
         require_current(engine)
+    files = open_files(settings)
+    if to_write:
+        attach_store(engine, files)
+    else:
+        with reading(engine) as connection:
+            require_own_store(connection, files)
     return engine
 
 
@@ -124,7 +133,7 @@ def known_model(settings: Settings, engine: Engine, wanted: str | None) -> str:
                 f"model {wanted!r} is not configured; {closest(wanted, settings.models) or 'no model is'}"
             )
         return wanted
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         serving = serving_model_key(connection)
     if serving is not None:
         return serving

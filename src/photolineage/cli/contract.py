@@ -4,9 +4,11 @@ from typing import Annotated
 
 import typer
 
-from photolineage.catalog.engine import explained_errors, require_reachable
+from photolineage.catalog.engine import explained_errors, reading, require_reachable
 from photolineage.cli.app import AsJson, app, chosen_settings, reported_errors
 from photolineage.cli.terminal import console, linked, print_json, shown, table
+from photolineage.stores.files import open_files
+from photolineage.stores.identity import attach_store, require_own_store
 
 
 @app.command()
@@ -59,11 +61,14 @@ def migrate(
         require_reachable(engine)
         backup = None
         with explained_errors(engine):
+            with reading(engine) as connection:
+                require_own_store(connection, open_files(settings))
             plan = plan_migration(engine)
             if not dry_run:
                 backups = RootFolder(settings.home).inner("backups")
                 backup = apply_migration(engine, backups, has_backup=i_have_a_backup)
                 require_current(engine)
+                attach_store(engine, open_files(settings))
     before = plan.revision
     if as_json:
         print_json(
@@ -108,6 +113,8 @@ def repair(
         settings = chosen_settings(as_json)
         engine = settings.catalog.open_engine()
         require_reachable(engine)
+        with reading(engine) as connection:
+            require_own_store(connection, open_files(settings))
         if apply:
             timeout = timedelta(seconds=settings.lease_timeout_seconds)
             report = repair_library(

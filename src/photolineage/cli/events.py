@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from photolineage.catalog.engine import reading
 from photolineage.cli.app import (
     AsJson,
     Model,
@@ -41,7 +42,7 @@ def events(
         settings = chosen_settings(as_json)
         engine = open_catalog(settings)
         key = known_model(settings, engine, model)
-        with engine.connect() as connection:
+        with reading(engine) as connection:
             listed = list_events(connection, require_model(connection, key).id, limit=limit)
         if sheet is not None:
             covers = cover_sheet(engine, PreviewStore(open_files(settings)), listed[:MOST_COVERS])

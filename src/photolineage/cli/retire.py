@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from photolineage.catalog.engine import reading
 from photolineage.cli.app import AsJson, app, chosen_settings, open_catalog, reported_errors
 from photolineage.cli.terminal import console, print_json, table
 from photolineage.plain_text import printable
@@ -28,7 +29,7 @@ def retire(
 
     with reported_errors(as_json):
         settings = chosen_settings(as_json)
-        engine = open_catalog(settings)
+        engine = open_catalog(settings, to_write=delete_files)
         stores = ModelStores(open_files(settings), VectorIndexes(settings.home))
         if delete_files:
             context = JobContext(
@@ -36,7 +37,7 @@ def retire(
             )
             plan = retire_model(context, stores, model, configured=settings.models)
         else:
-            with engine.connect() as connection:
+            with reading(engine) as connection:
                 plan = plan_retirement(connection, stores, model)
     if as_json:
         print_json({"deleted": delete_files, "size_bytes": plan.size_bytes, "retirement": plan})

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from photolineage.catalog.engine import require_reachable
+from photolineage.catalog.engine import reading, require_reachable
 from photolineage.catalog.refusals import require_address_space
 from photolineage.cli.app import AsJson, app, chosen_settings, known_model, reported_errors
 from photolineage.cli.sources import hints, print_hints
@@ -77,7 +77,7 @@ def run_steps(
     engine = settings.catalog.open_engine()
     require_reachable(engine)
     if models is None:
-        with engine.connect() as connection:
+        with reading(engine) as connection:
             fresh = not catalog_revision(connection).is_current
         first = next(iter(settings.models), None) if fresh else None
         models = [first or known_model(settings, engine, None)]
@@ -100,7 +100,7 @@ def run_steps(
     except RunInterruptedError as error:
         errors.print(shown(f"Interrupted: {error}. Run the same command again to continue."))
         raise typer.Exit(1) from error
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         status = library_status(connection)
     said_of_sources = hints(settings, engine)
     if as_json:

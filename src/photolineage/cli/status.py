@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from photolineage.catalog.engine import reading
 from photolineage.cli.app import AsJson, app, chosen_settings, open_catalog, reported_errors
 from photolineage.cli.sources import hints, print_hints
 from photolineage.cli.terminal import console, print_json, print_status
@@ -24,7 +25,7 @@ def status(
         settings = chosen_settings(as_json)
         engine = open_catalog(settings)
         while True:
-            with engine.connect() as connection:
+            with reading(engine) as connection:
                 current = library_status(connection)
             said = hints(settings, engine)
             if as_json:

@@ -19,7 +19,6 @@ class DriftKind(StrEnum):
     TRIGGER_MISSING = "trigger_missing"
     TRIGGER_CHANGED = "trigger_changed"
     DEFINITION_REFUSED = "definition_refused"
-    DATABASE_SETTING = "database_setting"
     TABLE_OPTION = "table_option"
     MISSING_COLUMN = "missing_column"
     EXTRA_COLUMN = "extra_column"

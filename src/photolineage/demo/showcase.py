@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from photolineage.catalog.engine import reading
 from photolineage.catalog.listing import list_events
 from photolineage.demo.configuration import SOURCE
 from photolineage.demo.library import LibraryTruth
@@ -48,7 +49,7 @@ def show(settings: Settings, engine: Engine, truth: LibraryTruth, model_key: str
         )
         for query in QUERIES
     }
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         found = list_events(connection, require_model(connection, model_key).id)
     return Showcase(model_key, len(found), len(truth.events), searches)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row
 
+from photolineage.catalog.engine import reading
 from photolineage.catalog.queries import serving_model_key
 from photolineage.explain.by_model import event_finding, model_findings
 from photolineage.explain.content import content_findings
@@ -54,7 +55,7 @@ def explain_photo(
     `model_key`: the model of the event and the search; None for the serving one. Only reads, and loads a model only
     for a question. Raises UnknownPhotoError, QueryError, and what loading a model raises.
     """
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         sources = known_sources(settings, connection)
         key = model_key or serving_model_key(connection) or next(iter(settings.models), None)
         if question is not None and key is None:

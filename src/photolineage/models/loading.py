@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from PIL import Image as PillowImage
 from sqlalchemy import Engine, select
 
+from photolineage.catalog.engine import reading
 from photolineage.catalog.orm import Image
 from photolineage.catalog.queries import IS_EMBEDDABLE, ModelRow, find_model
 from photolineage.catalog.vocabulary import Precision
@@ -56,7 +57,7 @@ def load_model(engine: Engine, previews: PreviewStore, key: str, settings: Model
     instructions for that precision computes in float32, which agrees with it. Raises ModelUnavailableError, and
     ModelChangedError if the weights, or a precision in the settings, differ from those of the model's embeddings.
     """
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         known = find_model(connection, key)
         unsettled = known is None or is_unsettled(connection, known)
     if known is None or unsettled:
@@ -113,6 +114,6 @@ def _settled(settings: ModelSettings, known: ModelRow) -> tuple[Precision, Agree
 def _sample(engine: Engine, previews: PreviewStore) -> list[PillowImage.Image]:
     """The previews of the images with the smallest content hashes: a random sample, but the same every time."""
     chosen = select(Image.id).where(IS_EMBEDDABLE).order_by(Image.content_hash).limit(SAMPLE_IMAGES)
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         ids = connection.execute(chosen).scalars().all()
     return [open_preview(jpeg) for jpeg in read_previews(engine, previews, ids).values()]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, select
 
+from photolineage.catalog.engine import reading
 from photolineage.catalog.orm import FileKind, Image
 from photolineage.catalog.queries import ModelRow, find_model, newest_file_id
 from photolineage.catalog.vocabulary import TakenAtPrecision
@@ -91,7 +92,7 @@ def find_images(
 
         limit_decoding(memory_bytes=settings.decoding.memory_bytes, seconds=settings.decoding.seconds)
     previews = PreviewStore(open_files(settings))
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         if find_model(connection, model_key) is None and _is_empty(connection):
             return FoundImages([], ("the library has no images yet",), engine, previews)
         model = require_model(connection, model_key)

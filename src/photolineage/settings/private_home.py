@@ -27,6 +27,7 @@ OWN_NAMES = frozenset(
         "search.jpg",
         "sources.lock",
         "sources.toml",
+        "store",
         "text_encoders",
     }
 )

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from sqlalchemy import Connection, LargeBinary, select, type_coerce
 
+from photolineage.catalog.engine import reading
 from photolineage.catalog.orm import Image, ImageState
 from photolineage.errors import PhotolineageError
 from photolineage.events.cluster import cluster_events
@@ -80,13 +81,13 @@ def cluster_model(
     Raises ModelNotLoadedError, IndexNotReadyError, LeaseHeldError, StorageError.
     """
     started = time.monotonic()
-    with context.engine.connect() as connection:
+    with reading(context.engine) as connection:
         model = require_model(connection, model_key)
         version = events_version(connection, model_key)
     if version == "-":
         raise IndexNotReadyError(f"model {model_key!r}: materialize vector_index for it first.")
     with running_job(context, JobKind.CLUSTER, model_key, input_version=version) as lease:
-        with context.engine.connect() as connection:
+        with reading(context.engine) as connection:
             images = read_images(connection)
             vectors = find_live_embeddings(connection, embeddings, model.id, model.embedding_dim).vectors()
             former = members_of_events(connection, model.id)

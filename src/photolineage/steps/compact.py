@@ -12,7 +12,7 @@ from typing import Final
 import pyarrow as pa
 from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
-from photolineage.catalog.engine import database_time
+from photolineage.catalog.engine import database_time, reading
 from photolineage.catalog.leases import Lease
 from photolineage.catalog.orm import FileKind, Image, ShardFile
 from photolineage.catalog.queries import CommittedFile, committed_files
@@ -52,7 +52,7 @@ def compact(
     `read_identities` returns image id and content hash of each row of a file. `write` writes a file of the selected
     rows and returns its path and size. Raises StorageError, and LeaseLostError with nothing changed.
     """
-    with lease.engine.connect() as connection:
+    with reading(lease.engine) as connection:
         committed = committed_files(connection, files.kind, shard_id=files.shard_id, model_id=files.model_id)
         contents = _contents(connection, files.shard_id)
     total = sum(file.row_count for file in committed)

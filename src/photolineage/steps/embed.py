@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from photolineage.catalog.coverage import mark_embedded, settle_embedded
-from photolineage.catalog.engine import DATABASE_TIME
+from photolineage.catalog.engine import DATABASE_TIME, reading
 from photolineage.catalog.leases import Lease
 from photolineage.catalog.orm import FileKind, Image, ImageState, Shard, ShardFile
 from photolineage.catalog.queries import (
@@ -104,7 +104,7 @@ def embed_shard(
     UnusableEmbeddingsError.
     """
     started = time.monotonic()
-    with context.engine.connect() as connection:
+    with reading(context.engine) as connection:
         shard = find_shard(connection, shard_key)
         registered = materialized_version(connection, JobKind.REGISTER, shard_key)
     if registered is None:
@@ -116,7 +116,7 @@ def embed_shard(
         StopRequest() as stop,
         running_job(context, JobKind.EMBED, subject, input_version=registered) as lease,
     ):
-        with context.engine.connect() as connection:
+        with reading(context.engine) as connection:
             images = embeddable_images(connection, shard.id)
             members = set(connection.execute(select(Image.id).where(Image.shard_id == shard.id)).scalars())
             committed = committed_files(connection, FileKind.EMBEDDING, shard_id=shard.id, model_id=model_id)

@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 
+from photolineage.catalog.engine import reading
 from photolineage.catalog.queries import find_model, materialized_version, shard_keys
 from photolineage.lineage import JobKind
 from photolineage.models.registry import require_model
@@ -46,11 +47,11 @@ def build_index(
     Raises ModelNotLoadedError if nothing is embedded, LeaseHeldError and StorageError.
     """
     started = time.monotonic()
-    with context.engine.connect() as connection:
+    with reading(context.engine) as connection:
         model = require_model(connection, model_key)
         version = index_version(connection, model_key, shard_keys(connection))
     with running_job(context, JobKind.INDEX, model_key, input_version=version) as lease:
-        with context.engine.connect() as connection:
+        with reading(context.engine) as connection:
             live = find_live_embeddings(connection, embeddings, model.id, model.embedding_dim)
         total = len(live.rows)
         lease.begin(total=total)
@@ -85,7 +86,7 @@ def maintain_index(
 
     The rows of the index and the version that it was built from do not change. Raises LeaseHeldError.
     """
-    with context.engine.connect() as connection:
+    with reading(context.engine) as connection:
         version = materialized_version(connection, JobKind.INDEX, model_key)
         model = find_model(connection, model_key)
     if version is None or model is None or not indexes.is_there(model_key):

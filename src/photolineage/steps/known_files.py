@@ -16,6 +16,7 @@ from sqlalchemy import (
     type_coerce,
 )
 
+from photolineage.catalog.engine import reading
 from photolineage.catalog.orm import Image, ImageState
 from photolineage.catalog.vocabulary import FailureReason
 from photolineage.steps.tree_walk import FileRun
@@ -56,7 +57,7 @@ def is_as_known(engine: Engine, source_id: int, run: FileRun, *, after: str) -> 
         paths = func.string_agg(
             files.c.path, literal(_BETWEEN_PATHS.encode(), LargeBinary), type_=LargeBinary
         )
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         known = connection.execute(
             select(
                 func.aggregate_strings(cast(files.c.mtime_ns, Text), ","),

@@ -42,7 +42,7 @@ def find_lost_files(
             or_(ShardFile.kind == FileKind.PREVIEW, MlModel.key.in_(model_keys)),
         )
         .order_by(ShardFile.id)
-    )
+    ).all()
 
     @cache
     def sizes(folder: str) -> Mapping[str, int]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, Row, bindparam, case, exists, func, insert, select, update
 
 from photolineage.catalog.duplicates import refresh_duplicates
-from photolineage.catalog.engine import DATABASE_TIME, database_time, run_in_transaction
+from photolineage.catalog.engine import DATABASE_TIME, database_time, reading, run_in_transaction
 from photolineage.catalog.leases import Lease
 from photolineage.catalog.moves import reunite_moved_images
 from photolineage.catalog.orm import FileKind, Image, ImageState, MlJob, Shard, ShardFile, Source
@@ -83,14 +83,14 @@ def register_shard(
     read, and InterruptedAtCheckpointError if the process was asked to end.
     """
     started = time.monotonic()
-    with context.engine.connect() as connection:
+    with reading(context.engine) as connection:
         shard = find_shard(connection, shard_key)
     report = RegistrationReport()
     with (
         StopRequest() as stop,
         running_job(context, JobKind.REGISTER, shard_key, input_version=str(shard.revision)) as lease,
     ):
-        with context.engine.connect() as connection:
+        with reading(context.engine) as connection:
             lost = find_lost_previews(connection, previews, shard.id)
             pending = _pending_images(connection, shard.id, lost.image_ids)
             _count_states(connection, shard.id, report)
@@ -117,7 +117,7 @@ def register_shard(
         if lost.file_ids:
             lease.commit(partial(forget_lost_files, file_ids=lost.file_ids), done=0)
         report.compacted = _compact(lease, previews, shard, files)
-    with context.engine.connect() as connection:
+    with reading(context.engine) as connection:
         _count_states(connection, shard.id, report)
     report.seconds = time.monotonic() - started
     return report
@@ -135,9 +135,9 @@ def _next_checkpoint(
 ) -> list[_Reading]:
     checkpoint: list[_Reading] = []
     failed = sum(report.failures.values())
-    for reading in itertools.islice(readings, size):
-        checkpoint.append(reading)
-        failed += isinstance(reading.outcome, UnreadableImageError)
+    for one in itertools.islice(readings, size):
+        checkpoint.append(one)
+        failed += isinstance(one.outcome, UnreadableImageError)
         done = report.resumed + report.read + len(checkpoint)
         on_progress(Progress(done, total, failed, report.resumed))
     return checkpoint

@@ -17,7 +17,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, Row, bindparam, func, insert, select, true, update
 
 from photolineage.catalog.duplicates import refresh_duplicates
-from photolineage.catalog.engine import DATABASE_TIME, database_time, run_in_transaction
+from photolineage.catalog.engine import DATABASE_TIME, database_time, reading, run_in_transaction
 from photolineage.catalog.leases import Lease
 from photolineage.catalog.moves import reunite_missing_images
 from photolineage.catalog.orm import Image, ImageState, JobState, MlJob, Shard, Source
@@ -178,7 +178,7 @@ def _last_success_began(lease: Lease) -> datetime | None:
     succeeded = select(func.max(MlJob.started_at)).where(
         MlJob.kind == lease.kind, MlJob.subject == lease.subject, MlJob.state == JobState.SUCCEEDED
     )
-    with lease.engine.connect() as connection:
+    with reading(lease.engine) as connection:
         began = connection.execute(succeeded).scalar_one()
         return began and began + (datetime.now(UTC) - database_time(connection))
 
@@ -217,7 +217,7 @@ def _known_images(engine: Engine, source_id: int, after: str, through: str | Non
     """The images of a source after one path and up to another, page by page, each page in a short transaction."""
     up_to = true() if through is None else Image.path <= through
     while True:
-        with engine.connect() as connection:
+        with reading(engine) as connection:
             page = connection.execute(
                 select(
                     Image.id,

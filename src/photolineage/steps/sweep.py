@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, Engine, delete, select
 
-from photolineage.catalog.engine import database_time, shown_url
+from photolineage.catalog.engine import database_time, reading, shown_url
 from photolineage.catalog.leases import Lease
 from photolineage.catalog.orm import JobState, MlJob, ShardFile
 from photolineage.errors import PhotolineageError
@@ -60,7 +60,7 @@ def sweep_files(engine: Engine, files: Files, *, remove: bool) -> SweepReport:
     exports = [
         file for file in files.list_files(TEXT_ENCODERS) if file.is_partial and file.modified_at < young
     ]
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         committed = set(connection.execute(select(ShardFile.path)).scalars())
         alive = MlJob.heartbeat_at > database_time(connection) - UNCOMMITTED_FOR
         subjects = connection.execute(

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from photolineage.catalog.engine import one_transaction
+
 if TYPE_CHECKING:
     import duckdb
     from sqlalchemy import Connection, Select
@@ -17,11 +19,12 @@ def arrow_table(
 ) -> pa.Table:
     """The rows of a statement, in order, with the columns of `schema`."""
     batches = []
-    result = connection.execution_options(stream_results=True).execute(statement)
-    for rows in result.partitions(ROWS_PER_BATCH):
-        columns = zip(*rows, strict=True)
-        arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
-        batches.append(pa.record_batch(arrays, schema=schema))
+    with one_transaction(connection):
+        result = connection.execute(statement, execution_options={"stream_results": True})
+        for rows in result.partitions(ROWS_PER_BATCH):
+            columns = zip(*rows, strict=True)
+            arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+            batches.append(pa.record_batch(arrays, schema=schema))
     return pa.Table.from_batches(batches, schema=schema)
 
 

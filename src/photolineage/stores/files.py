@@ -6,6 +6,7 @@ in the catalog's `shard_file.path`, such as `previews/photos-00000/00000001-0000
 
 import os
 import shutil
+import socket
 import stat
 import tempfile
 from abc import ABC, abstractmethod
@@ -14,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from photolineage.plain_text import printable
 from photolineage.settings import Settings
 from photolineage.stores.root_folder import PARTIAL_PREFIX, RootFolder, StorageError, flush_to_disk
 
@@ -42,6 +44,11 @@ class Files(ABC):
     Every method raises StorageError if a path is absolute or leads out of the store, or if the storage refuses the
     request.
     """
+
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Where the store is, for people to read. Two stores in use at the same time are at different places."""
 
     @abstractmethod
     def write(self, path: str, fill: Callable[[Path], object]) -> int:
@@ -81,6 +88,10 @@ class Files(ABC):
         """Store a file under a second path too, replacing an earlier file there. Raises LostFileError."""
 
     @abstractmethod
+    def make_folder(self, path: str) -> None:
+        """Create a folder, unless it is there. `require_folder` then takes its files for lost."""
+
+    @abstractmethod
     def require_folder(self, path: str) -> None:
         """Raise StorageError if the top folder of a path (`previews`) is missing: its disk may not be mounted."""
 
@@ -94,6 +105,11 @@ class LocalFiles(Files):
 
     def __init__(self, home: Path) -> None:
         self._root = RootFolder(home)
+
+    @property
+    def place(self) -> str:
+        """The host and the path of the home."""
+        return f"{socket.gethostname()}:{printable(self._root.path)}"
 
     def write(self, path: str, fill: Callable[[Path], object]) -> int:
         """Flushes the content to the disk before renaming the file."""
@@ -176,6 +192,14 @@ class LocalFiles(Files):
             self._root.link(path, to)
         except OSError:
             self.write(to, lambda partial: shutil.copyfile(file, partial))
+
+    def make_folder(self, path: str) -> None:
+        """Like every folder of the home, it is closed to other users."""
+        try:
+            with self._root.folder(path, create=True):
+                pass
+        except OSError as error:
+            raise _unwritable(self._root.path / path, error) from error
 
     def require_folder(self, path: str) -> None:
         """If a disk is not mounted, its folder is missing."""

@@ -11,6 +11,7 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont, ImageOps
 from sqlalchemy import Engine, select
 
+from photolineage.catalog.engine import reading
 from photolineage.catalog.orm import FileKind, Image, Shard, Source
 from photolineage.catalog.queries import committed_files
 from photolineage.catalog.vocabulary import TakenAtPrecision
@@ -51,7 +52,7 @@ class ImageLocation:
 
 def locate_images(engine: Engine, image_ids: Sequence[int]) -> dict[int, ImageLocation]:
     """The locations of originals, by image id. Unknown ids are left out."""
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         rows = connection.execute(
             select(
                 Image.id,
@@ -74,7 +75,7 @@ def locate_images(engine: Engine, image_ids: Sequence[int]) -> dict[int, ImageLo
 
 def locate_copies(engine: Engine, image_ids: Sequence[int]) -> dict[int, tuple[Path, ...]]:
     """The paths of copies, sorted, by the id of the image that they duplicate. Images without copies are left out."""
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         rows = connection.execute(
             select(Image.duplicate_of_id, Source.root, Image.path)
             .join(Source, Source.id == Image.source_id)
@@ -90,7 +91,7 @@ def locate_copies(engine: Engine, image_ids: Sequence[int]) -> dict[int, tuple[P
 
 def read_previews(engine: Engine, previews: PreviewStore, image_ids: Sequence[int]) -> dict[int, bytes]:
     """The previews of images as JPEG, by id. Images without a readable preview are left out."""
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         rows = connection.execute(
             select(Image.id, Image.content_hash, Image.shard_id, Shard.key)
             .join(Shard, Shard.id == Image.shard_id)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, select
 
 from photolineage.catalog.coverage import tally_images
-from photolineage.catalog.engine import run_in_transaction
+from photolineage.catalog.engine import reading, run_in_transaction
 from photolineage.catalog.orm import MlModel
 from photolineage.catalog.queries import ModelRow, serving_model_key
 from photolineage.errors import PhotolineageError
@@ -42,7 +42,7 @@ def assess_readiness(
     engine: Engine, embeddings: EmbeddingStore, indexes: VectorIndexes, model_key: str, recall_bar: float
 ) -> Readiness:
     """Coverage and recall of a model. Raises ModelNotLoadedError if it has no embeddings yet."""
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         model = require_model(connection, model_key)
         live = find_live_embeddings(connection, embeddings, model.id, model.embedding_dim)
     index = indexes.open(model_key, model.embedding_dim)
@@ -67,7 +67,7 @@ def assess_readiness(
 
 def has_served(engine: Engine, model_key: str) -> bool:
     """Whether the model was the serving model before. It was tested then."""
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         model = require_model(connection, model_key)
     return model.serving_since is not None and not model.serving
 
@@ -97,7 +97,7 @@ def assess_former(engine: Engine, indexes: VectorIndexes, model_key: str) -> Rea
     Missing embeddings and an outdated index are warnings; only a missing index is a refusal. Raises
     ModelNotLoadedError, and VectorIndexError if the index cannot be opened.
     """
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         model = require_model(connection, model_key)
         embeddable, embedded = count_coverage(connection, model)
         is_outdated = bool(find_stale_models(connection, [model_key], JobKind.INDEX))
@@ -151,7 +151,7 @@ def choose_candidate(engine: Engine, model_keys: list[str], wanted: str | None) 
                 f"model {wanted!r} is not configured. Configured models: {', '.join(model_keys) or 'none'}"
             )
         return wanted
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         serving = serving_model_key(connection)
         loaded = set(connection.execute(select(MlModel.key)).scalars())
     candidates = [key for key in (serving, *model_keys) if key is not None and key in loaded]

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, Connection, Engine, delete, func, or_, select, update
 
 from photolineage.catalog.coverage import clear_bits_of_no_model
-from photolineage.catalog.engine import advisory_lock, database_time, run_in_transaction
+from photolineage.catalog.engine import advisory_lock, database_time, reading, run_in_transaction
 from photolineage.catalog.leases import acquire_lease
 from photolineage.catalog.orm import (
     Event,
@@ -136,7 +136,7 @@ def retire_model(
             f"{model_key} is still configured: the next run would embed all images with it again. First remove "
             f"[models.{model_key}] from the configuration, and reload the code location."
         )
-    with context.engine.connect() as connection:
+    with reading(context.engine) as connection:
         plan = plan_retirement(connection, stores, model_key)
     _end_dead_jobs(context, model_key)
     files = stores.files_of(model_key)
@@ -171,7 +171,7 @@ def _running_jobs(connection: Connection, model_key: str) -> Sequence[tuple[JobK
 
 def _end_dead_jobs(context: JobContext, model_key: str) -> None:
     """Mark the dead jobs of the model as interrupted. Raises LeaseHeldError if one is still running."""
-    with context.engine.connect() as connection:
+    with reading(context.engine) as connection:
         running = _running_jobs(connection, model_key)
     for kind, subject in running:
         lease = acquire_lease(
@@ -211,7 +211,7 @@ def _clear_bits(engine: Engine) -> None:
         advisory_lock(connection, MODELS_LOCK)  # a model that is being recorded already uses its bit
         clear_bits_of_no_model(connection, shard_id)
 
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         shard_ids = connection.execute(select(Shard.id).order_by(Shard.id)).scalars().all()
     for shard_id in shard_ids:
         run_in_transaction(engine, partial(clear, shard_id=shard_id))

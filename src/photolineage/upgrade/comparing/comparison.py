@@ -7,6 +7,7 @@ import numpy as np
 from sqlalchemy import Engine
 
 from photolineage.catalog.coverage import tally_images
+from photolineage.catalog.engine import reading
 from photolineage.catalog.orm import FileKind
 from photolineage.catalog.queries import ModelRow, committed_files, serving_model_key
 from photolineage.errors import PhotolineageError
@@ -64,7 +65,7 @@ def compare_models(
     Raises NothingToCompareError, ModelNotLoadedError, VectorIndexError, ModelUnavailableError, ModelChangedError.
     """
     serving_key = _require_serving(engine, models, candidate_key)
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         rows = {key: require_model(connection, key) for key in (serving_key, candidate_key)}
         embeddable = sum(tally.embeddable for tally in tally_images(connection))
     opened = {key: indexes.open(key, row.embedding_dim) for key, row in rows.items()}
@@ -87,7 +88,7 @@ def compare_models(
 
 
 def _require_serving(engine: Engine, models: Mapping[str, ModelSettings], candidate_key: str) -> str:
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         serving_key = serving_model_key(connection)
     if serving_key is None:
         raise NothingToCompareError("no model serves yet: materialize serving_model first.")
@@ -124,7 +125,7 @@ def _measure(
 ) -> ModelFigures:
     embedder = load_recorded(model, settings, model.precision)
     search = search_near_duplicates(index, embedder, previews)
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         files = committed_files(connection, FileKind.EMBEDDING, model_id=model.id)
     description = index.describe()
     return ModelFigures(
