@@ -15,9 +15,9 @@ from assets.orchestration.step_asset import step_asset
 from photolineage.catalog.queries import shard_keys
 from photolineage.lineage import SOURCE_FILES, JobKind
 from photolineage.settings import Settings
+from photolineage.steps.freshness import UNSCANNED_FOR
 from resources.home import CatalogResource, StorageResource
 from resources.progress import ProgressSink
-from schema_checks.freshness import UNSCANNED_FOR
 from schema_checks.partition_checks import CheckInputs
 
 

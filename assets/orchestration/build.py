@@ -16,6 +16,7 @@ from assets.orchestration.maintenance_jobs import maintain_indexes_job, sweep_fi
 from assets.orchestration.migrate_catalog import migrate_catalog_job
 from assets.orchestration.partitions import partitions_of
 from assets.orchestration.promote_model import promote_model_job
+from assets.orchestration.refresh_stale import refresh_stale_job
 from assets.orchestration.repair import repair_job
 from assets.orchestration.retire_model import retire_model_job
 from assets.orchestration.schedules import clock_schedules
@@ -65,6 +66,7 @@ def build_definitions(settings: Settings) -> Definitions:
             *jobs.values(),
             migrate_catalog_job(),
             promote_model_job(settings),
+            refresh_stale_job(),
             repair_job(),
             retire_model_job(),
             contract_job,

@@ -146,7 +146,7 @@ class CheckedRun:
 
     def _evaluate_asset(self) -> None:
         if not self._evaluated.issuperset((None, name) for name in self._separate.asset_checks):
-            for result in self._separate.of_asset():
+            for result in self._separate.of_asset(self._context.instance, self._context.run.run_id):
                 self.evaluate(result, None)
 
     def _not_evaluated(self, partition_key: str | None, reason: str) -> None:
