@@ -25,8 +25,11 @@ from dagster._core.execution.backfill import PartitionBackfill
 # The types of a run launcher. If they are removed: use the types in the methods of the public `DefaultRunLauncher`.
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 
-# The type of the newest record of a check. If it is removed: use the type in the event log storage's new method.
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
+# The newest records of checks. If they are removed: use the types in the event log storage's new methods.
+from dagster._core.storage.asset_check_execution_record import (
+    AssetCheckExecutionRecord,
+    AssetCheckExecutionRecordStatus,
+)
 
 # Tags that Dagster sets on runs or reads from them. If one is removed: write its value, which the UI shows.
 from dagster._core.storage.tags import (
@@ -55,6 +58,7 @@ __all__ = [
     "WILL_RETRY_TAG",
     "AssetCheckEvaluationTargetMaterializationData",
     "AssetCheckExecutionRecord",
+    "AssetCheckExecutionRecordStatus",
     "AssetGraphSubset",
     "CheckRunHealthResult",
     "ExecuteRunArgs",

@@ -16,11 +16,12 @@ from dagster import (
 
 from assets.orchestration.checked_run import CONTRACT_CHECK
 from assets.orchestration.partitions import dependencies_of, partitions_of
-from photolineage.lineage import PartitionedBy, Step
+from photolineage.lineage import LIBRARY_STATUS, PartitionedBy, Step
 from photolineage.settings import Settings
 
 Materialize = Callable[..., Any]
 NO_CHECKS: Mapping[str, str] = MappingProxyType({})
+STATUS_LINK = f"The whole library on one page: [{LIBRARY_STATUS.name}](/assets/{LIBRARY_STATUS.name})."
 
 
 def step_asset(
@@ -97,6 +98,6 @@ def _described(step: Step, description: str, settings: Settings) -> str:
     elif step.needs_model and not settings.models:
         lacking = "no model is configured. Add a [models.<key>] section"
     else:
-        return description
+        return description if step is LIBRARY_STATUS else f"{description}\n\n{STATUS_LINK}"
     reload = "then reload the code location (Deployment → Reload)."
-    return f"**First: {lacking} to {settings.config_name}, {reload}**\n\n{description}"
+    return f"**First: {lacking} to {settings.config_name}, {reload}**\n\n{description}\n\n{STATUS_LINK}"

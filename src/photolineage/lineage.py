@@ -199,6 +199,13 @@ SERVING_MODEL = Step(
     tables=frozenset({"ml_model", "ml_job", "source", "shard", "image", "shard_file"}),
     kinds=frozenset({"sql"}),
 )
+LIBRARY_STATUS = Step(
+    "library_status",
+    PartitionedBy.NOTHING,
+    reads=(CATALOG_SCHEMA,),
+    tables=frozenset(),
+    kinds=frozenset({"sql"}),
+)
 
 STEPS = (
     CATALOG_SCHEMA,
@@ -209,6 +216,7 @@ STEPS = (
     IMAGE_EVENTS,
     MODEL_COMPARISON,
     SERVING_MODEL,
+    LIBRARY_STATUS,
 )
 JOB_STEPS = {step.job: step for step in STEPS if step.job is not None}
 """The steps that the catalog records as jobs, in order. The sensor and `photolineage run` run them automatically, and

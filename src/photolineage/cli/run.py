@@ -8,6 +8,7 @@ from rich.text import Text
 
 from photolineage.catalog.engine import require_reachable
 from photolineage.cli.app import AsJson, app, chosen_settings, known_model, reported_errors
+from photolineage.cli.status import figures_of
 from photolineage.cli.terminal import ProgressBars, console, errors, print_json, print_status, shown
 from photolineage.errors import RunInterruptedError
 from photolineage.plain_text import printable
@@ -62,7 +63,6 @@ def run_steps(
     retry_failed: bool = False,
     wait: bool | None = None,
 ) -> None:
-    from photolineage.catalog.listing import library_status
     from photolineage.catalog.migrate import catalog_revision
     from photolineage.cli.project import run_lineage
 
@@ -94,8 +94,7 @@ def run_steps(
     except RunInterruptedError as error:
         errors.print(shown(f"Interrupted: {error}. Run the same command again to continue."))
         raise typer.Exit(1) from error
-    with engine.connect() as connection:
-        status = library_status(connection)
+    status = figures_of(settings, engine)
     if as_json:
         print_json(
             {
