@@ -79,7 +79,7 @@ def test_the_page_shows_figures_reasons_and_pictures(ui: DagsterUi, page: "Page"
     screenshot(page, "library_status")
 
     page.get_by_text("[Show Markdown]").last.click()
-    picture = page.get_by_role("dialog").get_by_role("img")
+    picture = page.get_by_role("dialog").get_by_alt_text("Covers of the newest events")
     picture.wait_for()
     assert picture.evaluate("image => image.naturalWidth") > 500
     screenshot(page, "newest_events")
