@@ -32,6 +32,7 @@ SHOWN_EVENTS = 5
 SHOWN_STALE = 100
 SHOWN_TEXT = 300
 NONE = "None."
+FAILURE_COLUMNS = "| what | partition | why |\n| --- | --- | --- |"
 PROGRESS_COLUMNS = TableSchema(
     [
         TableColumn("step", "string"),
@@ -105,18 +106,18 @@ def status_metadata(
         for one in of.partitions
     ]
     metadata: dict[str, MetadataValue[Any]] = {
+        "progress": MetadataValue.table(_progress(figures), PROGRESS_COLUMNS),
+        "stale": MetadataValue.table(stale[:SHOWN_STALE], STALE_COLUMNS),
+        "failures": MetadataValue.md("\n".join([FAILURE_COLUMNS, *failures]) if failures else NONE),
+        "newest_events": MetadataValue.md(_newest_events(catalog, storage, figures)),
+        "passed_over": MetadataValue.table(_passed_over(figures), PASSED_OVER_COLUMNS),
         "images": MetadataValue.int(sum(source.images for source in figures.sources)),
         "not_read_yet": MetadataValue.int(sum(source.discovered for source in figures.sources)),
         "unreadable": MetadataValue.int(sum(source.failed for source in figures.sources)),
         "duplicates": MetadataValue.int(sum(source.duplicates for source in figures.sources)),
         "missing": MetadataValue.int(sum(source.missing for source in figures.sources)),
-        "progress": MetadataValue.table(_progress(figures), PROGRESS_COLUMNS),
         "stale_partitions": MetadataValue.int(len(stale)),
-        "stale": MetadataValue.table(stale[:SHOWN_STALE], STALE_COLUMNS),
         "open_failures": MetadataValue.int(len(failures)),
-        "failures": MetadataValue.md("\n".join(failures) or NONE),
-        "passed_over": MetadataValue.table(_passed_over(figures), PASSED_OVER_COLUMNS),
-        "newest_events": MetadataValue.md(_newest_events(catalog, storage, figures)),
     }
     if figures.problem:
         metadata["problem"] = MetadataValue.text(figures.problem)
@@ -146,14 +147,11 @@ def _progress(figures: "LibraryFigures") -> list[TableRecord]:
 
 
 def _failed_jobs(figures: "LibraryFigures") -> Iterator[str]:
-    """Each job that did not succeed as an item of a list, with a link to its run."""
+    """Each job that did not succeed as a row of a Markdown table, with a link to its run."""
     for job in figures.jobs:
         if job.state != "running":
-            error = printable(job.error or "")[:SHOWN_TEXT]
-            yield (
-                f"- [{JOB_STEPS[job.kind].name}](/runs/{job.run_id}) {markdown_code(job.subject)} {job.state}"
-                + (f": {markdown_code(error)}" if error else "")
-            )
+            error = markdown_code(printable(job.error or job.state)[:SHOWN_TEXT])
+            yield f"| [{JOB_STEPS[job.kind].name}](/runs/{job.run_id}) | {markdown_code(job.subject)} | {error} |"
 
 
 def _passed_over(figures: "LibraryFigures") -> list[TableRecord]:

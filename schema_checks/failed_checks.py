@@ -1,6 +1,6 @@
 """The checks whose newest result is a failure, for a page that links to them."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from dagster import AssetCheckEvaluation, AssetCheckKey, DagsterInstance
@@ -14,16 +14,18 @@ FAILED = frozenset({AssetCheckExecutionRecordStatus.FAILED})
 def find_failed_checks(
     instance: DagsterInstance, keys: Sequence[AssetCheckKey], shown_text: int
 ) -> Iterator[str]:
-    """Each failed check as an item of a Markdown list: a link to it, how many partitions failed, and one reason."""
+    """Each failed check as a row of a Markdown table: a link to it, which partitions failed, and one reason."""
     infos = instance.event_log_storage.get_asset_check_partition_info(list(keys))
-    failed = Counter(info.check_key for info in infos if info.latest_execution_status in FAILED)
-    for key in keys:
-        if failed[key]:
-            asset = key.asset_key.to_user_string()
-            address = f"/assets/{asset}?view=checks&checkDetail={key.name}"
-            of = f" in {failed[key]:,} partitions" if failed[key] > 1 else ""
-            reason = printable(_reason(instance, key))[:shown_text]
-            yield f"- [{key.name} of {asset}]({address}) failed{of}: {markdown_code(reason)}"
+    failed: dict[AssetCheckKey, list[str]] = defaultdict(list)
+    for info in infos:
+        if info.latest_execution_status in FAILED:
+            failed[info.check_key].append(info.partition_key or "")
+    for key, partitions in failed.items():
+        asset = key.asset_key.to_user_string()
+        link = f"[{key.name} of {asset}](/assets/{asset}?view=checks&checkDetail={key.name})"
+        where = f"{len(partitions):,} partitions" if len(partitions) > 1 else partitions[0]
+        reason = printable(_reason(instance, key))[:shown_text]
+        yield f"| {link} | {markdown_code(where or '–')} | {markdown_code(reason)} |"
 
 
 def _reason(instance: DagsterInstance, key: AssetCheckKey) -> str:

@@ -71,7 +71,7 @@ def refresh_stale_job() -> JobDefinition:
                 backfill_timestamp=time.time(),
                 tags={},
                 dynamic_partitions_store=context.instance,
-                asset_graph_subset=AssetGraphSubset(subsets, set()),
+                asset_graph_subset=AssetGraphSubset(subsets, set()),  # type: ignore[call-arg]  # Dagster's stub
                 title="Stale partitions",
                 description="Launched by the job refresh_stale.",
                 run_config=None,

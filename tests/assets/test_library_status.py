@@ -65,16 +65,18 @@ def test_the_page_says_what_is_stale_and_links_to_what_failed(lineage: Lineage) 
         "images": 1,
     } in shown["stale"]  # type: ignore[operator]
     assert shown["passed_over"] == [{"source": "photos", "kind": ".mov", "files": 1}]
-    failures = str(shown["failures"]).split("\n")
-    (failed,) = [line for line in failures if line.startswith("- [registered_images]")]
-    assert re.match(
-        r"- \[registered_images\]\(/runs/[0-9a-f-]{36}\) `photos-00001` failed: `` a \[link\]", failed
+    failures = str(shown["failures"]).split("\n")[2:]
+    (failed,) = [line for line in failures if line.startswith("| [registered_images](/runs/")]
+    assert re.fullmatch(
+        r"\| \[registered_images\]\(/runs/[0-9a-f-]{36}\) \| `photos-00001` \| "
+        r"`` a \[link\]\(javascript:alert\(1\)\) `code` \\\| cell\\n# heading `` \|",
+        failed,
     )
-    assert failed.endswith("`code` \\| cell\\n# heading ``")
     address = "/assets/image_embeddings?view=checks&checkDetail=embedding_files"
     (check,) = [line for line in failures if f"({address})" in line]
-    assert check.startswith(
-        f"- [embedding_files of image_embeddings]({address}) failed: `tiny-a|photos-00000"
+    assert check == (
+        f"| [embedding_files of image_embeddings]({address}) | `tiny-a\\|photos-00000` | "
+        "`tiny-a\\|photos-00000: 3 files, 1 problems` |"
     )
     assert shown["open_failures"] == len(failures)
 
@@ -87,10 +89,8 @@ def test_the_command_line_and_the_page_have_the_same_figures(lineage: Lineage) -
     assert shown["progress"] == [
         {"step": one.step, "source": one.source or "all", "model": one.model or "–"}
         | {"images": one.done, "of": one.total, "left": one.left}
-        | {
-            "images per second": one.images_per_second and round(one.images_per_second, 1),
-            "time left": "–",
-        }
+        | {"images per second": None if one.images_per_second is None else round(one.images_per_second, 1)}
+        | {"time left": "–"}
         for one in figures.progress
     ]
 

@@ -76,6 +76,8 @@ def test_the_page_shows_figures_reasons_and_pictures(ui: DagsterUi, page: "Page"
     stale = shown_table(page, "reason")
     assert ["registered_images", "photos-00002", "source_files: 1 new or changed image", "1"] in stale
     assert shown_table(page, "kind")[1:] == [["photos", ".mov", "1"]]
+    page.get_by_text("Metadata", exact=True).first.scroll_into_view_if_needed()
+    page.mouse.wheel(0, 480)
     screenshot(page, "library_status")
 
     page.get_by_text("[Show Markdown]").last.click()

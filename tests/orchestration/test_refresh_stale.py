@@ -7,6 +7,7 @@ from dagster import AssetKey
 
 from photolineage.steps.lost_files import find_lost_files
 from photolineage.steps.refresh import plan_refresh
+from photolineage.upgrade.retire import ModelStores
 from tests.library import Library, draw_photo, touch
 from tests.lineage import Lineage
 
@@ -80,6 +81,5 @@ def test_lost_files_are_stale(library: Library, step: str) -> None:
     if step == "image_embeddings":
         min((library.settings.home / library.embeddings.folder("tiny-a", SHARD)).iterdir()).unlink()
     else:
-        for path in library.indexes.paths("tiny-a"):
-            path.rename(path.with_suffix(".elsewhere"))
+        ModelStores(library.files, library.indexes).remove_index("tiny-a")
     assert next(iter(plan(library))) == step
