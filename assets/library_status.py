@@ -38,10 +38,9 @@ PROGRESS_COLUMNS = TableSchema(
         TableColumn("step", "string"),
         TableColumn("source", "string"),
         TableColumn("model", "string"),
-        TableColumn("images", "int"),
-        TableColumn("of", "int"),
+        TableColumn("done", "int"),
         TableColumn("left", "int"),
-        TableColumn("images per second", "float"),
+        TableColumn("images/s", "float"),
         TableColumn("time left", "string"),
     ]
 )
@@ -131,12 +130,9 @@ def _progress(figures: "LibraryFigures") -> list[TableRecord]:
                 "step": one.step,
                 "source": one.source or "all",
                 "model": one.model or "–",
-                "images": one.done,
-                "of": one.total,
+                "done": one.done,
                 "left": one.left,
-                "images per second": None
-                if one.images_per_second is None
-                else round(one.images_per_second, 1),
+                "images/s": one.images_per_second and round(one.images_per_second, 1),
                 "time left": "–"
                 if one.seconds_left is None
                 else str(timedelta(seconds=round(one.seconds_left))),

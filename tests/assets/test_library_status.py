@@ -29,19 +29,16 @@ def test_the_page_shows_figures_and_pictures(lineage: Lineage) -> None:
     }
     progress = shown["progress"]
     assert isinstance(progress, list)
-    counted = {
-        (row["step"], row["source"], row["model"]): (row["images"], row["of"], row["left"])
-        for row in progress
-    }
+    counted = {(row["step"], row["source"], row["model"]): (row["done"], row["left"]) for row in progress}
     assert counted == {
-        ("source_files", "photos", "–"): (28, 28, 0),
-        ("registered_images", "photos", "–"): (28, 28, 0),
-        ("image_embeddings", "photos", "tiny-a"): (26, 26, 0),
-        ("image_embeddings", "photos", "tiny-b"): (0, 26, 26),
-        ("vector_index", "all", "tiny-a"): (26, 26, 0),
-        ("image_events", "all", "tiny-a"): (27, 27, 0),
+        ("source_files", "photos", "–"): (28, 0),
+        ("registered_images", "photos", "–"): (28, 0),
+        ("image_embeddings", "photos", "tiny-a"): (26, 0),
+        ("image_embeddings", "photos", "tiny-b"): (0, 26),
+        ("vector_index", "all", "tiny-a"): (26, 0),
+        ("image_events", "all", "tiny-a"): (27, 0),
     }
-    assert all(row["images per second"] for row in progress if row["model"] == "tiny-a")
+    assert all(row["images/s"] for row in progress if row["model"] == "tiny-a")
     assert shown["stale"] == []
     assert shown["failures"] == "None."
     assert str(shown["newest_events"]).startswith("![Covers of the newest events](data:image/webp;base64,")
@@ -88,8 +85,8 @@ def test_the_command_line_and_the_page_have_the_same_figures(lineage: Lineage) -
     assert shown["images"] == sum(source.images for source in figures.sources)
     assert shown["progress"] == [
         {"step": one.step, "source": one.source or "all", "model": one.model or "–"}
-        | {"images": one.done, "of": one.total, "left": one.left}
-        | {"images per second": None if one.images_per_second is None else round(one.images_per_second, 1)}
+        | {"done": one.done, "left": one.left}
+        | {"images/s": None if one.images_per_second is None else round(one.images_per_second, 1)}
         | {"time left": "–"}
         for one in figures.progress
     ]

@@ -71,19 +71,18 @@ def test_the_page_shows_figures_reasons_and_pictures(ui: DagsterUi, page: "Page"
 
     page.goto(f"{ui.url}/assets/library_status")
     progress = shown_table(page, "time left")
-    assert ["registered_images", "photos", "–", "27", "28", "1"] in [row[:6] for row in progress]
-    assert ["image_embeddings", "photos", "tiny-b", "0", "25", "25"] in [row[:6] for row in progress]
+    assert ["registered_images", "photos", "–", "27", "1"] in [row[:5] for row in progress]
+    assert ["image_embeddings", "photos", "tiny-b", "0", "25"] in [row[:5] for row in progress]
     stale = shown_table(page, "reason")
     assert ["registered_images", "photos-00002", "source_files: 1 new or changed image", "1"] in stale
     assert shown_table(page, "kind")[1:] == [["photos", ".mov", "1"]]
-    page.get_by_text("Metadata", exact=True).first.scroll_into_view_if_needed()
-    page.mouse.wheel(0, 480)
+    page.get_by_text("progress", exact=True).first.evaluate("entry => entry.scrollIntoView()")
     screenshot(page, "library_status")
 
     page.get_by_text("[Show Markdown]").last.click()
     picture = page.get_by_role("dialog").get_by_alt_text("Covers of the newest events")
     picture.wait_for()
-    assert picture.evaluate("image => image.naturalWidth") > 500
+    assert picture.evaluate("image => image.naturalWidth") > 400
     screenshot(page, "newest_events")
 
 
