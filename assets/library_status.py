@@ -24,6 +24,7 @@ from photolineage.settings import Settings
 from resources.failures import require_migrated
 from resources.home import CatalogResource, StorageResource
 from schema_checks.failed_checks import find_failed_checks
+from schema_checks.freshness import FRESHNESS_CHECK
 
 if TYPE_CHECKING:
     from photolineage.steps.library_status import LibraryFigures
@@ -36,8 +37,7 @@ FAILURE_COLUMNS = "| what | partition | why |\n| --- | --- | --- |"
 PROGRESS_COLUMNS = TableSchema(
     [
         TableColumn("step", "string"),
-        TableColumn("source", "string"),
-        TableColumn("model", "string"),
+        TableColumn("source × model", "string"),
         TableColumn("done", "int"),
         TableColumn("left", "int"),
         TableColumn("images/s", "float"),
@@ -49,7 +49,6 @@ STALE_COLUMNS = TableSchema(
         TableColumn("asset", "string"),
         TableColumn("partition", "string"),
         TableColumn("reason", "string"),
-        TableColumn("images", "int"),
     ]
 )
 PASSED_OVER_COLUMNS = TableSchema(
@@ -96,11 +95,10 @@ def status_metadata(
 
     require_migrated(catalog)
     figures = library_figures(catalog.engine, settings, storage.files, storage.indexes)
-    failures = [*_failed_jobs(figures), *find_failed_checks(instance, checks, SHOWN_TEXT)]
+    of_failures = [key for key in checks if key.name != FRESHNESS_CHECK]  # what is stale has its own table
+    failures = [*_failed_jobs(figures), *find_failed_checks(instance, of_failures, SHOWN_TEXT)]
     stale = [
-        TableRecord(
-            {"asset": of.step, "partition": one.partition, "reason": one.reason, "images": one.images}
-        )
+        TableRecord({"asset": of.step, "partition": one.partition, "reason": one.reason})
         for of in figures.stale
         for one in of.partitions
     ]
@@ -128,8 +126,7 @@ def _progress(figures: "LibraryFigures") -> list[TableRecord]:
         TableRecord(
             {
                 "step": one.step,
-                "source": one.source or "all",
-                "model": one.model or "–",
+                "source × model": " × ".join(key for key in (one.source, one.model) if key is not None),
                 "done": one.done,
                 "left": one.left,
                 "images/s": one.images_per_second and round(one.images_per_second, 1),
