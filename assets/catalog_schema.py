@@ -1,6 +1,6 @@
 """`catalog_schema`: the catalog's tables, at the revision that the code expects."""
 
-from dagster import AssetExecutionContext, MaterializeResult, MetadataValue, ResourceParam
+from dagster import AssetExecutionContext, DataVersion, MaterializeResult, MetadataValue, ResourceParam
 
 from assets.orchestration.running import warn_of_plain_server
 from assets.orchestration.step_asset import step_asset
@@ -34,10 +34,11 @@ def catalog_schema(
     with reading(engine) as connection:
         revision = catalog_revision(connection)
     return MaterializeResult(
+        data_version=DataVersion(revision.wanted),
         metadata={
             "revision": revision.wanted,
             "created": is_new,
             "database": shown_url(engine.url),
             "tables": MetadataValue.md(" ".join(f"`{table}`" for table in Base.metadata.tables)),
-        }
+        },
     )

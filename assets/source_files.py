@@ -17,9 +17,9 @@ from photolineage.catalog.queries import shard_keys
 from photolineage.catalog.sources import find_same_sources
 from photolineage.lineage import SOURCE_FILES, JobKind
 from photolineage.settings import Settings
+from photolineage.steps.freshness import UNSCANNED_FOR
 from resources.home import CatalogResource, StorageResource
 from resources.progress import ProgressSink
-from schema_checks.freshness import UNSCANNED_FOR
 from schema_checks.partition_checks import CheckInputs
 
 

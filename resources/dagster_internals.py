@@ -10,14 +10,26 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
 
+# The partitions of a backfill. If it is removed: see `PartitionBackfill`.
+from dagster._core.definitions.assets.graph.asset_graph_subset import AssetGraphSubset
+
 # The type that `define_asset_job` returns. If it is removed: use the type in the function's new signature.
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 # Distinguishes an interrupted run from a failed one. If it is removed: compare the reason with UNEXPECTED_TERMINATION.
 from dagster._core.events import RunFailureReason
 
+# A backfill of several assets, as the UI launches it. If it is removed: launch it through GraphQL, as the UI does.
+from dagster._core.execution.backfill import PartitionBackfill
+
 # The types of a run launcher. If they are removed: use the types in the methods of the public `DefaultRunLauncher`.
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
+
+# The newest records of checks. If they are removed: use the types in the event log storage's new methods.
+from dagster._core.storage.asset_check_execution_record import (
+    AssetCheckExecutionRecord,
+    AssetCheckExecutionRecordStatus,
+)
 
 # Tags that Dagster sets on runs or reads from them. If one is removed: write its value, which the UI shows.
 from dagster._core.storage.tags import (
@@ -29,6 +41,9 @@ from dagster._core.storage.tags import (
     ROOT_RUN_ID_TAG,
     WILL_RETRY_TAG,
 )
+
+# The id of a backfill. If it is removed: look how Dagster's GraphQL makes one.
+from dagster._core.utils import make_new_backfill_id
 
 # Makes the command line of a run's process. If it is removed: see what dagster-docker and dagster-k8s use.
 from dagster._grpc.types import ExecuteRunArgs
@@ -42,13 +57,18 @@ __all__ = [
     "ROOT_RUN_ID_TAG",
     "WILL_RETRY_TAG",
     "AssetCheckEvaluationTargetMaterializationData",
+    "AssetCheckExecutionRecord",
+    "AssetCheckExecutionRecordStatus",
+    "AssetGraphSubset",
     "CheckRunHealthResult",
     "ExecuteRunArgs",
     "LaunchRunContext",
+    "PartitionBackfill",
     "RunFailureReason",
     "UnresolvedAssetJobDefinition",
     "WorkerStatus",
     "dev_command_module",
+    "make_new_backfill_id",
 ]
 
 

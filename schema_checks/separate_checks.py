@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dagster import AssetCheckResult
+from dagster import AssetCheckResult, DagsterInstance
 
 from photolineage.lineage import JOB_STEPS, SERVING_MODEL, Step
-from schema_checks.freshness import FRESHNESS_CHECK, freshness_of
+from schema_checks.freshness import FRESHNESS_CHECK, freshness_in_run
 from schema_checks.partition_checks import (
     PARTITION_CHECKS,
     SERVING_EVENTS_CHECK,
@@ -40,9 +40,9 @@ class SeparateChecks:
             if check.step is self.step:
                 yield check.result(self.inputs, partition_key)
 
-    def of_asset(self) -> Iterator[AssetCheckResult]:
-        """The results of the checks of the asset as a whole."""
+    def of_asset(self, instance: DagsterInstance, run_id: str) -> Iterator[AssetCheckResult]:
+        """The results of the checks of the asset as a whole, at the end of a run."""
         if self.step is SERVING_MODEL:
             yield serving_events_result(self.inputs.catalog)
         elif self.step in JOB_STEPS.values():
-            yield from freshness_of(self.inputs, [self.step])
+            yield from freshness_in_run(instance, run_id, self.inputs, [self.step])

@@ -29,6 +29,7 @@ REAL_PHOTOS = Path(__file__).parents[2] / "shared" / "photos" / "exif"
 
 HEAVY = {
     "browser/test_mending_and_promoting.py": "launches jobs in a real Dagster UI",
+    "browser/test_library_status_page.py": "waits for a backfill of four assets in a real Dagster UI",
     "browser/test_first_run_ui.py": "waits for sensors and for a scan that comes by the clock",
     "integration/test_backfill.py": "waits for a backfill of two models and then for the sensor",
     "integration/test_end_of_the_ui.py": "ends a Dagster UI twice, and waits for the run that goes on",

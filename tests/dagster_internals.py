@@ -8,6 +8,9 @@ when a release of Dagster no longer has it.
 from dagster._core.definitions.automation_tick_evaluation_context import (
     build_run_requests_with_backfill_policies,
 )
+
+# Computes the label "Unsynced". If it is removed: ask a real UI for the `staleStatus` of a partition.
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.definitions.events import AssetKeyPartitionKey
 
 # Lets code outside of a run ask dynamic partitions for their keys. If it goes: pass the instance where keys are asked.
@@ -19,17 +22,23 @@ from dagster._core.definitions.reconstruct import ReconstructableRepository
 # What `SensorDefinition.evaluate_tick` returns. If it goes: use the type that the signature then names.
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
+# What `CachingStaleStatusResolver` loads records with.
+from dagster._core.loader import LoadingContextForTest
+
 # What a run coordinator is given. If they go: submit the run through a real UI.
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.run_coordinator import SubmitRunContext
 
 __all__ = [
     "AssetKeyPartitionKey",
+    "CachingStaleStatusResolver",
+    "LoadingContextForTest",
     "ReconstructableRepository",
     "RegisteredCodeLocationOrigin",
     "RemoteJobOrigin",
     "RemoteRepositoryOrigin",
     "SensorExecutionData",
+    "StaleStatus",
     "SubmitRunContext",
     "build_run_requests_with_backfill_policies",
     "partition_loading_context",

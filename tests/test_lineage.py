@@ -43,7 +43,15 @@ def test_steps_from_the_first_with_a_model_on_need_a_model() -> None:
         "catalog_schema",
         "source_files",
         "registered_images",
+        "library_status",
     ]
+
+
+def test_a_step_comes_after_all_that_it_reads_directly_or_not() -> None:
+    assert IMAGE_EMBEDDINGS.comes_after([REGISTERED_IMAGES])
+    assert VECTOR_INDEX.comes_after([SOURCE_FILES])
+    assert not VECTOR_INDEX.comes_after([VECTOR_INDEX])
+    assert not SOURCE_FILES.comes_after([REGISTERED_IMAGES])
 
 
 @pytest.mark.parametrize("source", ["photos", "holiday-2024", "a-00001"])

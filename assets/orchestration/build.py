@@ -8,6 +8,7 @@ from dagster import Definitions, PreviewWarning, in_process_executor
 from assets.catalog_schema import catalog_schema
 from assets.image_embeddings import image_embeddings
 from assets.image_events import image_events
+from assets.library_status import AllChecks, library_status
 from assets.model_comparison import model_comparison
 from assets.orchestration.alerts_sensor import alerts_sensor
 from assets.orchestration.explain_photo import explain_photo_job
@@ -16,10 +17,12 @@ from assets.orchestration.maintenance_jobs import maintain_indexes_job, sweep_fi
 from assets.orchestration.migrate_catalog import migrate_catalog_job
 from assets.orchestration.partitions import partitions_of
 from assets.orchestration.promote_model import promote_model_job
+from assets.orchestration.refresh_stale import refresh_stale_job
 from assets.orchestration.repair import repair_job
 from assets.orchestration.retire_model import retire_model_job
 from assets.orchestration.schedules import clock_schedules
 from assets.orchestration.stale_partitions import stale_partitions_sensor
+from assets.orchestration.status_page import status_page_sensor
 from assets.registered_images import registered_images
 from assets.serving_model import serving_model
 from assets.source_files import source_files
@@ -39,6 +42,7 @@ ASSETS = (
     image_events,
     model_comparison,
     serving_model,
+    library_status,
 )
 
 
@@ -58,6 +62,7 @@ def build_definitions(settings: Settings) -> Definitions:
             freshness,
             *store_checks(partial(partitions_of, settings=settings)),
         ]
+    all_checks = AllChecks(tuple(key for made in (*assets, *checks) for key in made.check_keys))
     return Definitions(
         assets=assets,
         asset_checks=checks,
@@ -65,6 +70,7 @@ def build_definitions(settings: Settings) -> Definitions:
             *jobs.values(),
             migrate_catalog_job(),
             promote_model_job(settings),
+            refresh_stale_job(),
             repair_job(),
             retire_model_job(),
             contract_job,
@@ -74,11 +80,12 @@ def build_definitions(settings: Settings) -> Definitions:
             explain_photo_job(),
         ],
         schedules=clock_schedules(jobs, contract_job, freshness_job, indexes_job, sweep_job),
-        sensors=[stale_partitions_sensor(jobs, settings), alerts_sensor(settings)],
+        sensors=[stale_partitions_sensor(jobs, settings), alerts_sensor(settings), status_page_sensor()],
         resources={
             "catalog": catalog_resource(settings),
             "storage": storage_resource(settings),
             "settings": fixed_resource(settings, "The configuration."),
+            "all_checks": fixed_resource(all_checks, "The keys of all checks."),
             "progress": fixed_resource(LoggedProgress(), "Progress in the log of a run."),
         },
         executor=in_process_executor,

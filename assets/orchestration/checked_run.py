@@ -9,11 +9,13 @@ from dagster import (
     AssetCheckSeverity,
     AssetExecutionContext,
     AssetMaterialization,
+    DataVersion,
     Failure,
     MaterializeResult,
     Output,
 )
 
+from assets.orchestration.data_versions import DATA_VERSION_TAG, data_version, input_tags
 from assets.orchestration.running import reported_failures, warn_of_plain_server
 from photolineage.catalog.refusals import require_address_space
 from photolineage.lineage import Step
@@ -54,6 +56,7 @@ class CheckedRun:
         self._keys: Sequence[str | None] = list(context.partition_keys) if partitioned else [None]
         self._evaluated: set[tuple[str | None, str]] = set()
         self._reasons: dict[str, list[str]] = {}
+        self._input_tags = input_tags(context.instance, step, context.run.run_id) if self._of_range else {}
 
     def materialized(
         self,
@@ -67,15 +70,28 @@ class CheckedRun:
         """
         results = [self._contract, *checks]
         self._evaluated |= {(partition_key, str(result.check_name)) for result in results}
+        version = self._data_version(partition_key)
         if not self._of_range:
-            yield MaterializeResult(asset_key=self._step.name, metadata=metadata, check_results=results)
+            yield MaterializeResult(
+                asset_key=self._step.name,
+                metadata=metadata,
+                check_results=results,
+                data_version=None if version is None else DataVersion(version),
+            )
             return
+        tags = self._input_tags | ({} if version is None else {DATA_VERSION_TAG: version})
         self._context.log_event(
-            AssetMaterialization(self._step.name, partition=partition_key, metadata=metadata)
+            AssetMaterialization(self._step.name, partition=partition_key, metadata=metadata, tags=tags)
         )
         results += self._separate.of_partition(str(partition_key))
         for result in results:
             self.evaluate(result, partition_key)
+
+    def _data_version(self, partition_key: str | None) -> str | None:
+        if partition_key is None:
+            return None
+        with self._separate.inputs.catalog.engine.connect() as connection:
+            return data_version(connection, self._step, partition_key)
 
     def evaluate(self, result: AssetCheckResult, partition_key: str | None) -> None:
         """Records the result of a check of a partition, compared with the partition's latest materialization."""
@@ -147,7 +163,7 @@ class CheckedRun:
 
     def _evaluate_asset(self) -> None:
         if not self._evaluated.issuperset((None, name) for name in self._separate.asset_checks):
-            for result in self._separate.of_asset():
+            for result in self._separate.of_asset(self._context.instance, self._context.run.run_id):
                 self.evaluate(result, None)
 
     def _not_evaluated(self, partition_key: str | None, reason: str) -> None:

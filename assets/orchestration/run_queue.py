@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from dagster import DagsterRun, QueuedRunCoordinator, SubmitRunContext
 
-from photolineage.lineage import SERVING_MODEL, STEPS, Step
+from photolineage.lineage import LIBRARY_STATUS, SERVING_MODEL, STEPS, Step
 from resources.dagster_internals import ASSET_PARTITION_RANGE_START_TAG, PARTITION_NAME_TAG
 from resources.own_server import is_own_server, refusal
 
@@ -25,7 +25,7 @@ class LineageRunCoordinator(QueuedRunCoordinator):
     """Dagster's queue, which also tags each run with its model, the source that it reads from, and its device."""
 
     def submit_run(self, context: SubmitRunContext) -> DagsterRun:
-        """Tag the run and queue it.
+        """Tag the run and queue it. A run of only `library_status` doesn't wait in the queue.
 
         A server that Photolineage did not start may share the instance with one that it did. The first one may not
         queue what the second one would then run: such a run fails at once, and says why.
@@ -33,6 +33,9 @@ class LineageRunCoordinator(QueuedRunCoordinator):
         run = context.dagster_run
         if not is_own_server() and (run.job_name in GUARDED_JOBS or SERVING_MODEL in _steps(run)):
             self._instance.report_run_failed(run, refusal(run.job_name))
+            return self._instance.get_run_by_id(run.run_id) or run
+        if _steps(run) == [LIBRARY_STATUS]:  # it takes a second, and a person waits for it
+            self._instance.launch_run(run.run_id, context.workspace)
             return self._instance.get_run_by_id(run.run_id) or run
         missing = {key: value for key, value in queue_tags(run).items() if key not in run.tags}
         if missing:

@@ -16,12 +16,13 @@ from dagster import (
 
 from assets.orchestration.checked_run import CONTRACT_CHECK
 from assets.orchestration.partitions import dependencies_of, partitions_of
-from photolineage.lineage import PartitionedBy, Step
+from photolineage.lineage import LIBRARY_STATUS, PartitionedBy, Step
 from photolineage.settings import Settings
 from resources.own_server import warning
 
 Materialize = Callable[..., Any]
 NO_CHECKS: Mapping[str, str] = MappingProxyType({})
+STATUS_LINK = f"The whole library on one page: [{LIBRARY_STATUS.name}](/assets/{LIBRARY_STATUS.name})."
 
 
 def step_asset(
@@ -105,4 +106,5 @@ def _described(step: Step, description: str, settings: Settings) -> str:
     if lacking:
         reload = "then reload the code location (Deployment → Reload)."
         hints.append(f"First: {lacking} to {settings.config_name}, {reload}")
-    return "\n\n".join([*(f"**{hint}**" for hint in hints), description])
+    link = [] if step is LIBRARY_STATUS else [STATUS_LINK]
+    return "\n\n".join([*(f"**{hint}**" for hint in hints), description, *link])

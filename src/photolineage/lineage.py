@@ -5,6 +5,7 @@ This table defines the Dagster assets, their jobs and checks, the sensor, the ta
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from typing import Final
@@ -81,6 +82,10 @@ class Step:
         """Whether this step, or a step before it, has a partition for each model."""
         by_model = self.partitioned_by in (PartitionedBy.MODEL, PartitionedBy.MODEL_AND_SHARD)
         return by_model or any(step.needs_model for step in self.reads)
+
+    def comes_after(self, others: Collection["Step"]) -> bool:
+        """Whether this step needs the results of one of the others, directly or through steps in between."""
+        return any(step in others or step.comes_after(others) for step in self.reads)
 
     def subject(self, partition_key: str) -> Subject:
         """The subject of the partition with this key. Raises ValueError if the step has no partitions."""
@@ -196,6 +201,13 @@ SERVING_MODEL = Step(
     ),
     kinds=frozenset({"sql"}),
 )
+LIBRARY_STATUS = Step(
+    "library_status",
+    PartitionedBy.NOTHING,
+    reads=(CATALOG_SCHEMA,),
+    tables=frozenset(),
+    kinds=frozenset({"sql"}),
+)
 
 STEPS = (
     CATALOG_SCHEMA,
@@ -206,6 +218,7 @@ STEPS = (
     IMAGE_EVENTS,
     MODEL_COMPARISON,
     SERVING_MODEL,
+    LIBRARY_STATUS,
 )
 JOB_STEPS = {step.job: step for step in STEPS if step.job is not None}
 """The steps that the catalog records as jobs, in order. The sensor and `photolineage run` run them automatically, and

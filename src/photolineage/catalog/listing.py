@@ -57,8 +57,9 @@ class ModelStatus:
 class JobStatus:
     """One attempt at a partition. Counts are images; earlier runs did `resumed` of the `done` ones."""
 
-    kind: str
+    kind: JobKind
     subject: str
+    run_id: str
     state: str
     done: int
     resumed: int
@@ -111,9 +112,15 @@ class ListedEvent:
     cover_image_id: int | None
 
 
-def library_status(connection: Connection, *, recent_jobs: int = 10) -> LibraryStatus:
-    """Sources, models, running jobs, and jobs whose newest attempt did not succeed."""
-    tallies = tally_images(connection)
+def library_status(
+    connection: Connection, *, tallies: Sequence[ImageTally] | None = None, recent_jobs: int = 10
+) -> LibraryStatus:
+    """Sources, models, running jobs, and jobs whose newest attempt did not succeed.
+
+    `tallies`: those of the library, if they are counted already.
+    """
+    if tallies is None:
+        tallies = tally_images(connection)
     sources = connection.execute(select(Source.key, Source.passed_over).order_by(Source.key))
     return LibraryStatus(
         sources=[
@@ -171,6 +178,7 @@ def _models(connection: Connection, tallies: Sequence[ImageTally]) -> list[Model
 _JOB_COLUMNS = (
     MlJob.kind,
     MlJob.subject,
+    MlJob.run_id,
     MlJob.state,
     MlJob.done,
     MlJob.resumed,

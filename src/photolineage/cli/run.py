@@ -10,6 +10,7 @@ from photolineage.catalog.engine import reading, require_reachable
 from photolineage.catalog.refusals import require_address_space
 from photolineage.cli.app import AsJson, app, chosen_settings, known_model, reported_errors
 from photolineage.cli.sources import hints, print_hints
+from photolineage.cli.status import figures_of
 from photolineage.cli.terminal import ProgressBars, console, errors, print_json, print_status, shown
 from photolineage.errors import RunInterruptedError
 from photolineage.plain_text import printable
@@ -64,7 +65,6 @@ def run_steps(
     retry_failed: bool = False,
     wait: bool | None = None,
 ) -> None:
-    from photolineage.catalog.listing import library_status
     from photolineage.catalog.migrate import catalog_revision
     from photolineage.cli.project import run_lineage
 
@@ -100,8 +100,7 @@ def run_steps(
     except RunInterruptedError as error:
         errors.print(shown(f"Interrupted: {error}. Run the same command again to continue."))
         raise typer.Exit(1) from error
-    with reading(engine) as connection:
-        status = library_status(connection)
+    status = figures_of(settings, engine)
     said_of_sources = hints(settings, engine)
     if as_json:
         print_json(

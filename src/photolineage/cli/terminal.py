@@ -25,15 +25,19 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from photolineage.catalog.listing import JobStatus, LibraryStatus, ListedEvent
+from photolineage.catalog.listing import ListedEvent
 from photolineage.plain_text import encodable, printable
 from photolineage.steps.progress import OnProgress, Progress
 
 if TYPE_CHECKING:
     from dagster import AssetExecutionContext
 
+    from photolineage.steps.library_status import LibraryFigures
+
 console = Console()
 errors = Console(stderr=True)
+LISTED_STALE = 20
+"""How many stale partitions of each step `print_status` lists."""
 
 
 class _Escaping(logging.Formatter):
@@ -184,8 +188,8 @@ def _cell(value: object) -> Text:
     return shown(f"{value:,}" if isinstance(value, int) else value)
 
 
-def print_status(status: LibraryStatus) -> None:
-    """Print the sources, the models and the unfinished jobs as tables."""
+def print_status(status: "LibraryFigures") -> None:
+    """Print the sources, the progress, the models, what is stale and the unfinished jobs as tables."""
     console.print(
         table(
             "Images by source",
@@ -223,6 +227,50 @@ def print_status(status: LibraryStatus) -> None:
             ],
         )
     )
+    console.print(
+        table(
+            "Progress",
+            [
+                "step",
+                "source",
+                "model",
+                "images#",
+                "expected#",
+                "left#",
+                "images per second#",
+                "time left#",
+            ],
+            [
+                (
+                    p.step,
+                    p.source or "all",
+                    p.model or "",
+                    p.done,
+                    p.total,
+                    p.left,
+                    "" if p.images_per_second is None else f"{p.images_per_second:,.1f}",
+                    _time(p.seconds_left),
+                )
+                for p in status.progress
+            ],
+        )
+    )
+    if status.stale:
+        console.print(
+            table(
+                "Stale partitions",
+                ["step", "partition", "reason", "images#"],
+                [
+                    (of.step, p.partition, p.reason, "" if p.images is None else p.images)
+                    for of in status.stale
+                    for p in of.partitions[:LISTED_STALE]
+                ],
+            )
+        )
+    if status.problem is not None:
+        errors.print(
+            Text.assemble(("Unknown what is stale:", "bold yellow"), f" {printable(status.problem)}")
+        )
     if status.jobs:
         console.print(
             table(
@@ -245,7 +293,7 @@ def print_status(status: LibraryStatus) -> None:
                         j.done,
                         j.total,
                         f"{j.images_per_second:.1f}",
-                        _time_left(j),
+                        _time(j.seconds_left if j.state == "running" else None),
                         j.error or "",
                     )
                     for j in status.jobs
@@ -258,9 +306,8 @@ def _counted(kinds: dict[str, int]) -> str:
     return ", ".join(f"{count:,} × {kind}" for kind, count in kinds.items())
 
 
-def _time_left(job: JobStatus) -> str:
-    left = job.seconds_left if job.state == "running" else None
-    return "" if left is None else str(timedelta(seconds=round(left)))
+def _time(seconds: float | None) -> str:
+    return "" if seconds is None else str(timedelta(seconds=round(seconds)))
 
 
 def print_events(events: Sequence[ListedEvent]) -> None:

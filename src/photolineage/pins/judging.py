@@ -9,6 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, select
 
+from photolineage.catalog.engine import reading
 from photolineage.catalog.orm import Image, ImageState, Source
 from photolineage.catalog.queries import ModelRow, serving_model_key
 from photolineage.errors import PhotolineageError
@@ -104,7 +105,7 @@ def judge_pins(
     `pins`: None for all that are stored. Loads no model if there are none. A pin that cannot be checked says why.
     Raises PinError for a damaged row, and QueryError for a pin that is not stored yet.
     """
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         serving = serving_model_key(connection)
         pins = list_pins(connection) if pins is None else pins
         photos = _photos(connection, _contents(pins))

@@ -74,6 +74,8 @@ class StaleWork:
         return sum(map(len, self.by_step().values()))
 
 
+UNSCANNED_FOR = timedelta(days=2)
+"""A source that nobody has scanned for so long is stale."""
 RETIRED = "retired"
 """Prefix of a job's input version after its results were deleted. Such a job makes no partition up to date."""
 LOST = "lost"

@@ -1,0 +1,110 @@
+"""The page `library_status`: its figures, what is stale and why, links to failures, and pictures."""
+
+import re
+
+from dagster import AssetKey
+
+from photolineage.catalog.listing import list_events
+from photolineage.models.registry import require_model
+from photolineage.steps.library_status import library_figures
+from tests.library import draw_photo, touch
+from tests.lineage import Lineage, failure_of, metadata_of
+
+HOSTILE = "a [link](javascript:alert(1)) `code` | cell\n# heading"
+
+
+def page(lineage: Lineage) -> dict[str, object]:
+    result = lineage.materialize("library_status")
+    assert result.success, failure_of(result)
+    return metadata_of(result)
+
+
+def test_the_page_shows_figures_and_pictures(lineage: Lineage) -> None:
+    shown = page(lineage)
+    assert {name: shown[name] for name in ("images", "unreadable", "duplicates", "missing")} == {
+        "images": 28,
+        "unreadable": 1,
+        "duplicates": 1,
+        "missing": 0,
+    }
+    progress = shown["progress"]
+    assert isinstance(progress, list)
+    counted = {(row["step"], row["source × model"]): (row["done"], row["left"]) for row in progress}
+    assert counted == {
+        ("source_files", "photos"): (28, 0),
+        ("registered_images", "photos"): (28, 0),
+        ("image_embeddings", "photos × tiny-a"): (26, 0),
+        ("image_embeddings", "photos × tiny-b"): (0, 26),
+        ("vector_index", "tiny-a"): (26, 0),
+        ("image_events", "tiny-a"): (27, 0),
+    }
+    assert all(row["images/s"] for row in progress if "tiny-a" in str(row["source × model"]))
+    assert shown["stale"] == []
+    assert shown["failures"] == "None."
+    assert str(shown["newest_events"]).startswith("![Covers of the newest events](data:image/webp;base64,")
+    assert len(str(shown["newest_events"])) < 150_000
+
+
+def test_the_page_says_what_is_stale_and_links_to_what_failed(lineage: Lineage) -> None:
+    draw_photo(lineage.library.root / "2024/05.jpg", 100)
+    touch(lineage.library.root / "2024/05.jpg")
+    (lineage.library.root / "film.mov").touch()
+    lineage.must_materialize("source_files", "photos")
+    lineage.miscount("tiny-a|photos-00000", by=1)
+    lineage.run_check("image_embeddings", "embedding_files", "tiny-a|photos-00000")
+    lineage.execute(
+        "UPDATE ml_job SET state = 'failed', error = '" + HOSTILE + "' WHERE kind = 'register' "
+        "AND subject = 'photos-00001'"
+    )
+    shown = page(lineage)
+    reason = "source_files: 1 new or changed image"
+    assert shown["stale"] == [{"asset": "registered_images", "partition": "photos-00002", "reason": reason}]
+    assert shown["passed_over"] == [{"source": "photos", "kind": ".mov", "files": 1}]
+    failures = str(shown["failures"]).split("\n")[2:]
+    (failed,) = [line for line in failures if line.startswith("| [registered_images](/runs/")]
+    assert re.fullmatch(
+        r"\| \[registered_images\]\(/runs/[0-9a-f-]{36}\) \| `photos-00001` \| "
+        r"`` a \[link\]\(javascript:alert\(1\)\) `code` \\\| cell\\n# heading `` \|",
+        failed,
+    )
+    address = "/assets/image_embeddings?view=checks&checkDetail=embedding_files"
+    (check,) = [line for line in failures if f"({address})" in line]
+    assert check == (
+        f"| [embedding_files of image_embeddings]({address}) | `tiny-a\\|photos-00000` | "
+        "`tiny-a\\|photos-00000: 3 files, 1 problems` |"
+    )
+    assert shown["open_failures"] == len(failures)
+
+
+def test_the_command_line_and_the_page_have_the_same_figures(lineage: Lineage) -> None:
+    library = lineage.library
+    figures = library_figures(library.engine, library.settings, library.files, library.indexes)
+    shown = page(lineage)
+    assert shown["images"] == sum(source.images for source in figures.sources)
+    assert shown["progress"] == [
+        {"step": one.step, "source × model": " × ".join(filter(None, (one.source, one.model)))}
+        | {"done": one.done, "left": one.left}
+        | {"images/s": None if one.images_per_second is None else round(one.images_per_second, 1)}
+        | {"time left": "–"}
+        for one in figures.progress
+    ]
+
+
+def test_a_folder_that_is_gone_does_not_hide_the_figures(lineage: Lineage) -> None:
+    (lineage.home / "embeddings").rename(lineage.home / "elsewhere")
+    shown = page(lineage)
+    assert shown["images"] == 28
+    assert str(lineage.home / "embeddings") in str(shown["problem"])
+
+
+def test_every_asset_links_to_the_page(lineage: Lineage) -> None:
+    graph = lineage.definitions.resolve_asset_graph()
+    for key in graph.get_all_asset_keys() - {AssetKey("library_status")}:
+        assert "](/assets/library_status)" in str(graph.get(key).description), key
+
+
+def test_the_events_are_those_of_the_serving_model(lineage: Lineage) -> None:
+    with lineage.library.engine.connect() as connection:
+        assert list_events(connection, require_model(connection, "tiny-a").id)
+    lineage.execute("DELETE FROM event_image", "DELETE FROM event")
+    assert page(lineage)["newest_events"] == "No events yet."
