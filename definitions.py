@@ -3,6 +3,7 @@
 import logging
 
 from assets.orchestration.build import build_definitions
+from assets.orchestration.partitions import adjust_shards_at_load
 from photolineage.settings import load_settings
 from photolineage.settings.private_home import close_home, create_private_files
 from resources.own_server import warning
@@ -13,5 +14,6 @@ if (unprotected := warning()) is not None:
 settings = load_settings()
 create_private_files()
 close_home(settings.home)
+adjust_shards_at_load(settings)
 
 defs = build_definitions(settings)

@@ -9,7 +9,7 @@ from dagster import (
 )
 
 from assets.orchestration.checked_run import Recorded, checked_run
-from assets.orchestration.partitions import SHARDS, partitions_without_shard
+from assets.orchestration.partitions import adjust_shards
 from assets.orchestration.running import job_context
 from assets.orchestration.step_asset import step_asset
 from photolineage.catalog.queries import shard_keys
@@ -54,12 +54,9 @@ def source_files(
                 on_progress=progress.track(context, key),
             )
         with catalog.engine.connect() as connection:
-            shards, known = shard_keys(connection, [key]), shard_keys(connection)
-        unknown = partitions_without_shard(context.instance, catalog.engine)
-        context.instance.add_dynamic_partitions(str(SHARDS.name), known)
-        for name in unknown:
+            shards = shard_keys(connection, [key])
+        for name in adjust_shards(context.instance, catalog.engine, settings):
             context.log.warning(f"removed the partition {name}: the catalog has no shard of this name")
-            context.instance.delete_dynamic_partition(str(SHARDS.name), name)
         unreadable = explain_unreadable(report.unreadable) if report.unreadable else ""
         if unreadable:
             context.log.warning(unreadable)

@@ -10,45 +10,71 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
 
+# With `execute_run`, runs a job in this process. If it is removed: see what the public `execute_in_process` does.
+from dagster._core.definitions.job_base import InMemoryJob
+
 # The type that `define_asset_job` returns. If it is removed: use the type in the function's new signature.
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+# An error of this type brings its own description, which Dagster records in place of a stack trace. If it is removed:
+# the runs that somebody ends show a stack trace again.
+from dagster._core.errors import DagsterUserCodeProcessError
 
 # Distinguishes an interrupted run from a failed one. If it is removed: compare the reason with UNEXPECTED_TERMINATION.
 from dagster._core.events import RunFailureReason
 
+# Executes a run that was made before. `execute_in_process` makes its run itself, without a code location: the UI cannot
+# re-execute such a run and leaves it out of the timeline. If it is removed: see what `execute_in_process` does.
+from dagster._core.execution.api import execute_run
+
 # The types of a run launcher. If they are removed: use the types in the methods of the public `DefaultRunLauncher`.
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
+
+# The code location of a run. If it is removed: see how `dagster job launch` makes a run.
+from dagster._core.remote_origin import RemoteRepositoryOrigin
 
 # Tags that Dagster sets on runs or reads from them. If one is removed: write its value, which the UI shows.
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
     MAX_RETRIES_TAG,
+    PARENT_RUN_ID_TAG,
     PARTITION_NAME_TAG,
     RETRY_NUMBER_TAG,
-    ROOT_RUN_ID_TAG,
     WILL_RETRY_TAG,
 )
 
+# Reads the code location in workspace.yaml. If it is removed: see how `dagster job launch` reads it.
+from dagster._core.workspace.load import location_origins_from_yaml_paths
+
 # Makes the command line of a run's process. If it is removed: see what dagster-docker and dagster-k8s use.
 from dagster._grpc.types import ExecuteRunArgs
+
+# The description of an error. If it is removed: see what `DagsterUserCodeProcessError` holds.
+from dagster_shared.error import SerializableErrorInfo
 
 __all__ = [
     "ASSET_PARTITION_RANGE_END_TAG",
     "ASSET_PARTITION_RANGE_START_TAG",
     "MAX_RETRIES_TAG",
+    "PARENT_RUN_ID_TAG",
     "PARTITION_NAME_TAG",
     "RETRY_NUMBER_TAG",
-    "ROOT_RUN_ID_TAG",
     "WILL_RETRY_TAG",
     "AssetCheckEvaluationTargetMaterializationData",
     "CheckRunHealthResult",
+    "DagsterUserCodeProcessError",
     "ExecuteRunArgs",
+    "InMemoryJob",
     "LaunchRunContext",
+    "RemoteRepositoryOrigin",
     "RunFailureReason",
+    "SerializableErrorInfo",
     "UnresolvedAssetJobDefinition",
     "WorkerStatus",
     "dev_command_module",
+    "execute_run",
+    "location_origins_from_yaml_paths",
 ]
 
 

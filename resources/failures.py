@@ -3,11 +3,20 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from dagster import DagsterEvent, Failure
+from dagster import DagsterEvent, DagsterExecutionInterruptedError, Failure
 
 from photolineage.catalog.migrate import require_current
 from photolineage.errors import PhotolineageError
+from resources.dagster_internals import DagsterUserCodeProcessError, SerializableErrorInfo
 from resources.home import CatalogResource
+
+
+class StoppedError(DagsterExecutionInterruptedError, DagsterUserCodeProcessError):
+    """Somebody has ended the run. Its log shows the message, and no stack trace: nothing is wrong."""
+
+    def __init__(self, message: str) -> None:
+        info = SerializableErrorInfo(message, stack=[], cls_name=None)
+        super().__init__(message, user_code_process_error_infos=[info])  # type: ignore[no-untyped-call]
 
 
 @contextmanager

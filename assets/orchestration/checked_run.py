@@ -9,19 +9,23 @@ from dagster import (
     AssetCheckSeverity,
     AssetExecutionContext,
     AssetMaterialization,
+    DagsterExecutionInterruptedError,
     Failure,
     MaterializeResult,
     Output,
 )
 
+from assets.orchestration.partitions import lacking
 from assets.orchestration.running import reported_failures
 from photolineage.lineage import Step
-from resources.failures import reported
+from resources.failures import StoppedError, reported
 from schema_checks.evaluations import evaluation
 from schema_checks.partition_checks import CheckInputs
 from schema_checks.separate_checks import SeparateChecks
 
 CONTRACT_CHECK = "catalog_contract"
+CONTINUE = "; materialize again to continue"
+"""The end of the message of a run that somebody has ended."""
 
 Recorded = MaterializeResult[None] | Output[None]
 """What an asset yields: its partitions, and in a run of a range that its own checks were evaluated."""
@@ -93,7 +97,7 @@ class CheckedRun:
         An interruption ends the run at once. All other errors fail the run at its end.
         """
         try:
-            with reported_failures(self._context):
+            with reported_failures():
                 yield
         except Exception as error:
             if not self._of_range:
@@ -157,11 +161,16 @@ class CheckedRun:
 
 @contextmanager
 def checked_run(context: AssetExecutionContext, step: Step, inputs: CheckInputs) -> Iterator[CheckedRun]:
-    """A run of a step whose contract holds. Raises Failure before the first write if it does not."""
+    """A run of a step whose contract holds. Raises Failure before the first write if it does not.
+
+    The first failure of a new library says what to configure or to materialize first.
+    """
     from photolineage.checks.catalog_contract import contract_report
     from photolineage.contract.dagster_checks import difference_table
     from schema_checks.check_metadata import contract_result
 
+    if (first := lacking(step, inputs.settings)) is not None:
+        raise Failure(description=f"{first[0].upper()}{first[1:]}", allow_retries=False)
     with reported():
         report = contract_report(inputs.catalog.engine, step.tables)
     contract = contract_result(report, step.name, CONTRACT_CHECK)
@@ -174,8 +183,10 @@ def checked_run(context: AssetExecutionContext, step: Step, inputs: CheckInputs)
             allow_retries=False,
         )
     try:
-        with reported_failures(context):
+        with reported_failures():
             yield run
+    except DagsterExecutionInterruptedError as interruption:
+        raise StoppedError(f"{str(interruption) or 'stopped'}{CONTINUE}") from None
     except Exception as error:
         run.failed_altogether(error)
         raise

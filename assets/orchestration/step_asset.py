@@ -15,8 +15,8 @@ from dagster import (
 )
 
 from assets.orchestration.checked_run import CONTRACT_CHECK
-from assets.orchestration.partitions import dependencies_of, partitions_of
-from photolineage.lineage import PartitionedBy, Step
+from assets.orchestration.partitions import dependencies_of, lacking, partitions_of
+from photolineage.lineage import Step
 from photolineage.settings import Settings
 
 Materialize = Callable[..., Any]
@@ -40,7 +40,7 @@ def step_asset(
         def make(settings: Settings) -> AssetsDefinition:
             facts: dict[str, Any] = {
                 "deps": dependencies_of(step),
-                "group_name": "photolineage",
+                "group_name": step.group,
                 "kinds": set(step.kinds),
                 "owners": list(settings.owners),
                 "description": _described(step, description, settings),
@@ -92,11 +92,5 @@ def _check_specs(step: Step, checks: Mapping[str, str], settings: Settings) -> l
 
 def _described(step: Step, description: str, settings: Settings) -> str:
     """The description, after a hint if the configuration has no source or no model for this step."""
-    if step.partitioned_by is PartitionedBy.SOURCE and not settings.sources:
-        lacking = "no folder of photos is configured. Add a [sources.<key>] section"
-    elif step.needs_model and not settings.models:
-        lacking = "no model is configured. Add a [models.<key>] section"
-    else:
-        return description
-    reload = "then reload the code location (Deployment → Reload)."
-    return f"**First: {lacking} to {settings.config_name}, {reload}**\n\n{description}"
+    first = lacking(step, settings)
+    return description if first is None else f"**First: {first}**\n\n{description}"
