@@ -20,8 +20,9 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 # the runs that somebody ends show a stack trace again.
 from dagster._core.errors import DagsterUserCodeProcessError
 
-# Distinguishes an interrupted run from a failed one. If it is removed: compare the reason with UNEXPECTED_TERMINATION.
-from dagster._core.events import RunFailureReason
+# Distinguish an interrupted run from a failed one, and a failure with an error from one without. If one is removed:
+# compare the reason with UNEXPECTED_TERMINATION, and see what a RUN_FAILURE event holds.
+from dagster._core.events import JobFailureData, RunFailureReason
 
 # Executes a run that was made before. `execute_in_process` makes its run itself, without a code location: the UI cannot
 # re-execute such a run and leaves it out of the timeline. If it is removed: see what `execute_in_process` does.
@@ -66,6 +67,7 @@ __all__ = [
     "DagsterUserCodeProcessError",
     "ExecuteRunArgs",
     "InMemoryJob",
+    "JobFailureData",
     "LaunchRunContext",
     "RemoteRepositoryOrigin",
     "RunFailureReason",

@@ -65,8 +65,8 @@ def stale_partitions_sensor(
         minimum_interval_seconds=settings.sensor_seconds,
         default_status=DefaultSensorStatus.STOPPED,
         description="Processes new, changed and missing photos automatically, from the scan to the events: it scans "
-        "the sources every `rescan_minutes`, and launches runs for the partitions whose inputs have changed or whose "
-        "files are lost. **Needs** `catalog_schema`. **Next:** turn it on.",
+        "the sources every few minutes (rescan_minutes in photolineage.toml), and launches runs for the partitions "
+        "whose inputs have changed or whose files are lost. Materialize catalog_schema first, then turn the sensor on.",
     )
     def stale_partitions(
         context: SensorEvaluationContext,
