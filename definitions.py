@@ -4,6 +4,7 @@ import logging
 import sys
 
 from assets.orchestration.build import build_definitions
+from assets.orchestration.partitions import adjust_shards_at_load
 from photolineage.settings import load_settings
 from photolineage.settings.private_home import close_home, create_private_files
 from resources.own_server import warning, why_not_executed
@@ -16,5 +17,6 @@ if (unprotected := warning()) is not None:
 
 create_private_files()
 close_home(settings.home)
+adjust_shards_at_load(settings)
 
 defs = build_definitions(settings)

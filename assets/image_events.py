@@ -45,7 +45,7 @@ EVENT_COLUMNS = TableSchema(
     IMAGE_EVENTS,
     "Events: images that belong together in time, place and looks, each event with a title and a cover. "
     "An event that keeps most of its images keeps its id.\n\n**Needs** the model in `vector_index`.\n\n"
-    "**Next:** look at the covers in the metadata; `photolineage events` lists all events.",
+    "**Next:** open `covers` in the metadata; `photolineage events` lists all events.",
 )
 def image_events(
     context: AssetExecutionContext,
@@ -85,6 +85,15 @@ def image_events(
             model_key,
             {
                 "events": report.events,
+                "covers": MetadataValue.md(
+                    as_markdown(covers, "Covers of the newest events") if covers else NO_EVENTS
+                ),
+                "newest_events": MetadataValue.table(
+                    [_record(event) for event in newest], schema=EVENT_COLUMNS
+                ),
+                "timeline": MetadataValue.md(
+                    as_markdown(timeline_plot(events), "Events over time") if events else NO_EVENTS
+                ),
                 "images_in_events": report.images,
                 "undated_images": report.undated,
                 "undated_images_joined": report.joined,
@@ -103,15 +112,6 @@ def image_events(
                     for offset in report.clock_offsets
                 ],
                 "seconds": round(report.seconds, 1),
-                "newest_events": MetadataValue.table(
-                    [_record(event) for event in newest], schema=EVENT_COLUMNS
-                ),
-                "timeline": MetadataValue.md(
-                    as_markdown(timeline_plot(events), "Events over time") if events else NO_EVENTS
-                ),
-                "covers": MetadataValue.md(
-                    as_markdown(covers, "Covers of the newest events") if covers else NO_EVENTS
-                ),
             },
         )
 

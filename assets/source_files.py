@@ -9,7 +9,7 @@ from dagster import (
 )
 
 from assets.orchestration.checked_run import Recorded, checked_run
-from assets.orchestration.partitions import SHARDS, partitions_without_shard
+from assets.orchestration.partitions import adjust_shards
 from assets.orchestration.running import job_context
 from assets.orchestration.step_asset import step_asset
 from photolineage.catalog.engine import reading
@@ -56,13 +56,16 @@ def source_files(
                 on_progress=progress.track(context, key),
             )
         with reading(catalog.engine) as connection:
-            shards, known = shard_keys(connection, [key]), shard_keys(connection)
-        unknown = partitions_without_shard(context.instance, catalog.engine)
-        context.instance.add_dynamic_partitions(str(SHARDS.name), known)
-        for name in unknown:
+            shards = shard_keys(connection, [key])
+        added, removed = adjust_shards(context.instance, catalog.engine, settings)
+        if added:
+            context.log.info(
+                f"new partitions of registered_images: {', '.join(added)}. Materialize them, or turn on the sensor "
+                "stale_partitions. A backfill that was launched before this scan leaves them out."
+            )
+        for name in removed:
             context.log.warning(f"removed the partition {name}: the catalog has no shard of this name")
-            context.instance.delete_dynamic_partition(str(SHARDS.name), name)
-        with catalog.engine.connect() as connection:
+        with reading(catalog.engine) as connection:
             roots = {name: configured.root for name, configured in settings.sources.items()}
             renamed = " ".join(
                 str(same) for same in find_same_sources(connection, roots) if same.current == key

@@ -3,13 +3,22 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from dagster import DagsterEvent, Failure
+from dagster import DagsterEvent, DagsterExecutionInterruptedError, Failure
 from sqlalchemy.exc import DBAPIError
 
 from photolineage.catalog.migrate import require_current
 from photolineage.catalog.refusals import explain_refusal
 from photolineage.errors import PhotolineageError
+from resources.dagster_internals import DagsterUserCodeProcessError, JobFailureData, SerializableErrorInfo
 from resources.home import CatalogResource
+
+
+class StoppedError(DagsterExecutionInterruptedError, DagsterUserCodeProcessError):
+    """Somebody has ended the run. Its log shows the message, and no stack trace: nothing is wrong."""
+
+    def __init__(self, message: str) -> None:
+        info = SerializableErrorInfo(message, stack=[], cls_name=None)
+        super().__init__(message, user_code_process_error_infos=[info])  # type: ignore[no-untyped-call]
 
 
 @contextmanager
@@ -44,8 +53,15 @@ def failure_reason(events: Iterable[DagsterEvent]) -> str | None:
         if event.is_step_failure:
             return _step_failure_reason(event)
         if event.is_run_failure:
-            of_the_run = event.message
+            of_the_run = _run_failure_reason(event)
     return of_the_run
+
+
+def _run_failure_reason(event: DagsterEvent) -> str | None:
+    """The error that ended the run outside its steps, else the message, without the internal name of the job."""
+    if isinstance(event.event_specific_data, JobFailureData) and event.job_failure_data.error is not None:
+        return _message(event.job_failure_data.error)
+    return (event.message or "").removeprefix(f'Execution of run for "{event.job_name}" failed. ') or None
 
 
 def _step_failure_reason(event: DagsterEvent) -> str:
@@ -54,6 +70,8 @@ def _step_failure_reason(event: DagsterEvent) -> str:
         return data.user_failure_data.description
     # Dagster's own error says only which step failed; its cause is the error that the step raised.
     raised = data.error.cause if data.error is not None and data.error.cause else data.error
-    if raised is None:
-        return "failed without an error message"
-    return raised.message.strip().split(f"{raised.cls_name}: ", 1)[-1]
+    return "failed without an error message" if raised is None else _message(raised)
+
+
+def _message(error: SerializableErrorInfo) -> str:
+    return error.message.strip().split(f"{error.cls_name}: ", 1)[-1]

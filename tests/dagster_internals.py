@@ -22,6 +22,9 @@ from dagster._core.definitions.reconstruct import ReconstructableRepository
 # What `SensorDefinition.evaluate_tick` returns. If it goes: use the type that the signature then names.
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
+# How the daemon decides whether it starts a failed run again. If it goes: kill a run in a real UI.
+from dagster._core.execution.retries import auto_reexecution_should_retry_run
+
 # What `CachingStaleStatusResolver` loads records with.
 from dagster._core.loader import LoadingContextForTest
 
@@ -40,6 +43,7 @@ __all__ = [
     "SensorExecutionData",
     "StaleStatus",
     "SubmitRunContext",
+    "auto_reexecution_should_retry_run",
     "build_run_requests_with_backfill_policies",
     "partition_loading_context",
 ]

@@ -59,7 +59,7 @@ def test_every_asset_says_what_it_is(definitions: Definitions, step: Step) -> No
     node = definitions.resolve_asset_graph().get(AssetKey(step.name))
     assert node.description is not None
     assert len(node.description) > 40
-    assert node.group_name == "photolineage"
+    assert node.group_name == step.group
     assert node.owners == ["team:photolineage"]
     assert "**Needs** " in node.description
     assert "**Next:** " in node.description

@@ -53,6 +53,8 @@ MOST_TRIES = 30
 """After so many tries, which take about a day, an alert is given up."""
 MOST_WAITING = 100
 """A receiver with so many refused alerts gets no new ones: they stay in the event log until it works again."""
+UNNAMED_JOB = "__ASSET_JOB"
+"""What Dagster calls the job of a run that the Materialize button has launched. Nobody else knows the name."""
 DEFAULT_UI = "http://127.0.0.1:3000"
 ENDS: Final = (DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_SUCCESS)
 
@@ -126,7 +128,7 @@ def alerts_sensor(settings: Settings) -> SensorDefinition:
         if settings.alerts.configured
         else DefaultSensorStatus.STOPPED,
         description="Sends one alert for each run that failed or has failed checks, to a webhook or a command "
-        "(`alerts.webhook`, `alerts.command` in photolineage.toml). An alert that a receiver refuses is tried again "
+        "(alerts.webhook, alerts.command in photolineage.toml). An alert that a receiver refuses is tried again "
         "for about a day; until then the ticks say why.",
     )
     def alerts(
@@ -197,9 +199,8 @@ def find_alert(instance: DagsterInstance, run: DagsterRun, ui: str) -> Alert | N
         return None
     partition = _partition(run.tags)
     assets = _assets(instance, run)
-    subject = " ".join(
-        filter(None, [", ".join(assets) or run.job_name.removeprefix("materialize_"), partition])
-    )
+    name = ", ".join(assets) or run.job_name
+    subject = f"{name} {partition}" if partition else name
     link = f"{ui}/runs/{run.run_id}"
     reason = "" if run.is_success else short_text(_reason(instance, run), REASON_LENGTH)
     lines = [f"{subject}: {reason}" if reason else f"{subject}: {len(checks)} failed checks"]
@@ -207,7 +208,7 @@ def find_alert(instance: DagsterInstance, run: DagsterRun, ui: str) -> Alert | N
     return Alert(
         id=run.run_id,
         text=f"{short_text(chr(10).join(lines), TEXT_LENGTH)}\n{link}",
-        job=run.job_name,
+        job=name if run.job_name.startswith(UNNAMED_JOB) else run.job_name,
         assets=assets,
         partition=partition,
         run_failed=not run.is_success,

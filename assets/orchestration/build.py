@@ -29,7 +29,7 @@ from assets.source_files import source_files
 from assets.vector_index import vector_index
 from photolineage.settings import Settings
 from resources.home import catalog_resource, fixed_resource, storage_resource
-from resources.progress import LoggedProgress
+from resources.progress import LoggedProgress, ProgressSink
 from schema_checks.asset_checks import catalog_table_checks, store_checks
 from schema_checks.freshness import freshness_checks
 
@@ -46,8 +46,8 @@ ASSETS = (
 )
 
 
-def build_definitions(settings: Settings) -> Definitions:
-    """The definitions of the lineage with these settings."""
+def build_definitions(settings: Settings, progress: ProgressSink | None = None) -> Definitions:
+    """The definitions of the lineage with these settings. `progress`: what shows it; default: the log of the run."""
     jobs = lineage_jobs()
     contract_job = check_contract_job()
     freshness = freshness_checks()
@@ -86,7 +86,7 @@ def build_definitions(settings: Settings) -> Definitions:
             "storage": storage_resource(settings),
             "settings": fixed_resource(settings, "The configuration."),
             "all_checks": fixed_resource(all_checks, "The keys of all checks."),
-            "progress": fixed_resource(LoggedProgress(), "Progress in the log of a run."),
+            "progress": fixed_resource(progress or LoggedProgress(), "Shows the progress of a run."),
         },
         executor=in_process_executor,
     )

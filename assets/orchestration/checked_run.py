@@ -9,6 +9,7 @@ from dagster import (
     AssetCheckSeverity,
     AssetExecutionContext,
     AssetMaterialization,
+    DagsterExecutionInterruptedError,
     DataVersion,
     Failure,
     MaterializeResult,
@@ -16,15 +17,18 @@ from dagster import (
 )
 
 from assets.orchestration.data_versions import DATA_VERSION_TAG, data_version, input_tags
+from assets.orchestration.partitions import lacking
 from assets.orchestration.running import reported_failures, warn_of_plain_server
 from photolineage.catalog.refusals import require_address_space
 from photolineage.lineage import Step
-from resources.failures import reported
+from resources.failures import StoppedError, reported
 from schema_checks.evaluations import evaluation
 from schema_checks.partition_checks import CheckInputs
 from schema_checks.separate_checks import SeparateChecks
 
 CONTRACT_CHECK = "catalog_contract"
+CONTINUE = "; materialize again to continue"
+"""The end of the message of a run that somebody has ended."""
 
 Recorded = MaterializeResult[None] | Output[None]
 """What an asset yields: its partitions, and in a run of a range that its own checks were evaluated."""
@@ -110,7 +114,7 @@ class CheckedRun:
         An interruption ends the run at once. All other errors fail the run at its end.
         """
         try:
-            with reported_failures(self._context):
+            with reported_failures():
                 yield
         except Exception as error:
             if not self._of_range:
@@ -174,12 +178,17 @@ class CheckedRun:
 
 @contextmanager
 def checked_run(context: AssetExecutionContext, step: Step, inputs: CheckInputs) -> Iterator[CheckedRun]:
-    """A run of a step whose contract holds. Raises Failure before the first write if it does not."""
+    """A run of a step whose contract holds. Raises Failure before the first write if it does not.
+
+    The first failure of a new library says what to configure or to materialize first.
+    """
     from photolineage.checks.catalog_contract import contract_report
     from photolineage.contract.dagster_checks import difference_table
     from schema_checks.check_metadata import contract_result
 
     warn_of_plain_server(context)
+    if (first := lacking(step, inputs.settings)) is not None:
+        raise Failure(description=f"{first[0].upper()}{first[1:]}", allow_retries=False)
     with reported():
         require_address_space()
         report = contract_report(inputs.catalog.engine, step.tables)
@@ -193,8 +202,10 @@ def checked_run(context: AssetExecutionContext, step: Step, inputs: CheckInputs)
             allow_retries=False,
         )
     try:
-        with reported_failures(context):
+        with reported_failures():
             yield run
+    except DagsterExecutionInterruptedError as interruption:
+        raise StoppedError(f"{str(interruption) or 'stopped'}{CONTINUE}") from None
     except Exception as error:
         run.failed_altogether(error)
         raise

@@ -11,7 +11,8 @@ from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
 from photolineage.catalog.leases import process_is_gone, started_after_boot
 
-PROCESS_TAG = "photolineage/process"
+PROCESS_TAG = ".dagster/photolineage-process"
+"""The UI does not show tags that begin with `.dagster/`."""
 IN_PROGRESS = (DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING)
 GONE = "The process of this run is gone (power cut, kill or reboot)."
 

@@ -7,22 +7,16 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
-from uuid import uuid4
 
-from dagster import (
-    DagsterEventType,
-    DagsterExecutionInterruptedError,
-    DagsterInstance,
-    Definitions,
-    ExecuteInProcessResult,
-    MetadataValue,
-)
+from dagster import DagsterExecutionInterruptedError, DagsterInstance, Definitions, MetadataValue
 from sqlalchemy import Engine
 
 from assets.orchestration.build import build_definitions
-from assets.orchestration.dead_runs import fail_dead_runs, process_tag
+from assets.orchestration.checked_run import CONTINUE
+from assets.orchestration.dead_runs import fail_dead_runs
 from assets.orchestration.home_locks import lock_server, only_run, server_is_running
-from assets.orchestration.partitions import SHARDS, dagster_key
+from assets.orchestration.partitions import dagster_key
+from assets.orchestration.recorded_run import cause, cause_class, execute_recorded, was_interrupted
 from photolineage.catalog.engine import reading, require_reachable
 from photolineage.catalog.leases import LeaseHeldError, find_holder
 from photolineage.catalog.migrate import catalog_revision
@@ -47,15 +41,12 @@ from photolineage.stores.files import open_files
 from photolineage.stores.identity import attach_store
 from photolineage.stores.root_folder import RootFolder
 from photolineage.stores.vector_index import VectorIndexes
-from resources.dagster_internals import MAX_RETRIES_TAG, RunFailureReason
-from resources.failures import failure_reason
 from resources.own_server import mark_own_server
 from resources.progress import ProgressSink
 
 DEPLOYMENT = Path(__file__).parents[2] / "deploy" / "local" / "dagster.yaml"
 LISTED_FAILURES = 10
 SECONDS_BETWEEN_LOOKS = 1.0
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 class StepFailedError(PhotolineageError):
@@ -128,16 +119,13 @@ def prepare_dagster_home(settings: Settings) -> Path:
 def prepare_server(settings: Settings) -> list[str]:
     """Prepare the instance for the UI, and return the ids of the dead runs that were marked as failed.
 
-    Adds every shard of the catalog to the instance, which may be new. Raises ServerRunningError and ForeignStoreError.
+    Raises ServerRunningError, CatalogUnreachableError and ForeignStoreError.
     """
     lock_server(prepare_dagster_home(settings))
     engine = settings.catalog.open_engine()
     require_reachable(engine)
     attach_store(engine, open_files(settings))
-    with reading(engine) as connection:
-        shards = shard_keys(connection) if catalog_revision(connection).is_current else []
     with DagsterInstance.get() as instance:
-        instance.add_dynamic_partitions(str(SHARDS.name), shards)
         return fail_dead_runs(instance, server_running=False)
 
 
@@ -166,7 +154,7 @@ def run_lineage(
     attach_store(engine, open_files(settings))
     with only_run(settings.home, progress.say if wait else None), DagsterInstance.get() as instance:
         fail_dead_runs(instance, server_running=server_is_running(dagster_home))
-        run = _LineageRun(settings, build_definitions(settings), instance, engine, progress)
+        run = _LineageRun(settings, build_definitions(settings, progress), instance, engine, progress)
         return run.execute(source_keys, model_keys, retry_failed=retry_failed)
 
 
@@ -194,7 +182,6 @@ class _LineageRun:
             again = find_shards_with_failures(connection, source_keys) if retry_failed else []
         if not mine:
             raise StepFailedError(self._no_images(source_keys))
-        self.instance.add_dynamic_partitions(str(SHARDS.name), sorted(sizes))
         images = sum(sizes[shard] for shard in again)
         self._step(
             REGISTERED_IMAGES, "Reading unreadable images again", again, images, {"retry_failed": True}
@@ -329,28 +316,18 @@ class _LineageRun:
     def _materialize(
         self, step: Step, partition_key: str | None = None, config: dict[str, Any] | None = None
     ) -> None:
-        run_config: dict[str, Any] = dict(QUIET)
-        if config is not None:
-            run_config["ops"] = {step.name: {"config": config}}
-        job = self.definitions.resolve_job_def(step.job_name)
-        run_id = str(uuid4())
+        run_config = {} if config is None else {"ops": {step.name: {"config": config}}}
         try:
-            result = job.execute_in_process(
-                instance=self.instance,
-                partition_key=partition_key,
-                run_config=run_config,
-                raise_on_error=False,
-                run_id=run_id,
-                tags={**process_tag(run_id), MAX_RETRIES_TAG: "0"},
-                resources={"progress": self.progress},
+            result = execute_recorded(
+                self.definitions, self.instance, step.job_name, partition_key, run_config
             )
         except (KeyboardInterrupt, DagsterExecutionInterruptedError) as interruption:
             raise RunInterruptedError(str(interruption) or "interrupted") from interruption
-        if _was_interrupted(result):
-            raise RunInterruptedError(_cause(result))
+        if was_interrupted(result):
+            raise RunInterruptedError(cause(result).removesuffix(CONTINUE))
         if not result.success:
-            failure = FAILURES.get(_cause_class(result), StepFailedError)
-            raise failure(f"{step.name} {partition_key or ''}: {_cause(result)}")
+            failure = FAILURES.get(cause_class(result), StepFailedError)
+            raise failure(f"{step.name} {partition_key or ''}: {cause(result)}")
         self.report.materialized.setdefault(step.name, []).append(partition_key or step.name)
         if step == SOURCE_FILES:
             for event in result.get_asset_materialization_events():
@@ -364,30 +341,3 @@ class _LineageRun:
         ):
             if said := metadata[kind].value:
                 said_of[source] = str(said)
-
-
-def _was_interrupted(result: ExecuteInProcessResult) -> bool:
-    return any(
-        event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
-        for event in result.all_events
-        if event.event_type is DagsterEventType.RUN_FAILURE
-    )
-
-
-def _cause_class(result: ExecuteInProcessResult) -> str | None:
-    """The class of the error that made the step fail."""
-    errors = (event.step_failure_data.error for event in result.all_events if event.is_step_failure)
-    return next(
-        (error.cause.cls_name for error in errors if error is not None and error.cause is not None), None
-    )
-
-
-def _cause(result: ExecuteInProcessResult) -> str:
-    if reason := failure_reason(event for event in result.all_events if event.is_step_failure):
-        return reason
-    failed = [
-        f"{evaluation.check_name}: {evaluation.description}"
-        for evaluation in result.get_asset_check_evaluations()
-        if not evaluation.passed
-    ]
-    return "; ".join(failed) or "failed; see the run in the Dagster UI"

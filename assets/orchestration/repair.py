@@ -21,7 +21,7 @@ from pydantic import Field
 from sqlalchemy import Engine
 
 from assets.orchestration.launchpad import fields_of
-from assets.orchestration.partitions import SHARDS, partitions_without_shard
+from assets.orchestration.partitions import SHARDS, compare_shards
 from photolineage.plain_text import printable
 from photolineage.settings import Settings
 from resources.failures import reported
@@ -76,7 +76,7 @@ def repair_job() -> JobDefinition:
                 report = plan_repair(catalog.engine, settings, allow_data_loss=config.allow_data_loss)
         repairs = list(report.repairs)
         if report.schema_holds:
-            repairs += _unknown_partitions(context.instance, catalog.engine, remove=config.apply)
+            repairs += _unknown_partitions(context.instance, catalog.engine, settings, remove=config.apply)
         metadata: dict[str, MetadataValue[Any]] = {
             "repairs": MetadataValue.table([TableRecord(row) for row in rows(repairs)], _SCHEMA),
             "backup": MetadataValue.text(str(report.backup or "none")),
@@ -111,10 +111,12 @@ def repair_job() -> JobDefinition:
     return repair
 
 
-def _unknown_partitions(instance: DagsterInstance, engine: Engine, *, remove: bool) -> "list[Repair]":
+def _unknown_partitions(
+    instance: DagsterInstance, engine: Engine, settings: Settings, *, remove: bool
+) -> "list[Repair]":
     from photolineage.checks.repair_catalog import Outcome, Repair
 
-    unknown = partitions_without_shard(instance, engine)
+    _, unknown = compare_shards(instance, engine, settings)
     if remove:
         for name in unknown:
             instance.delete_dynamic_partition(str(SHARDS.name), name)

@@ -1,20 +1,30 @@
 """The run queue: it tags each run with its model, source and device, so that the deployment can limit runs by them.
 
 `dagster.yaml` limits runs by their tags. Dagster tags a run from the UI or from a backfill only with its partition key,
-so the queue adds these tags to every run.
+so the queue adds these tags to every run. The list of runs shows no tags that begin with `dagster/`, but the run does.
+
+The queue also lets a run that somebody re-executes have automatic retries of its own.
 """
 
 from collections.abc import Mapping
 
-from dagster import DagsterRun, QueuedRunCoordinator, SubmitRunContext
+from dagster import DagsterInstance, DagsterRun, QueuedRunCoordinator, SubmitRunContext
 
 from photolineage.lineage import LIBRARY_STATUS, SERVING_MODEL, STEPS, Step
-from resources.dagster_internals import ASSET_PARTITION_RANGE_START_TAG, PARTITION_NAME_TAG
+from resources.dagster_internals import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    MAX_RETRIES_TAG,
+    PARTITION_NAME_TAG,
+    RETRY_NUMBER_TAG,
+)
 from resources.own_server import is_own_server, refusal
 
-MODEL_TAG = "photolineage/model"
-SOURCE_TAG = "photolineage/source"
-DEVICE_TAG = "photolineage/device"
+MODEL_TAG = "dagster/photolineage-model"
+SOURCE_TAG = "dagster/photolineage-source"
+DEVICE_TAG = "dagster/photolineage-device"
+PARTITIONS_TAG = "partitions"
+"""Names the partitions of a run of a range in the list of runs, where Dagster names only a single partition."""
 
 GUARDED_JOBS = frozenset({"migrate_catalog", "promote_model", "repair", "retire_model", "sweep_files"})
 """The jobs that can change or delete what serves, besides
@@ -37,10 +47,34 @@ class LineageRunCoordinator(QueuedRunCoordinator):
         if _steps(run) == [LIBRARY_STATUS]:  # it takes a second, and a person waits for it
             self._instance.launch_run(run.run_id, context.workspace)
             return self._instance.get_run_by_id(run.run_id) or run
-        missing = {key: value for key, value in queue_tags(run).items() if key not in run.tags}
-        if missing:
-            self._instance.add_run_tags(run.run_id, missing)
+        tags = {key: value for key, value in queue_tags(run).items() if key not in run.tags}
+        tags |= {**partitions_tag(run), **retry_tags(self._instance, run)}
+        if tags:
+            self._instance.add_run_tags(run.run_id, tags)
         return super().submit_run(context)
+
+
+def partitions_tag(run: DagsterRun) -> Mapping[str, str]:
+    """The tag that names the partitions of a run of a range."""
+    first, last = (
+        run.tags.get(tag) for tag in (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)
+    )
+    if first is None:
+        return {}
+    return {PARTITIONS_TAG: first if first == last else f"{first} … {last}"}
+
+
+def retry_tags(instance: DagsterInstance, run: DagsterRun) -> Mapping[str, str]:
+    """How many retries a run may have that somebody has re-executed: as many as any other run.
+
+    Dagster counts every run that descends from the same first run as a retry. So it would not retry a run that somebody
+    has re-executed, and would let it inherit that a run of the command line has no retries.
+    """
+    if run.parent_run_id is None or RETRY_NUMBER_TAG in run.tags:
+        return {}
+    group = instance.get_run_group(run.run_id)
+    former = 0 if group is None else len([one for one in group[1] if one.run_id != run.run_id])
+    return {MAX_RETRIES_TAG: str(former + instance.run_retries_max_retries)}
 
 
 def queue_tags(run: DagsterRun) -> Mapping[str, str]:

@@ -9,15 +9,13 @@ from dagster import (
     DagsterExecutionInterruptedError,
 )
 
-from resources.dagster_internals import RETRY_NUMBER_TAG, ROOT_RUN_ID_TAG
+from resources.dagster_internals import PARENT_RUN_ID_TAG, RETRY_NUMBER_TAG
 from resources.failures import reported
 from resources.home import CatalogResource
 from resources.own_server import warning
 
 if TYPE_CHECKING:
     from photolineage.steps.jobs import JobContext
-
-CONTRACT_CHECK = "catalog_contract"
 
 
 def job_context(context: AssetExecutionContext, catalog: CatalogResource) -> "JobContext":
@@ -34,13 +32,18 @@ def warn_of_plain_server(context: AssetExecutionContext) -> None:
 
 
 def first_attempt(context: AssetExecutionContext) -> str:
-    """The id of the run that a person or the sensor launched: this run, or the first run if this is a retry."""
-    tags = context.run.tags
-    return tags[ROOT_RUN_ID_TAG] if RETRY_NUMBER_TAG in tags else context.run.run_id
+    """The id of the run that a person or the sensor launched: this run, or the one that it automatically retries."""
+    run = context.run
+    while RETRY_NUMBER_TAG in run.tags:
+        parent = context.instance.get_run_by_id(run.tags[PARENT_RUN_ID_TAG])
+        if parent is None:  # somebody deleted it
+            break
+        run = parent
+    return run.run_id
 
 
 @contextmanager
-def reported_failures(context: AssetExecutionContext) -> Iterator[None]:
+def reported_failures() -> Iterator[None]:
     """`reported`, and turns an interruption at a checkpoint into DagsterExecutionInterruptedError."""
     from photolineage.steps.jobs import InterruptedAtCheckpointError
 
@@ -48,5 +51,4 @@ def reported_failures(context: AssetExecutionContext) -> Iterator[None]:
         with reported():
             yield
     except InterruptedAtCheckpointError as interruption:
-        context.log.info(str(interruption))
         raise DagsterExecutionInterruptedError(str(interruption)) from interruption

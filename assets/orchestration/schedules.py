@@ -80,7 +80,7 @@ def nightly_rescan(job: Job) -> ScheduleDefinition:
         job=job,
         cron_schedule="0 3 * * *",
         default_status=DefaultScheduleStatus.STOPPED,
-        description="Scans every source each night. Turn it on if the sensor `stale_partitions` is off: new photos "
+        description="Scans every source each night. Turn it on if the sensor stale_partitions is off: new photos "
         "then show as missing or stale partitions, which you materialize yourself.",
     )
     def rescan(

@@ -37,8 +37,9 @@ from resources.home import CatalogResource, StorageResource
 if TYPE_CHECKING:
     from photolineage.steps.freshness import StaleSubject, StaleWork
 
-VERSION_TAG = "photolineage.version"
-"""The prefix of the tags of the sensor's runs and their retries: one for each partition, with its version."""
+VERSION_TAG = ".dagster/photolineage-version-"
+"""The prefix of the tags of the sensor's runs and their retries: one for each partition, with its version. The UI does
+not show tags that begin with `.dagster/`."""
 ATTEMPTS_COUNTED = 8
 """With a scan every ten minutes, a partition that always fails is tried about once a day in the end."""
 PARTITIONS_PER_TICK = 400
@@ -65,8 +66,8 @@ def stale_partitions_sensor(
         minimum_interval_seconds=settings.sensor_seconds,
         default_status=DefaultSensorStatus.STOPPED,
         description="Processes new, changed and missing photos automatically, from the scan to the events: it scans "
-        "the sources every `rescan_minutes`, and launches runs for the partitions whose inputs have changed or whose "
-        "files are lost. **Needs** `catalog_schema`. **Next:** turn it on.",
+        "the sources every few minutes (rescan_minutes in photolineage.toml), and launches runs for the partitions "
+        "whose inputs have changed or whose files are lost. Materialize catalog_schema first, then turn the sensor on.",
     )
     def stale_partitions(
         context: SensorEvaluationContext,
@@ -169,7 +170,7 @@ def _version(step: Step, stale: "StaleSubject") -> str:
 def _version_tag(step: Step, stale: "StaleSubject") -> dict[str, str]:
     """A tag of its own for each partition: Dagster finds runs by whole tags, and a run has one value for each key."""
     partition = hashlib.sha256(f"{step.name}:{stale.subject}".encode()).hexdigest()[:16]
-    return {f"{VERSION_TAG}/{partition}": _version(step, stale)}
+    return {f"{VERSION_TAG}{partition}": _version(step, stale)}
 
 
 def _batches(attempts: Iterable[_Attempt], shards: Sequence[str], size: int) -> list[list[_Attempt]]:

@@ -15,8 +15,8 @@ from dagster import (
 )
 
 from assets.orchestration.checked_run import CONTRACT_CHECK
-from assets.orchestration.partitions import dependencies_of, partitions_of
-from photolineage.lineage import LIBRARY_STATUS, PartitionedBy, Step
+from assets.orchestration.partitions import dependencies_of, lacking, partitions_of
+from photolineage.lineage import LIBRARY_STATUS, Step
 from photolineage.settings import Settings
 from resources.own_server import warning
 
@@ -42,7 +42,7 @@ def step_asset(
         def make(settings: Settings) -> AssetsDefinition:
             facts: dict[str, Any] = {
                 "deps": dependencies_of(step),
-                "group_name": "photolineage",
+                "group_name": step.group,
                 "kinds": set(step.kinds),
                 "owners": list(settings.owners),
                 "description": _described(step, description, settings),
@@ -94,17 +94,6 @@ def _check_specs(step: Step, checks: Mapping[str, str], settings: Settings) -> l
 
 def _described(step: Step, description: str, settings: Settings) -> str:
     """The description, after hints to a server without its guard, and to a source or a model that is lacking."""
-    hints = []
-    if (unprotected := warning()) is not None:
-        hints.append(unprotected)
-    if step.partitioned_by is PartitionedBy.SOURCE and not settings.sources:
-        lacking = "no folder of photos is configured. Add a [sources.<key>] section"
-    elif step.needs_model and not settings.models:
-        lacking = "no model is configured. Add a [models.<key>] section"
-    else:
-        lacking = ""
-    if lacking:
-        reload = "then reload the code location (Deployment → Reload)."
-        hints.append(f"First: {lacking} to {settings.config_name}, {reload}")
+    hints = [hint for hint in (warning(), lacking(step, settings)) if hint is not None]
     link = [] if step is LIBRARY_STATUS else [STATUS_LINK]
     return "\n\n".join([*(f"**{hint}**" for hint in hints), description, *link])

@@ -45,7 +45,10 @@ class FailedCheck:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What went wrong in one run. `id` is the run's id: a receiver that gets an alert twice recognizes it by the id."""
+    """What went wrong in one run. `id` is the run's id: a receiver that gets an alert twice recognizes it by the id.
+
+    `job`: the job's name; the assets, if the run was launched by the Materialize button.
+    """
 
     id: str
     text: str

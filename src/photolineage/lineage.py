@@ -55,14 +55,15 @@ class Subject:
 class Step:
     """One step of the lineage; the asset of the same name materializes it.
 
-    `reads`: the steps whose results this step needs. `tables`: the catalog tables whose schema is checked before the
-    step writes. `kinds`: the technologies that the Dagster UI shows on the asset. `job`: the kind of the jobs that
-    record the step's work in the catalog. `title`: what the command line calls the work. `on_device`: its runs take
-    turns on the GPU, or on the CPU if the machine has no GPU. `fails_alone`: the other partitions continue after one
-    has failed, and one run may materialize several partitions.
+    `group`: the asset's group in the Dagster UI. `reads`: the steps whose results this step needs. `tables`: the
+    catalog tables whose schema is checked before the step writes. `kinds`: the technologies that the Dagster UI shows
+    on the asset. `job`: the kind of the jobs that record the step's work in the catalog. `title`: what the command line
+    calls the work. `on_device`: its runs take turns on the GPU, or on the CPU if the machine has no GPU. `fails_alone`:
+    the other partitions continue after one has failed, and one run may materialize several partitions.
     """
 
     name: str
+    group: str
     partitioned_by: PartitionedBy
     reads: tuple["Step", ...]
     tables: frozenset[str]
@@ -132,6 +133,7 @@ def source_of_shard(shard: str) -> str:
 
 CATALOG_SCHEMA = Step(
     "catalog_schema",
+    "catalog",
     PartitionedBy.NOTHING,
     reads=(),
     tables=frozenset(),
@@ -139,6 +141,7 @@ CATALOG_SCHEMA = Step(
 )
 SOURCE_FILES = Step(
     "source_files",
+    "photos",
     PartitionedBy.SOURCE,
     reads=(CATALOG_SCHEMA,),
     tables=frozenset({"store", "source", "shard", "image", "ml_job"}),
@@ -148,6 +151,7 @@ SOURCE_FILES = Step(
 )
 REGISTERED_IMAGES = Step(
     "registered_images",
+    "photos",
     PartitionedBy.SHARD,
     reads=(SOURCE_FILES,),
     tables=frozenset({"store", "source", "shard", "image", "ml_job", "shard_file"}),
@@ -158,6 +162,7 @@ REGISTERED_IMAGES = Step(
 )
 IMAGE_EMBEDDINGS = Step(
     "image_embeddings",
+    "models",
     PartitionedBy.MODEL_AND_SHARD,
     reads=(REGISTERED_IMAGES,),
     tables=frozenset({"store", "shard", "image", "ml_model", "ml_job", "shard_file"}),
@@ -169,6 +174,7 @@ IMAGE_EMBEDDINGS = Step(
 )
 VECTOR_INDEX = Step(
     "vector_index",
+    "models",
     PartitionedBy.MODEL,
     reads=(IMAGE_EMBEDDINGS,),
     tables=frozenset({"store", "image", "ml_model", "ml_job", "shard_file", "pinned_search"}),
@@ -178,6 +184,7 @@ VECTOR_INDEX = Step(
 )
 IMAGE_EVENTS = Step(
     "image_events",
+    "events",
     PartitionedBy.MODEL,
     reads=(VECTOR_INDEX,),
     tables=frozenset({"store", "image", "ml_model", "ml_job", "event", "event_image"}),
@@ -185,15 +192,9 @@ IMAGE_EVENTS = Step(
     job=JobKind.CLUSTER,
     title="Finding events",
 )
-MODEL_COMPARISON = Step(
-    "model_comparison",
-    PartitionedBy.MODEL,
-    reads=(VECTOR_INDEX,),
-    tables=frozenset({"store", "shard", "image", "ml_model", "shard_file", "pinned_search"}),
-    kinds=frozenset({"torch", "lancedb"}),
-)
 SERVING_MODEL = Step(
     "serving_model",
+    "models",
     PartitionedBy.NOTHING,
     reads=(VECTOR_INDEX,),
     tables=frozenset(
@@ -203,10 +204,19 @@ SERVING_MODEL = Step(
 )
 LIBRARY_STATUS = Step(
     "library_status",
+    "catalog",
     PartitionedBy.NOTHING,
     reads=(CATALOG_SCHEMA,),
     tables=frozenset(),
     kinds=frozenset({"sql"}),
+)
+MODEL_COMPARISON = Step(
+    "model_comparison",
+    "models",
+    PartitionedBy.MODEL,
+    reads=(VECTOR_INDEX, SERVING_MODEL),
+    tables=frozenset({"store", "shard", "image", "ml_model", "shard_file", "pinned_search"}),
+    kinds=frozenset({"torch", "lancedb"}),
 )
 
 STEPS = (
@@ -216,8 +226,8 @@ STEPS = (
     IMAGE_EMBEDDINGS,
     VECTOR_INDEX,
     IMAGE_EVENTS,
-    MODEL_COMPARISON,
     SERVING_MODEL,
+    MODEL_COMPARISON,
     LIBRARY_STATUS,
 )
 JOB_STEPS = {step.job: step for step in STEPS if step.job is not None}

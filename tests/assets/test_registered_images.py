@@ -7,7 +7,7 @@ import pytest
 from assets.registered_images import LISTED_FAILURES
 from photolineage.media import limit_decoding
 from photolineage.media.decoding import DEFAULT_SECONDS
-from resources.dagster_internals import RETRY_NUMBER_TAG, ROOT_RUN_ID_TAG
+from resources.dagster_internals import PARENT_RUN_ID_TAG, RETRY_NUMBER_TAG
 from tests.library import touch
 from tests.lineage import Lineage, failure_of, metadata_of, open_lineage
 from workloads.decompression_bombs import webp_of_one_color
@@ -94,7 +94,7 @@ def test_an_automatic_retry_reads_unreadable_images_no_third_time(lineage: Linea
         "registered_images",
         "photos-00001",
         config=config,
-        tags={RETRY_NUMBER_TAG: "1", ROOT_RUN_ID_TAG: first.dagster_run.run_id},
+        tags={RETRY_NUMBER_TAG: "1", PARENT_RUN_ID_TAG: first.dagster_run.run_id},
     )
     assert [metadata_of(run)["read_now"] for run in (first, retry)] == [1, 0]
 

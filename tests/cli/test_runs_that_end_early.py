@@ -140,7 +140,7 @@ def test_ctrl_c_ends_at_a_checkpoint_and_says_how_to_continue(slow_lineage: Line
     assert 0 < kept == distinct < 400
     assert kept % 4 == 0
     message = " ".join(said.split())
-    assert f"Interrupted: ended on request after {kept} of 400 images" in message
+    assert f"Interrupted: stopped at a checkpoint, {kept} of 400 images" in message
     assert "Run the same command again to continue." in message
     assert "Traceback" not in said
 

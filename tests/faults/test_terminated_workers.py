@@ -21,10 +21,7 @@ def test_a_signal_ends_the_work_at_a_checkpoint(
     assert workers.end(pid, number) == 1
     job = large_library.jobs(kind)[-1]
     assert job.state == JobState.INTERRUPTED
-    assert (
-        job.error
-        == f"ended on request after {job.done} of {job.total} images; run it again to continue from there"
-    )
+    assert job.error == f"stopped at a checkpoint, {job.done:,} of {job.total:,} images"
     assert job.done % CHECKPOINT == 0
     assert 0 < job.done < job.total
     if kind == JobKind.EMBED:

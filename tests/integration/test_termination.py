@@ -94,9 +94,7 @@ def test_terminating_a_run_in_the_ui(registered: Lineage, tmp_path: Path) -> Non
 
     assert job.run_id == run_id
     assert job.state == JobState.INTERRUPTED
-    assert job.error == (
-        f"ended on request after {job.done} of {PHOTOS} images; run it again to continue from there"
-    )
+    assert job.error == f"stopped at a checkpoint, {job.done:,} of {PHOTOS:,} images"
     assert 0 < job.done < PHOTOS
     assert job.done % CHECKPOINT == 0
     resumed = registered.library.jobs(JobKind.EMBED)[-1]

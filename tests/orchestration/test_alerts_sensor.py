@@ -12,7 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import AssetCheckKey, AssetKey, DagsterInstance, Failure, SensorEvaluationContext, job, op
+from dagster import (
+    AssetCheckKey,
+    AssetKey,
+    DagsterInstance,
+    Definitions,
+    Failure,
+    SensorEvaluationContext,
+    job,
+    op,
+    resource,
+)
+from dagster import asset as dagster_asset
 
 from assets.orchestration import alerts_sensor
 from photolineage.alerts import AlertNotDeliveredError
@@ -372,4 +383,26 @@ def test_a_run_of_the_ui_that_only_checks_is_named_by_its_asset(lineage: Lineage
     tick(lineage, cursor)
     (alert,) = receiver.received
     assert alert["assets"] == ["image_embeddings"]
+    assert alert["job"] == "image_embeddings"
     assert alert["text"].startswith("image_embeddings tiny-a|photos-00001: 1 failed checks\n")
+
+
+def test_an_error_outside_of_the_steps_is_the_reason_and_dagsters_name_of_the_job_is_not(
+    new_lineage: Lineage,
+) -> None:
+    @resource
+    def disk() -> None:
+        raise OSError("the disk is gone")
+
+    @dagster_asset(required_resource_keys={"disk"})
+    def photos() -> None:
+        pass
+
+    job = Definitions(assets=[photos], resources={"disk": disk}).resolve_implicit_global_asset_job_def()
+    failed = job.execute_in_process(instance=new_lineage.instance, raise_on_error=False)
+    alert = alerts_sensor.find_alert(new_lineage.instance, failed.dagster_run, "http://ui")
+    assert alert is not None
+    assert "__ASSET_JOB" not in str(alert)
+    assert (alert.job, alert.assets) == ("photos", ["photos"])
+    assert alert.text.startswith(f"photos: {alert.reason}")
+    assert "disk" in alert.reason

@@ -78,7 +78,7 @@ def test_what_the_catalog_refuses_is_explained(library: Library) -> None:
     [
         (ValueError("no such thing"), JobState.FAILED, "ValueError: no such thing"),
         (ValueError("\udce9t\udce9.jpg"), JobState.FAILED, "ValueError: \\udce9t\\udce9.jpg"),
-        (InterruptedAtCheckpointError("ended on request"), JobState.INTERRUPTED, "ended on request"),
+        (InterruptedAtCheckpointError("stopped"), JobState.INTERRUPTED, "stopped"),
         (KeyboardInterrupt(), JobState.INTERRUPTED, "KeyboardInterrupt"),
         (SystemExit(1), JobState.INTERRUPTED, "1"),
         (TerminationError(), JobState.INTERRUPTED, "TerminationError"),
@@ -154,7 +154,7 @@ def test_a_request_is_heard_at_the_next_checkpoint(number: signal.Signals, asked
         os.kill(os.getpid(), number)
         with pytest.raises(
             InterruptedAtCheckpointError,
-            match=r"^ended on request after 8 of 10 images; run it again to continue",
+            match=r"^stopped at a checkpoint, 8 of 10 images$",
         ):
             stop.raise_if_asked(8, 10)
     assert asked_before == [number]  # the block has swallowed the error, and must not swallow the request

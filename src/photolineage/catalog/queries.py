@@ -117,6 +117,11 @@ def shard_keys(connection: Connection, source_keys: Sequence[str] | None = None)
     return list(connection.execute(statement).scalars())
 
 
+def scanned_source_keys(connection: Connection) -> set[str]:
+    """The keys of the sources that were scanned to the end at least once."""
+    return set(connection.execute(select(Source.key).where(Source.scanned_at.is_not(None))).scalars())
+
+
 IS_EMBEDDABLE = and_(Image.state == ImageState.REGISTERED, Image.duplicate_of_id.is_(None))
 """The condition for an image that needs an embedding: it is registered, and not a duplicate."""
 

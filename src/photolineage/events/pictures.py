@@ -4,15 +4,16 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from PIL import Image as PillowImage
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw
 from sqlalchemy import Engine
 
 from photolineage.catalog.listing import ListedEvent
+from photolineage.stores.captions import draw_line
 from photolineage.stores.pictures import BACKGROUND, INK, Picture, contact_sheet, read_previews
 from photolineage.stores.previews import PreviewStore
 
 PLOT_PIXELS = (960, 180)
-AXIS_PIXELS, PADDING_PIXELS = 24, 12
+AXIS_PIXELS, PADDING_PIXELS, LABEL_SIZE = 24, 12, 12
 BAR_COLOURS = ((58, 110, 165), (214, 130, 60))
 GRID = (222, 222, 216)
 MOST_TICKS = 16
@@ -46,10 +47,10 @@ def timeline_plot(events: Sequence[ListedEvent]) -> PillowImage.Image:
         return PADDING_PIXELS + round((moment - first) / span * across)
 
     plot = PillowImage.new("RGB", PLOT_PIXELS, BACKGROUND)
-    draw, font = ImageDraw.Draw(plot), ImageFont.load_default(12)
+    draw = ImageDraw.Draw(plot)
     for moment, label in _ticks(first, last):
         draw.line((left(moment), PADDING_PIXELS, left(moment), base + 4), GRID)
-        draw.text((left(moment) + 3, base + 5), label, INK, font)
+        draw_line(draw, (left(moment) + 3, base + 5), label, INK, LABEL_SIZE)
     for number, event in enumerate(sorted(events, key=lambda event: event.starts_at)):
         top = base - round((event.image_count / most) ** 0.5 * (base - PADDING_PIXELS))
         begin, end = left(event.starts_at), left(event.ends_at)

@@ -2,11 +2,12 @@
 
 import hashlib
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 BATCH_IMAGES = {"cpu": 16, "cuda": 256}
 """Images per forward pass, by device. Larger batches cost memory and gain no throughput."""
-
+LOG_INTERVAL_SECONDS = 10.0
 
 _logger = logging.getLogger(__name__)
 
@@ -84,6 +85,11 @@ class Embedder:
     def parameters(self) -> int:
         """The number of weights in the model."""
         return sum(int(weights.numel()) for weights in self._model.parameters())
+
+    @property
+    def weight_bytes(self) -> int:
+        """The memory that the weights take."""
+        return sum(int(weights.nbytes) for weights in self._model.parameters())
 
     def compute_in(self, precision: Precision) -> None:
         """Convert the image half to this precision, even if the device only emulates it. Raises Int8ExportError."""
@@ -241,6 +247,28 @@ def measure_agreement(
 
 
 def _load(key: str, settings: ModelSettings, precision: Precision) -> Embedder:
+    """Load the model. The log says so, then every ten seconds how long it has taken: a download takes minutes."""
+    model = " ".join(filter(None, [settings.architecture, settings.pretrained]))
+    started, ended = time.monotonic(), Event()
+
+    def say_seconds() -> None:
+        while not ended.wait(LOG_INTERVAL_SECONDS):
+            _logger.info("loading %s …, %.0f s", key, time.monotonic() - started)
+
+    _logger.info("loading %s (%s) …", key, model)
+    speaker = Thread(target=say_seconds, name=f"loading of {key}", daemon=True)
+    speaker.start()
+    try:
+        embedder = _create(key, settings, precision)
+    finally:
+        ended.set()
+        speaker.join()
+    seconds = time.monotonic() - started
+    _logger.info("loaded %s, %.0f MB, %.1f s", key, embedder.weight_bytes / 1e6, seconds)
+    return embedder
+
+
+def _create(key: str, settings: ModelSettings, precision: Precision) -> Embedder:
     import open_clip
 
     device = available_device()

@@ -153,6 +153,4 @@ class StopRequest:
     def raise_if_asked(self, done: int, total: int) -> None:
         """Raise InterruptedAtCheckpointError if the process was asked to end."""
         if self._asked is not None:
-            raise InterruptedAtCheckpointError(
-                f"ended on request after {done} of {total} images; run it again to continue from there"
-            )
+            raise InterruptedAtCheckpointError(f"stopped at a checkpoint, {done:,} of {total:,} images")

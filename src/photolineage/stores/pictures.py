@@ -5,24 +5,25 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from pathlib import Path
 
 from PIL import Image as PillowImage
-from PIL import ImageDraw, ImageFont, ImageOps
+from PIL import ImageDraw, ImageOps
 from sqlalchemy import Engine, select
 
 from photolineage.catalog.engine import reading
 from photolineage.catalog.orm import FileKind, Image, Shard, Source
 from photolineage.catalog.queries import committed_files
 from photolineage.catalog.vocabulary import TakenAtPrecision
+from photolineage.stores.captions import draw_line, wrap
 from photolineage.stores.previews import PreviewStore
 from photolineage.stores.root_folder import StorageError
 
 CELL_PIXELS = (232, 174)
-CAPTION_PIXELS = 22
+CAPTION_SIZE, LINE_PIXELS = 13, 18
 MARGIN_PIXELS = 6
 COLUMNS = 5
-CHARACTERS_PER_CAPTION = 36
 SHEET_BYTES = 225_000
 """300 kB as base64."""
 SHEET_QUALITIES = (70, 50, 30, 10)
@@ -124,23 +125,32 @@ def open_preview(jpeg: bytes) -> PillowImage.Image:
 
 
 def contact_sheet(pictures: Sequence[Picture]) -> PillowImage.Image:
-    """An RGB sheet of captioned pictures, with `COLUMNS` pictures per row. Pictures are scaled, not cropped."""
+    """An RGB sheet of captioned pictures, with `COLUMNS` pictures per row. Pictures are scaled, not cropped.
+
+    Captions are wrapped: the pictures of a row have room for the longest one.
+    """
     columns = max(1, min(COLUMNS, len(pictures)))
-    rows = max(1, -(-len(pictures) // columns))
-    width, height = CELL_PIXELS[0] + MARGIN_PIXELS, CELL_PIXELS[1] + CAPTION_PIXELS + MARGIN_PIXELS
+    captions = [wrap(picture.caption, CELL_PIXELS[0], CAPTION_SIZE) for picture in pictures]
+    rows = [range(first, min(first + columns, len(pictures))) for first in range(0, len(pictures), columns)]
+    heights = [
+        CELL_PIXELS[1] + MARGIN_PIXELS + LINE_PIXELS * max(len(captions[number]) for number in row)
+        for row in rows
+    ] or [CELL_PIXELS[1] + MARGIN_PIXELS + LINE_PIXELS]
+    width = CELL_PIXELS[0] + MARGIN_PIXELS
     sheet = PillowImage.new(
-        "RGB", (columns * width + MARGIN_PIXELS, rows * height + MARGIN_PIXELS), BACKGROUND
+        "RGB", (columns * width + MARGIN_PIXELS, sum(heights) + MARGIN_PIXELS), BACKGROUND
     )
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(13)
-    for number, picture in enumerate(pictures):
-        left = MARGIN_PIXELS + number % columns * width
-        top = MARGIN_PIXELS + number // columns * height
-        cell = ImageOps.contain(open_preview(picture.jpeg), CELL_PIXELS)
-        sheet.paste(
-            cell, (left + (CELL_PIXELS[0] - cell.width) // 2, top + (CELL_PIXELS[1] - cell.height) // 2)
-        )
-        draw.text((left, top + CELL_PIXELS[1] + 3), _short(picture.caption), INK, font)
+    for row, top in zip(rows, accumulate(heights, initial=MARGIN_PIXELS), strict=False):
+        for column, number in enumerate(row):
+            left = MARGIN_PIXELS + column * width
+            cell = ImageOps.contain(open_preview(pictures[number].jpeg), CELL_PIXELS)
+            sheet.paste(
+                cell, (left + (CELL_PIXELS[0] - cell.width) // 2, top + (CELL_PIXELS[1] - cell.height) // 2)
+            )
+            for line, text in enumerate(captions[number]):
+                place = left, top + CELL_PIXELS[1] + 2 + line * LINE_PIXELS
+                draw_line(draw, place, text, INK, CAPTION_SIZE)
     return sheet
 
 
@@ -167,9 +177,3 @@ def as_markdown(sheet: PillowImage.Image, title: str) -> str:
         if buffer.tell() <= SHEET_BYTES:
             break
     return f"![{title}](data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()})"
-
-
-def _short(caption: str) -> str:
-    if len(caption) <= CHARACTERS_PER_CAPTION:
-        return caption
-    return caption[: CHARACTERS_PER_CAPTION - 1] + "…"

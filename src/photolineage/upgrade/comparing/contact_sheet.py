@@ -3,8 +3,9 @@
 import io
 from collections.abc import Mapping, Sequence
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
+from photolineage.stores.captions import draw_line, wrap
 from photolineage.stores.pictures import BACKGROUND, INK
 from photolineage.stores.vector_index import Hit
 from photolineage.upgrade.comparing.comparison import ComparedQuery, Comparison, ids
@@ -12,7 +13,7 @@ from photolineage.upgrade.comparing.comparison import ComparedQuery, Comparison,
 SHOWN_QUERIES = 12
 SHOWN_HITS = 5
 CELL = (96, 72)
-LINE = 20
+LINE, TEXT_SIZE = 20, 14
 GAP = 4
 MIDDLE = 28
 FRAME = (214, 96, 32)
@@ -30,20 +31,25 @@ def comparison_sheet(comparison: Comparison, jpegs: Mapping[int, bytes]) -> Imag
     """An RGB sheet of at most `SHOWN_QUERIES` rows; `jpegs` are previews by image id."""
     queries = comparison.queries[:SHOWN_QUERIES]
     half = SHOWN_HITS * (CELL[0] + GAP)
-    row = LINE + CELL[1] + GAP
-    sheet = Image.new("RGB", (2 * half + MIDDLE + GAP, 2 * LINE + len(queries) * row), BACKGROUND)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
-    draw.text((GAP, 2), f"{comparison.serving.model_key} (serving)", INK, font)
-    draw.text((GAP + half + MIDDLE, 2), comparison.candidate.model_key, INK, font)
-    draw.text((GAP, 2 + LINE), "framed: not among the ten hits of the other model", FRAME, font)
-    for number, query in enumerate(queries):
-        top = 2 * LINE + number * row
-        draw.text((GAP, top + 2), _title(query), INK, font)
+    width = 2 * half + MIDDLE + GAP
+    titles = [wrap(_title(query), width - 2 * GAP, TEXT_SIZE) for query in queries]
+    heights = [len(lines) * LINE + CELL[1] + GAP for lines in titles]
+    sheet = Image.new("RGB", (width, 2 * LINE + sum(heights)), BACKGROUND)
+    draw = ImageDraw.Draw(sheet)
+    draw_line(draw, (GAP, 2), f"{comparison.serving.model_key} (serving)", INK, TEXT_SIZE)
+    draw_line(draw, (GAP + half + MIDDLE, 2), comparison.candidate.model_key, INK, TEXT_SIZE)
+    framed = "framed: not among the ten hits of the other model"
+    draw_line(draw, (GAP, 2 + LINE), framed, FRAME, TEXT_SIZE)
+    top = 2 * LINE
+    for query, lines, height in zip(queries, titles, heights, strict=True):
+        for line, text in enumerate(lines):
+            draw_line(draw, (GAP, top + 2 + line * LINE), text, INK, TEXT_SIZE)
         for left, hits, others in (
             (GAP, query.serving, query.candidate),
             (GAP + half + MIDDLE, query.candidate, query.serving),
         ):
-            _draw_hits(sheet, (left, top + LINE), hits, ids(others), jpegs)
+            _draw_hits(sheet, (left, top + len(lines) * LINE), hits, ids(others), jpegs)
+        top += height
     return sheet
 
 
