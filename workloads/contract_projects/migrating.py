@@ -2,14 +2,15 @@
 
 import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, MetaData
+from sqlalchemy import Connection, Engine, MetaData, Table
+from sqlalchemy.schema import AddConstraint
 
 from workloads.contract_projects.projects import Migrations, Project
 
@@ -101,22 +102,35 @@ def created(metadata: list[MetaData], engine: Engine) -> list[str]:
     refused: list[str] = []
     with engine.begin() as connection:
         for each in metadata:
+            if _try(connection, lambda each=each: each.create_all(connection), []):
+                continue
             for table in each.sorted_tables:
-                indexes = sorted(table.indexes, key=lambda index: str(index.name))
-                table.indexes.clear()
-                _try(connection, lambda table=table: table.create(connection, checkfirst=True), refused)
-                table.indexes.update(indexes)
-                for index in indexes:
-                    _try(connection, lambda index=index: index.create(connection), refused)
+                _create(table, connection, refused)
+            later = [
+                key for table in each.sorted_tables for key in table.foreign_key_constraints if key.use_alter
+            ]
+            for key in later if connection.dialect.supports_alter else ():
+                _try(connection, lambda key=key: connection.execute(AddConstraint(key)), refused)
     return refused
 
 
-def _try(connection: Connection, create: Any, refused: list[str]) -> None:
+def _create(table: Table, connection: Connection, refused: list[str]) -> None:
+    indexes = sorted(table.indexes, key=lambda index: str(index.name))
+    table.indexes.clear()
+    _try(connection, lambda: table.create(connection, checkfirst=True), refused)
+    table.indexes.update(indexes)
+    for index in indexes:
+        _try(connection, lambda index=index: index.create(connection), refused)
+
+
+def _try(connection: Connection, create: Callable[[], object], refused: list[str]) -> bool:
+    """Whether the database accepts the definition. If not, its words are added to `refused`."""
     savepoint = connection.begin_nested()
     try:
         create()
     except Exception as error:  # noqa: BLE001 - whatever a project's models raise
         savepoint.rollback()
         refused.append(f"{type(error).__name__}: {error}")
-    else:
-        savepoint.commit()
+        return False
+    savepoint.commit()
+    return True

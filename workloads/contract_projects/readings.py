@@ -206,7 +206,8 @@ def _fill(table: TableReading, name: str, sql: str, connection: Connection, insp
 
 
 def _plain(expression: str) -> str:
-    words = re.sub(r"[\s\"`\[\]()]+", " ", expression).strip()
+    """The expression without quotes, brackets and ASC, which is the default order."""
+    words = re.sub(r"[\s\"`\[\]()]+", " ", re.sub(r"\bASC\b", "", expression, flags=re.IGNORECASE)).strip()
     return re.sub(r"\s*([,=<>!]+)\s*", r"\1", words).lower()
 
 
