@@ -69,7 +69,7 @@ class LibraryOfVectors:
             "taken_at": pa.array(rows * 60_000_000, pa.timestamp("us", tz="UTC")),
             "latitude": pa.array(rows % 1_800 / 10 - 90),
             "longitude": pa.array(rows % 3_600 / 10 - 180),
-            "shard_file_id": pa.array(rows // ROWS_A_FILE),
+            "embedding_file": pa.array(rows // ROWS_A_FILE),
         }
         schema = live_schema()
         return pa.table(
@@ -83,7 +83,7 @@ class LibraryOfVectors:
             yield pa.record_batch(
                 {
                     "image_id": pa.array(np.arange(first, first + count)),
-                    "shard_file_id": pa.array(np.full(count, file)),
+                    "embedding_file": pa.array(np.full(count, file)),
                     "vector": vector_column(self._vectors.read(first, count)),
                 }
             )

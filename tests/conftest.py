@@ -41,6 +41,8 @@ HEAVY = {
     "integration/test_upgrade.py": "a dozen runs in a real Dagster, each in a process of its own",
     "integration/test_wheel.py": "builds and installs the wheel, and runs the demo with it",
     "security/test_real_servers.py": "starts a real Dagster UI and a plain `dagster dev`",
+    "workloads/test_crash_states.py": "lets workers fail at operations on files",
+    "workloads/test_stateful.py": "lets 50 libraries live",
     "browser/test_page_of_another_site.py": "a real browser at a real Dagster UI, and a page of another site",
     "security/test_secrets.py": "a real Dagster UI with runs, ticks and a database that asks for a password",
 }

@@ -76,7 +76,7 @@ def index(empty_index: VectorIndex) -> VectorIndex:
     vectors[:, :3] = np.array(list(LIBRARY.values()))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     live = pa.Table.from_pylist(
-        [{"image_id": image, "source": "camera", "shard_file_id": 7} for image in LIBRARY],
+        [{"image_id": image, "source": "camera", "embedding_file": 7} for image in LIBRARY],
         schema=live_schema(),
     )
 
@@ -86,7 +86,7 @@ def index(empty_index: VectorIndex) -> VectorIndex:
         yield pa.record_batch(
             {
                 "image_id": pa.array(list(LIBRARY)),
-                "shard_file_id": pa.array([7] * len(LIBRARY)),
+                "embedding_file": pa.array([7] * len(LIBRARY)),
                 "vector": pa.FixedSizeListArray.from_arrays(values, DIM),
             }
         )

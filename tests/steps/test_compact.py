@@ -209,7 +209,8 @@ def test_of_an_image_whose_content_is_not_known_the_newest_row_is_held(library: 
             library.embeddings.read_identities,
             lambda rows: library.embeddings.rewrite(header, "compacted", rows),
         )
-    table = library.embeddings.read(f"embeddings/tiny-a/{SHARD}/compacted.parquet")
+    (compacted,) = (library.settings.home / f"embeddings/tiny-a/{SHARD}").glob("compacted-*.parquet")
+    table = library.embeddings.read(f"embeddings/tiny-a/{SHARD}/{compacted.name}")
     held = dict(zip(table["image_id"].to_pylist(), table["vector"].to_pylist(), strict=True))
     assert len(table) == len(held) == 6
     assert held == {image_id: newest[image_id] for image_id in unknown}

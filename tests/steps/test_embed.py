@@ -151,9 +151,9 @@ def test_changed_content_is_embedded_again_and_nothing_else(registered: Library,
     registered.embed_all()
     assert encoded == [1]
     after = registered.live()
-    files = dict(zip(*(after.rows[name].to_pylist() for name in ("image_id", "shard_file_id")), strict=True))
+    files = dict(zip(*(after.rows[name].to_pylist() for name in ("image_id", "embedding_file")), strict=True))
     former = dict(
-        zip(*(before.rows[name].to_pylist() for name in ("image_id", "shard_file_id")), strict=True)
+        zip(*(before.rows[name].to_pylist() for name in ("image_id", "embedding_file")), strict=True)
     )
     assert {image for image, file in files.items() if former[image] != file} == {changed}
     assert len(after.vectors()) == 26

@@ -12,12 +12,12 @@ from tests.library import Library, draw_photo, touch
 def indexed(library: Library) -> list[tuple[int, int]]:
     """Image and file of every row, by image."""
     rows = library.indexes.open("tiny-a", 16).live_rows().sort_by("image_id")
-    return list(zip(rows["image_id"].to_pylist(), rows["shard_file_id"].to_pylist(), strict=True))
+    return list(zip(rows["image_id"].to_pylist(), rows["embedding_file"].to_pylist(), strict=True))
 
 
 def live(library: Library) -> list[tuple[int, int]]:
     rows = library.live().rows
-    return list(zip(rows["image_id"].to_pylist(), rows["shard_file_id"].to_pylist(), strict=True))
+    return list(zip(rows["image_id"].to_pylist(), rows["embedding_file"].to_pylist(), strict=True))
 
 
 def test_a_first_build_has_one_row_an_image_with_its_facts_and_vector(library: Library) -> None:

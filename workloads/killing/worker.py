@@ -1,9 +1,9 @@
 """Workers that bring a library up to date: `python -m workloads.killing.worker`.
 
-Each line on standard input is a JSON object: `config`, `log`, `death` (a step and a count, or null) and `file_bytes`
-(the size limit of a file, or null). For each line, a new process migrates, scans, registers, embeds with the first
-model and indexes. Its process id and, after its end, its exit status are written to standard output. The processes are
-forked from one that has already loaded torch, which takes seconds.
+Each line on standard input is a JSON object: `config`, `log`, and, or null, `death` (a step and a count), `file_bytes`
+(the size limit of a file), `fault` (the fields of a `Fault`) and `promoted` (a model). For each line, a new process
+migrates, scans, materializes what is stale, and promotes the model. Its process id and, after its end, its exit status
+are written to standard output. The processes are forked from one that has already loaded torch, which takes seconds.
 
 The log has a line `read <path>` for every original that was read, `encoded <count>` for every batch that the model
 computed, `embedded <image id> <content hash>` before each embedding is written, and `step <name>` before each step.
@@ -15,26 +15,14 @@ import json
 import os
 import resource
 import sys
-from datetime import timedelta
+from collections.abc import Mapping
+from functools import cache, partial
 from pathlib import Path
-
-from sqlalchemy import Engine
+from typing import Any
 
 from photolineage.catalog.migrate import upgrade
-from photolineage.catalog.queries import shard_keys
-from photolineage.lineage import JobKind
-from photolineage.models.embedder import load_embedder
-from photolineage.models.registry import record_model
 from photolineage.settings import Settings, load_settings
-from photolineage.steps.embed import Stores, embed_shard
-from photolineage.steps.index import build_index
-from photolineage.steps.jobs import JobContext, running_job
-from photolineage.steps.register import register_shard
-from photolineage.steps.scan import ensure_source, scan_source, walk_of
-from photolineage.stores.embeddings import EmbeddingStore
-from photolineage.stores.files import open_files
-from photolineage.stores.previews import PreviewStore
-from photolineage.stores.vector_index import VectorIndexes
+from workloads.crash_states.interposer import Fault, Mode
 from workloads.killing.steps import (
     Announcer,
     Death,
@@ -42,63 +30,34 @@ from workloads.killing.steps import (
     announce_migration,
     announce_steps,
 )
+from workloads.upkeep import bring_up_to_date, promote_if_ready
 
 
-def bring_up_to_date(settings: Settings, announcer: Announcer) -> None:
-    """Run all steps of the lineage for one model, in order."""
+def work(settings: Settings, announcer: Announcer, promoted: str | None) -> None:
+    """Migrate the catalog, run all steps of the lineage, and promote a model."""
     engine = settings.catalog.open_engine()
     announced = announce_migration(announcer, engine)
     upgrade(engine)
     announced()
     announce_steps(announcer)
-    context = JobContext(engine, f"process-{os.getpid()}", timedelta(seconds=settings.lease_timeout_seconds))
-    for source in settings.sources:
-        _scan(context, settings, source)
-    for shard in _shards(engine):
-        register_shard(
-            context,
-            PreviewStore(open_files(settings)),
-            shard,
-            time_zone="UTC",
-            checkpoint_images=settings.checkpoint_images,
-        )
-    model = next(iter(settings.models))
-    _embed(context, settings, model)
-    announce_index_writes(announcer)
-    build_index(context, EmbeddingStore(open_files(settings)), VectorIndexes(settings.home), model)
+    bring_up_to_date(settings, engine, before_index=cache(partial(announce_index_writes, announcer)))
+    if promoted is not None:
+        promote_if_ready(settings, engine, promoted)
 
 
-def _shards(engine: Engine) -> list[str]:
-    with engine.connect() as connection:
-        return shard_keys(connection)
-
-
-def _scan(context: JobContext, settings: Settings, key: str) -> None:
-    source = settings.sources[key]
-    source_id = ensure_source(context.engine, key, source.root)
-    with running_job(context, JobKind.SCAN, key, input_version="") as lease:
-        walk = walk_of(source)
-        scan_source(lease, source_id, walk, shard_capacity=settings.shard_capacity)
-
-
-def _embed(context: JobContext, settings: Settings, model: str) -> None:
-    embedder = load_embedder(model, settings.models[model])
-    model_id = record_model(context.engine, model, settings.models[model], embedder.facts)
-    stores = Stores(PreviewStore(open_files(settings)), EmbeddingStore(open_files(settings)))
-    for shard in _shards(context.engine):
-        embed_shard(context, stores, embedder, model_id, shard, checkpoint_images=settings.checkpoint_images)
-
-
-def _fork(config: Path, log: Path, death: Death | None, file_bytes: int | None) -> int:
+def _fork(order: Mapping[str, Any]) -> int:
     """Fork a process that works. Returns its id."""
     pid = os.fork()
     if pid:
         return pid
-    announcer = Announcer(log, death)
-    if file_bytes is not None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, resource.RLIM_INFINITY))
+    announcer = Announcer(Path(order["log"]), Death(*order["death"]) if order["death"] else None)
+    if order["file_bytes"] is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_bytes"], resource.RLIM_INFINITY))
     try:
-        bring_up_to_date(load_settings(config), announcer)
+        if order["fault"] is not None:
+            folder, log, mode, at = order["fault"]
+            Fault(Path(folder), Path(log), Mode(mode), at).arm()
+        work(load_settings(Path(order["config"])), announcer, order["promoted"])
     except BaseException as error:  # noqa: BLE001 (the parent's code must not go on in this process)
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         announcer.note(f"error {type(error).__name__}: {' '.join(str(error).split())}")
@@ -112,8 +71,7 @@ def main() -> None:
 
     for line in sys.stdin:
         order = json.loads(line)
-        death = Death(*order["death"]) if order["death"] else None
-        pid = _fork(Path(order["config"]), Path(order["log"]), death, order["file_bytes"])
+        pid = _fork(order)
         print(pid, flush=True)
         _, status = os.waitpid(pid, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)

@@ -20,6 +20,7 @@ from photolineage.settings import Settings
 from photolineage.stores.embeddings import EmbeddingStore
 from photolineage.stores.files import open_files
 from workloads import REPOSITORY_ROOT
+from workloads.crash_states.interposer import Fault
 from workloads.killing.steps import Death
 
 PATIENCE_SECONDS = 120.0
@@ -50,14 +51,25 @@ class Workers:
     log: Path
     nursery: subprocess.Popen[str]
 
-    def start(self, death: Death | None = None, *, file_bytes: int | None = None) -> int:
-        """Start a worker that dies at `death` and may write files of at most `file_bytes`. Returns its id."""
+    def start(
+        self,
+        death: Death | None = None,
+        *,
+        file_bytes: int | None = None,
+        fault: Fault | None = None,
+        promoted: str | None = None,
+    ) -> int:
+        """Start a worker that dies at `death`, may write files of at most `file_bytes`, meets a `fault`, and promotes a
+        model in the end. Returns its id.
+        """
         assert self.nursery.stdin is not None
         order = {
             "config": str(self.settings.config_file),
             "log": str(self.log),
             "death": [death.step, death.count] if death else None,
             "file_bytes": file_bytes,
+            "fault": fault and [str(fault.folder), str(fault.log), fault.mode, fault.at],
+            "promoted": promoted,
         }
         self.nursery.stdin.write(json.dumps(order) + "\n")
         self.nursery.stdin.flush()

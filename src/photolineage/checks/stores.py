@@ -123,7 +123,7 @@ def check_index_coverage(
             f"{live.missing} registered images have no embedding. Materialize the missing partitions of "
             f"image_embeddings for `{model_key}`."
         )
-    keys = ["image_id", "shard_file_id"]
+    keys = ["image_id", "embedding_file"]
     absent = live.rows.select(keys).join(rows.select(keys), keys, join_type="left anti")
     extra = rows.select(keys).join(live.rows.select(keys), keys, join_type="left anti")
     twice = len(rows) - len(pc.unique(rows["image_id"]))

@@ -12,11 +12,12 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from blake3 import blake3
 from numpy.typing import NDArray
 
 from photolineage.catalog.queries import CommittedFile
 from photolineage.lineage import partition_subject
-from photolineage.stores.files import Files, LostFileError, unreadable_file
+from photolineage.stores.files import Files, LostFileError, unique_name, unreadable_file
 
 EMBEDDINGS = "embeddings"
 
@@ -85,6 +86,15 @@ def content_problems(table: pa.Table, row_count: int, members: Collection[int]) 
 def embeddings_folder(model_key: str) -> str:
     """The folder of one model's embedding files."""
     return f"{EMBEDDINGS}/{model_key}"
+
+
+def embedding_file(path: str) -> int:
+    """The number by which the index knows an embedding file: a digest of its name, which no other file ever has.
+
+    A number from the catalog would not do: a catalog that was restored from a backup gives the same numbers again. The
+    folder does not count: it gets another name when a source is renamed.
+    """
+    return int.from_bytes(blake3(PurePosixPath(path).name.encode()).digest(length=8), signed=True)
 
 
 def _write_parquet(table: pa.Table, path: Path) -> None:
@@ -158,7 +168,7 @@ class EmbeddingStore:
         return self._write_table(header, name, pa.concat_tables(tables))
 
     def _write_table(self, header: EmbeddingFileHeader, name: str, table: pa.Table) -> tuple[str, int]:
-        path = f"{self.folder(header.model_key, header.shard_key)}/{name}.parquet"
+        path = f"{self.folder(header.model_key, header.shard_key)}/{unique_name(name)}.parquet"
         return path, self.files.write(path, lambda partial: _write_parquet(table, partial))
 
     def read_identities(self, path: str) -> pa.Table:

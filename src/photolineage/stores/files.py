@@ -1,10 +1,11 @@
 """Immutable files: a file with its final name is always complete.
 
 Previews, embeddings, segments of events and text encoders are written and read through `Files`. Its paths are those
-in the catalog's `shard_file.path`, such as `previews/photos-00000/00000001-0000.arrow`.
+in the catalog's `shard_file.path`, such as `previews/photos-00000/00000001-0000-3f9a0c11d2e4.arrow`.
 """
 
 import os
+import secrets
 import shutil
 import socket
 import stat
@@ -214,6 +215,13 @@ class LocalFiles(Files):
     def location(self, path: str) -> str:
         """The path on the disk."""
         return str(self._root.inner(path))
+
+
+def unique_name(name: str) -> str:
+    """The name with a random ending. Two files never have the same path, even if a catalog restored from a backup
+    numbers its jobs again from an earlier number.
+    """
+    return f"{name}-{secrets.token_hex(6)}"
 
 
 def open_files(settings: Settings) -> Files:

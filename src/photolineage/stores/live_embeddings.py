@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, select
 from photolineage.catalog.orm import FileKind, Image, Source
 from photolineage.catalog.queries import IS_EMBEDDABLE, CommittedFile, committed_files
 from photolineage.stores.analytics import arrow_table, query
-from photolineage.stores.embeddings import EmbeddingStore, embedding_schema
+from photolineage.stores.embeddings import EmbeddingStore, embedding_file, embedding_schema
 from photolineage.stores.vector_index import live_schema
 
 FACTS_SCHEMA = pa.schema(
@@ -25,16 +25,16 @@ FACTS_SCHEMA = pa.schema(
     ]
 )
 
-_NEWEST_OF_PRESENT_CONTENT = """
+_OF_PRESENT_CONTENT = """
 SELECT f.image_id, f.source, f.taken_at, f.latitude, f.longitude, f.duplicate_of,
-       max(c.shard_file_id) AS shard_file_id
+       max(c.embedding_file) AS embedding_file
 FROM facts f JOIN contents c USING (image_id, content_hash)
 GROUP BY ALL ORDER BY f.image_id
 """
 
 _OUTDATED = """
 SELECT count(*) AS images FROM live FULL JOIN indexed USING (image_id)
-WHERE live.shard_file_id IS DISTINCT FROM indexed.shard_file_id
+WHERE live.embedding_file IS DISTINCT FROM indexed.embedding_file
 """
 
 
@@ -42,7 +42,7 @@ WHERE live.shard_file_id IS DISTINCT FROM indexed.shard_file_id
 class LiveEmbeddings:
     """The current embeddings of one model.
 
-    `rows`: one row per image, ordered by image id, with its facts and the `shard_file_id` of the file that holds its
+    `rows`: one row per image, ordered by image id, with its facts and the `embedding_file` of the file that holds its
     embedding. `missing`: the number of images that need an embedding but have none. `dim`: the length of the vectors.
     """
 
@@ -52,14 +52,14 @@ class LiveEmbeddings:
     files: Sequence[CommittedFile]
     store: EmbeddingStore
 
-    def read_vectors(self, shard_file_ids: Sequence[int]) -> Iterator[pa.RecordBatch]:
+    def read_vectors(self, embedding_files: Sequence[int]) -> Iterator[pa.RecordBatch]:
         """The rows of these files: image id, shard file id, vector. Some rows may be outdated."""
-        wanted = set(shard_file_ids)
+        wanted = set(embedding_files)
         for file in self.files:
-            if file.id in wanted:
+            if embedding_file(file.path) in wanted:
                 table = self.store.read(file.path).drop_columns(["content_hash"])
-                identity = pa.array([file.id] * len(table), pa.int64())
-                yield from table.add_column(1, "shard_file_id", identity).to_batches()
+                identity = pa.array([embedding_file(file.path)] * len(table), pa.int64())
+                yield from table.add_column(1, "embedding_file", identity).to_batches()
 
     def count_outdated(self, indexed: pa.Table) -> int:
         """The number of images that are missing from `rows` or from `indexed`, or whose embeddings differ."""
@@ -69,11 +69,11 @@ class LiveEmbeddings:
     def vectors(self) -> pa.Table:
         """Image id and vector of every current row."""
         images = self.rows["image_id"].to_numpy()
-        files = self.rows["shard_file_id"].to_numpy()
+        files = self.rows["embedding_file"].to_numpy()
         batches = []
         for batch in self.read_vectors(np.unique(files).tolist()):
             place = np.minimum(np.searchsorted(images, batch["image_id"]), len(images) - 1)
-            holds = (images[place] == batch["image_id"]) & (files[place] == batch["shard_file_id"])
+            holds = (images[place] == batch["image_id"]) & (files[place] == batch["embedding_file"])
             batches.append(batch.filter(pa.array(holds)).select(["image_id", "vector"]))
         return pa.Table.from_batches(batches, schema=embedding_schema(self.dim).remove(1))
 
@@ -84,9 +84,7 @@ def find_live_embeddings(
     """The current embeddings of a model. Raises StorageError if a committed file is missing."""
     facts = arrow_table(connection, _facts(), FACTS_SCHEMA)
     files = committed_files(connection, FileKind.EMBEDDING, model_id=model_id)
-    rows = query(_NEWEST_OF_PRESENT_CONTENT, facts=facts, contents=_contents(store, files)).cast(
-        live_schema()
-    )
+    rows = query(_OF_PRESENT_CONTENT, facts=facts, contents=_contents(store, files)).cast(live_schema())
     return LiveEmbeddings(rows, len(facts) - len(rows), dim, files, store)
 
 
@@ -108,11 +106,11 @@ def _facts() -> Select[int, str | None, str, object, float | None, float | None,
 
 def _contents(store: EmbeddingStore, files: Sequence[CommittedFile]) -> pa.Table:
     schema = pa.schema(
-        [("image_id", pa.int64()), ("content_hash", pa.string()), ("shard_file_id", pa.int64())]
+        [("image_id", pa.int64()), ("content_hash", pa.string()), ("embedding_file", pa.int64())]
     )
     tables = [
         store.read_identities(file.path)
-        .append_column("shard_file_id", pa.array([file.id] * file.row_count, pa.int64()))
+        .append_column("embedding_file", pa.array([embedding_file(file.path)] * file.row_count, pa.int64()))
         .cast(schema)
         for file in files
     ]

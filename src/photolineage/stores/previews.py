@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 from pyarrow import ipc
 
-from photolineage.stores.files import Files, LostFileError, unreadable_file
+from photolineage.stores.files import Files, LostFileError, unique_name, unreadable_file
 
 PREVIEWS = "previews"
 
@@ -80,7 +80,7 @@ class PreviewStore:
         return self._map_file(path).select(["image_id", "content_hash"])
 
     def _write_tables(self, shard_key: str, name: str, tables: Iterable[pa.Table]) -> tuple[str, int]:
-        path = f"{self.folder(shard_key)}/{name}.arrow"
+        path = f"{self.folder(shard_key)}/{unique_name(name)}.arrow"
 
         def write(partial: Path) -> None:
             with ipc.new_file(partial, PREVIEW_SCHEMA) as writer:

@@ -31,7 +31,7 @@ class Library:
             vectors = (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float16)
         self.files[file] = dict(zip(images, vectors, strict=True))
         for image in images:
-            self.facts.setdefault(image, new_facts(image))["shard_file_id"] = file
+            self.facts.setdefault(image, new_facts(image))["embedding_file"] = file
 
     def remove(self, images: Sequence[int]) -> None:
         """The images are not in the library any more; their embeddings stay where they are."""
@@ -49,14 +49,14 @@ class Library:
             yield pa.record_batch(
                 {
                     "image_id": pa.array(rows, pa.int64()),
-                    "shard_file_id": pa.array([file] * len(rows), pa.int64()),
+                    "embedding_file": pa.array([file] * len(rows), pa.int64()),
                     "vector": pa.FixedSizeListArray.from_arrays(pa.array(values), self.dim),
                 }
             )
 
     def expected_rows(self) -> list[dict[str, Any]]:
         """What the table must hold, by image id."""
-        vectors = {image: self.files[facts["shard_file_id"]][image] for image, facts in self.facts.items()}
+        vectors = {image: self.files[facts["embedding_file"]][image] for image, facts in self.facts.items()}
         rows = [facts | {"vector": vectors[image].tolist()} for image, facts in self.facts.items()]
         return sorted(rows, key=lambda row: row["image_id"])
 
@@ -69,7 +69,7 @@ def new_facts(image: int) -> dict[str, Any]:
         "latitude": None,
         "longitude": None,
         "duplicate_of": None,
-        "shard_file_id": None,
+        "embedding_file": None,
     }
 
 

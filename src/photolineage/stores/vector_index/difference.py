@@ -14,7 +14,7 @@ _BY_IMAGE = """
         case
             when indexed.image_id is null then 'added'
             when live.image_id is null then 'removed'
-            when live.shard_file_id != indexed.shard_file_id then 'replaced'
+            when live.embedding_file != indexed.embedding_file then 'replaced'
             else 'updated'
         end as change
     from live full join indexed using (image_id)

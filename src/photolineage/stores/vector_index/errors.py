@@ -89,10 +89,10 @@ class IndexSchemaError(VectorIndexError):
 class MissingVectorsError(VectorIndexError):
     """Committed files lack rows that the catalog expects. The index contains every row that they do have."""
 
-    def __init__(self, model_key: str, image_ids: Sequence[int], shard_file_ids: Sequence[int]) -> None:
+    def __init__(self, model_key: str, image_ids: Sequence[int], embedding_files: Sequence[int]) -> None:
         super().__init__(
             f"model {model_key!r}: {len(image_ids)} embeddings are missing from the committed files "
-            f"(images {_first(image_ids)}; shard files {_first(shard_file_ids)}). "
+            f"(images {_first(image_ids)}; files {_first(embedding_files)}). "
             "Materialize image_embeddings for their shards again"
         )
 

@@ -24,7 +24,7 @@ def live_schema() -> pa.Schema:
             pa.field("latitude", pa.float64()),
             pa.field("longitude", pa.float64()),
             pa.field("duplicate_of", pa.int64()),
-            pa.field("shard_file_id", pa.int64(), nullable=False),
+            pa.field("embedding_file", pa.int64(), nullable=False),
         ]
     )
 
@@ -50,7 +50,7 @@ class WantedRows:
         rows = live.filter(pa.array(np.isin(live["image_id"].to_numpy(), image_ids)))
         self._rows = rows.sort_by("image_id").combine_chunks()
         self._image_ids: NDArray[np.int64] = self._rows["image_id"].to_numpy()
-        self._shard_file_ids: NDArray[np.int64] = self._rows["shard_file_id"].to_numpy()
+        self._embedding_files: NDArray[np.int64] = self._rows["embedding_file"].to_numpy()
         self._read = np.zeros(len(self._image_ids), dtype=np.bool_)
         self._schema = index_schema(dim)
 
@@ -60,12 +60,12 @@ class WantedRows:
     @property
     def files(self) -> list[int]:
         """The files that hold the embeddings, in ascending order."""
-        return [int(file) for file in np.unique(self._shard_file_ids)]
+        return [int(file) for file in np.unique(self._embedding_files)]
 
     @property
     def missing(self) -> tuple[list[int], list[int]]:
         """The images that no batch contained so far, and the files that should contain them."""
-        files = np.unique(self._shard_file_ids[~self._read])
+        files = np.unique(self._embedding_files[~self._read])
         return self._image_ids[~self._read].tolist(), files.tolist()
 
     def select(self, batch: pa.RecordBatch) -> pa.Table:
@@ -74,7 +74,10 @@ class WantedRows:
         position = np.searchsorted(self._image_ids, image_ids).clip(max=len(self) - 1)
         wanted = (
             (self._image_ids[position] == image_ids)
-            & (self._shard_file_ids[position] == batch.column("shard_file_id").to_numpy(zero_copy_only=False))
+            & (
+                self._embedding_files[position]
+                == batch.column("embedding_file").to_numpy(zero_copy_only=False)
+            )
             & ~self._read[position]
         )
         position, first = np.unique(position[wanted], return_index=True)

@@ -48,7 +48,7 @@ _AT_EACH_READ = timedelta(0)
 _logger = logging.getLogger(__name__)
 
 VectorReader = Callable[[Sequence[int]], Iterator[pa.RecordBatch]]
-"""From shard file ids to the rows of those files: `image_id`, `shard_file_id`, `vector` (float16)."""
+"""From shard file ids to the rows of those files: `image_id`, `embedding_file`, `vector` (float16)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,135 @@
+"""Whatever happens to a library, and in whatever order: once it is up to date, everything holds."""
+
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+from sqlalchemy import delete, update
+
+from photolineage.catalog.orm import EventImage, Image
+from photolineage.models.registry import require_model
+from photolineage.stores.vector_index import VectorIndexes
+from workloads.killing.steps import Death
+from workloads.killing.workers import nursery
+from workloads.stateful.disk import Place, drawn_photo
+from workloads.stateful.examine import Vectors
+from workloads.stateful.library import LivingLibrary, ViolationError, undisturbed_vectors
+from workloads.stateful.machine import LibraryMachine
+
+SEQUENCES = 50
+STEPS = 12
+PHOTO = Place("camera", "x.jpg")
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[subprocess.Popen[str]]:
+    with nursery() as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Vectors]:
+    return undisturbed_vectors(tmp_path_factory.mktemp("undisturbed"))
+
+
+@pytest.fixture
+def library(
+    tmp_path: Path, process: subprocess.Popen[str], vectors: Mapping[str, Vectors]
+) -> Iterator[LivingLibrary]:
+    library = LivingLibrary(tmp_path, process, vectors)
+    library.disk.write(PHOTO, drawn_photo(5))
+    yield library
+    library.close()
+
+
+@pytest.mark.timeout(1800)
+def test_fifty_sequences(process: subprocess.Popen[str], vectors: Mapping[str, Vectors]) -> None:
+    class Machine(LibraryMachine):
+        pass
+
+    Machine.nursery, Machine.vectors = process, vectors
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            max_examples=SEQUENCES,
+            stateful_step_count=STEPS,
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],  # a failure is shrunk by the benchmark, which has the time for it
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_a_restored_catalog_does_not_take_the_embeddings_of_later_photos_for_its_own(
+    library: LivingLibrary,
+) -> None:
+    library.bring_up_to_date()
+    library.save()
+    library.disk.write(PHOTO, drawn_photo(6))
+    library.bring_up_to_date()
+    library.restore()
+    library.disk.write(PHOTO, drawn_photo(7))  # under the same image id, job id and file id as before
+
+    library.bring_up_to_date()
+
+
+def test_a_restored_catalog_gives_an_image_id_to_another_photo(library: LivingLibrary) -> None:
+    library.bring_up_to_date()
+    library.save()
+    library.disk.write(Place("camera", "y.jpg"), drawn_photo(8))
+    library.bring_up_to_date()
+    library.restore()
+    library.disk.delete(Place("camera", "y.jpg"))
+    library.disk.write(Place("camera", "z.jpg"), drawn_photo(9))
+
+    library.bring_up_to_date()
+
+
+def test_a_kill_between_two_models(library: LivingLibrary) -> None:
+    library.bring_up_to_date()
+    library.configure("first", "second")
+    library.kill(Death("committing", 8))
+    assert library.torn
+
+    library.bring_up_to_date()
+    library.promote("second")
+
+    assert library.serving == "second"
+    library.retire("first")
+    library.bring_up_to_date()
+
+
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        ("image", "is in the catalog, but not on the disk"),
+        ("hash", "has the hash of another content"),
+        ("events", "the events"),
+        ("index", "indexed"),
+        ("file", "is committed, but not on the disk"),
+    ],
+)
+def test_what_is_wrong_is_found(library: LivingLibrary, damage: str, named: str) -> None:
+    library.bring_up_to_date()
+    settings = library.settings
+    with library.engine.begin() as connection:
+        match damage:
+            case "image":
+                del library.disk.photos[PHOTO]
+            case "hash":
+                connection.execute(update(Image).where(Image.path == PHOTO.path).values(content_hash="ab"))
+            case "events":
+                connection.execute(delete(EventImage))
+            case "index":
+                dim = require_model(connection, "first").embedding_dim
+                index = VectorIndexes(settings.home).open("first", dim)
+                index.synchronize(index.live_rows().sort_by("image_id").slice(1), lambda _files: iter(()))
+            case "file":
+                next((settings.home / "previews").rglob("*.arrow")).unlink()
+
+    with pytest.raises(ViolationError, match=named):
+        library.examine()
