@@ -55,7 +55,13 @@ def source_files(
             )
         with catalog.engine.connect() as connection:
             shards = shard_keys(connection, [key])
-        for name in adjust_shards(context.instance, catalog.engine, settings):
+        added, removed = adjust_shards(context.instance, catalog.engine, settings)
+        if added:
+            context.log.info(
+                f"new partitions of registered_images: {', '.join(added)}. Materialize them, or turn on the sensor "
+                "stale_partitions. A backfill that was launched before this scan leaves them out."
+            )
+        for name in removed:
             context.log.warning(f"removed the partition {name}: the catalog has no shard of this name")
         unreadable = explain_unreadable(report.unreadable) if report.unreadable else ""
         if unreadable:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -67,3 +68,11 @@ def shown_table(page: "Page", first_column: str) -> list[list[str]]:
 
 def containing(text: str) -> re.Pattern[str]:
     return re.compile(re.escape(text))
+
+
+def open_groups(page: "Page", assets: Sequence[str]) -> None:
+    """Show the assets of all groups in the lineage: at first, Dagster shows only the groups."""
+    page.get_by_text("catalog", exact=True).first.wait_for()
+    page.keyboard.press("Alt+KeyE")
+    for asset in assets:
+        page.locator("foreignObject").get_by_text(asset, exact=True).first.wait_for()

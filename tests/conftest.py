@@ -29,6 +29,8 @@ REAL_PHOTOS = Path(__file__).parents[2] / "shared" / "photos" / "exif"
 HEAVY = {
     "browser/test_mending_and_promoting.py": "launches jobs in a real Dagster UI",
     "browser/test_first_run_ui.py": "waits for sensors and for a scan that comes by the clock",
+    "browser/test_materialize_all.py": "waits for a backfill of all assets, one after the other",
+    "browser/test_runs_and_history.py": "kills and terminates runs in a real Dagster UI",
     "integration/test_backfill.py": "waits for a backfill of two models and then for the sensor",
     "integration/test_end_of_the_ui.py": "ends a Dagster UI twice, and waits for the run that goes on",
     "integration/test_orm_drift_wheel.py": "installs the second wheel twice, and runs the examples of its readme",

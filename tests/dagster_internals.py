@@ -19,6 +19,9 @@ from dagster._core.definitions.reconstruct import ReconstructableRepository
 # What `SensorDefinition.evaluate_tick` returns. If it goes: use the type that the signature then names.
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
+# How the daemon decides whether it starts a failed run again. If it goes: kill a run in a real UI.
+from dagster._core.execution.retries import auto_reexecution_should_retry_run
+
 # What a run coordinator is given. If they go: submit the run through a real UI.
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.run_coordinator import SubmitRunContext
@@ -31,6 +34,7 @@ __all__ = [
     "RemoteRepositoryOrigin",
     "SensorExecutionData",
     "SubmitRunContext",
+    "auto_reexecution_should_retry_run",
     "build_run_requests_with_backfill_policies",
     "partition_loading_context",
 ]

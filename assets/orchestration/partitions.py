@@ -48,27 +48,29 @@ def lacking(step: Step, settings: Settings) -> str | None:
 def compare_shards(
     instance: DagsterInstance, engine: Engine, settings: Settings
 ) -> tuple[list[str], list[str]]:
-    """The keys that `SHARDS` should have; and those that it has and should not, because somebody added them in the UI.
+    """The keys that `SHARDS` lacks; and those that it should not have, because somebody added them in the UI.
 
     The catalog is new or at the revision of the code.
     """
     # Before the catalog: a scan adds a shard first to the catalog, then to Dagster.
-    found = instance.get_dynamic_partitions(str(SHARDS.name))
+    found = set(instance.get_dynamic_partitions(str(SHARDS.name)))
     unscanned, shards = set(settings.sources) or {NO_SOURCE}, []
     with engine.connect() as connection:
         if catalog_revision(connection).is_current:
             unscanned, shards = unscanned - scanned_source_keys(connection), shard_keys(connection)
-    expected = sorted({*shards, *(shard_key(source, 0) for source in unscanned)})
-    return expected, sorted(set(found).difference(expected))
+    expected = {*shards, *(shard_key(source, 0) for source in unscanned)}
+    return sorted(expected - found), sorted(found - expected)
 
 
-def adjust_shards(instance: DagsterInstance, engine: Engine, settings: Settings) -> list[str]:
-    """Let `SHARDS` have the keys that it should have. Returns those that were removed."""
-    expected, unknown = compare_shards(instance, engine, settings)
-    instance.add_dynamic_partitions(str(SHARDS.name), expected)
+def adjust_shards(
+    instance: DagsterInstance, engine: Engine, settings: Settings
+) -> tuple[list[str], list[str]]:
+    """Let `SHARDS` have the keys that it should have. Returns those that were added, and those that were removed."""
+    lacking_keys, unknown = compare_shards(instance, engine, settings)
+    instance.add_dynamic_partitions(str(SHARDS.name), lacking_keys)
     for name in unknown:
         instance.delete_dynamic_partition(str(SHARDS.name), name)
-    return unknown
+    return lacking_keys, unknown
 
 
 def adjust_shards_at_load(settings: Settings) -> None:

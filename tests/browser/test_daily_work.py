@@ -19,6 +19,7 @@ from tests.browser_page import (
     filter_log,
     materialize_partition,
     metadata_on_page,
+    open_groups,
     partition_address,
     screenshot,
     shown_table,
@@ -39,6 +40,7 @@ ASSETS = [
     "image_events",
     "serving_model",
 ]
+GROUPS = ["catalog", "photos", "models", "events"]
 LARGE_SHARD = "photos-00003"
 NEW_PHOTOS = 120
 """Two of them fill the last small shard; the rest makes thirty checkpoints, so that a kill finds some to be done."""
@@ -70,6 +72,9 @@ def ui(library: Lineage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
 
 def test_the_graph_shows_the_lineage_in_order(ui: DagsterUi, page: "Page") -> None:
     page.goto(f"{ui.url}/asset-groups")
+    for group in GROUPS:
+        page.locator("foreignObject").get_by_text(group, exact=True).first.wait_for()
+    open_groups(page, ASSETS)
     boxes = {}
     for asset in ASSETS:
         node = page.locator("foreignObject").get_by_text(asset, exact=True).first

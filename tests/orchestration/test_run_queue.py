@@ -5,18 +5,22 @@ from collections.abc import Iterable, Mapping
 import pytest
 from dagster import AssetCheckKey, AssetKey, DagsterRun, RunRequest
 
+from assets.orchestration.dead_runs import process_tag
 from assets.orchestration.partitions import SHARDS, dagster_key
 from assets.orchestration.run_queue import (
     DEVICE_TAG,
     MODEL_TAG,
     SOURCE_TAG,
     LineageRunCoordinator,
+    partitions_tag,
     queue_tags,
+    retry_tags,
 )
-from assets.orchestration.stale_partitions import _Attempt, _batches, _request
+from assets.orchestration.stale_partitions import VERSION_TAG, _Attempt, _batches, _request
 from photolineage.lineage import (
     IMAGE_EMBEDDINGS,
     JOB_STEPS,
+    REGISTERED_IMAGES,
     STEPS,
     VECTOR_INDEX,
     Step,
@@ -29,6 +33,7 @@ from tests.dagster_internals import (
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
     SubmitRunContext,
+    auto_reexecution_should_retry_run,
     build_run_requests_with_backfill_policies,
     partition_loading_context,
 )
@@ -196,3 +201,50 @@ def test_the_deployment_says_nothing_to_others_and_keeps_no_tick_for_ever(new_li
         kept = instance.get_settings("retention")[kind]["purge_after_days"]
         assert all(0 < days <= 60 for days in kept.values())
         assert set(kept) == {"skipped", "success", "failure", "started"}
+
+
+def test_a_run_of_a_range_names_its_partitions_in_the_list_of_runs(lineage: Lineage) -> None:
+    named = [partitions_tag(run) for run in backfill_runs(lineage, REGISTERED_IMAGES, SHARDS_OF_PHOTOS[:3])]
+    assert named == [{"partitions": "photos-00000 … photos-00002"}]
+    one = {"dagster/asset_partition_range_start": "a", "dagster/asset_partition_range_end": "a"}
+    assert partitions_tag(DagsterRun(job_name=IMPLICIT_JOB, tags=one)) == {"partitions": "a"}
+    assert partitions_tag(DagsterRun(job_name=IMPLICIT_JOB, tags={"dagster/partition": "a"})) == {}
+
+
+def test_the_list_of_runs_shows_no_other_tags_of_ours(
+    tags_of_all_runs: Mapping[tuple[str, str], list[Mapping[str, str]]],
+) -> None:
+    keys = {key for runs in tags_of_all_runs.values() for tags in runs for key in tags} | process_tag(
+        "run"
+    ).keys()
+    assert len(keys) == 4
+    assert [key for key in keys if not key.startswith(("dagster/", ".dagster/"))] == []
+    assert VERSION_TAG.startswith(".dagster/")
+
+
+def test_a_run_that_is_re_executed_by_hand_may_be_retried_like_any_other(lineage: Lineage) -> None:
+    instance = lineage.instance
+    assert instance.run_retries_max_retries == 1
+
+    def failed(parent: DagsterRun | None, tags: Mapping[str, str]) -> DagsterRun:
+        run = DagsterRun(job_name=IMPLICIT_JOB, tags=tags)
+        if parent is not None:
+            root = parent.root_run_id or parent.run_id
+            tags = {**tags, "dagster/parent_run_id": parent.run_id, "dagster/root_run_id": root}
+            run = run._replace(tags=tags, parent_run_id=parent.run_id, root_run_id=root)
+        instance.add_run(run)
+        instance.add_run_tags(run.run_id, retry_tags(instance, run))
+        instance.report_run_failed(run)
+        return instance.get_run_by_id(run.run_id) or run
+
+    def is_retried(run: DagsterRun) -> bool:
+        return auto_reexecution_should_retry_run(instance, run, None)
+
+    first = failed(None, {"dagster/max_retries": "0"})  # on the command line
+    assert not is_retried(first)
+    by_hand = failed(first, first.tags)
+    assert is_retried(by_hand)
+    retry = failed(by_hand, {**by_hand.tags, "dagster/retry_number": "2"})
+    assert not is_retried(retry)
+    again = failed(retry, {key: value for key, value in retry.tags.items() if key != "dagster/retry_number"})
+    assert is_retried(again)
