@@ -48,7 +48,8 @@ def test_a_file_that_is_gone_is_a_finding(lineage: Lineage) -> None:
 
 def test_the_check_has_no_model_to_look_at_before_anything_is_embedded(new_lineage: Lineage) -> None:
     new_lineage.materialize("catalog_schema")
-    assert set(findings(new_lineage)) == {f"catalog: table {table}" for table in Base.metadata.tables}
+    tables = {f"catalog: table {table}" for table in Base.metadata.tables}
+    assert set(findings(new_lineage)) == {"catalog: store", *tables}
 
 
 def test_events_that_are_older_than_the_index_are_a_finding(lineage: Lineage) -> None:

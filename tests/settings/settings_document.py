@@ -42,6 +42,8 @@ Commands say which configuration they use: the first that exists of
 - A password does not belong in this file: see `[catalog]`.
 - Relative paths are relative to the file. In `url`, `password_file` and `root`, `{home}` stands for `home`.
 - `photolineage run --photos DIR` stores the sources that it adds in `<home>/sources.toml`.
+- When you rename a `[sources.<key>]` or remove it, also use `photolineage sources`
+  ([how](operations.md#a-source-gets-another-name-or-another-folder)).
 - The Dagster UI reads the configuration when it starts, and when you choose **Deployment → Reload**.
 
 ## Which configuration of the current folder is used
