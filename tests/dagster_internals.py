@@ -25,12 +25,9 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 # How the daemon decides whether it starts a failed run again. If it goes: kill a run in a real UI.
 from dagster._core.execution.retries import auto_reexecution_should_retry_run
 
-<<<<<<< HEAD
 # What `CachingStaleStatusResolver` loads records with.
 from dagster._core.loader import LoadingContextForTest
 
-=======
->>>>>>> c-runs
 # What a run coordinator is given. If they go: submit the run through a real UI.
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.run_coordinator import SubmitRunContext
