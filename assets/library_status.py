@@ -37,7 +37,7 @@ FAILURE_COLUMNS = "| what | partition | why |\n| --- | --- | --- |"
 PROGRESS_COLUMNS = TableSchema(
     [
         TableColumn("step", "string"),
-        TableColumn("source × model", "string"),
+        TableColumn("of", "string"),
         TableColumn("done", "int"),
         TableColumn("left", "int"),
         TableColumn("images/s", "float"),
@@ -126,7 +126,7 @@ def _progress(figures: "LibraryFigures") -> list[TableRecord]:
         TableRecord(
             {
                 "step": one.step,
-                "source × model": " × ".join(key for key in (one.source, one.model) if key is not None),
+                "of": " × ".join(key for key in (one.source, one.model) if key is not None),
                 "done": one.done,
                 "left": one.left,
                 "images/s": one.images_per_second and round(one.images_per_second, 1),

@@ -29,7 +29,7 @@ def test_the_page_shows_figures_and_pictures(lineage: Lineage) -> None:
     }
     progress = shown["progress"]
     assert isinstance(progress, list)
-    counted = {(row["step"], row["source × model"]): (row["done"], row["left"]) for row in progress}
+    counted = {(row["step"], row["of"]): (row["done"], row["left"]) for row in progress}
     assert counted == {
         ("source_files", "photos"): (28, 0),
         ("registered_images", "photos"): (28, 0),
@@ -38,7 +38,7 @@ def test_the_page_shows_figures_and_pictures(lineage: Lineage) -> None:
         ("vector_index", "tiny-a"): (26, 0),
         ("image_events", "tiny-a"): (27, 0),
     }
-    assert all(row["images/s"] for row in progress if "tiny-a" in str(row["source × model"]))
+    assert all(row["images/s"] for row in progress if "tiny-a" in str(row["of"]))
     assert shown["stale"] == []
     assert shown["failures"] == "None."
     assert str(shown["newest_events"]).startswith("![Covers of the newest events](data:image/webp;base64,")
@@ -82,7 +82,7 @@ def test_the_command_line_and_the_page_have_the_same_figures(lineage: Lineage) -
     shown = page(lineage)
     assert shown["images"] == sum(source.images for source in figures.sources)
     assert shown["progress"] == [
-        {"step": one.step, "source × model": " × ".join(filter(None, (one.source, one.model)))}
+        {"step": one.step, "of": " × ".join(filter(None, (one.source, one.model)))}
         | {"done": one.done, "left": one.left}
         | {"images/s": None if one.images_per_second is None else round(one.images_per_second, 1)}
         | {"time left": "–"}

@@ -101,6 +101,7 @@ def test_a_failure_on_the_page_links_to_its_check(ui: DagsterUi, page: "Page") -
 
 
 def test_one_job_refreshes_what_is_stale(ui: DagsterUi, page: "Page", library: Lineage) -> None:
+    library.miscount("tiny-a|photos-00000", by=-1)
     page.goto(f"{ui.url}/locations/photolineage/jobs/refresh_stale/playground")
     page.get_by_role("button", name="Launch Run").click()
     ui.wait_for_run(
@@ -110,10 +111,11 @@ def test_one_job_refreshes_what_is_stale(ui: DagsterUi, page: "Page", library: L
     page.goto(f"{ui.url}/runs/b/{backfill.backfill_id}")
     page.get_by_role("link", name="image_events").first.wait_for()
 
-    def is_done() -> bool | None:
-        return library.instance.get_backfills()[0].status.value == "COMPLETED_SUCCESS" or None
+    def result() -> str | None:
+        status = library.instance.get_backfills()[0].status.value
+        return status if status.startswith("COMPLETED") else None
 
-    ui.wait_for(is_done, seconds=300, what="the backfill")
+    assert ui.wait_for(result, seconds=600, what="the backfill") == "COMPLETED_SUCCESS"
     page.reload()
     page.get_by_text("100% completed").nth(3).wait_for()
     for asset in ("registered_images", "image_embeddings", "vector_index", "image_events"):
