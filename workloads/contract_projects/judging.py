@@ -1,6 +1,6 @@
 """Judges what the contract and Alembic report, by readings of the project's database and of one made by its models."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,10 +43,7 @@ class Claim:
         """Whether the claim speaks of the part."""
         table, kind, name = part
         if kind == "type":
-            name, *users = name.split(", ")
-            if kind in self.classes:
-                return name in self.names
-            return "whole" in self.classes and bool(users) and all(map(self._has, users))
+            return kind in self.classes and name.split(", ")[0] in self.names
         if table != self.table:
             return False
         if "whole" in self.classes:
@@ -55,9 +52,17 @@ class Claim:
             return False
         return kind == "table" or bool(self.names & {name, *name.split(", ")})
 
-    def _has(self, column: str) -> bool:
-        table, _, name = column.rpartition(".")
-        return table == self.table and ("table" in self.classes or name in self.names)
+
+def covered(claims: Sequence[Claim], part: Part) -> bool:
+    """Whether a claim speaks of the part: of a type also if claims speak of all the columns that have it."""
+    if any(each.covers(part) for each in claims):
+        return True
+    _, kind, name = part
+    users = [user.rpartition(".") for user in name.split(", ")[1:]] if kind == "type" else []
+    wholes = [each for each in claims if "whole" in each.classes]
+    return bool(users) and all(
+        any(each.covers((table, "column", column)) for each in wholes) for table, _, column in users
+    )
 
 
 def claim(drift: Drift) -> Claim:
