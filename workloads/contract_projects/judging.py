@@ -1,5 +1,6 @@
 """Judges what the contract and Alembic report, by readings of the project's database and of one made by its models."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -73,6 +74,8 @@ def claim(drift: Drift) -> Claim:
         classes = ("table", "whole")
     if drift.kind in (K.MISSING_COLUMN, K.EXTRA_COLUMN):
         classes = ("column", "whole")
+    if drift.kind is K.DEFINITION_REFUSED:
+        classes = tuple(_CLASSES)
     columns = () if drift.kind in _CLASSES["index"] else drift.columns
     return Claim(table, classes, frozenset({drift.name, *columns, *_shown_names(drift)}), drift.identity)
 
@@ -95,8 +98,15 @@ def is_true(
     if (drift.expected or "").startswith("CONSTRAINT "):
         wanted = drift.name
         return wanted in expected.tables[table].names and wanted not in actual.tables[table].names
+    if drift.kind in _CLASSES["constraint u"] and _uniques(expected, table) != _uniques(actual, table):
+        return True
     said = claim(drift)
     return any(said.covers(part) for part in differences)
+
+
+def _uniques(reading: Reading, table: str) -> int:
+    """How often SQLite's statement says UNIQUE: a UNIQUE over the primary key has no index that shows it."""
+    return len(re.findall(r"\bUNIQUE\b", reading.tables[table].sql, re.IGNORECASE))
 
 
 def claims_of_alembic(metadata: list[MetaData], connection: Connection) -> list[Claim]:
