@@ -3,6 +3,7 @@
 import importlib
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def created(metadata: list[MetaData], engine: Engine) -> list[str]:
     refused: list[str] = []
     with engine.begin() as connection:
         for each in metadata:
-            if _try(connection, lambda each=each: each.create_all(connection), []):
+            if _try(connection, partial(each.create_all, connection), []):
                 continue
             for table in each.sorted_tables:
                 _create(table, connection, refused)
@@ -110,17 +111,17 @@ def created(metadata: list[MetaData], engine: Engine) -> list[str]:
                 key for table in each.sorted_tables for key in table.foreign_key_constraints if key.use_alter
             ]
             for key in later if connection.dialect.supports_alter else ():
-                _try(connection, lambda key=key: connection.execute(AddConstraint(key)), refused)
+                _try(connection, partial(connection.execute, AddConstraint(key)), refused)
     return refused
 
 
 def _create(table: Table, connection: Connection, refused: list[str]) -> None:
     indexes = sorted(table.indexes, key=lambda index: str(index.name))
     table.indexes.clear()
-    _try(connection, lambda: table.create(connection, checkfirst=True), refused)
+    _try(connection, partial(table.create, connection, checkfirst=True), refused)
     table.indexes.update(indexes)
     for index in indexes:
-        _try(connection, lambda index=index: index.create(connection), refused)
+        _try(connection, partial(index.create, connection), refused)
 
 
 def _try(connection: Connection, create: Callable[[], object], refused: list[str]) -> bool:
