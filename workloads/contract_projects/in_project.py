@@ -20,7 +20,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, MetaData, create_engine, make_url
 
 from photolineage.contract import Drift, compare
-from workloads.contract_projects.judging import Claim, claim, claims_of_alembic, is_true
+from workloads.contract_projects.judging import Claim, claim, claims_of_alembic, covered, is_true
 from workloads.contract_projects.migrating import created, loaded, migrate
 from workloads.contract_projects.planting import Plant, plants
 from workloads.contract_projects.projects import PROJECTS, Project
@@ -118,20 +118,16 @@ def _compare(
     result.true = sum(judged.values())
     result.false = [drift.identity for drift, right in judged.items() if not right]
     ours = [claim(drift) for drift in drifts]
-    result.missed = [f"{part}: {text}" for part, text in real.items() if not _covered(ours, part)]
+    result.missed = [f"{part}: {text}" for part, text in real.items() if not covered(ours, part)]
     result.found = [drift.identity for drift in drifts]
     result.differences = len(real)
-    result.alembic_found = sum(_covered(theirs, part) for part in real)
+    result.alembic_found = sum(covered(theirs, part) for part in real)
     whole = {table for table, kind, _ in real if kind == "table"}
     result.alembic_false = [
         said.text
         for said in theirs
         if said.table not in whole and not any(said.covers(part) for part in real)
     ]
-
-
-def _covered(claims: list[Claim], part: tuple[str, str, str]) -> bool:
-    return any(each.covers(part) for each in claims)
 
 
 def _is_version_table(name: str) -> bool:
@@ -163,7 +159,7 @@ def _fix(result: Result, models: list[MetaData], databases: _Databases, expected
         result.differences_after_fixes = [
             f"{part}: {text}"
             for part, text in after.items()
-            if not _is_version_table(part[0]) and not _covered(left_claims, part)
+            if not _is_version_table(part[0]) and not covered(left_claims, part)
         ]
 
 
@@ -180,7 +176,7 @@ def _plant(result: Result, models: list[MetaData], databases: _Databases, actual
     known = Reading({name: table for name, table in actual.tables.items() if name in own}, {})
     planted: set[str] = set()
     for plant in plants(known, databases.dialect, scripts, result.project):
-        if plant.kind in planted or _covered([*map(claim, drifts)], plant.part):
+        if plant.kind in planted or covered([*map(claim, drifts)], plant.part):
             continue
         with databases.copy() as connection:
             if not _takes(connection, plant, actual):
@@ -192,7 +188,7 @@ def _plant(result: Result, models: list[MetaData], databases: _Databases, actual
             except Exception as error:  # noqa: BLE001 - a crash is a result
                 result.crash = f"{plant}: {_reason(error)}"
                 continue
-            if _covered(new, plant.part):
+            if covered(new, plant.part):
                 result.planted_found += 1
             else:
                 result.planted_missed.append(f"{plant.kind}: {plant.statements[:2]}")

@@ -1,6 +1,7 @@
 """Judges what the contract and Alembic report, by readings of the project's database and of one made by its models."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,10 +44,7 @@ class Claim:
         """Whether the claim speaks of the part."""
         table, kind, name = part
         if kind == "type":
-            name, *users = name.split(", ")
-            if kind in self.classes:
-                return name in self.names
-            return "whole" in self.classes and bool(users) and all(map(self._has, users))
+            return kind in self.classes and name.split(", ")[0] in self.names
         if table != self.table:
             return False
         if "whole" in self.classes:
@@ -55,9 +53,17 @@ class Claim:
             return False
         return kind == "table" or bool(self.names & {name, *name.split(", ")})
 
-    def _has(self, column: str) -> bool:
-        table, _, name = column.rpartition(".")
-        return table == self.table and ("table" in self.classes or name in self.names)
+
+def covered(claims: Sequence[Claim], part: Part) -> bool:
+    """Whether a claim speaks of the part: of a type also if claims speak of all the columns that have it."""
+    if any(each.covers(part) for each in claims):
+        return True
+    _, kind, name = part
+    users = [user.rpartition(".") for user in name.split(", ")[1:]] if kind == "type" else []
+    wholes = [each for each in claims if "whole" in each.classes]
+    return bool(users) and all(
+        any(each.covers((table, "column", column)) for each in wholes) for table, _, column in users
+    )
 
 
 def claim(drift: Drift) -> Claim:
@@ -68,6 +74,8 @@ def claim(drift: Drift) -> Claim:
         classes = ("table", "whole")
     if drift.kind in (K.MISSING_COLUMN, K.EXTRA_COLUMN):
         classes = ("column", "whole")
+    if drift.kind is K.DEFINITION_REFUSED:
+        classes = tuple(_CLASSES)
     columns = () if drift.kind in _CLASSES["index"] else drift.columns
     return Claim(table, classes, frozenset({drift.name, *columns, *_shown_names(drift)}), drift.identity)
 
@@ -90,8 +98,15 @@ def is_true(
     if (drift.expected or "").startswith("CONSTRAINT "):
         wanted = drift.name
         return wanted in expected.tables[table].names and wanted not in actual.tables[table].names
+    if drift.kind in _CLASSES["constraint u"] and _uniques(expected, table) != _uniques(actual, table):
+        return True
     said = claim(drift)
     return any(said.covers(part) for part in differences)
+
+
+def _uniques(reading: Reading, table: str) -> int:
+    """How often SQLite's statement says UNIQUE: a UNIQUE over the primary key has no index that shows it."""
+    return len(re.findall(r"\bUNIQUE\b", reading.tables[table].sql, re.IGNORECASE))
 
 
 def claims_of_alembic(metadata: list[MetaData], connection: Connection) -> list[Claim]:

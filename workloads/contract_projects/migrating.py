@@ -118,7 +118,7 @@ def created(metadata: list[MetaData], engine: Engine) -> list[str]:
 def _create(table: Table, connection: Connection, refused: list[str]) -> None:
     indexes = sorted(table.indexes, key=lambda index: str(index.name))
     table.indexes.clear()
-    _try(connection, lambda: table.create(connection, checkfirst=True), refused)
+    _try(connection, partial(table.create, connection, checkfirst=True), refused)
     table.indexes.update(indexes)
     for index in indexes:
         _try(connection, partial(index.create, connection), refused)

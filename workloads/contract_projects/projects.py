@@ -96,6 +96,7 @@ PROJECTS = (
         ("prefect==3.9.1",),
         ("prefect.server.database.orm_models:Base",),
         (Migrations("prefect:server/database/_migrations"),),
+        databases=_SQLITE,  # on PostgreSQL they need pg_trgm, which the packaged server does not have
     ),
     Project(
         "mlflow",

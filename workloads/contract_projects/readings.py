@@ -265,7 +265,8 @@ def differences(expected: Reading, actual: Reading) -> dict[Part, str]:
                 )
                 for side in (wanted, live)
             )
-            for columns, definition in (ours - theirs) | (theirs - ours):
+            missing = ours.keys() - theirs.keys()  # models may state one constraint twice
+            for columns, definition in [*missing, *(theirs - ours)]:
                 part = (name, f"constraint {kind}", ", ".join(columns))
                 found[part] = f"{found.get(part, '')} {definition}".strip()
     for name in expected.enums.keys() | actual.enums.keys():
