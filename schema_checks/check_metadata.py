@@ -4,6 +4,7 @@ from dagster import AssetCheckResult, MetadataValue
 
 from photolineage.checks.catalog_contract import ContractReport
 from photolineage.contract.dagster_checks import drift_result
+from photolineage.plain_text import without_links
 
 
 def contract_result(report: ContractReport, asset: str, check: str) -> AssetCheckResult:
@@ -15,5 +16,10 @@ def contract_result(report: ContractReport, asset: str, check: str) -> AssetChec
     if report.revisions_to_come:
         metadata["pending_revisions"] = MetadataValue.text(", ".join(report.revisions_to_come))
     return drift_result(
-        report.drifts, asset, check, broken=not report.holds, description=report.summary, metadata=metadata
+        report.drifts,
+        asset,
+        check,
+        broken=not report.holds,
+        description=without_links(report.summary),
+        metadata=metadata,
     )

@@ -24,6 +24,7 @@ from photolineage.catalog.engine import reading
 from photolineage.catalog.queries import has_succeeded, serving_model_key
 from photolineage.errors import PhotolineageError
 from photolineage.lineage import IMAGE_EVENTS, JOB_STEPS, VECTOR_INDEX, JobKind, PartitionedBy, Step
+from photolineage.plain_text import without_links
 from photolineage.settings import Settings
 from resources.failures import require_migrated
 from resources.home import CatalogResource, StorageResource
@@ -107,7 +108,7 @@ def freshness_of(inputs: CheckInputs, steps: Sequence[Step]) -> Iterator[AssetCh
     try:
         stale = _stale_partitions(inputs, steps)
     except PhotolineageError as error:
-        yield from (_failed(step, str(error), AssetCheckSeverity.ERROR) for step in steps)
+        yield from (_failed(step, without_links(str(error)), AssetCheckSeverity.ERROR) for step in steps)
         return
     for step in steps:
         if step.job is not None and not _is_materialized(inputs, step.job):

@@ -26,7 +26,7 @@ from photolineage.lineage import (
     Step,
     split_partition_key,
 )
-from photolineage.plain_text import printable
+from photolineage.plain_text import printable, without_links
 from photolineage.settings import Settings
 from resources.home import CatalogResource, StorageResource
 from schema_checks.pinned_searches import DESCRIPTION, PINNED_SEARCHES, pinned_searches_result
@@ -63,7 +63,9 @@ class PartitionCheck:
             result = self.evaluate(inputs, partition_key)
         except PhotolineageError as error:
             result = AssetCheckResult(
-                passed=False, description=str(error), metadata={"partition": partition_key}
+                passed=False,
+                description=without_links(str(error)),
+                metadata={"partition": partition_key},
             )
         return result._replace(check_name=self.name, asset_key=AssetKey(self.step.name))
 

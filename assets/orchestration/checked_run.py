@@ -21,6 +21,7 @@ from assets.orchestration.partitions import lacking
 from assets.orchestration.running import reported_failures, warn_of_plain_server
 from photolineage.catalog.refusals import require_address_space
 from photolineage.lineage import Step
+from photolineage.plain_text import without_links
 from resources.failures import StoppedError, reported
 from schema_checks.evaluations import evaluation
 from schema_checks.partition_checks import CheckInputs
@@ -222,5 +223,5 @@ def _not_evaluated(check: str, reason: str) -> AssetCheckResult:
         check_name=check,
         passed=False,
         severity=AssetCheckSeverity.WARN,
-        description=f"Not evaluated, because {reason}",
+        description=without_links(f"Not evaluated, because {reason}"),
     )

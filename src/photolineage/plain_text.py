@@ -31,6 +31,18 @@ def markdown_code(text: Path | str) -> str:
     return f"{fence} {plain} {fence}" if "`" in plain else f"{fence}{plain}{fence}"
 
 
+def without_links(text: str) -> str:
+    """The text for a place that renders Markdown, such as the description of a check: it has no picture, link or tag.
+
+    A file may be named `![](https://…)`; as a picture, every browser that shows the text would ask that address for it.
+    """
+    return _LINKS.sub(lambda found: f"\\{found.group()}", text)
+
+
+_LINKS = re.compile(r"\\(?=[!-/:-@\[-`{-~])|!(?=\[)|\](?=[(\[:])|<(?=[A-Za-z/!?])")
+"""What begins a picture, a link, its definition, a tag or a bare address; and backslashes that would hide our own."""
+
+
 def _is_space(letter: str) -> bool:
     """Whether this is a space inside a line; macOS writes a narrow one into the names of screenshots."""
     return unicodedata.category(letter) == "Zs"
