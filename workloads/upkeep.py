@@ -43,14 +43,19 @@ class UnsettledError(Exception):
 
 
 def bring_up_to_date(
-    settings: Settings, engine: Engine, *, before_index: Callable[[], object] = lambda: None
+    settings: Settings,
+    engine: Engine,
+    models: Sequence[str] | None = None,
+    *,
+    before_index: Callable[[], object] = lambda: None,
 ) -> None:
-    """Scan the sources, then materialize what is stale for every configured model, until
-    nothing is. `before_index` is called before LanceDB is first imported.
+    """Scan the sources, then materialize what is stale for these models (None: all), until nothing is.
+
+    `before_index` is called before LanceDB is first imported.
 
     Raises UnsettledError.
     """
-    upkeep = _Upkeep(settings, engine)
+    upkeep = _Upkeep(settings, engine, list(settings.models if models is None else models))
     sources = [key for key in settings.sources if upkeep.scan(key)]
     for _ in range(ROUNDS * len(JobKind)):
         work = upkeep.stale(sources)
@@ -71,8 +76,9 @@ def promote_if_ready(settings: Settings, engine: Engine, model: str) -> Readines
 
 
 class _Upkeep:
-    def __init__(self, settings: Settings, engine: Engine) -> None:
+    def __init__(self, settings: Settings, engine: Engine, models: Sequence[str]) -> None:
         self._settings = settings
+        self._models = models
         self._engine = engine
         self._context = JobContext(
             engine, f"process-{os.getpid()}", timedelta(seconds=settings.lease_timeout_seconds)
@@ -93,10 +99,9 @@ class _Upkeep:
         return True
 
     def stale(self, sources: Sequence[str]) -> StaleWork:
-        models = list(self._settings.models)
         with self._engine.connect() as connection:
-            lost = find_lost_files(connection, open_files(self._settings), self._indexes, models)
-            return find_stale_work(connection, sources, models, NEVER_AGAIN, lost)
+            lost = find_lost_files(connection, open_files(self._settings), self._indexes, self._models)
+            return find_stale_work(connection, sources, self._models, NEVER_AGAIN, lost)
 
     def materialize(self, work: StaleWork, before_index: Callable[[], object]) -> None:
         for shard in work.shards:

@@ -90,7 +90,7 @@ class Scenario:
         engine = settings.catalog.open_engine()
         log = self.folder / "log"
         log.unlink(missing_ok=True)
-        workers = Workers(settings, engine, log, self.nursery)
+        workers = Workers(settings, engine, log, self.nursery, list(settings.models))
         workers.start(fault=fault, promoted=self.model)
         status = workers.wait()
         engine.dispose()

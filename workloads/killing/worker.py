@@ -1,9 +1,10 @@
 """Workers that bring a library up to date: `python -m workloads.killing.worker`.
 
-Each line on standard input is a JSON object: `config`, `log`, and, or null, `death` (a step and a count), `file_bytes`
-(the size limit of a file), `fault` (the fields of a `Fault`) and `promoted` (a model). For each line, a new process
-migrates, scans, materializes what is stale, and promotes the model. Its process id and, after its end, its exit status
-are written to standard output. The processes are forked from one that has already loaded torch, which takes seconds.
+Each line on standard input is a JSON object: `config`, `log`, `models`, and, or null, `death` (a step and a count),
+`file_bytes` (the size limit of a file), `fault` (the fields of a `Fault`) and `promoted` (a model). For each line, a
+new process migrates, scans, materializes what is stale for the models, and promotes one. Its process id and, after
+its end, its exit status are written to standard output. The processes are forked from one that has already loaded
+torch, which takes seconds.
 
 The log has a line `read <path>` for every original that was read, `encoded <count>` for every batch that the model
 computed, `embedded <image id> <content hash>` before each embedding is written, and `step <name>` before each step.
@@ -15,7 +16,7 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -33,14 +34,14 @@ from workloads.killing.steps import (
 from workloads.upkeep import bring_up_to_date, promote_if_ready
 
 
-def work(settings: Settings, announcer: Announcer, promoted: str | None) -> None:
-    """Migrate the catalog, run all steps of the lineage, and promote a model."""
+def work(settings: Settings, announcer: Announcer, models: Sequence[str], promoted: str | None) -> None:
+    """Migrate the catalog, run all steps of the lineage for these models, and promote one."""
     engine = settings.catalog.open_engine()
     announced = announce_migration(announcer, engine)
     upgrade(engine)
     announced()
     announce_steps(announcer)
-    bring_up_to_date(settings, engine, before_index=cache(partial(announce_index_writes, announcer)))
+    bring_up_to_date(settings, engine, models, before_index=cache(partial(announce_index_writes, announcer)))
     if promoted is not None:
         promote_if_ready(settings, engine, promoted)
 
@@ -57,7 +58,7 @@ def _fork(order: Mapping[str, Any]) -> int:
         if order["fault"] is not None:
             folder, log, mode, at = order["fault"]
             Fault(Path(folder), Path(log), Mode(mode), at).arm()
-        work(load_settings(Path(order["config"])), announcer, order["promoted"])
+        work(load_settings(Path(order["config"])), announcer, order["models"], order["promoted"])
     except BaseException as error:  # noqa: BLE001 (the parent's code must not go on in this process)
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         announcer.note(f"error {type(error).__name__}: {' '.join(str(error).split())}")

@@ -44,12 +44,16 @@ def nursery(prefix: Sequence[str] = ()) -> Iterator[subprocess.Popen[str]]:
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """The worker processes of one library, one at a time, with one log. `engine` connects to the catalog."""
+    """The worker processes of one library, one at a time, with one log. `engine` connects to the catalog.
+
+    `models`: those that they embed with; None for the first.
+    """
 
     settings: Settings
     engine: Engine
     log: Path
     nursery: subprocess.Popen[str]
+    models: Sequence[str] | None = None
 
     def start(
         self,
@@ -70,6 +74,7 @@ class Workers:
             "file_bytes": file_bytes,
             "fault": fault and [str(fault.folder), str(fault.log), fault.mode, fault.at],
             "promoted": promoted,
+            "models": self.models or list(self.settings.models)[:1],
         }
         self.nursery.stdin.write(json.dumps(order) + "\n")
         self.nursery.stdin.flush()

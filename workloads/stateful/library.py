@@ -91,7 +91,7 @@ class LivingLibrary:
 
     def kill(self, death: Death) -> None:
         """Let a worker bring the library up to date that dies at a step, if it comes so far."""
-        workers = Workers(self.settings, self.engine, self.folder / "log", self.nursery)
+        workers = Workers(self.settings, self.engine, self.folder / "log", self.nursery, self.models)
         workers.start(death)
         status = workers.wait()
         if status == 0:

@@ -229,24 +229,22 @@ def print_status(status: "LibraryFigures") -> None:
     )
     console.print(
         table(
-            "Progress",
+            "Images by step",
             [
                 "step",
                 "source",
                 "model",
-                "images#",
-                "expected#",
+                "done#",
                 "left#",
-                "images per second#",
+                "per second#",
                 "time left#",
             ],
             [
                 (
-                    p.step,
+                    Text(p.step, no_wrap=True),
                     p.source or "all",
                     p.model or "",
                     p.done,
-                    p.total,
                     p.left,
                     "" if p.images_per_second is None else f"{p.images_per_second:,.1f}",
                     _time(p.seconds_left),
