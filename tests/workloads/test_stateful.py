@@ -89,6 +89,20 @@ def test_a_restored_catalog_gives_an_image_id_to_another_photo(library: LivingLi
     library.bring_up_to_date()
 
 
+def test_a_source_is_renamed_after_a_kill_and_the_catalog_restored(library: LivingLibrary) -> None:
+    library.bring_up_to_date()
+    library.save()
+    library.disk.write(Place("camera", "y.jpg"), drawn_photo(8))
+    library.kill(Death("committed", 4))
+    library.rename("camera")
+    library.bring_up_to_date()
+    assert library.keys["camera"] == "camera-renamed"
+    library.restore()
+
+    library.bring_up_to_date()
+    assert library.keys["camera"] == "camera"
+
+
 def test_a_kill_between_two_models(library: LivingLibrary) -> None:
     library.bring_up_to_date()
     library.configure("first", "second")

@@ -128,7 +128,9 @@ def first_run(folder: Path, nursery: subprocess.Popen[str], vectors: Mapping[str
     """A library that was just configured: its catalog is made, and its first photos are embedded."""
     _configure(folder, ["first"])
     photos = {_write_photo(folder, seed): drawn_photo(seed) for seed in FIRST_PHOTOS}
-    return _recorded("first run", folder, "first", nursery, Expected(photos, vectors, "first"))
+    return _recorded(
+        "first run", folder, "first", nursery, Expected(photos, {SOURCE: SOURCE}, vectors, "first")
+    )
 
 
 def upgrade_day(folder: Path, nursery: subprocess.Popen[str], vectors: Mapping[str, Vectors]) -> Scenario:
@@ -148,7 +150,9 @@ def upgrade_day(folder: Path, nursery: subprocess.Popen[str], vectors: Mapping[s
     (folder / SOURCE / changed.path).write_bytes(photos[changed])
     (folder / SOURCE / gone.path).unlink()
     del photos[gone]
-    return _recorded("upgrade", folder, "second", nursery, Expected(photos, vectors, "second"))
+    return _recorded(
+        "upgrade", folder, "second", nursery, Expected(photos, {SOURCE: SOURCE}, vectors, "second")
+    )
 
 
 Make = Callable[[Path, subprocess.Popen[str], Mapping[str, Vectors]], Scenario]

@@ -36,7 +36,7 @@ def drawn_photo(seed: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A file: its source, and its path below the source's root."""
+    """A file: the folder that is the root of its source, and its path below it."""
 
     source: str
     path: str

@@ -32,10 +32,12 @@ Vectors = Mapping[str, NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the library must be: the files that it has seen, the embeddings of an undisturbed library by model, and the
-    serving model."""
+    """What the library must be: the files that it has seen, the folder of each source by its key, the embeddings of an
+    undisturbed library by model, and the serving model.
+    """
 
     photos: Mapping[Place, bytes]
+    folders: Mapping[str, str]
     vectors: Mapping[str, Vectors]
     serving: str | None
 
@@ -43,7 +45,7 @@ class Expected:
 def violations(settings: Settings, engine: Engine, expected: Expected) -> list[str]:
     """Everything in which a library that was just brought up to date is not as expected, as sentences."""
     with engine.connect() as connection:
-        rows = images_by_place(connection)
+        rows = images_by_place(connection, expected.folders)
         found = [*_images(rows, expected.photos), *_duplicates(rows), *_files(connection, settings.home)]
         serving = serving_model_key(connection)
         if serving != expected.serving:
@@ -61,14 +63,14 @@ def violations(settings: Settings, engine: Engine, expected: Expected) -> list[s
     return found
 
 
-def images_by_place(connection: Connection) -> dict[Place, Row[Any]]:
-    """The rows of the images that are not missing."""
+def images_by_place(connection: Connection, folders: Mapping[str, str]) -> dict[Place, Row[Any]]:
+    """The rows of the images that are not missing. `folders`: the folder of each source by its key."""
     rows = connection.execute(
         select(Image.__table__, Source.key.label("source"))
         .join(Source, Source.id == Image.source_id)
         .where(Image.state != ImageState.MISSING)
     )
-    return {Place(row.source, row.path): row for row in rows}
+    return {Place(folders[row.source], row.path): row for row in rows}
 
 
 def embeddings_of(connection: Connection, settings: Settings, model: str) -> dict[int, NDArray[np.float32]]:

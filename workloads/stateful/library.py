@@ -16,7 +16,11 @@ from photolineage.catalog.migration_plan import back_up
 from photolineage.catalog.queries import find_model
 from photolineage.media import content_hash
 from photolineage.settings import Settings, load_settings
+from photolineage.steps.forget_source import SourceStores
 from photolineage.steps.jobs import JobContext
+from photolineage.steps.rename_source import rename_source
+from photolineage.steps.source_jobs import end_dead_jobs
+from photolineage.stores.embeddings import EmbeddingStore
 from photolineage.stores.files import open_files
 from photolineage.stores.vector_index import VectorIndexes
 from photolineage.upgrade.retire import ModelStores, retire_model
@@ -44,6 +48,7 @@ class Saved:
     catalog: Path
     seen: Mapping[Place, bytes]
     ids: Mapping[Place, int]
+    keys: Mapping[str, str]
     models: tuple[str, ...]
     serving: str | None
 
@@ -52,15 +57,17 @@ class Saved:
 class LivingLibrary:
     """A library below `folder`, whose workers are forked from `nursery`.
 
-    `seen`: the files that the catalog must know when it is up to date. `ids`: their images. `models`: the configured
-    models. `settled`: nothing has happened since the library was last up to date. `torn`: a kill may have left a scan
-    half done, so the model does not know what the catalog has seen.
+    `seen`: the files that the catalog must know when it is up to date. `ids`: their images. `keys`: the configured
+    key of the source of each folder. `models`: the configured models. `settled`: nothing has happened since the
+    library was last up to date. `torn`: a kill may have left a scan half done, so the model does not know what the
+    catalog has seen.
     """
 
     folder: Path
     nursery: subprocess.Popen[str]
     vectors: Mapping[str, Vectors]
     disk: Disk = field(init=False)
+    keys: dict[str, str] = field(default_factory=lambda: {source: source for source in SOURCES})
     models: tuple[str, ...] = ("first",)
     serving: str | None = None
     seen: dict[Place, bytes] = field(default_factory=dict)
@@ -135,11 +142,27 @@ class LivingLibrary:
         if left:
             raise ViolationError(f"{model} is retired, but has files: {left}")
 
+    def rename(self, folder: str) -> None:
+        """Give a source that the catalog knows another key."""
+        if not any(place.source == folder for place in self.ids):
+            return
+        old = self.keys[folder]
+        self.keys[folder] = f"{folder}-renamed" if old == folder else folder
+        self._configure()
+        settings = self.settings
+        context = JobContext(self.engine, "renaming", timedelta(seconds=settings.lease_timeout_seconds))
+        stores = SourceStores(EmbeddingStore(open_files(settings)), VectorIndexes(settings.home))
+        end_dead_jobs(context, old)
+        rename_source(context, stores, old, self.keys[folder], self.disk.root(folder))
+        self.settled = False
+
     def save(self) -> None:
         """Back the catalog up."""
         backup = back_up(self.engine, self.folder / "backups", "saved")
         assert backup is not None
-        self.saved = Saved(backup, dict(self.seen), dict(self.ids), self.models, self.serving)
+        self.saved = Saved(
+            backup, dict(self.seen), dict(self.ids), dict(self.keys), self.models, self.serving
+        )
 
     def restore(self) -> None:
         """Put the backup of the catalog back, with the configuration of that day. Every other file stays."""
@@ -150,7 +173,7 @@ class LivingLibrary:
             file.unlink()
         shutil.copyfile(self.saved.catalog, catalog)
         self.seen, self.ids = dict(self.saved.seen), dict(self.saved.ids)
-        self.serving = self.saved.serving
+        self.serving, self.keys = self.saved.serving, dict(self.saved.keys)
         self.configure(*self.saved.models)
         self.torn = False
 
@@ -159,9 +182,11 @@ class LivingLibrary:
         there = {place: self.disk.photos[place] for place in self.disk.places()}
         away = {place: content for place, content in self.seen.items() if place.source in self.disk.away}
         self.seen = there | away
-        found = violations(self.settings, self.engine, Expected(self.seen, self.vectors, self.serving))
+        folders = {key: folder for folder, key in self.keys.items()}
+        expected = Expected(self.seen, folders, self.vectors, self.serving)
+        found = violations(self.settings, self.engine, expected)
         with self.engine.connect() as connection:
-            ids = {place: row.id for place, row in images_by_place(connection).items()}
+            ids = {place: row.id for place, row in images_by_place(connection, folders).items()}
         found += [
             f"{place} was image {self.ids[place]} and is image {image} now"
             for place, image in ids.items()
@@ -176,7 +201,10 @@ class LivingLibrary:
         self.engine.dispose()
 
     def _configure(self) -> None:
-        sources = "".join(f"[sources.{key}]\nroot = 'photos/{key}'\nremovable = true\n" for key in SOURCES)
+        sources = "".join(
+            f"[sources.{key}]\nroot = 'photos/{folder}'\nremovable = true\n"
+            for folder, key in self.keys.items()
+        )
         folder = REPOSITORY_ROOT / "src/photolineage/demo/models"
         models = "".join(
             f"[models.{key}]\narchitecture = 'local-dir:{folder / MODELS[key]}'\n" for key in self.models
@@ -207,7 +235,7 @@ def undisturbed_vectors(folder: Path) -> Mapping[str, Vectors]:
     with engine.connect() as connection:
         content = {
             row.id: content_hash((photos / row.path).read_bytes())
-            for row in images_by_place(connection).values()
+            for row in images_by_place(connection, {"photos": "photos"}).values()
         }
         found = {
             model: {

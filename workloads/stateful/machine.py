@@ -103,6 +103,10 @@ class LibraryMachine(RuleBasedStateMachine):
     def retire(self) -> None:
         self.library.retire(next(key for key in self.library.models if key != self.library.serving))
 
+    @rule(source=sources)
+    def rename_source(self, source: str) -> None:
+        self.library.rename(source)
+
     @precondition(lambda self: not self.library.torn)
     @rule()
     def save(self) -> None:
