@@ -10,7 +10,7 @@ from typing import Any
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, MetaData, Table
+from sqlalchemy import Connection, Constraint, Engine, MetaData, PrimaryKeyConstraint, Table
 from sqlalchemy.schema import AddConstraint
 
 from workloads.contract_projects.projects import Migrations, Project
@@ -111,17 +111,35 @@ def created(metadata: list[MetaData], engine: Engine) -> list[str]:
                 key for table in each.sorted_tables for key in table.foreign_key_constraints if key.use_alter
             ]
             for key in later if connection.dialect.supports_alter else ():
-                _try(connection, partial(connection.execute, AddConstraint(key)), refused)
+                _add(key, connection, refused)
     return refused
 
 
 def _create(table: Table, connection: Connection, refused: list[str]) -> None:
+    """Creates the table and its indexes. If the database refuses it, without the constraints that it refuses."""
     indexes = sorted(table.indexes, key=lambda index: str(index.name))
+    constraints = set(table.constraints)
     table.indexes.clear()
-    _try(connection, partial(table.create, connection, checkfirst=True), refused)
+    create = partial(table.create, connection, checkfirst=True)
+    reasons: list[str] = []
+    if not _try(connection, create, reasons) and connection.dialect.supports_alter:
+        table.constraints = {part for part in constraints if isinstance(part, PrimaryKeyConstraint)}
+        if _try(connection, create, reasons):
+            reasons.clear()
+            for part in sorted(constraints - table.constraints, key=lambda part: part._creation_order):
+                _add(part, connection, refused)
+        table.constraints = constraints
+    refused += reasons
     table.indexes.update(indexes)
     for index in indexes:
         _try(connection, partial(index.create, connection), refused)
+
+
+def _add(constraint: Constraint, connection: Connection, refused: list[str]) -> None:
+    rule = constraint._create_rule
+    if rule is None or rule(connection.dialect.ddl_compiler(connection.dialect, None)):  # type: ignore[arg-type]
+        _try(connection, partial(connection.execute, AddConstraint(constraint)), refused)
+    constraint._create_rule = rule  # AddConstraint changes it, and the models must stay as they are
 
 
 def _try(connection: Connection, create: Callable[[], object], refused: list[str]) -> bool:

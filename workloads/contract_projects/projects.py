@@ -120,6 +120,7 @@ PROJECTS = (
         (Migrations("fractal_server:migrations"),),
         imports=("fractal_server.app.models",),
         naming="fractal_server.migrations.naming_convention:NAMING_CONVENTION",
+        environment={"POSTGRES_DB": "unused", "JWT_SECRET_KEY": "unused"},
         databases=_POSTGRESQL,
     ),
 )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from . import severity
 from .drift import Drift, DriftKind, Finding, Severity
-from .loose import equal_but_for_types, same_default
+from .loose import equal_but_for_types, same_constant, same_default
 from .metadata import Code
 from .schema import Column, Schema, Table
 
@@ -118,12 +118,17 @@ class ColumnComparison:
             yield from self._autoincrement(name, expected, actual)
         elif expected.autoincrement and not self._same_sequence(name, expected, actual):
             yield self._sequence_drift(expected, _sequence(expected), _sequence(actual))
-        elif not same(expected.default, actual.default) and not same_default(
-            expected.default, actual.default, self._code.dialect.name
-        ):
+        elif not (same(expected.default, actual.default) or self._same_value(expected, actual)):
             yield self._drift(
                 DriftKind.DEFAULT, expected, expected.default, actual.default, severity.of_default(expected)
             )
+
+    def _same_value(self, expected: Column, actual: Column) -> bool:
+        """Whether the defaults say the same in other words."""
+        defaults = (expected.default, actual.default)
+        return same_default(*defaults, self._code.dialect.name) or (
+            expected.full_type == actual.full_type and same_constant(*defaults, expected.type)
+        )
 
     def _identity(self, name: str, expected: Column, actual: Column) -> Iterator[Finding]:
         wanted, found = _numbering(expected), _numbering(actual)

@@ -104,7 +104,7 @@ def compare(
     fixes = (
         SqliteFixes(code, shadow, live, findings)
         if in_sqlite
-        else PostgresqlFixes(code, code.enums, shadow, live)
+        else PostgresqlFixes(code, code.enums, shadow, live, findings)
     )
     return [replace(finding.drift, fix=partial(_fix, finding, fixes, code)) for finding in findings]
 

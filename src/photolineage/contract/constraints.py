@@ -10,7 +10,7 @@ from sqlalchemy import Boolean
 from . import severity
 from .columns import ColumnComparison
 from .drift import Drift, DriftKind, Finding, Severity
-from .loose import equal_but_for_types, listed_values
+from .loose import equal_but_for_types, listed_values, with_casts_inside
 from .metadata import Code
 from .schema import Constraint, ConstraintKind, Index, Schema, Table
 
@@ -210,7 +210,7 @@ class ConstraintComparison:
         )
 
     def _equal(self, columns: Iterable[str], expected: str, actual: str) -> bool:
-        if expected == actual:
+        if expected == actual or with_casts_inside(expected) == with_casts_inside(actual):
             return True
         return not self._columns.retyped.isdisjoint(columns) and equal_but_for_types(expected, actual)
 

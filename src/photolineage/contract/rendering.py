@@ -1,7 +1,7 @@
 """Writes the SQL of Alembic's operations, one statement at a time, without a database."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from sqlalchemy import Column, Constraint, Dialect, Index, Table
@@ -54,10 +54,14 @@ class Writer:
         """The name, quoted if necessary, with its schema if it has one."""
         return self.quote(name) if schema is None else f"{self.quote(schema)}.{self.quote(name)}"
 
-    def create_table(self, table: Table) -> None:
-        """Creates the table with its constraints, indexes and comments. Its types must already exist."""
-        self.op.execute(CreateTable(table))
-        for constraint in table.foreign_key_constraints:
+    def create_table(self, table: Table, without: Iterable[Constraint | None] = ()) -> None:
+        """Creates the table with its constraints, indexes and comments. Its types must already exist.
+
+        `without`: foreign keys that it does not get yet.
+        """
+        now = [key for key in table.foreign_key_constraints if all(key is not each for each in without)]
+        self.op.execute(CreateTable(table, include_foreign_key_constraints=now))
+        for constraint in now:
             if constraint.use_alter and self.dialect.supports_alter:
                 self.add_constraint(constraint)
         for index in sorted(table.indexes, key=lambda index: str(index.name)):

@@ -8,6 +8,7 @@ from sqlalchemy import Column as CodeColumn
 from sqlalchemy import text
 
 from ..drift import Drift, DriftKind, Fix
+from ..loose import equal_but_for_types
 from ..metadata import addable, constant_default
 from ..rendering import Writer, rendered
 from ..schema import Column, Constraint, Index, Table, TableKey
@@ -83,6 +84,8 @@ class ColumnFixes:
         writer.alter_column(self.column, comment=self.expected.comment)
 
     def _type(self) -> Fix:
+        if self.actual.computed and not equal_but_for_types(self.expected.computed, self.actual.computed):
+            return self._computed()  # the values come from an expression that the new type may not fit
         statements = rendered(_DIALECT, self._change_type)
         if _keeps(self.actual, self.expected):
             return Fix(
@@ -130,7 +133,7 @@ class ColumnFixes:
     def _using(self, writer: Writer) -> str | None:
         """The USING expression, if PostgreSQL does not convert the values automatically; otherwise None."""
         name = writer.quote(self.actual.name)
-        if self.actual.computed is not None:
+        if self.actual.computed is not None and self.expected.computed is not None:
             return None
         if self.expected.type == f"{self.actual.type}[]":
             return f"ARRAY[{name}]"
@@ -155,11 +158,9 @@ class ColumnFixes:
 
     def _computed(self) -> Fix:
         if self.expected.computed is None:
-            if (self.actual.computed or "").endswith("STORED"):
-                table = "ALTER TABLE {table} ALTER COLUMN {column} DROP EXPRESSION"
-                return Fix(safe=rendered(_DIALECT, lambda writer: writer.sql(self._in_place(writer, table))))
             stored = rendered(_DIALECT, self._keep_computed_values)
-            note = "The computed values are stored in the column. It becomes the last column of the table."
+            moved = "" if self._is_stored else " It becomes the last column of the table."
+            note = f"The computed values are stored in the column.{moved}"
             if _keeps(self.actual, self.expected):
                 return Fix(safe=stored, note=note)
             return Fix(destructive=stored, note=f"{note} The new type cannot store every value unchanged.")
@@ -177,21 +178,46 @@ class ColumnFixes:
         add_column(writer, self.column)
         self._restore(writer, self.actual.name)
 
+    @property
+    def _is_stored(self) -> bool:
+        return (self.actual.computed or "").endswith("STORED")
+
     def _keep_computed_values(self, writer: Writer) -> None:
+        """Makes a computed column a plain one that keeps its values. A second time, it does nothing.
+
+        The drift of the type has the same fix: no expression has to fit the new type.
+        """
+        if self.expected.full_type != self.actual.full_type:
+            writer.sql(
+                self._in_place(
+                    writer,
+                    "IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = '{table}'::regclass"
+                    " AND attname = '{name}' AND attgenerated <> '') THEN RETURN; END IF",
+                )
+            )
+        if self._is_stored:
+            writer.sql(self._in_place(writer, "ALTER TABLE {table} ALTER COLUMN {column} DROP EXPRESSION"))
+        else:
+            self._store(writer)
+        if self.expected.full_type != self.actual.full_type:
+            writer.alter_column(self.column, type_=self.column.type, postgresql_using=self._using(writer))
+        if not self.expected.nullable and not self._is_stored:
+            writer.alter_column(self.column, nullable=False)
+        if self.expected.default is not None:
+            self._default(writer)
+
+    def _store(self, writer: Writer) -> None:
         """Replaces a virtual column by one that stores its values. No trigger of the table runs."""
         table, old = self.column.table, writer.quote(self.actual.name)
         new = writer.quote(f"{self.actual.name}__stored")
         place = f"ALTER TABLE {writer.qualified(table.name, table.schema)}"
         expression = (self.actual.computed or "").removesuffix(" VIRTUAL")
-        type_ = self.expected.full_type
+        collation = f" COLLATE {self.actual.collation}" if self.actual.collation else ""
+        type_ = f"{self.actual.full_type}{collation}"
         writer.sql(f"{place} ADD COLUMN {new} {type_} GENERATED ALWAYS AS ({expression}) STORED")
         writer.sql(f"{place} ALTER COLUMN {new} DROP EXPRESSION")
         writer.sql(f"{place} DROP COLUMN {old}")
         writer.sql(f"{place} RENAME COLUMN {new} TO {old}")
-        if not self.actual.nullable:
-            writer.alter_column(self.column, nullable=False)
-        if self.expected.default is not None:
-            self._default(writer)
         if self.actual.comment is not None:
             writer.alter_column(self.column, comment=self.actual.comment)
         self._restore(writer, self.actual.name)

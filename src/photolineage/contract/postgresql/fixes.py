@@ -21,6 +21,7 @@ from ..schema import (
     TableKey,
 )
 from .column_fixes import ColumnFixes, add_column, add_constraint, add_index
+from .completion import Completion
 from .enum_fixes import enum_fix
 
 _DIALECT = "postgresql"
@@ -33,7 +34,7 @@ _ROWS_MUST_FIT = "PostgreSQL refuses this while a row breaks the rule."
 
 
 class PostgresqlFixes:
-    """The fixes of the differences between the expected and the live schema."""
+    """The fixes of the differences between the expected and the live schema. `findings`: in the report's order."""
 
     def __init__(
         self,
@@ -41,11 +42,13 @@ class PostgresqlFixes:
         enums: Mapping[TableKey, Enum],
         expected: Schema,
         actual: Schema,
+        findings: list[Finding],
     ) -> None:
         self._code = code
         self._expected = expected
         self._actual = actual
         self._enums = enums
+        self._completion = Completion(expected, actual, findings)
 
     def fix(self, finding: Finding) -> Fix:
         """How to fix the drift."""
@@ -92,7 +95,7 @@ class PostgresqlFixes:
 
         def script(writer: Writer) -> None:
             add_column(writer, column)
-            self._add_dependents(writer, finding.key, {expected.name})
+            self._complete(writer, finding)
 
         note = (
             ""
@@ -130,11 +133,11 @@ class PostgresqlFixes:
         if table is None or not isinstance(expected, Table):
             return NO_FIX
         if kind is DriftKind.MISSING_TABLE:
-            return Fix(safe=rendered(_DIALECT, self._create(table, key)))
+            return Fix(safe=rendered(_DIALECT, self._create(table, finding)))
         if not isinstance(actual, Table):
             return NO_FIX
         if kind is DriftKind.RELATION_KIND:
-            return self._of_relation(table, key, actual)
+            return self._of_relation(table, finding, actual)
         if kind is DriftKind.COMMENT:
             return Fix(safe=rendered(_DIALECT, lambda writer: _comment_on_table(writer, table)))
         return self._of_options(table, expected, actual)
@@ -169,7 +172,7 @@ class PostgresqlFixes:
                 if constraint.target == key and not table.child:
                     yield table.key, constraint
 
-    def _of_relation(self, table: CodeTable, key: TableKey, actual: Table) -> Fix:
+    def _of_relation(self, table: CodeTable, finding: Finding, actual: Table) -> Fix:
         words = _RENAMABLE.get(actual.kind)
         if words is None:
             return Fix(
@@ -179,7 +182,7 @@ class PostgresqlFixes:
         def script(writer: Writer) -> None:
             name = writer.qualified(table.name, table.schema)
             writer.sql(f"ALTER {words} {name} RENAME TO {writer.quote(table.name + _OLD)}")
-            self._create(table, key)(writer)
+            self._create(table, finding)(writer)
 
         return Fix(safe=rendered(_DIALECT, script), note=f"The {actual.kind} is renamed and kept.")
 
@@ -205,40 +208,29 @@ class PostgresqlFixes:
             )
         return Fix(safe=rendered(_DIALECT, script))
 
-    def _create(self, table: CodeTable, key: TableKey) -> Script:
-        """Creates the table, and the foreign keys of other live tables that were dropped with it."""
+    def _create(self, table: CodeTable, finding: Finding) -> Script:
+        """Creates the table, without the foreign keys that need what later fixes make, and what it completes."""
+        key = finding.key
 
         def script(writer: Writer) -> None:
             if key[0] is not None and all(other[0] != key[0] for other in self._actual.tables):
                 writer.sql(f"CREATE SCHEMA IF NOT EXISTS {writer.quote(key[0])}")
-            writer.create_table(table)
-            for other in self._expected.tables.values():
-                if other.key != key and other.key in self._actual.tables:
-                    pointing = [c for c in other.constraints if c.target == key]
-                    self._add_missing(writer, other.key, pointing)
+            foreign_keys = self._expected.tables[key].constraints_of(ConstraintKind.FOREIGN_KEY)
+            later = [c for c in foreign_keys if self._completion.is_created_later(key, c)]
+            writer.create_table(
+                table, without=[self._code.constraint(key, constraint) for constraint in later]
+            )
+            self._complete(writer, finding)
 
         return script
 
-    def _add_dependents(self, writer: Writer, key: TableKey, columns: set[str]) -> None:
-        """Adds the constraints and indexes that need the new columns."""
-        own = [c for c in self._expected.tables[key].constraints if columns & set(c.columns)]
-        self._add_missing(writer, key, own)
-        for table in self._expected.tables.values():
-            if table.key != key and table.key in self._actual.tables:
-                pointing = [
-                    c for c in table.constraints if c.target == key and columns & set(c.target_columns)
-                ]
-                self._add_missing(writer, table.key, pointing)
-        for index in self._expected.tables[key].indexes.values():
-            if columns & set(index.columns) and index.name not in self._actual.tables[key].indexes:
-                self._add_index(writer, key, index)
-
-    def _add_missing(self, writer: Writer, key: TableKey, constraints: Iterable[Constraint]) -> None:
-        live = self._actual.tables[key].constraints
-        present = {c.name for c in live} | {c.definition for c in live}
-        for constraint in constraints:
-            if constraint.name not in present and constraint.definition not in present:
-                self._add_constraint(writer, key, constraint)
+    def _complete(self, writer: Writer, finding: Finding) -> None:
+        """Adds the constraints and indexes that needed only this and what earlier fixes made."""
+        for key, part in self._completion.added_by(finding):
+            if isinstance(part, Index):
+                self._add_index(writer, key, part)
+            else:
+                self._add_constraint(writer, key, part)
 
     def _add_constraint(self, writer: Writer, key: TableKey, constraint: Constraint) -> None:
         own = self._code.constraint(key, constraint)
@@ -281,6 +273,7 @@ class PostgresqlFixes:
                     self._add_index(writer, key, expected)
                 elif isinstance(expected, Constraint):
                     self._add_constraint(writer, key, expected)
+            self._complete(writer, finding)
 
         return Fix(safe=rendered(_DIALECT, script), note=_ROWS_MUST_FIT if refusable else "")
 
