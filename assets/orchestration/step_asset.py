@@ -94,6 +94,7 @@ def _check_specs(step: Step, checks: Mapping[str, str], settings: Settings) -> l
 
 def _described(step: Step, description: str, settings: Settings) -> str:
     """The description, after hints to a server without its guard, and to a source or a model that is lacking."""
-    hints = [hint for hint in (warning(), lacking(step, settings)) if hint is not None]
+    first = lacking(step, settings)
+    hints = [hint for hint in (warning(), first and f"First: {first}") if hint is not None]
     link = [] if step is LIBRARY_STATUS else [STATUS_LINK]
     return "\n\n".join([*(f"**{hint}**" for hint in hints), description, *link])
