@@ -59,6 +59,19 @@ def touch(path: Path, seconds_later: int = 10) -> None:
     os.utime(path, ns=(mtime, mtime))
 
 
+def flip_a_bit_of_column(path: Path, column: str) -> None:
+    """Flip a bit of the last page of a column of a Parquet file, whose checksum tells."""
+    import pyarrow.parquet as pq
+
+    chunks = pq.ParquetFile(path).metadata.row_group(0)
+    of_column = (chunks.column(number) for number in range(chunks.num_columns))
+    chunk = next(chunk for chunk in of_column if chunk.path_in_schema.split(".")[0] == column)
+    start = chunk.data_page_offset if chunk.dictionary_page_offset is None else chunk.dictionary_page_offset
+    content = bytearray(path.read_bytes())
+    content[start + chunk.total_compressed_size - 1] ^= 1
+    path.write_bytes(content)
+
+
 def write_tiny_model(folder: Path, *, dim: int, seed: int, image_size: int = 64) -> Path:
     """A randomly initialised CLIP in open_clip's `local-dir:` format, of a few megabytes."""
     import open_clip

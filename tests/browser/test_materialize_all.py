@@ -26,6 +26,7 @@ PARTITIONS = {
     "image_events": {"tiny-a", "tiny-b"},
     "serving_model": set(),
     "model_comparison": {"tiny-a", "tiny-b"},
+    "library_status": set(),
 }
 
 

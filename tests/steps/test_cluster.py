@@ -21,7 +21,7 @@ from photolineage.lineage import JobKind
 from photolineage.settings.events import EventSettings
 from photolineage.steps.cluster import ClusteringReport, IndexNotReadyError, cluster_model, read_images
 from photolineage.stores.event_segments import SegmentStore, segments_path
-from tests.library import Library, draw_photo
+from tests.library import Library, draw_photo, flip_a_bit_of_column
 
 WALK = Path(__file__).parents[3] / "shared/photos/exif/jpg/gps"
 
@@ -189,10 +189,8 @@ def torn(path: Path) -> None:
 
 
 def flipped(path: Path) -> None:
-    """One bit of the first page is another: the checksum of the page tells."""
-    content = bytearray(path.read_bytes())
-    content[60] ^= 1
-    path.write_bytes(content)
+    """One bit of a page is another: the checksum of the page tells."""
+    flip_a_bit_of_column(path, "fingerprint")
 
 
 def of_other_columns(path: Path) -> None:

@@ -25,7 +25,7 @@ STATES_OF_EACH_KIND = 4
 
 @pytest.fixture(scope="module", params=[first_run, upgrade_day], ids=["first run", "upgrade"])
 def scenario(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
-    folder = tmp_path_factory.mktemp("crash states")
+    folder = tmp_path_factory.mktemp("crash-states")
     vectors = undisturbed_vectors(folder / "undisturbed")
     library = folder / "library"
     library.mkdir()

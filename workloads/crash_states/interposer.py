@@ -40,8 +40,13 @@ class Fault:
 
 
 def build(folder: Path) -> Sequence[str]:
-    """Compile the library, which takes a C compiler. Returns the command prefix that loads it into a process."""
+    """Compile the library, which takes a C compiler. Returns the command prefix that loads it into a process.
+
+    Raises ValueError for a path that LD_PRELOAD would split.
+    """
     library = folder / "interposer.so"
+    if set(str(library)) & {" ", ":"}:
+        raise ValueError(f"{library}: LD_PRELOAD splits paths at blanks and colons")
     subprocess.run(
         ["cc", "-shared", "-fPIC", "-O2", "-o", str(library), str(SOURCE), "-ldl", "-pthread"], check=True
     )

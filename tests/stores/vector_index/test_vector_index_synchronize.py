@@ -165,7 +165,7 @@ def test_a_file_without_its_rows_is_an_error_after_the_others_are_written(
     library.commit(2, range(3, 6))
     del library.files[2][4]
 
-    with pytest.raises(MissingVectorsError, match=r"1 embeddings are missing .* \(images 4; shard files 2\)"):
+    with pytest.raises(MissingVectorsError, match=r"1 embeddings are missing .* \(images 4; files 2\)"):
         index.synchronize(library.live(), library.read)
 
     assert sorted(index.live_rows()["image_id"].to_pylist()) == [0, 1, 2, 3, 5]
