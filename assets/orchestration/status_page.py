@@ -42,8 +42,8 @@ def status_page_sensor() -> SensorDefinition:
         name="library_status_page",
         minimum_interval_seconds=SECONDS_BETWEEN_LOOKS,
         default_status=DefaultSensorStatus.RUNNING,
-        description="Refreshes the page library_status every hour, as soon as the last run has ended, and every 15 minutes "
-        "while runs go on. Needs: catalog_schema. Next: open the asset library_status.",
+        description="Refreshes the page library_status every hour, as soon as the last run has ended, and every 15 "
+        "minutes while runs go on. Needs: catalog_schema. Next: open the asset library_status.",
     )
     def library_status_page(
         context: SensorEvaluationContext,
