@@ -59,8 +59,8 @@ class LivingLibrary:
 
     `seen`: the files that the catalog must know when it is up to date. `ids`: their images. `keys`: the configured
     key of the source of each folder. `models`: the configured models. `settled`: nothing has happened since the
-    library was last up to date. `torn`: a kill may have left a scan half done, so the model does not know what the
-    catalog has seen.
+    library was last up to date. `torn`: a kill may have left a scan half done, or files may be lost until
+    the next run, so no disk may be unplugged now.
     """
 
     folder: Path
@@ -164,9 +164,20 @@ class LivingLibrary:
             backup, dict(self.seen), dict(self.ids), dict(self.keys), self.models, self.serving
         )
 
+    @property
+    def can_restore(self) -> bool:
+        """Whether all photos can be read that the saved catalog would have to read again.
+
+        Renaming a source renames its files. With the catalog of the day before, they are made again, from the photos.
+        """
+        return self.saved is not None and all(
+            self.saved.keys[folder] == self.keys[folder] for folder in self.disk.away
+        )
+
     def restore(self) -> None:
         """Put the backup of the catalog back, with the configuration of that day. Every other file stays."""
         assert self.saved is not None
+        is_renamed = self.saved.keys != self.keys
         self.engine.dispose()
         catalog = self.settings.home / "catalog.db"
         for file in catalog.parent.glob("catalog.db*"):
@@ -175,7 +186,7 @@ class LivingLibrary:
         self.seen, self.ids = dict(self.saved.seen), dict(self.saved.ids)
         self.serving, self.keys = self.saved.serving, dict(self.saved.keys)
         self.configure(*self.saved.models)
-        self.torn = False
+        self.torn = is_renamed
 
     def examine(self) -> None:
         """Compare a library that is up to date with the model. Raises ViolationError."""

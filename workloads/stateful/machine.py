@@ -112,7 +112,7 @@ class LibraryMachine(RuleBasedStateMachine):
     def save(self) -> None:
         self.library.save()
 
-    @precondition(lambda self: self.library.saved is not None)
+    @precondition(lambda self: self.library.can_restore)
     @rule()
     def restore(self) -> None:
         self.library.restore()
