@@ -105,7 +105,8 @@ def _postgresql(connection: Connection) -> Reading:
         column["default"] = "a sequence" if serial else _value(connection, default, column)
         found.tables[row["relname"]].columns[row["attname"]] = column
     for row in rows(_CONSTRAINTS):
-        entry = (row["kind"], row["conname"], tuple(sorted(row["columns"])), row["definition"])
+        definition = _without_casts(row["definition"]) if row["kind"] == "c" else row["definition"]
+        entry = (row["kind"], row["conname"], tuple(sorted(row["columns"])), definition)
         found.tables[row["relname"]].constraints.append(entry)
     for row in rows(_INDEXES):
         unique = "UNIQUE " if row["definition"].startswith("CREATE UNIQUE") else ""
@@ -115,6 +116,11 @@ def _postgresql(connection: Connection) -> Reading:
         found.tables[row["relname"]].indexes[row["index"]] = (tuple(sorted(row["columns"])), definition)
     found.enums = {row["typname"]: (row["labels"], tuple(row["users"])) for row in rows(_ENUMS)}
     return found
+
+
+def _without_casts(check: str) -> str:
+    """The CHECK without casts between strings, which PostgreSQL prints in more than one way, and their brackets."""
+    return re.sub(r"[()]", "", re.sub(r"::(?:character varying|text)(?:\[\])?", "", check))
 
 
 def _value(connection: Connection, default: str | None, column: Mapping[str, Any]) -> str | None:
