@@ -205,9 +205,13 @@ def open_lineage(config_file: Path) -> Iterator[Lineage]:
     settings.dagster_home.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(DEPLOYMENT, settings.dagster_home / "dagster.yaml")
     engine = settings.catalog.open_engine()
-    with DagsterInstance.from_config(str(settings.dagster_home)) as instance:
+    # Not as a context: of two that overlap, the one that ends last would leave Dagster with the other's storage.
+    instance = DagsterInstance.from_config(str(settings.dagster_home))
+    try:
         yield Lineage(Library(settings, engine), build_definitions(settings), instance)
-    engine.dispose()
+    finally:
+        instance.dispose()
+        engine.dispose()
 
 
 def copy_library(source: Path, target: Path) -> Path:
