@@ -1,8 +1,6 @@
 """The album in a folder: whole, kept up to date, never mistaken for whole, and never anybody else's folder."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -10,92 +8,21 @@ import pytest
 from filelock import FileLock
 
 from photolineage.album.folder import LIST, MARKER, Changes
-from photolineage.album.write import AlbumReport, write_album
-from photolineage.steps.cluster import cluster_model
-from photolineage.stores.event_segments import SegmentStore
+from photolineage.album.write import write_album
 from photolineage.stores.root_folder import StorageError
+from tests.album.albums import (
+    Html,
+    PowerCutError,
+    after_the_first_page,
+    bring_up_to_date,
+    changed,
+    contents,
+    event_ids,
+    files,
+    write,
+)
 from tests.library import draw_photo
 from tests.lineage import Lineage
-
-
-class Html(HTMLParser):
-    """The elements, the attributes and the text of a page."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str]]] = []
-        self.text = ""
-        self.feed(path.read_text())
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, {name: value or "" for name, value in attrs}))
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def values(self, tag: str, attribute: str) -> list[str]:
-        return [
-            attributes[attribute]
-            for name, attributes in self.elements
-            if name == tag and attribute in attributes
-        ]
-
-
-def nothing(_done: int, _total: int) -> None:
-    """Nobody watches."""
-
-
-def write(lineage: Lineage, folder: Path, on_pages: Callable[[int, int], None] = nothing) -> AlbumReport:
-    library = lineage.library
-    return write_album(
-        library.engine,
-        library.previews,
-        library.indexes,
-        "tiny-a",
-        folder,
-        on_pictures=nothing,
-        on_pages=on_pages,
-    )
-
-
-def files(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """When each file was last written, and what it holds."""
-    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    return {name: (path.stat().st_mtime_ns, path.read_bytes()) for name, path in found.items()}
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {name: content for name, (_, content) in files(folder).items()}
-
-
-def changed(before: dict[str, tuple[int, bytes]], after: dict[str, tuple[int, bytes]]) -> set[str]:
-    """The names of files that were written, appeared or went."""
-    return {name for name in before | after if before.get(name) != after.get(name)}
-
-
-def event_ids(lineage: Lineage) -> list[int]:
-    with lineage.library.engine.connect() as connection:
-        return list(connection.exec_driver_sql("SELECT id FROM event ORDER BY starts_at").scalars())
-
-
-def bring_up_to_date(lineage: Lineage) -> None:
-    library = lineage.library
-    library.build("tiny-a")
-    embedder, _ = library.embedder()
-    segments = SegmentStore(lineage.library.files)
-    cluster_model(
-        library.context(),
-        library.embeddings,
-        segments,
-        "tiny-a",
-        embedder.encode_text,
-        library.settings.events,
-    )
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "album"
 
 
 def test_every_event_has_a_page_with_its_pictures(lineage: Lineage, folder: Path) -> None:
@@ -209,15 +136,6 @@ def test_the_pages_and_pictures_of_an_event_that_is_gone_go(lineage: Lineage, fo
     assert contents(fresh) == left
 
 
-class PowerCutError(Exception):
-    """What ends the run in the middle."""
-
-
-def after_the_first_page(done: int, _total: int) -> None:
-    if done:
-        raise PowerCutError
-
-
 def test_an_interrupted_album_is_not_taken_for_a_whole_one(lineage: Lineage, folder: Path) -> None:
     with pytest.raises(PowerCutError):
         write(lineage, folder, after_the_first_page)
@@ -298,130 +216,6 @@ def test_what_people_wrote_is_shown_and_never_obeyed(lineage: Lineage, folder: P
     for name in [*HOSTILE_NAMES, "\\udcff.jpg"]:
         assert name in page.text
         assert [alt for alt in page.values("img", "alt") if alt.endswith(name)]
-
-
-def test_a_folder_of_other_things_is_left_alone(lineage: Lineage, folder: Path) -> None:
-    (folder / "events").mkdir(parents=True)
-    (folder / "events/mine.html").write_text("mine")
-    with pytest.raises(StorageError, match="is not empty and is not an album"):
-        write(lineage, folder)
-    assert contents(folder) == {"events/mine.html": b"mine"}
-
-
-def test_other_files_in_an_album_are_left_alone(lineage: Lineage, folder: Path) -> None:
-    """Also those with names like the album's own, which it did not write."""
-    write(lineage, folder)
-    others = [
-        "notes.txt",
-        "events/mine.html",
-        "events/999999.html",
-        "pictures/holiday/1.jpg",
-        "pictures/ab/0123.jpg",
-    ]
-    for name in others:
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text("mine")
-    (folder / "pictures/a folder").mkdir()
-    (folder / "pictures/ab/.partial-folder").mkdir()
-    for photo in (lineage.library.root / "2023").iterdir():
-        photo.unlink()
-    bring_up_to_date(lineage)
-
-    report = write(lineage, folder)
-
-    assert (report.pages.removed, report.pictures.removed) == (2, 13)
-    assert {(folder / name).read_text() for name in others} == {"mine"}
-    assert (folder / "pictures/a folder").is_dir()
-
-
-def test_a_folder_with_the_name_of_a_picture_is_named(lineage: Lineage, folder: Path) -> None:
-    write(lineage, folder)
-    picture = next(folder.glob("pictures/*/*.jpg"))
-    picture.unlink()
-    picture.mkdir()
-    with pytest.raises(
-        StorageError, match=f"cannot write {picture}: Is a directory.*move away what has this name"
-    ):
-        write(lineage, folder)
-
-
-def test_what_a_killed_run_wrote_is_removed_by_a_later_one(lineage: Lineage, folder: Path) -> None:
-    with pytest.raises(PowerCutError):
-        write(lineage, folder, after_the_first_page)
-    picture = next(folder.glob("pictures/*/*.jpg"))
-    partial = picture.with_name(f".partial-{picture.name}")
-    picture.rename(partial)
-    lineage.execute("DELETE FROM event_image", "DELETE FROM event")
-
-    write(lineage, folder)
-
-    assert set(contents(folder)) == {"index.html", "style.css", MARKER, LIST}
-
-
-@pytest.mark.parametrize("link", ["events", "months", "pictures", "pictures/{}", LIST])
-def test_a_link_in_an_album_is_not_followed(lineage: Lineage, folder: Path, link: str) -> None:
-    """Somebody has put it there: the album is in a folder that others can write to, or came as an archive."""
-    write(lineage, folder)
-    planted = folder / link.format(next(folder.glob("pictures/*/*.jpg")).parent.name)
-    victim = folder.with_name("victim")
-    planted.rename(victim)
-    planted.symlink_to(victim)
-    if victim.is_dir():
-        (victim / "mine.jpg").write_text("mine")
-    for photo in (lineage.library.root / "2023").iterdir():
-        photo.unlink()
-    lineage.execute("UPDATE event SET title = 'Another title'")
-    before = files(victim) if victim.is_dir() else victim.read_bytes()
-    bring_up_to_date(lineage)
-
-    with pytest.raises(StorageError, match=f"{planted} is a symbolic link.*Replace the link"):
-        write(lineage, folder)
-
-    assert (files(victim) if victim.is_dir() else victim.read_bytes()) == before
-
-
-@pytest.mark.parametrize("name", ["index.html", "style.css", "events/{}.html", ".partial-index.html"])
-def test_a_link_with_the_name_of_a_file_is_replaced(lineage: Lineage, folder: Path, name: str) -> None:
-    write(lineage, folder)
-    planted = folder / name.format(event_ids(lineage)[0])
-    planted.unlink(missing_ok=True)
-    victim = folder.with_name("victim")
-    victim.write_text("precious")
-    planted.symlink_to(victim)
-    lineage.execute("UPDATE event SET title = 'Another title'")
-
-    write(lineage, folder)
-
-    assert victim.read_text() == "precious"
-    assert not planted.is_symlink()
-
-
-def test_a_link_instead_of_the_marker_makes_no_album(lineage: Lineage, folder: Path) -> None:
-    folder.mkdir()
-    victim = folder.with_name("victim")
-    victim.write_text("precious")
-    (folder / MARKER).symlink_to(victim)
-    with pytest.raises(StorageError, match="is not empty and is not an album"):
-        write(lineage, folder)
-    assert victim.read_text() == "precious"
-
-
-def test_a_list_that_was_changed_removes_nothing_else(lineage: Lineage, folder: Path) -> None:
-    write(lineage, folder)
-    mine = [
-        "../mine.html",
-        "mine.html",
-        "events/../mine.html",
-        "events/1.html/../../mine.html",
-        ".photolineage-album",
-    ]
-    (folder / "mine.html").write_text("mine")
-    (folder.parent / "mine.html").write_text("mine")
-    with (folder / LIST).open("ab") as listed:
-        listed.write("\n".join([*mine, str(folder / "mine.html"), "a\0b"]).encode() + b"\xff\n")
-    write(lineage, folder)
-    assert (folder / "mine.html").read_text() == (folder.parent / "mine.html").read_text() == "mine"
-    assert (folder / MARKER).is_file()
 
 
 def test_an_album_is_written_by_one_process_at_a_time(lineage: Lineage, folder: Path) -> None:

@@ -19,7 +19,7 @@ from photolineage.steps.index import maintain_index
 from photolineage.steps.sweep import sweep_files
 from photolineage.stores.event_segments import SegmentStore
 from photolineage.upgrade.retire import ModelStores, retire_model
-from tests.album.test_album_folder import write
+from tests.album.albums import write
 from tests.catalog.test_old_revisions import bring_to
 from tests.command_line import photolineage
 from tests.library import draw_photo, touch

@@ -8,6 +8,7 @@ import pytest
 from photolineage.catalog.orm import ImageState, JobState
 from photolineage.lineage import JobKind
 from photolineage.media import SUPPORTED_SUFFIXES
+from photolineage.steps import known_files
 from photolineage.steps import scan as scanning
 from photolineage.steps.tree_walk import SourceUnavailableError, TreeWalk
 from tests.library import Library, draw_photo, touch
@@ -246,7 +247,7 @@ def test_pages_and_batches_of_any_size_give_the_same_rows(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scanning, "BATCH_FILES", 3)
-    monkeypatch.setattr(scanning, "CATALOG_PAGE", 4)
+    monkeypatch.setattr(known_files, "CATALOG_PAGE", 4)
     assert counts(library.scan()) == {"files": PHOTOS, "new": PHOTOS}
     for number in range(0, 13, 2):
         (library.root / f"2023/{number:02}.jpg").unlink()

@@ -1,11 +1,13 @@
-"""Checking whether the catalog matches a run of a source's files."""
+"""What the catalog knows of a source's files: row by row, or compared with a whole run of files at once."""
 
 import os
+from collections.abc import Iterator
 
 from sqlalchemy import (
     ColumnElement,
     Engine,
     LargeBinary,
+    Row,
     Text,
     and_,
     case,
@@ -13,6 +15,7 @@ from sqlalchemy import (
     func,
     literal,
     select,
+    true,
     type_coerce,
 )
 
@@ -20,6 +23,11 @@ from photolineage.catalog.engine import reading
 from photolineage.catalog.orm import Image, ImageState
 from photolineage.catalog.vocabulary import FailureReason
 from photolineage.steps.tree_walk import FileRun
+
+CATALOG_PAGE = 5_000
+
+KnownImage = Row[int, int, str, int, int, ImageState, str | None, bool]
+"""Id, shard id, path, size, time, state, content hash, and whether its file had vanished when it was to be read."""
 
 _BETWEEN_PATHS = "//"
 """A separator that no path contains, begins with or ends with."""
@@ -70,3 +78,29 @@ def is_as_known(engine: Engine, source_id: int, run: FileRun, *, after: str) -> 
         ",".join(map(str, run.sizes_bytes)),
         os.fsencode(_BETWEEN_PATHS.join(run.paths)),
     )
+
+
+def known_images(engine: Engine, source_id: int, after: str, through: str | None) -> Iterator[KnownImage]:
+    """The images of a source with paths after `after`, up to `through` (None: all), in path order, page by page."""
+    up_to = true() if through is None else Image.path <= through
+    while True:
+        with reading(engine) as connection:
+            page = connection.execute(
+                select(
+                    Image.id,
+                    Image.shard_id,
+                    Image.path,
+                    Image.size_bytes,
+                    Image.mtime_ns,
+                    Image.state,
+                    Image.content_hash,
+                    HAD_VANISHED.label("had_vanished"),
+                )
+                .where(Image.source_id == source_id, Image.path > after, up_to)
+                .order_by(Image.path)
+                .limit(CATALOG_PAGE)
+            ).all()
+        yield from page
+        if len(page) < CATALOG_PAGE:
+            return
+        after = page[-1].path

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, Row, bindparam, func, insert, select, true, update
+from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
 
 from photolineage.catalog.duplicates import refresh_duplicates
 from photolineage.catalog.engine import DATABASE_TIME, database_time, reading, run_in_transaction
@@ -27,16 +27,13 @@ from photolineage.media.formats import SUPPORTED_SUFFIXES
 from photolineage.media.regular_file import open_regular_file
 from photolineage.settings import SourceSettings
 from photolineage.steps.absences import any_is_left_out, find_places_away, place_of
-from photolineage.steps.known_files import HAD_VANISHED, is_as_known
+from photolineage.steps.known_files import KnownImage, is_as_known, known_images
 from photolineage.steps.lookahead import map_ahead
 from photolineage.steps.progress import OnProgress, Progress, ignore_progress
 from photolineage.steps.tree_walk import FileRun, FoundFile, SourceUnavailableError, TreeWalk
 
 BATCH_FILES = 2_000
-CATALOG_PAGE = 5_000
 COMMIT_INTERVAL_S = 1.0
-
-KnownImage = Row[int, int, str, int, int, ImageState, str | None, bool]
 
 
 @dataclass(slots=True)
@@ -200,9 +197,9 @@ def _compare(
             report.unchanged += len(run)
             yield iter(())
         else:
-            yield _merge(_known_images(engine, source_id, reached, run.paths[-1]), run.files())
+            yield _merge(known_images(engine, source_id, reached, run.paths[-1]), run.files())
         reached = run.paths[-1]
-    yield _merge(_known_images(engine, source_id, reached, None), iter(()))
+    yield _merge(known_images(engine, source_id, reached, None), iter(()))
 
 
 def _each_after_the_last(runs: Iterator[FileRun]) -> Iterator[tuple[FileRun, str]]:
@@ -211,32 +208,6 @@ def _each_after_the_last(runs: Iterator[FileRun]) -> Iterator[tuple[FileRun, str
     for run in runs:
         yield run, reached
         reached = run.paths[-1]
-
-
-def _known_images(engine: Engine, source_id: int, after: str, through: str | None) -> Iterator[KnownImage]:
-    """The images of a source after one path and up to another, page by page, each page in a short transaction."""
-    up_to = true() if through is None else Image.path <= through
-    while True:
-        with reading(engine) as connection:
-            page = connection.execute(
-                select(
-                    Image.id,
-                    Image.shard_id,
-                    Image.path,
-                    Image.size_bytes,
-                    Image.mtime_ns,
-                    Image.state,
-                    Image.content_hash,
-                    HAD_VANISHED.label("had_vanished"),
-                )
-                .where(Image.source_id == source_id, Image.path > after, up_to)
-                .order_by(Image.path)
-                .limit(CATALOG_PAGE)
-            ).all()
-        yield from page
-        if len(page) < CATALOG_PAGE:
-            return
-        after = page[-1].path
 
 
 def _merge(

@@ -1,0 +1,10 @@
+"""Where the albums of these tests are written."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "album"
