@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from workloads.dagster_ui import DagsterUi
+from workloads.dagster_ui import DagsterUi, Run
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
 CHROMIUM = Path("/usr/bin/chromium")
 SCREENSHOTS = "PHOTOLINEAGE_SCREENSHOTS"
@@ -76,3 +76,34 @@ def open_groups(page: "Page", assets: Sequence[str]) -> None:
     page.keyboard.press("Alt+KeyE")
     for asset in assets:
         page.locator("foreignObject").get_by_text(asset, exact=True).first.wait_for()
+
+
+def open_launchpad(ui: DagsterUi, page: "Page", job: str) -> "Locator":
+    """The launchpad of a job of assets, which opens as a dialog."""
+    page.goto(f"{ui.url}/locations/photolineage/jobs/{job}")
+    page.get_by_role("button", name="Materialize").locator("xpath=following::button[1]").click()
+    page.get_by_text("Open launchpad").click()
+    return page.get_by_role("dialog")
+
+
+def configuration(page: "Page", within: "Page | Locator") -> list[str]:
+    """The lines of the launchpad's editor."""
+    lines = within.locator(".CodeMirror-line")
+    lines.first.wait_for()
+    page.wait_for_timeout(500)  # the defaults come after the editor
+    return [text for line in lines.all_inner_texts() if (text := line.strip("\u200b"))]
+
+
+def write_configuration(page: "Page", within: "Page | Locator", *lines: str) -> None:
+    within.locator(".CodeMirror-lines").click()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text("\n".join(lines))
+
+
+def ended(ui: DagsterUi, job: str, already: list[Run]) -> Run:
+    known = {run.run_id for run in already}
+    return ui.wait_for_run(
+        lambda run: run.job == job and run.run_id not in known and run.status in {"SUCCESS", "FAILURE"},
+        seconds=180,
+        what=job,
+    )

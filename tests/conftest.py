@@ -30,6 +30,7 @@ REAL_PHOTOS = Path(__file__).parents[2] / "shared" / "photos" / "exif"
 HEAVY = {
     "browser/test_mending_and_promoting.py": "launches jobs in a real Dagster UI",
     "browser/test_library_status_page.py": "waits for a backfill of four assets in a real Dagster UI",
+    "browser/test_pinned_searches.py": "compares and promotes models in a real Dagster UI",
     "browser/test_first_run_ui.py": "waits for sensors and for a scan that comes by the clock",
     "browser/test_materialize_all.py": "waits for a backfill of all assets, one after the other",
     "browser/test_runs_and_history.py": "kills and terminates runs in a real Dagster UI",

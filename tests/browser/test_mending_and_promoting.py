@@ -8,12 +8,19 @@ import pytest
 
 from photolineage.catalog.queries import serving_model_key
 from photolineage.checks.catalog_contract import contract_report
-from tests.browser_page import containing, screenshot
+from tests.browser_page import (
+    configuration,
+    containing,
+    ended,
+    open_launchpad,
+    screenshot,
+    write_configuration,
+)
 from tests.lineage import Lineage, copy_library, open_lineage
 from workloads.dagster_ui import DagsterUi, Run, running_ui
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, Page
 
 
 @pytest.fixture(scope="module")
@@ -36,34 +43,8 @@ def ui(library: Lineage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
         yield ui
 
 
-def configuration(page: "Page", within: "Page | Locator") -> list[str]:
-    """The lines of the launchpad's editor."""
-    lines = within.locator(".CodeMirror-line")
-    lines.first.wait_for()
-    page.wait_for_timeout(500)  # the defaults come after the editor
-    return [text for line in lines.all_inner_texts() if (text := line.strip("\u200b"))]
-
-
-def write_configuration(page: "Page", within: "Page | Locator", *lines: str) -> None:
-    within.locator(".CodeMirror-lines").click()
-    page.keyboard.press("Control+A")
-    page.keyboard.insert_text("\n".join(lines))
-
-
-def ended(ui: DagsterUi, job: str, already: list[Run]) -> Run:
-    known = {run.run_id for run in already}
-    return ui.wait_for_run(
-        lambda run: run.job == job and run.run_id not in known and run.status in {"SUCCESS", "FAILURE"},
-        seconds=180,
-        what=job,
-    )
-
-
 def test_a_model_is_promoted_from_the_launchpad(ui: DagsterUi, page: "Page", library: Lineage) -> None:
-    page.goto(f"{ui.url}/locations/photolineage/jobs/promote_model")
-    page.get_by_role("button", name="Materialize").locator("xpath=following::button[1]").click()
-    page.get_by_text("Open launchpad").click()
-    dialog = page.get_by_role("dialog")
+    dialog = open_launchpad(ui, page, "promote_model")
     assert configuration(page, dialog) == ["force: false", "model: (the serving model)"]
     write_configuration(page, dialog, "model: tiny-b")
     dialog.get_by_text("No errors").wait_for()
