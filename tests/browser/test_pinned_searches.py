@@ -13,7 +13,6 @@ from tests.browser_page import (
     ended,
     materialize_partition,
     open_launchpad,
-    screenshot,
     shown_table,
     write_configuration,
 )
@@ -79,7 +78,6 @@ def test_the_check_shows_what_the_new_model_loses(ui: DagsterUi, page: "Page", l
     picture = page.get_by_role("dialog").get_by_alt_text("The expected photo, and the hits in its place")
     picture.wait_for()
     assert picture.evaluate("image => image.naturalWidth") > 800
-    screenshot(page, "lost_search")
 
 
 def test_a_model_that_loses_a_search_is_promoted_only_by_force(
