@@ -58,6 +58,7 @@ def test_fifty_sequences(process: subprocess.Popen[str], vectors: Mapping[str, V
             stateful_step_count=STEPS,
             deadline=None,
             database=None,
+            derandomize=True,  # the same sequences every time: the benchmark looks for new ones
             phases=[Phase.generate],  # a failure is shrunk by the benchmark, which has the time for it
             suppress_health_check=list(HealthCheck),
         ),
@@ -101,6 +102,17 @@ def test_a_source_is_renamed_after_a_kill_and_the_catalog_restored(library: Livi
 
     library.bring_up_to_date()
     assert library.keys["camera"] == "camera"
+
+
+def test_a_kill_while_a_restored_catalog_names_lost_files(library: LivingLibrary) -> None:
+    library.bring_up_to_date()
+    library.save()
+    library.rename("camera")
+    library.restore()
+    library.kill(Death("committed", 1))
+    assert library.has_lost_files
+
+    library.bring_up_to_date()
 
 
 def test_a_kill_between_two_models(library: LivingLibrary) -> None:

@@ -59,8 +59,8 @@ class LivingLibrary:
 
     `seen`: the files that the catalog must know when it is up to date. `ids`: their images. `keys`: the configured
     key of the source of each folder. `models`: the configured models. `settled`: nothing has happened since the
-    library was last up to date. `torn`: a kill may have left a scan half done, or files may be lost until
-    the next run, so no disk may be unplugged now.
+    library was last up to date. `has_lost_files`: the catalog may name files that no longer are there, until the
+    library is up to date. `torn`: that, or a kill may have left a scan half done, so no disk may be unplugged now.
     """
 
     folder: Path
@@ -73,6 +73,7 @@ class LivingLibrary:
     seen: dict[Place, bytes] = field(default_factory=dict)
     ids: dict[Place, int] = field(default_factory=dict)
     settled: bool = False
+    has_lost_files: bool = False
     torn: bool = False
     saved: Saved | None = None
 
@@ -105,9 +106,10 @@ class LivingLibrary:
             self.examine()
         elif status == -signal.SIGKILL:
             self.settled, self.torn = False, True
-            rows = workers.committed()
-            if len(set(rows)) != len(rows) and len(self.models) == 1:
-                raise ViolationError(f"embedded more than once: {sorted(rows)}")
+            if len(self.models) == 1 and not self.has_lost_files:
+                rows = workers.committed()
+                if len(set(rows)) != len(rows):
+                    raise ViolationError(f"embedded more than once: {sorted(rows)}")
         else:
             raise ViolationError(f"a worker failed: {workers.of('error')}")
 
@@ -186,7 +188,7 @@ class LivingLibrary:
         self.seen, self.ids = dict(self.saved.seen), dict(self.saved.ids)
         self.serving, self.keys = self.saved.serving, dict(self.saved.keys)
         self.configure(*self.saved.models)
-        self.torn = is_renamed
+        self.torn = self.has_lost_files = is_renamed
 
     def examine(self) -> None:
         """Compare a library that is up to date with the model. Raises ViolationError."""
@@ -205,7 +207,7 @@ class LivingLibrary:
         ]
         if found:
             raise ViolationError("\n".join(found))
-        self.ids, self.settled, self.torn = ids, True, False
+        self.ids, self.settled, self.torn, self.has_lost_files = ids, True, False, False
 
     def close(self) -> None:
         """Close the catalog."""
