@@ -16,7 +16,7 @@ from workloads.killing.steps import Death
 from workloads.killing.workers import nursery
 from workloads.stateful.disk import Place, drawn_photo
 from workloads.stateful.examine import Vectors
-from workloads.stateful.library import LivingLibrary, ViolationError, undisturbed_vectors
+from workloads.stateful.library import SOURCES, LivingLibrary, ViolationError, undisturbed_vectors
 from workloads.stateful.machine import LibraryMachine
 
 SEQUENCES = 50
@@ -127,6 +127,18 @@ def test_a_kill_between_two_models(library: LivingLibrary) -> None:
     assert library.serving == "second"
     library.retire("first")
     library.bring_up_to_date()
+
+
+def test_no_disk_has_ever_been_there(library: LivingLibrary) -> None:
+    for source in SOURCES:
+        library.disk.unplug(source, leaves_mount_point=False)
+
+    library.bring_up_to_date()
+    assert library.ids == {}
+    for source in SOURCES:
+        library.disk.plug_in(source)
+    library.bring_up_to_date()
+    assert len(library.ids) == 3
 
 
 @pytest.mark.parametrize(

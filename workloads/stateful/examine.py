@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Row, select
 
 from photolineage.catalog.orm import Image, ImageState, ShardFile, Source
-from photolineage.catalog.queries import serving_model_key
+from photolineage.catalog.queries import find_model, serving_model_key
 from photolineage.checks.library import check_library
 from photolineage.events.cluster import cluster_events
 from photolineage.events.stored import members_of_events
@@ -128,6 +128,10 @@ def _of_model(
         for row in rows.values()
         if row.state == ImageState.REGISTERED and row.duplicate_of_id is None
     }
+    if find_model(connection, model) is None:
+        if contents:
+            yield f"the images {sorted(contents)} should be embedded"
+        return
     embedded = embeddings_of(connection, settings, model)
     yield from _compared(contents, embedded, vectors, "embedded")
     index = VectorIndexes(settings.home).open(model, require_model(connection, model).embedding_dim)
