@@ -20,8 +20,8 @@ from sqlalchemy import URL, Connection, Engine, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from photolineage.catalog.engine import create_catalog_engine, write_transaction
-from photolineage.catalog.leases import Lease, LeaseHeldError, LeaseLostError, acquire_lease
-from photolineage.catalog.orm import JobState, MlJob, Source
+from photolineage.catalog.leases import JOBS_KEPT, Lease, LeaseHeldError, LeaseLostError, acquire_lease
+from photolineage.catalog.orm import FileKind, JobState, MlJob, Shard, ShardFile, Source
 from photolineage.lineage import JobKind
 from tests.catalog.conftest import NOW
 
@@ -48,6 +48,22 @@ def alter_job(engine: Engine, **values: object) -> None:
 
 def add_source(connection: Connection) -> None:
     connection.execute(insert(Source).values(key="photos", root="/photos", created_at=NOW))
+
+
+def add_file(connection: Connection, job_id: int) -> None:
+    add_source(connection)
+    source_id = connection.execute(select(Source.id)).scalar_one()
+    shard = {"source_id": source_id, "number": 0, "capacity": 1, "image_count": 0, "revision": 1}
+    shard_id = connection.execute(insert(Shard).values(key="photos-00000", **shard).returning(Shard.id))
+    file = {
+        "kind": FileKind.PREVIEW,
+        "path": "previews/photos-00000/a.arrow",
+        "row_count": 1,
+        "size_bytes": 1,
+    }
+    connection.execute(
+        insert(ShardFile).values(shard_id=shard_id.scalar_one(), job_id=job_id, committed_at=NOW, **file)
+    )
 
 
 def source_count(engine: Engine) -> int:
@@ -124,6 +140,31 @@ def test_a_finished_job_frees_its_lease(catalog_engine: Engine, end: JobState) -
     first, second = jobs(catalog_engine)
     assert (first.state, first.error, first.finished_at is None) == (end, "for a reason", False)
     assert second.state == JobState.RUNNING
+
+
+def test_a_partition_keeps_its_newest_jobs_and_those_that_are_still_read(catalog_engine: Engine) -> None:
+    def attempt(end: JobState, *, done: int = 0) -> int:
+        lease = take(catalog_engine)
+        if done:
+            lease.commit(lambda _connection: None, done=done)
+        lease.finish(end)
+        return lease.job_id
+
+    other = take(catalog_engine, subject="model|other").job_id
+    attempt(JobState.SUCCEEDED)
+    with_file = attempt(JobState.INTERRUPTED)
+    with write_transaction(catalog_engine) as connection:
+        add_file(connection, with_file)
+    with_images = attempt(JobState.SUCCEEDED, done=7)
+    newest_success = attempt(JobState.SUCCEEDED)
+    attempt(JobState.INTERRUPTED)
+    first_failure = attempt(JobState.FAILED)
+    newest = [attempt(JobState.FAILED) for _ in range(JOBS_KEPT + 3)][-JOBS_KEPT:]
+
+    running = take(catalog_engine).job_id
+
+    kept = [with_file, with_images, newest_success, first_failure, *newest[1:], running]
+    assert [job.id for job in jobs(catalog_engine)] == [other, *kept]
 
 
 def test_each_commit_adds_to_the_progress_and_is_a_heartbeat(catalog_engine: Engine) -> None:

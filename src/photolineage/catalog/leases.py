@@ -14,11 +14,11 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import psutil
-from sqlalchemy import Connection, Engine, Row, Select, insert, select, update
+from sqlalchemy import Connection, Engine, Row, Select, delete, exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from photolineage.catalog.engine import DATABASE_TIME, database_time, run_in_transaction
-from photolineage.catalog.orm import JobState, MlJob
+from photolineage.catalog.orm import JobState, MlJob, ShardFile
 from photolineage.errors import PhotolineageError
 from photolineage.lineage import JobKind
 from photolineage.plain_text import encodable
@@ -26,6 +26,8 @@ from photolineage.plain_text import encodable
 Result = TypeVar("Result")
 
 POSTGRESQL_UNIQUE_VIOLATION = "23505"
+
+JOBS_KEPT = 20
 
 _START_SLACK_SECONDS = 0.05
 """A process counts as the lease's holder if its start time differs by at most this. Clock ticks are 0.01 s."""
@@ -110,7 +112,11 @@ def acquire_lease(
     timeout: timedelta,
     total: int = 0,
 ) -> Lease:
-    """Take the lease of a partition. Raises LeaseHeldError if a live run holds it."""
+    """Take the lease of a partition. Raises LeaseHeldError if a live run holds it.
+
+    Of the partition's former jobs, the catalog keeps the newest `JOBS_KEPT`, and those that others read: see
+    `_forget_old_jobs`.
+    """
 
     def take(connection: Connection) -> int:
         _end_dead_holder(connection, kind, subject, timeout)
@@ -136,6 +142,7 @@ def acquire_lease(
             )
             .returning(MlJob.id)
         ).scalar_one()
+        _forget_old_jobs(connection, kind, subject)
         return job_id
 
     try:
@@ -214,6 +221,37 @@ def _end_dead_holder(connection: Connection, kind: JobKind, subject: str, timeou
             finished_at=DATABASE_TIME,
             error=f"{'its process exited without reporting an error' if gone else 'its heartbeats stopped'}; "
             f"last heartbeat {holder.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC",
+        )
+    )
+
+
+def _forget_old_jobs(connection: Connection, kind: JobKind, subject: str) -> None:
+    """Delete all but the newest jobs of a partition, so that the catalog does not grow by a row with each scan.
+
+    Keeps the newest job that succeeded (its version says what is up to date), the newest of these that counted images,
+    the first that failed since, and those that committed files.
+    """
+    mine = (MlJob.kind == kind, MlJob.subject == subject)
+    succeeded = (*mine, MlJob.state == JobState.SUCCEEDED)
+    newest_success = select(func.coalesce(func.max(MlJob.id), 0)).where(*succeeded).scalar_subquery()
+    newest_with_images = select(func.max(MlJob.id)).where(*succeeded, MlJob.done > 0).scalar_subquery()
+    first_failure_since = (
+        select(func.min(MlJob.id))
+        .where(*mine, MlJob.state == JobState.FAILED, MlJob.id > newest_success)
+        .scalar_subquery()
+    )
+    oldest_of_the_newest = (
+        select(MlJob.id).where(*mine).order_by(MlJob.id.desc()).offset(JOBS_KEPT - 1).limit(1)
+    ).scalar_subquery()
+    connection.execute(
+        delete(MlJob).where(
+            *mine,
+            MlJob.state != JobState.RUNNING,
+            MlJob.id < oldest_of_the_newest,
+            MlJob.id != newest_success,
+            MlJob.id != func.coalesce(newest_with_images, 0),
+            MlJob.id != func.coalesce(first_failure_since, 0),
+            ~exists().where(ShardFile.job_id == MlJob.id),
         )
     )
 
