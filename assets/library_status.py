@@ -17,9 +17,11 @@ from dagster import (
     TableSchema,
 )
 
+from assets.orchestration.partitions import SHARDS
 from assets.orchestration.step_asset import step_asset
+from photolineage.catalog.engine import reading
 from photolineage.lineage import JOB_STEPS, LIBRARY_STATUS
-from photolineage.plain_text import markdown_code, printable
+from photolineage.plain_text import cell_code, printable
 from photolineage.settings import Settings
 from resources.failures import require_migrated
 from resources.home import CatalogResource, StorageResource
@@ -44,6 +46,7 @@ PROGRESS_COLUMNS = TableSchema(
         TableColumn("time left", "string"),
     ]
 )
+RATE_COLUMNS = frozenset({"images/s", "time left"})
 STALE_COLUMNS = TableSchema(
     [
         TableColumn("asset", "string"),
@@ -96,7 +99,11 @@ def status_metadata(
     require_migrated(catalog)
     figures = library_figures(catalog.engine, settings, storage.files, storage.indexes)
     of_failures = [key for key in checks if key.name != FRESHNESS_CHECK]  # what is stale has its own table
-    failures = [*_failed_jobs(figures), *find_failed_checks(instance, of_failures, SHOWN_TEXT)]
+    known = {*settings.sources, *settings.models, *instance.get_dynamic_partitions(str(SHARDS.name))}
+    checks_failed = list(
+        find_failed_checks(instance, of_failures, lambda partition: known.issuperset(partition.split("|")))
+    )
+    failures = [*_failed_jobs(figures), *(failed.as_row(SHOWN_TEXT) for failed in checks_failed)]
     stale = [
         TableRecord({"asset": of.step, "partition": one.partition, "reason": one.reason})
         for of in figures.stale
@@ -114,7 +121,7 @@ def status_metadata(
         "duplicates": MetadataValue.int(sum(source.duplicates for source in figures.sources)),
         "missing": MetadataValue.int(sum(source.missing for source in figures.sources)),
         "stale_partitions": MetadataValue.int(len(stale)),
-        "open_failures": MetadataValue.int(len(failures)),
+        "open_failures": MetadataValue.int(figures.failed_jobs + len(checks_failed)),
     }
     if figures.problem:
         metadata["problem"] = MetadataValue.text(figures.problem)
@@ -143,8 +150,8 @@ def _failed_jobs(figures: "LibraryFigures") -> Iterator[str]:
     """Each job that did not succeed as a row of a Markdown table, with a link to its run."""
     for job in figures.jobs:
         if job.state != "running":
-            error = markdown_code(printable(job.error or job.state)[:SHOWN_TEXT])
-            yield f"| [{JOB_STEPS[job.kind].name}](/runs/{job.run_id}) | {markdown_code(job.subject)} | {error} |"
+            error = cell_code(printable(job.error or job.state)[:SHOWN_TEXT])
+            yield f"| [{JOB_STEPS[job.kind].name}](/runs/{job.run_id}) | {cell_code(job.subject)} | {error} |"
 
 
 def _passed_over(figures: "LibraryFigures") -> list[TableRecord]:
@@ -165,7 +172,7 @@ def _newest_events(catalog: CatalogResource, storage: StorageResource, figures: 
     model = next((model for model in with_events if model.serving), next(iter(with_events), None))
     if model is None:
         return "No events yet."
-    with catalog.engine.connect() as connection:
+    with reading(catalog.engine) as connection:
         events = list_events(connection, require_model(connection, model.key).id, limit=SHOWN_EVENTS)
     covers = cover_sheet(catalog.engine, storage.previews, events)
     return as_markdown(covers, "Covers of the newest events") if covers else "No cover has a preview."

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "Compares a candidate with the current serving model on the same images and texts: the hits that both find, "
     "the recall of near-duplicates, speed, size, and a contact sheet with the hits of both models. "
     "Changes nothing.\n\n**Needs** the candidate in `vector_index`, and a serving model.\n\n**Next:** read "
-    "the report; to promote the candidate, materialize `serving_model` with `model: <key>`.",
+    "the report and the check `pinned_searches`; to promote the candidate, launch the job `promote_model`.",
 )
 def model_comparison(
     context: AssetExecutionContext,

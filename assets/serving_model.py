@@ -111,11 +111,13 @@ def _with_pinned_searches(
 ) -> "Readiness":
     """The readiness with the pinned searches that the model loses: reasons against it, or warnings with `force`."""
     from photolineage.pins.judging import judge_pins
-    from photolineage.pins.wording import HOW_TO_LOSE, losses, unchecked
+    from photolineage.pins.wording import HOW_TO_LOSE, inability, losses, unchecked
 
     report = judge_pins(settings, engine, readiness.model_key)
     if report.serving_key is None:  # there is no other model that could find more
         return readiness
+    if (unable := inability(report)) and not force:
+        return replace(readiness, refusals=(*unable, "to promote the model all the same, set `force: true`"))
     lost = losses(report)
     warnings = (*readiness.warnings, *unchecked(report), *(lost if force else ()))
     refusals = (*lost, HOW_TO_LOSE) if lost and not force else ()

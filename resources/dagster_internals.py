@@ -23,6 +23,9 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 # the runs that somebody ends show a stack trace again.
 from dagster._core.errors import DagsterUserCodeProcessError
 
+# The results of a check of one partition. If it is removed: see how the event log storage filters them.
+from dagster._core.event_api import PartitionKeyFilter
+
 # Distinguish an interrupted run from a failed one, and a failure with an error from one without. If one is removed:
 # compare the reason with UNEXPECTED_TERMINATION, and see what a RUN_FAILURE event holds.
 from dagster._core.events import JobFailureData, RunFailureReason
@@ -31,8 +34,9 @@ from dagster._core.events import JobFailureData, RunFailureReason
 # re-execute such a run and leaves it out of the timeline. If it is removed: see what `execute_in_process` does.
 from dagster._core.execution.api import execute_run
 
-# A backfill of several assets, as the UI launches it. If it is removed: launch it through GraphQL, as the UI does.
-from dagster._core.execution.backfill import PartitionBackfill
+# A backfill of several assets, as the UI launches it, and which ones go on. If they are removed: use GraphQL, as the UI
+# does.
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
 
 # The types of a run launcher. If they are removed: use the types in the methods of the public `DefaultRunLauncher`.
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
@@ -81,6 +85,8 @@ __all__ = [
     "AssetCheckExecutionRecord",
     "AssetCheckExecutionRecordStatus",
     "AssetGraphSubset",
+    "BulkActionStatus",
+    "BulkActionsFilter",
     "CheckRunHealthResult",
     "DagsterUserCodeProcessError",
     "ExecuteRunArgs",
@@ -88,6 +94,7 @@ __all__ = [
     "JobFailureData",
     "LaunchRunContext",
     "PartitionBackfill",
+    "PartitionKeyFilter",
     "RemoteRepositoryOrigin",
     "RunFailureReason",
     "SerializableErrorInfo",

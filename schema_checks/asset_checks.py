@@ -24,7 +24,7 @@ from photolineage.lineage import CATALOG_SCHEMA, SERVING_MODEL, Step
 from photolineage.settings import Settings
 from resources.failures import reported
 from resources.home import CatalogResource, StorageResource
-from schema_checks.evaluations import evaluation
+from schema_checks.evaluations import evaluation, record_newest
 from schema_checks.partition_checks import (
     PARTITION_CHECKS,
     SERVING_EVENTS_CHECK,
@@ -78,8 +78,12 @@ def store_checks(
         name=SERVING_EVENTS_CHECK,
         description="The events of the serving model were computed from its current index.",
     )
-    def events_are_current(catalog: ResourceParam[CatalogResource]) -> AssetCheckResult:
-        return serving_events_result(catalog)
+    def events_are_current(
+        context: AssetCheckExecutionContext, catalog: ResourceParam[CatalogResource]
+    ) -> AssetCheckResult:
+        result = serving_events_result(catalog)
+        record_newest(context.instance, result, context.run.run_id)
+        return result
 
     return [
         *(_partition_check(check, partitions_of(check.step)) for check in PARTITION_CHECKS),

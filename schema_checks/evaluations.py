@@ -14,6 +14,9 @@ from resources.dagster_internals import (
     AssetCheckExecutionRecord,
 )
 
+NOT_EVALUATED = "Not evaluated, because "
+"""The beginning of the description of a check that something else has kept from being evaluated."""
+
 
 def evaluation(
     instance: DagsterInstance,

@@ -96,7 +96,7 @@ def freshness_in_run(
             yield result
         elif result.description != NOTHING_YET:
             record_change(instance, result)
-    with inputs.catalog.engine.connect() as connection:
+    with reading(inputs.catalog.engine) as connection:
         serving = serving_model_key(connection)
     if serving is not None and {VECTOR_INDEX, IMAGE_EVENTS}.intersection(steps):
         record_change(instance, serving_events_result(inputs.catalog))

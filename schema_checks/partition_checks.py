@@ -50,7 +50,7 @@ PROBLEM_COLUMN = TableSchema([TableColumn("problem", "string")])
 
 @dataclass(frozen=True, slots=True)
 class PartitionCheck:
-    """A check of each partition of a step. `evaluate` may raise PhotolineageError: the check has then failed."""
+    """A check of each partition of a step. If `evaluate` raises an error, the check has failed."""
 
     name: str
     step: Step
@@ -61,10 +61,11 @@ class PartitionCheck:
         """The result for one partition."""
         try:
             result = self.evaluate(inputs, partition_key)
-        except PhotolineageError as error:
+        except Exception as error:  # noqa: BLE001 (also of a database or a device: the result says what it was)
+            of = "" if isinstance(error, PhotolineageError) else f"{type(error).__name__}: "
             result = AssetCheckResult(
                 passed=False,
-                description=without_links(str(error)),
+                description=without_links(f"{of}{error}"),
                 metadata={"partition": partition_key},
             )
         return result._replace(check_name=self.name, asset_key=AssetKey(self.step.name))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from dagster import AssetCheckResult, DagsterInstance
 
 from photolineage.lineage import JOB_STEPS, SERVING_MODEL, Step
+from schema_checks.evaluations import record_newest
 from schema_checks.freshness import FRESHNESS_CHECK, freshness_in_run
 from schema_checks.partition_checks import (
     PARTITION_CHECKS,
@@ -43,6 +44,8 @@ class SeparateChecks:
     def of_asset(self, instance: DagsterInstance, run_id: str) -> Iterator[AssetCheckResult]:
         """The results of the checks of the asset as a whole, at the end of a run."""
         if self.step is SERVING_MODEL:
-            yield serving_events_result(self.inputs.catalog)
+            result = serving_events_result(self.inputs.catalog)
+            record_newest(instance, result, run_id)
+            yield result
         elif self.step in JOB_STEPS.values():
             yield from freshness_in_run(instance, run_id, self.inputs, [self.step])

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from photolineage.plain_text import without_links
+from photolineage.plain_text import cell_code, without_links
 
 MARKDOWN = MarkdownIt("commonmark", {"html": True})
 HOSTILE = st.text(alphabet="\\![]()<>:/`*_ \nab", max_size=25)
@@ -39,6 +39,18 @@ def test_no_text_is_a_picture_or_a_link(text: str) -> None:
     assert "<img" not in rendered
     assert "<a " not in rendered
     assert "<a>" not in rendered
+
+
+@pytest.mark.parametrize(
+    "name", [f"![]({ADDRESS})\\|.jpg", f"a|![]({ADDRESS})", f"`|![]({ADDRESS})", "a\n|b|"]
+)
+def test_a_name_stays_in_its_cell_and_is_no_picture(name: str) -> None:
+    tables = MarkdownIt("commonmark", {"html": True}).enable("table")
+    cell = cell_code(name)
+    assert "|" not in cell  # an escaped one ends the cell in some readers
+    rendered = tables.render(f"| a | b |\n| --- | --- |\n| {cell} | end |")
+    assert "<img" not in rendered
+    assert rendered.count("<td>") == 2
 
 
 def test_usual_text_is_left_as_it_is() -> None:

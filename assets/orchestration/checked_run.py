@@ -19,11 +19,12 @@ from dagster import (
 from assets.orchestration.data_versions import DATA_VERSION_TAG, data_version, input_tags
 from assets.orchestration.partitions import lacking
 from assets.orchestration.running import reported_failures, warn_of_plain_server
+from photolineage.catalog.engine import reading
 from photolineage.catalog.refusals import require_address_space
 from photolineage.lineage import Step
 from photolineage.plain_text import without_links
 from resources.failures import StoppedError, reported
-from schema_checks.evaluations import evaluation
+from schema_checks.evaluations import NOT_EVALUATED, evaluation
 from schema_checks.partition_checks import CheckInputs
 from schema_checks.separate_checks import SeparateChecks
 
@@ -74,9 +75,9 @@ class CheckedRun:
         `checks`: results besides the contract's.
         """
         results = [self._contract, *checks]
-        self._evaluated |= {(partition_key, str(result.check_name)) for result in results}
         version = self._data_version(partition_key)
         if not self._of_range:
+            self._evaluated |= {(partition_key, str(result.check_name)) for result in results}
             yield MaterializeResult(
                 asset_key=self._step.name,
                 metadata=metadata,
@@ -88,14 +89,13 @@ class CheckedRun:
         self._context.log_event(
             AssetMaterialization(self._step.name, partition=partition_key, metadata=metadata, tags=tags)
         )
-        results += self._separate.of_partition(str(partition_key))
-        for result in results:
+        for result in (*results, *self._separate.of_partition(str(partition_key))):
             self.evaluate(result, partition_key)
 
     def _data_version(self, partition_key: str | None) -> str | None:
         if partition_key is None:
             return None
-        with self._separate.inputs.catalog.engine.connect() as connection:
+        with reading(self._separate.inputs.catalog.engine) as connection:
             return data_version(connection, self._step, partition_key)
 
     def evaluate(self, result: AssetCheckResult, partition_key: str | None) -> None:
@@ -158,10 +158,10 @@ class CheckedRun:
                 self.evaluate(self._contract, key)
             self._not_evaluated(key, f"the partition was not materialized: {reason}")
 
-    def failed_altogether(self, error: Exception) -> None:
-        """Records the checks of a run that an error ended. The error may have broken what they read."""
+    def ended_early(self, reason: str) -> None:
+        """Records the checks of a run that an error or a person ended. An error may have broken what they read."""
         try:
-            self.failed(self._keys, _reason(error))
+            self.failed(self._keys, reason)
             self._evaluate_asset()
         except Exception as second:
             self._context.log.error(f"cannot evaluate the checks: {_reason(second)}", exc_info=second)
@@ -206,9 +206,10 @@ def checked_run(context: AssetExecutionContext, step: Step, inputs: CheckInputs)
         with reported_failures():
             yield run
     except DagsterExecutionInterruptedError as interruption:
+        run.ended_early("the run was ended.")
         raise StoppedError(f"{str(interruption) or 'stopped'}{CONTINUE}") from None
     except Exception as error:
-        run.failed_altogether(error)
+        run.ended_early(_reason(error))
         raise
 
 
@@ -223,5 +224,5 @@ def _not_evaluated(check: str, reason: str) -> AssetCheckResult:
         check_name=check,
         passed=False,
         severity=AssetCheckSeverity.WARN,
-        description=without_links(f"Not evaluated, because {reason}"),
+        description=without_links(f"{NOT_EVALUATED}{reason}"),
     )

@@ -5,7 +5,9 @@ import time
 from dagster import (
     AssetKey,
     Config,
+    DagsterInstance,
     JobDefinition,
+    MarkdownMetadataValue,
     MetadataValue,
     OpExecutionContext,
     Output,
@@ -20,11 +22,18 @@ from assets.orchestration.launchpad import fields_of
 from assets.orchestration.partitions import dagster_key, partitions_of
 from photolineage.catalog.engine import reading
 from photolineage.settings import Settings
-from resources.dagster_internals import AssetGraphSubset, PartitionBackfill, make_new_backfill_id
+from resources.dagster_internals import (
+    AssetGraphSubset,
+    BulkActionsFilter,
+    BulkActionStatus,
+    PartitionBackfill,
+    make_new_backfill_id,
+)
 from resources.failures import reported, require_migrated
 from resources.home import CatalogResource, StorageResource
 
 LISTED = 200
+TITLE = "Stale partitions"
 
 
 class RefreshStaleConfig(Config):
@@ -52,6 +61,9 @@ def refresh_stale_job() -> JobDefinition:
         from photolineage.steps.tree_walk import why_unavailable
 
         require_migrated(catalog)
+        if (going_on := _going_on(context.instance)) is not None:
+            context.log.info(f"Backfill {going_on} goes on. Launch this job again when it has ended.")
+            return Output(None, metadata={"partitions": 0, "backfill": _link(going_on)})
         there = [key for key, source in settings.sources.items() if why_unavailable(source.root) is None]
         with reported(), reading(catalog.engine) as connection:
             lost = find_lost_files(connection, storage.files, storage.indexes, list(settings.models))
@@ -73,7 +85,7 @@ def refresh_stale_job() -> JobDefinition:
                 tags={},
                 dynamic_partitions_store=context.instance,
                 asset_graph_subset=AssetGraphSubset(subsets, set()),  # type: ignore[call-arg]  # Dagster's stub
-                title="Stale partitions",
+                title=TITLE,
                 description="Launched by the job refresh_stale.",
                 run_config=None,
             )
@@ -85,7 +97,7 @@ def refresh_stale_job() -> JobDefinition:
             None,
             metadata={
                 "partitions": count,
-                "backfill": MetadataValue.md(f"[{backfill_id}](/runs/b/{backfill_id})"),
+                "backfill": _link(backfill_id),
                 "stale": MetadataValue.table(rows[:LISTED]),
             },
         )
@@ -101,3 +113,13 @@ def refresh_stale_job() -> JobDefinition:
         launch_backfill()
 
     return refresh_stale
+
+
+def _going_on(instance: DagsterInstance) -> str | None:
+    """The id of a backfill that this job has launched and that goes on."""
+    filters = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
+    return next((one.backfill_id for one in instance.get_backfills(filters) if one.title == TITLE), None)
+
+
+def _link(backfill_id: str) -> MarkdownMetadataValue:
+    return MetadataValue.md(f"[{backfill_id}](/runs/b/{backfill_id})")

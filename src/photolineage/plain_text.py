@@ -25,10 +25,15 @@ def printable(text: Path | str) -> str:
 
 
 def markdown_code(text: Path | str) -> str:
-    """The text as code in one line of Markdown or one cell of its tables: nothing in it is markup, nor a link."""
-    plain = printable(text).replace("|", "\\|")
+    """The text as code in one line of Markdown: nothing in it is markup, nor a link. For tables: `cell_code`."""
+    plain = printable(text)
     fence = "`" * (max(map(len, re.findall("`+", plain)), default=0) + 1)
     return f"{fence} {plain} {fence}" if "`" in plain else f"{fence}{plain}{fence}"
+
+
+def cell_code(text: Path | str) -> str:
+    """The text as code in one cell of a Markdown table. `|` becomes `¦`, as some end a cell even at an escaped one."""
+    return markdown_code(str(text).replace("|", "¦"))
 
 
 def without_links(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from pathlib import Path
 
 import pytest
 from dagster import DagsterInvalidConfigError, ExecuteInProcessResult
@@ -143,6 +144,19 @@ def test_a_serving_model_that_cannot_be_loaded_does_not_keep_another_one_away(pi
     assert warning.startswith(
         "tiny-b serves, but 1 pinned search could not be compared with the serving model before: "
     )
+
+
+def test_a_model_that_cannot_search_is_promoted_only_by_force(pinned: Pinned, tmp_path: Path) -> None:
+    pinned.pin(pinned.found_by_both(), within=8)
+    shutil.rmtree(pinned.library.settings.home / "text_encoders")
+    change_model(pinned.lineage, "tiny-b", tmp_path)  # a folder without weights
+    with open_lineage(pinned.lineage.config_file) as reopened:
+        refused = failure_of(promote(reopened, model="tiny-b"))
+        assert refused.startswith("tiny-b cannot serve: it cannot search: ")
+        assert "force: true" in refused
+        assert serving(reopened) == ["tiny-a"]
+        assert promote(reopened, model="tiny-b", force=True).success
+        assert serving(reopened) == ["tiny-b"]
 
 
 def test_the_first_model_that_serves_loses_nothing(pinned: Pinned) -> None:

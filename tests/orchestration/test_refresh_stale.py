@@ -59,6 +59,15 @@ def test_a_backfill_has_what_is_stale_and_what_depends_on_it(lineage: Lineage) -
     }
     assert found == expected
     assert AssetKey("source_files") not in target.asset_keys
+    assert refresh(lineage) == [backfill], "the first one goes on"
+
+
+def test_a_source_that_nobody_has_scanned_for_days_is_scanned(lineage: Lineage) -> None:
+    lineage.execute("UPDATE source SET scanned_at = '2020-01-01 00:00:00'")
+    assert plan(lineage.library) == {"source_files": ["photos"]}
+    assert plan(lineage.library, sources=()) == {}, "its disk is away"
+    (backfill,) = refresh(lineage)
+    assert backfill.asset_backfill_data.target_subset.asset_keys == {AssetKey("source_files")}
 
 
 def test_what_was_never_materialized_is_included_on_request(library: Library) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
+from photolineage.catalog.engine import write_transaction
 from photolineage.explain.places import UnknownPhotoError
 from photolineage.pins.stored import (
     Pin,
@@ -15,6 +16,7 @@ from photolineage.pins.stored import (
     list_pins,
     make_pins,
     remove_pins,
+    rename_source_in_pins,
     store_pins,
 )
 from photolineage.search.query import Query, Weighted
@@ -172,3 +174,20 @@ def test_a_search_in_words() -> None:
     )
     assert IN_A_BOX.in_words() == "“kayak”, in the box -10 170 10 -170"
     assert PinnedQuery((Weighted("a\x1b]0;b\n"),), (), EVERYTHING).in_words() == r"“a\x1b]0;b”"
+
+
+def test_a_renamed_source_is_renamed_in_pins(catalog_engine: Engine) -> None:
+    kayak = (Weighted("kayak"),)
+    pins = [
+        pin_of(PinnedQuery(kayak, (), Scope(("phone", "camera")))),
+        pin_of(PinnedQuery(kayak, (), Scope(("phone",)))),
+        pin_of(PinnedQuery(kayak, (), Scope(("mobile",)))),  # the same as the one before, after the renaming
+        pin_of(PinnedQuery(kayak, (), EVERYTHING)),
+    ]
+    store_pins(catalog_engine, pins)
+    with write_transaction(catalog_engine) as connection:
+        connection.execute(text("UPDATE pinned_search SET search = '[1]' WHERE id = 4"))
+        rename_source_in_pins(connection, "phone", "mobile")
+        connection.execute(text("DELETE FROM pinned_search WHERE id = 4"))
+
+    assert [pin.query.scope.sources for pin in stored(catalog_engine)] == [("camera", "mobile"), ("mobile",)]

@@ -12,7 +12,7 @@ from photolineage.steps.freshness import RETIRED, events_version, find_stale_wor
 from photolineage.steps.index import maintain_index
 from photolineage.steps.jobs import running_job
 from photolineage.steps.lost_files import find_lost_files, make_due
-from photolineage.steps.stale_reasons import StalePartition, explain_stale
+from photolineage.steps.stale_reasons import StalePartition, explain_stale, find_outdated
 from tests.library import Library, draw_photo, touch
 
 DAYS = timedelta(days=2)
@@ -71,7 +71,7 @@ def test_each_reason_names_the_step_before_and_counts_images(built: Library) -> 
 def test_images_that_have_disappeared_are_a_reason(built: Library) -> None:
     (built.root / "2024/05.jpg").unlink()
     built.scan()
-    gone = "images have moved or disappeared"
+    gone = "images have disappeared, moved or come back"
     expected = StalePartition("photos-00002", f"source_files: {gone}", 0)
     assert reasons(built) == {"registered_images": [expected]}
     built.register("photos-00002")
@@ -130,3 +130,29 @@ def test_an_old_scan_is_a_reason(built: Library) -> None:
     with write_transaction(built.engine) as connection:
         connection.exec_driver_sql("UPDATE source SET scanned_at = '2020-01-02 03:04:05.000000'")
     assert reasons(built) == {"source_files": [StalePartition("photos", "last scanned 2020-01-02 03:04 UTC")]}
+
+
+def outdated(library: Library) -> dict[str, list[StalePartition]]:
+    """What `up_to_date` shows."""
+    with library.engine.connect() as connection:
+        lost = find_lost_files(connection, library.files, library.indexes, ["tiny-a"])
+        found = find_outdated(connection, ["photos"], ["tiny-a"], lost)
+    return {step.name: partitions for step, partitions in found.items() if partitions}
+
+
+def test_an_index_is_outdated_while_another_shard_was_never_embedded(built: Library) -> None:
+    for number in range(10):  # more than fit into the last shard
+        draw_photo(built.root / f"2024/more-{number}.jpg", 100 + number)
+    built.scan()
+    built.register("photos-00002")
+    built.register("photos-00003")
+    assert outdated(built).keys() == {"image_embeddings"}  # nothing of the new shard is called stale
+
+    built.embed("photos-00002")
+
+    (index,) = outdated(built).pop("vector_index")
+    assert outdated(built).keys() == {"vector_index"}
+    assert index.partition == "tiny-a"
+    assert index.reason.endswith("embedded in 1 shard")
+    built.index()
+    assert outdated(built).keys() == {"image_events"}

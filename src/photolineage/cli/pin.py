@@ -120,12 +120,13 @@ def _report(
     """The report on the pins of a new search, which are stored if it can be searched for; else on all pins."""
     from dataclasses import replace
 
+    from photolineage.catalog.engine import reading
     from photolineage.pins.judging import judge_pins
     from photolineage.pins.stored import make_pins, store_pins
 
     if query is None:
         return judge_pins(settings, engine, model_key)
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         new = make_pins(settings, connection, query, scope, expected, within, folder=Path.cwd())
     report = judge_pins(settings, engine, model_key, new)
     stored = store_pins(engine, new)

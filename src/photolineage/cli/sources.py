@@ -97,6 +97,7 @@ def rename(
     First rename [sources.OLD] in the configuration. For a source added by `photolineage run --photos`, this is done.
     """
     from photolineage.cli.project import rename_partitions
+    from photolineage.pins.stored import rename_source_in_pins
     from photolineage.steps.add_source import change_added, is_added
     from photolineage.steps.forget_source import plan_forgetting
     from photolineage.steps.rename_source import rename_source
@@ -126,7 +127,14 @@ def rename(
         root = settings.sources[old].root if added else settings.sources[new].root
         if added:
             change_added(settings, old, (new, root))
-        renamed = rename_source(context, stores, old, new, root)
+        renamed = rename_source(
+            context,
+            stores,
+            old,
+            new,
+            root,
+            rename_elsewhere=lambda connection: rename_source_in_pins(connection, old, new),
+        )
         rename_partitions(settings, (old, new), renamed)
     if as_json:
         print_json({"renamed": {"old": old, "new": new}, "shards": renamed})

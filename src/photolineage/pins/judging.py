@@ -42,13 +42,15 @@ class Answer:
 
     `is_found`: whether the photo is among the first hits; None if that was not checked. `rank`: its rank; if it is not
     among the first hits, its rank in the exact search, or None if the filters leave it out. `hits`: the first hits.
-    `note`: why it was not checked, or why the search does not return it in spite of its rank.
+    `note`: why it was not checked, or why the search does not return it in spite of its rank. `no_search`: the model
+    cannot search at all, for example because its weights are missing.
     """
 
     is_found: bool | None
     rank: int | None = None
     hits: tuple[Hit, ...] = ()
     note: str = ""
+    no_search: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,7 @@ def _answers(
                 continue
             except PhotolineageError as error:
                 obstacle = str(error)
-        yield Answer(None, note=obstacle)
+        yield Answer(None, note=obstacle, no_search=True)
 
 
 class _ModelSearch:

@@ -159,6 +159,25 @@ def remove_pins(engine: Engine, ids: Sequence[int]) -> None:
     run_in_transaction(engine, remove)
 
 
+def rename_source_in_pins(connection: Connection, old: str, new: str) -> None:
+    """Let pins that search in a source search in it under its new key. A pin that exists already is not made twice."""
+    for row in connection.execute(select(PinnedSearch.__table__).order_by(PinnedSearch.id)).all():
+        try:
+            query = _query_of(row.id, row.search)
+        except PinError:  # somebody else has changed it: `list_pins` says so
+            continue
+        if old not in query.scope.sources:
+            continue
+        sources = tuple(new if source == old else source for source in query.scope.sources)
+        search = _as_json(replace(query, scope=replace(query.scope, sources=sources)))
+        same = (PinnedSearch.search == search, PinnedSearch.content_hash == row.content_hash)
+        mine = PinnedSearch.id == row.id
+        if connection.execute(select(PinnedSearch.id).where(*same)).first() is not None:
+            connection.execute(delete(PinnedSearch).where(mine))
+        else:
+            connection.execute(update(PinnedSearch).where(mine).values(search=search))
+
+
 def _store(connection: Connection, pin: Pin) -> Pin:
     advisory_lock(connection, PINS_LOCK)
     search = _as_json(pin.query)

@@ -59,6 +59,12 @@ def losses(report: PinReport) -> list[str]:
     ] + ([f"and {len(lost) - LISTED} more pinned searches"] if len(lost) > LISTED else [])
 
 
+def inability(report: PinReport) -> list[str]:
+    """The reason against a promotion if the model cannot search at all. Empty if it can."""
+    notes = [judged.answer.note for judged in report.pins if judged.answer.no_search]
+    return [f"it cannot search: {notes[0].rstrip('.')}"] if notes else []
+
+
 def unchecked(report: PinReport) -> list[str]:
     """A warning for a promotion if some pins could not be compared. Empty if all were."""
     unknown = [

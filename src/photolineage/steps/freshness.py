@@ -83,7 +83,7 @@ LOST = "lost"
 
 
 def index_version(connection: Connection, model_key: str, shard_keys: Iterable[str]) -> str:
-    """The version of a model's embeddings. It changes whenever one of the model's shards is embedded again."""
+    """The version of a model's embeddings. It changes whenever a shard is embedded, for the first time or again."""
     embedded = materialized_versions(connection, JobKind.EMBED)
     return _index_version(connection, model_key, shard_keys, embedded)
 
@@ -94,8 +94,9 @@ def _index_version(
     digest = hashlib.sha256()
     newest = newest_file_ids(connection, FileKind.EMBEDDING, model_key)
     for shard_key in sorted(shard_keys):
-        version = embedded.get(partition_subject(model_key, shard_key), "-")
-        digest.update(f"{shard_key} {version} {newest.get(shard_key)}\n".encode())
+        version = embedded.get(partition_subject(model_key, shard_key))
+        if version is not None:
+            digest.update(f"{shard_key} {version} {newest.get(shard_key)}\n".encode())
     return digest.hexdigest()[:32]
 
 
@@ -203,7 +204,7 @@ def find_stale_work(
     there = set(shard_keys(connection, source_keys))
     embeddings = find_stale_embeddings(connection, model_keys, lost)
     work = StaleWork(
-        sources=_find_stale_sources(connection, source_keys, rescan_after),
+        sources=find_stale_sources(connection, source_keys, rescan_after),
         shards=[stale for stale in find_stale_shards(connection, lost) if stale.subject in there],
         embeddings=embeddings,
     )
@@ -235,9 +236,10 @@ def _newest_scans(connection: Connection) -> Mapping[str | None, datetime | None
     return {key: scanned_at for key, scanned_at in rows} | {None: newest}  # noqa: C416
 
 
-def _find_stale_sources(
+def find_stale_sources(
     connection: Connection, source_keys: Sequence[str], rescan_after: timedelta
 ) -> list[StaleSubject]:
+    """Those of the sources that were never scanned, or not for so long."""
     now = database_time(connection)
     scanned = {key: at for key, at in connection.execute(select(Source.key, Source.scanned_at))}  # noqa: C416
     return [

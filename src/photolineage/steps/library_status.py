@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, select
 
 from photolineage.catalog.coverage import ImageTally, tally_images
 from photolineage.catalog.engine import reading
-from photolineage.catalog.listing import LibraryStatus, ModelStatus, SourceStatus, library_status
+from photolineage.catalog.listing import JobStatus, LibraryStatus, ModelStatus, SourceStatus, library_status
 from photolineage.catalog.orm import JobState, MlJob, MlModel
 from photolineage.lineage import (
     IMAGE_EMBEDDINGS,
@@ -33,6 +33,7 @@ from photolineage.stores.root_folder import StorageError
 from photolineage.stores.vector_index import VectorIndexes
 
 OPEN_JOBS: Final = 20
+COUNTED_JOBS: Final = 10_000
 TIMED_JOBS: Final = 500
 """Rates are those of the newest jobs of each step: of so many in all, and of so many of one source or model."""
 TIMED_JOBS_EACH: Final = 20
@@ -77,10 +78,15 @@ class StaleStep:
 
 @dataclass(frozen=True, slots=True)
 class LibraryFigures(LibraryStatus):
-    """The state of the whole library. `problem`: why it is unknown what is stale."""
+    """The state of the whole library. `problem`: why it is unknown what is stale.
+
+    `jobs`: the newest of those that run, and of the configured partitions whose last job did not succeed.
+    `failed_jobs`: how many of the latter there are.
+    """
 
     progress: list[StepProgress]
     stale: list[StaleStep]
+    failed_jobs: int
     problem: str | None = None
 
 
@@ -92,7 +98,7 @@ def library_figures(
     outdated: Mapping[Step, Sequence[StalePartition]] = {}
     with reading(engine) as connection:
         tallies = tally_images(connection)
-        status = library_status(connection, tallies=tallies, recent_jobs=OPEN_JOBS)
+        status = library_status(connection, tallies=tallies, recent_jobs=COUNTED_JOBS)
         progress = list(_progress(connection, status, tallies, models))
         try:
             lost = find_lost_files(connection, files, indexes, models)
@@ -100,7 +106,17 @@ def library_figures(
         except StorageError as error:
             problem = str(error)
     stale = [StaleStep(step.name, [*partitions]) for step, partitions in outdated.items() if partitions]
-    return LibraryFigures(status.sources, status.models, status.jobs, progress, stale, problem)
+    jobs = [job for job in status.jobs if _is_configured(job, settings)]
+    failed = sum(job.state != JobState.RUNNING for job in jobs)
+    return LibraryFigures(status.sources, status.models, jobs[:OPEN_JOBS], progress, stale, failed, problem)
+
+
+def _is_configured(job: JobStatus, settings: Settings) -> bool:
+    """Whether the job's source and model are still configured."""
+    of = JOB_STEPS[job.kind].subject(job.subject)
+    return (of.source is None or of.source in settings.sources) and (
+        of.model is None or of.model in settings.models
+    )
 
 
 def _progress(

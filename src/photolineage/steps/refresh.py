@@ -13,10 +13,12 @@ from photolineage.lineage import (
     partition_subject,
 )
 from photolineage.steps.freshness import (
+    UNSCANNED_FOR,
     LostFiles,
     find_stale_embeddings,
     find_stale_models,
     find_stale_shards,
+    find_stale_sources,
 )
 
 
@@ -30,8 +32,10 @@ def plan_refresh(
 ) -> dict[Step, list[str]]:
     """The partitions to materialize, by step in the order of the lineage; steps without any are left out.
 
-    Only shards of these sources are registered. `missing`: also partitions that were never materialized.
+    Only these sources are scanned, and only their shards are registered. What a scan will find is not in the plan.
+    `missing`: also partitions that were never materialized.
     """
+    unscanned = [one.subject for one in find_stale_sources(connection, source_keys, UNSCANNED_FOR)]
     there = set(shard_keys(connection, source_keys))
     stale = {one.subject for one in find_stale_shards(connection, lost)} & there
     shards = _known(connection, JobKind.REGISTER, sorted(stale), missing)
@@ -39,7 +43,8 @@ def plan_refresh(
     embeddings |= {partition_subject(model, shard) for model in model_keys for shard in shards}
     to_embed = _known(connection, JobKind.EMBED, sorted(embeddings), missing)
     outdated = {IMAGE_EMBEDDINGS.subject(subject).model for subject in to_embed}
-    plan = {JobKind.REGISTER: shards, JobKind.EMBED: to_embed}
+    scans = _known(connection, JobKind.SCAN, unscanned, missing)
+    plan = {JobKind.SCAN: scans, JobKind.REGISTER: shards, JobKind.EMBED: to_embed}
     for kind in (JobKind.INDEX, JobKind.CLUSTER):
         outdated |= {one.subject for one in find_stale_models(connection, model_keys, kind, lost)}
         models = [model for model in model_keys if model in outdated]

@@ -1,7 +1,7 @@
 """Renaming and moving a source: its images keep their ids, embeddings, indexes and events."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
@@ -28,9 +28,17 @@ SAMPLE = 200
 
 
 def rename_source(
-    context: JobContext, stores: SourceStores, old: str, new: str, root: Path
+    context: JobContext,
+    stores: SourceStores,
+    old: str,
+    new: str,
+    root: Path,
+    *,
+    rename_elsewhere: Callable[[Connection], None] = lambda _connection: None,
 ) -> Mapping[str, str]:
     """Give a source of the catalog another key, and a root. Returns the new key of each shard by the old one.
+
+    `rename_elsewhere` is called in the transaction that renames the source.
 
     If the catalog has a source `new` already, it is forgotten first. Its images are those of `old`, registered again:
     their next scan finds them as images of `old`. If the process is killed in between, rename the source again.
@@ -52,7 +60,12 @@ def rename_source(
         }
     # The files get their new names beside the old ones, so that a kill leaves either all of the old or all of the new.
     moved = _copy_files(context.engine, stores, source.id, renamed)
-    run_in_transaction(context.engine, lambda connection: _rename(connection, old, new, root, renamed, moved))
+
+    def rename(connection: Connection) -> None:
+        _rename(connection, old, new, root, renamed, moved)
+        rename_elsewhere(connection)
+
+    run_in_transaction(context.engine, rename)
     stores.embeddings.files.remove(moved)
     bring_indexes_up_to_date(context, stores)
     return renamed

@@ -11,6 +11,7 @@ from photolineage.catalog.orm import Image, ImageState, JobState, MlJob, MlModel
 from photolineage.catalog.queries import IS_EMBEDDABLE, materialized_versions
 from photolineage.lineage import (
     IMAGE_EMBEDDINGS,
+    JOB_STEPS,
     REGISTERED_IMAGES,
     SOURCE_FILES,
     VECTOR_INDEX,
@@ -26,6 +27,7 @@ from photolineage.steps.freshness import (
     UNSCANNED_FOR,
     LostFiles,
     StaleSubject,
+    find_stale_models,
     find_stale_work,
 )
 
@@ -46,11 +48,14 @@ def find_outdated(
 ) -> dict[Step, list[StalePartition]]:
     """The stale partitions that were materialized before, by step in the order of the lineage, and why.
 
-    Partitions that were never materialized are missing, which Dagster shows anyway.
+    Partitions that were never materialized are missing, which Dagster shows anyway. An index is stale although the
+    sensor lets it wait for other shards.
     """
-    work = find_stale_work(connection, source_keys, model_keys, UNSCANNED_FOR, lost)
+    found = dict(find_stale_work(connection, source_keys, model_keys, UNSCANNED_FOR, lost).by_step())
+    for kind in (JobKind.INDEX, JobKind.CLUSTER):
+        found[JOB_STEPS[kind]] = find_stale_models(connection, model_keys, kind, lost)
     outdated = {}
-    for step, stale in work.by_step().items():
+    for step, stale in found.items():
         assert step.job is not None
         known = materialized_versions(connection, step.job) if stale else {}
         before = [one for one in stale if one.subject in known]
@@ -107,7 +112,9 @@ def _shards(connection: Connection, shards: Sequence[str]) -> Iterator[StalePart
     discovered = _count_by_shard(connection, shards, Image.state == ImageState.DISCOVERED)
     for shard in shards:
         images = discovered.get(shard, 0)
-        found = _images(images, "new or changed ") if images else "images have moved or disappeared"
+        found = (
+            _images(images, "new or changed ") if images else "images have disappeared, moved or come back"
+        )
         yield StalePartition(shard, f"{SOURCE_FILES.name}: {found}", images)
 
 
@@ -121,7 +128,11 @@ def _embeddings(connection: Connection, subjects: Sequence[str]) -> Iterator[Sta
         missing[model] = _count_by_shard(connection, shards, IS_EMBEDDABLE & lacks_it)
     for model, shard in pairs:
         images = missing[model].get(shard, 0)
-        found = f"{_images(images)} without an embedding" if images else "images have moved or disappeared"
+        found = (
+            f"{_images(images)} without an embedding"
+            if images
+            else "images have disappeared, moved or come back"
+        )
         yield StalePartition(partition_subject(model, shard), f"{REGISTERED_IMAGES.name}: {found}", images)
 
 
@@ -169,7 +180,7 @@ def _embedded_since(
     if images:
         found = f"{_images(images)} embedded in {shards:,} shard{'' if shards == 1 else 's'}"
     else:
-        found = "images have moved or disappeared" if count else "built again"
+        found = "images have disappeared, moved or come back" if count else "built again"
     return StalePartition(model, f"{upstream.name}: {found}", images)
 
 

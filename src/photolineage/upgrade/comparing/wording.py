@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from photolineage.plain_text import markdown_code
+from photolineage.plain_text import cell_code
 from photolineage.settings.sections import LOCAL_DIRECTORY
 from photolineage.upgrade.comparing.comparison import Comparison
 from photolineage.upgrade.comparing.figures import NEIGHBOURS, ModelFigures
@@ -22,7 +22,7 @@ def markdown_report(comparison: Comparison) -> str:
     table = [
         f"| | {old.model_key} (serving) | {new.model_key} |",
         "| --- | --- | --- |",
-        *(f"| {name} | {markdown_code(a)} | {markdown_code(b)} |" for name, a, b in figure_rows(comparison)),
+        *(f"| {name} | {cell_code(a)} | {cell_code(b)} |" for name, a, b in figure_rows(comparison)),
     ]
     return "\n".join(table) + "\n\n" + "\n\n".join(sentences(comparison))
 
@@ -37,8 +37,8 @@ def sentences(comparison: Comparison) -> list[str]:
         )
     else:
         next_step = (
-            f"To promote: launch the job promote_model with `model: {new.model_key}`. To go back: launch it with "
-            f"`model: {old.model_key}`."
+            f"To promote: launch the job promote_model with `model: {new.model_key}`; it refuses a model that loses "
+            f"pinned searches. To go back: launch it with `model: {old.model_key}`."
         )
     return [
         (
