@@ -2,13 +2,16 @@
 
 import re
 
-from dagster import AssetKey
+from dagster import AssetCheckKey, AssetKey, DagsterEventType, DagsterRunStatus
 
+from assets.orchestration.partitions import SHARDS
 from photolineage.catalog.listing import list_events
 from photolineage.models.registry import require_model
 from photolineage.steps.library_status import library_figures
+from schema_checks.failed_checks import FailedCheck, find_failed_checks
 from tests.library import draw_photo, touch
 from tests.lineage import Lineage, failure_of, metadata_of
+from workloads.dagster_ui import partition_tags
 
 HOSTILE = "a [link](javascript:alert(1)) `code` | cell\n# heading"
 
@@ -64,16 +67,49 @@ def test_the_page_says_what_is_stale_and_links_to_what_failed(lineage: Lineage) 
     (failed,) = [line for line in failures if line.startswith("| [registered_images](/runs/")]
     assert re.fullmatch(
         r"\| \[registered_images\]\(/runs/[0-9a-f-]{36}\) \| `photos-00001` \| "
-        r"`` a \[link\]\(javascript:alert\(1\)\) `code` \\\| cell\\n# heading `` \|",
+        r"`` a \[link\]\(javascript:alert\(1\)\) `code` ¦ cell\\n# heading `` \|",
         failed,
     )
     address = "/assets/image_embeddings?view=checks&checkDetail=embedding_files"
     (check,) = [line for line in failures if f"({address})" in line]
     assert check == (
-        f"| [embedding_files of image_embeddings]({address}) | `tiny-a\\|photos-00000` | "
-        "`tiny-a\\|photos-00000: 3 files, 1 problems` |"
+        f"| [embedding_files of image_embeddings]({address}) | `tiny-a¦photos-00000` | "
+        "`tiny-a¦photos-00000: 3 files, 1 problems` |"
     )
     assert shown["open_failures"] == len(failures)
+
+
+def test_only_open_failures_are_shown_each_with_its_own_reason(lineage: Lineage) -> None:
+    def failed() -> list[FailedCheck]:
+        known = {"tiny-a", *lineage.shards}
+        keys = [AssetCheckKey(AssetKey("image_embeddings"), "embedding_files")]
+        return list(find_failed_checks(lineage.instance, keys, lambda key: known.issuperset(key.split("|"))))
+
+    def check(partition: str | None) -> None:
+        tags = {} if partition is None else partition_tags(partition)
+        lineage.run_check_of("image_embeddings", "embedding_files", tags)
+
+    first, second = "tiny-a|photos-00000", "tiny-a|photos-00001"
+    lineage.miscount(first, by=1)
+    check(first)
+    lineage.miscount(second, by=1)
+    check(None)  # all partitions at once: also a result without a partition
+    lineage.miscount(second, by=-1)
+    check(second)
+    ((key, partitions, reason),) = [(one.key.name, one.partitions, one.reason) for one in failed()]
+    assert (key, partitions) == ("embedding_files", (first,))
+    assert reason.startswith(f"{first}: ")
+
+    job = lineage.definitions.resolve_job_def("materialize_image_embeddings")
+    run = lineage.instance.create_run_for_job(
+        job, status=DagsterRunStatus.STARTED, tags=partition_tags(first)
+    )
+    planned = lineage.instance.all_logs(run.run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED)
+    assert "embedding_files" in str(planned)
+    assert [one.partitions for one in failed()] == [(first,)], "a run that has no result yet hides no failure"
+
+    lineage.instance.delete_dynamic_partition(str(SHARDS.name), "photos-00000")
+    assert failed() == []
 
 
 def test_the_command_line_and_the_page_have_the_same_figures(lineage: Lineage) -> None:

@@ -1,6 +1,7 @@
 """The check `up_to_date`: stale is what was made from other inputs; what never was made is missing."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from dagster import (
     AssetCheckEvaluation,
@@ -10,9 +11,13 @@ from dagster import (
     AssetKey,
 )
 
+from photolineage.lineage import SERVING_MODEL
 from photolineage.steps.progress import OnProgress
 from resources.dagster_internals import AssetCheckExecutionRecord
+from resources.home import CatalogResource, StorageResource
 from resources.progress import LoggedProgress
+from schema_checks.partition_checks import CheckInputs
+from schema_checks.separate_checks import SeparateChecks
 from tests.library import draw_photo, touch
 from tests.lineage import QUIET, Lineage, plain
 
@@ -161,6 +166,26 @@ def test_a_run_that_waited_while_its_asset_became_stale_shows_its_own_result(lin
     )
     assert result.success
     assert "registered_images" not in shown(lineage)
+
+
+def test_the_events_of_a_promoted_model_are_shown_although_its_run_has_waited(lineage: Lineage) -> None:
+    library = lineage.library
+    catalog = CatalogResource(library.settings.catalog, lineage.home, timedelta(minutes=5))
+    inputs = CheckInputs(catalog, StorageResource(lineage.home), library.settings)
+    key = AssetCheckKey(AssetKey("serving_model"), "events_are_current")
+
+    def newest() -> str:
+        records = lineage.instance.event_log_storage.get_latest_asset_check_execution_by_key([key])
+        evaluation = records[key].evaluation
+        assert isinstance(evaluation, AssetCheckEvaluation)
+        return str(evaluation.description)
+
+    lineage.instance.report_runless_asset_event(
+        AssetCheckEvaluation(key.asset_key, key.name, passed=True, description="of the former model")
+    )
+    (result,) = SeparateChecks(SERVING_MODEL, inputs).of_asset(lineage.instance, "the run of the promotion")
+    assert newest() == result.description != "of the former model"
+    catalog.close()
 
 
 def test_a_folder_that_is_gone_is_said_in_words(lineage: Lineage) -> None:
