@@ -7,10 +7,12 @@ a plain model of what must hold: which images there are and under which ids, one
 each content, with the vectors of a library to which nothing happened, the events of a clustering from nothing, and
 every check.
 
-The exit code is 1 if something does not hold. The sequence is then printed as a script.
+Ctrl-C ends it early, with the result so far. The exit code is 1 if something does not hold. The sequence is then
+printed as a script.
 """
 
 import json
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -55,6 +57,8 @@ def main(
                     suppress_health_check=list(HealthCheck),
                 ),
             )
+        except KeyboardInterrupt:
+            print(f"Ended after {tried} sequences.", file=sys.stderr)
         except Exception as error:  # noqa: BLE001 (whatever went wrong in a sequence is a violation)
             violation = "\n".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])])
     seconds = time.monotonic() - started
