@@ -5,10 +5,16 @@ from typing import Final
 
 
 class TakenAtSource(StrEnum):
-    """The source of the time at which an image was taken, the most trustworthy first."""
+    """The source of the time at which an image was taken, the most trustworthy first.
 
+    `sidecar`: a time that somebody corrected in a file beside the image. `embedded`: a time in the file besides EXIF's,
+    e.g. in its XMP, its IPTC block, the text of a PNG, or a note of the camera's maker.
+    """
+
+    SIDECAR = "sidecar"
     EXIF = "exif"
     GPS = "gps"
+    EMBEDDED = "embedded"
     FILE_NAME = "file_name"
     FILE_TIME = "file_time"
 
@@ -40,6 +46,24 @@ class UtcOffsetSource(StrEnum):
     STATED = "stated"
     PLACE = "place"
     SAME_TIME = "same_time"
+
+
+class WrittenField(StrEnum):
+    """What somebody, or a program for them, wrote about an image.
+
+    `rating`: -1 (rejected) to 5. `place`: the name of a place. `position`: latitude, longitude and maybe altitude.
+    `time`: when the image was taken. `problem`: why what is written there cannot be read.
+    """
+
+    TITLE = "title"
+    DESCRIPTION = "description"
+    KEYWORD = "keyword"
+    PERSON = "person"
+    PLACE = "place"
+    RATING = "rating"
+    POSITION = "position"
+    TIME = "time"
+    PROBLEM = "problem"
 
 
 class FailureReason(StrEnum):

@@ -1,15 +1,16 @@
 """When a photo was taken: the most trustworthy possible time that its file gives."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from photolineage.catalog.vocabulary import TakenAtPrecision, TakenAtSource, UtcOffsetSource
+from photolineage.catalog.vocabulary import TakenAtPrecision, TakenAtSource, UtcOffsetSource, WrittenField
 from photolineage.media.exif import ExifFacts
 from photolineage.media.file_names import time_in_file_name
-from photolineage.media.written_time import WrittenTime
+from photolineage.media.written import Written
+from photolineage.media.written_time import WrittenTime, parse_written_time
 
 EARLIEST: Final = datetime(1826, 1, 1, tzinfo=UTC)
 """The year of the oldest surviving photo. Scans are often dated by what they show."""
@@ -18,17 +19,36 @@ _GPS_EPOCH: Final = datetime(1980, 1, 7, tzinfo=UTC)
 _CLOCK_RESET_DAYS: Final = frozenset((date(1969, 12, 31), date(1970, 1, 1), date(1980, 1, 1)))
 """Dates of a clock that lost its battery: the Unix epoch (the evening before in the west) and the FAT epoch."""
 _TOLERANCE: Final = timedelta(days=1)
+_CORRECTABLE: Final = frozenset(
+    ("XMP exif:DateTimeOriginal", "XMP photoshop:DateCreated", "Takeout photoTakenTime")
+)
+"""The fields of a sidecar in which programs keep a time that somebody corrected."""
+_IN_UTC: Final = "Takeout photoTakenTime"
+_LARGEST_OFFSET: Final = timedelta(hours=14)
+_OFFSET_STEP: Final = timedelta(minutes=15)
+"""Every offset from UTC is a multiple of this."""
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureTime:
-    """`taken_at` is aware, in UTC. The offset and its source are None if only the assumed time zone was known."""
+    """`taken_at` is aware, in UTC. The offset and its source are None if only the assumed time zone was known.
+
+    `written` says where the time is written, if it is from a sidecar, or in the file but not in EXIF.
+    """
 
     taken_at: datetime
     source: TakenAtSource
     precision: TakenAtPrecision
     utc_offset_minutes: int | None
     utc_offset_source: UtcOffsetSource | None
+    written: Written | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    source: TakenAtSource
+    time: WrittenTime
+    written: Written | None = None
 
 
 def capture_time(
@@ -39,9 +59,12 @@ def capture_time(
     time_zone: str | None,
     assumed_time_zone: str,
     now: datetime,
+    written: Sequence[Written] = (),
 ) -> CaptureTime:
-    """The capture time from EXIF, else from GPS, else from the file's name, else from its modification time.
+    """The capture time from EXIF, else from GPS, else as it is written elsewhere, else from the file's name or time.
 
+    `written` is what is written in the sidecars and in the file. A time in a sidecar that contradicts EXIF is a
+    correction, and comes first.
     If that gives only the day, the month or the year, a later source that agrees and knows more is taken instead.
     `time_zone` is the zone of the place, if known. A time without an offset is local to that zone, else it has the
     offset of a time in EXIF that reads the same, else it is local to the assumed zone. Times before `EARLIEST`, more
@@ -49,25 +72,57 @@ def capture_time(
     """
     zone = ZoneInfo(time_zone) if time_zone else None
     assumed = ZoneInfo(assumed_time_zone)
-    possible = [found for found in _candidates(exif, file_name) if _is_possible(found[1], now)]
+    possible = [found for found in _candidates(exif, file_name, written) if _is_possible(found.time, now)]
     if not possible:
         file_time = WrittenTime(_file_time(modified_ns, now))
-        return _resolved(file_time, TakenAtSource.FILE_TIME, zone, assumed)
-    source, time = possible[0]
-    for later_source, later in possible[1:]:
-        if not time.is_exact and _knows_more(later, time, zone):
-            source, time = later_source, later
-    return _resolved(time, source, zone, assumed)
+        return _resolved(_Candidate(TakenAtSource.FILE_TIME, file_time), zone, assumed)
+    chosen = _correction(possible) or possible[0]
+    for later in possible[possible.index(chosen) + 1 :]:
+        if not chosen.time.is_exact and _knows_more(later.time, chosen.time, zone):
+            chosen = later
+    return _resolved(chosen, zone, assumed)
 
 
-def _candidates(exif: ExifFacts, file_name: str) -> Iterator[tuple[TakenAtSource, WrittenTime]]:
+def _candidates(exif: ExifFacts, file_name: str, written: Sequence[Written]) -> Iterator[_Candidate]:
+    """Every time, the most trustworthy first, as if nobody had corrected any: sidecars come after the camera."""
     for time in exif.times:
-        yield TakenAtSource.EXIF, time
+        yield _Candidate(TakenAtSource.EXIF, time)
     if exif.gps_time is not None and exif.gps_time.time >= _GPS_EPOCH:
-        yield TakenAtSource.GPS, exif.gps_time
+        yield _Candidate(TakenAtSource.GPS, exif.gps_time)
+    for one in written:
+        if one.field is WrittenField.TIME and (elsewhere := parse_written_time(one.value)) is not None:
+            yield _Candidate(TakenAtSource.SIDECAR if one.origin else TakenAtSource.EMBEDDED, elsewhere, one)
     named = time_in_file_name(file_name)
     if named is not None:
-        yield TakenAtSource.FILE_NAME, named
+        yield _Candidate(TakenAtSource.FILE_NAME, named)
+
+
+def _correction(possible: Sequence[_Candidate]) -> _Candidate | None:
+    """The first time in a sidecar, if it contradicts the time that the image would have without it."""
+    first = possible[0]
+    for found in possible:
+        if (
+            found.source is TakenAtSource.SIDECAR
+            and found.written is not None
+            and found.written.key in _CORRECTABLE
+        ):
+            return None if _agree(found, first) else found
+    return None
+
+
+def _agree(corrected: _Candidate, first: _Candidate) -> bool:
+    """Whether both are the same time, as far as the less exact one tells.
+
+    Takeout gives an instant, and assumes a time zone if the camera wrote none: a difference of a time zone is none.
+    """
+    ours, theirs = first.time.time.replace(microsecond=0), corrected.time.time.replace(microsecond=0)
+    if corrected.time.contains(ours) or first.time.contains(theirs):
+        return True
+    if ours.tzinfo is not None and theirs.tzinfo is not None and ours == theirs:
+        return True
+    difference = ours.replace(tzinfo=UTC) - theirs.replace(tzinfo=UTC)
+    is_zone = abs(difference) <= _LARGEST_OFFSET and not difference % _OFFSET_STEP
+    return corrected.written is not None and corrected.written.key == _IN_UTC and is_zone
 
 
 def _knows_more(later: WrittenTime, time: WrittenTime, zone: ZoneInfo | None) -> bool:
@@ -87,10 +142,9 @@ def _is_possible(written: WrittenTime, now: datetime) -> bool:
     return EARLIEST <= comparable <= now + _TOLERANCE
 
 
-def _resolved(
-    written: WrittenTime, source: TakenAtSource, zone: ZoneInfo | None, assumed: ZoneInfo
-) -> CaptureTime:
+def _resolved(candidate: _Candidate, zone: ZoneInfo | None, assumed: ZoneInfo) -> CaptureTime:
     """The time in UTC, with the offset that the file or the zone of the place gives."""
+    written, source = candidate.time, candidate.source
     time, offset, offset_source = written.time, None, None
     if time.tzinfo is None and zone is not None:
         time = time.replace(tzinfo=zone)
@@ -105,7 +159,9 @@ def _resolved(
     elif source is TakenAtSource.EXIF or time.tzinfo is not UTC:
         offset, offset_source = time.utcoffset(), UtcOffsetSource.STATED
     minutes = None if offset is None else round(offset / timedelta(minutes=1))
-    return CaptureTime(time.astimezone(UTC), source, written.precision, minutes, offset_source)
+    return CaptureTime(
+        time.astimezone(UTC), source, written.precision, minutes, offset_source, candidate.written
+    )
 
 
 def _file_time(modified_ns: int, now: datetime) -> datetime:

@@ -15,6 +15,7 @@ from photolineage.catalog.vocabulary import FailureReason
 from photolineage.media.color import resizable, to_srgb
 from photolineage.media.damage import NEXT_TO_NOTHING, SILENT_DECODERS, empty_share, flat_share
 from photolineage.media.deep_tiff import DeepTiff
+from photolineage.media.embedded import of_the_file, written_in_container
 from photolineage.media.errors import UnreadableImageError
 from photolineage.media.exif import ExifFacts, read_exif, stored_orientation
 from photolineage.media.formats import JPEG_XL, RAW, format_of, open_container
@@ -126,6 +127,7 @@ def _decode_container(data: bytes, image_format: str, short_side: int | None) ->
             FailureReason.CORRUPT,
             f"{lost_share:.0%} of this {image_format} of {width} × {height} pixels is lost",
         )
+    exif = replace(exif, written=of_the_file(written_in_container(container), exif.written))
     image, turn = _upright(container, short_side)
     if turn >= 5:
         width, height = height, width
@@ -137,6 +139,7 @@ def _decode_raw(data: bytes, short_side: int | None) -> DecodedImage:
     preview = embedded_preview(data)
     decoded = decode(preview.encoded, short_side=short_side)
     exif = read_raw_facts(data) or decoded.exif
+    exif = replace(exif, written=of_the_file(exif.written, decoded.exif.written))
     image, width, height = decoded.image, preview.width, preview.height
     if decoded.exif.orientation == 1 and preview.orientation in _TURN:
         image = image.transpose(_TURN[preview.orientation])

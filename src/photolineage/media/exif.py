@@ -9,7 +9,9 @@ from typing import Final
 from PIL import ExifTags, Image
 
 from photolineage.catalog.vocabulary import TakenAtPrecision
+from photolineage.media.embedded import of_the_file, written_in_exif
 from photolineage.media.place import Place, has_fix, place_of_gps
+from photolineage.media.written import Written
 from photolineage.media.written_time import WrittenTime, parse_written_time
 
 Directory = Image.Exif | Mapping[int, object]
@@ -30,7 +32,7 @@ _TIME_TAGS: Final = (
 class ExifFacts:
     """`times` are from the camera's clock, the time of the exposure first. `gps_time` is in UTC.
 
-    `orientation` is 1 to 8.
+    `orientation` is 1 to 8. `written` is what people wrote in the file, also outside EXIF.
     """
 
     orientation: int = 1
@@ -38,6 +40,7 @@ class ExifFacts:
     times: tuple[WrittenTime, ...] = ()
     gps_time: WrittenTime | None = None
     place: Place | None = None
+    written: tuple[Written, ...] = ()
 
 
 def read_exif(exif: Image.Exif) -> ExifFacts:
@@ -57,6 +60,7 @@ def facts_of_directories(base: Directory, camera_ifd: Directory, gps_ifd: Direct
         times=tuple(_camera_times(base, camera_ifd)),
         gps_time=_gps_time(gps) if believed else None,
         place=place_of_gps(gps) if believed else None,
+        written=of_the_file(written_in_exif(base, camera_ifd)),
     )
 
 

@@ -1,6 +1,7 @@
 """Read an original once, with all facts that the catalog stores about it."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePath
@@ -9,16 +10,19 @@ from typing import Final
 from blake3 import blake3
 from PIL import Image
 
-from photolineage.catalog.vocabulary import TakenAtPrecision, TakenAtSource, UtcOffsetSource
+from photolineage.catalog.vocabulary import TakenAtPrecision, TakenAtSource, UtcOffsetSource, WrittenField
 from photolineage.media.capture_time import capture_time
 from photolineage.media.decoding import decode_file
 from photolineage.media.formats import SUPPORTED_SUFFIXES
-from photolineage.media.place import time_zone_at
+from photolineage.media.place import Place, time_zone_at
 from photolineage.media.regular_file import open_regular_file
+from photolineage.media.sidecars import read_sidecars
+from photolineage.media.written import Written, combined, place_in
 
 PREVIEW_SHORT_SIDE: Final = 384
 """Pixels of the shorter side of a preview: enough for models of 224 to 384 pixels."""
 _HASH_BYTES: Final = 16
+_SET_IN_XMP: Final = "XMP "
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +34,9 @@ class OriginalImage:
     upright original; `orientation` is EXIF's, as stored (1 to 8). `taken_at` is aware, in UTC; if only the day, the
     month or the year is known (`taken_at_precision`), it is the noon of its first day. `utc_offset_minutes` and
     `time_zone` (an IANA name, from GPS) are None if unknown. `lost_share`: the share of a damaged picture that could
-    not be decoded, 0 to 1; None if the picture is whole. `quality` is `picture_quality`, 0 to 1. `preview` is an
-    upright sRGB JPEG without metadata, scaled to
-    `PREVIEW_SHORT_SIDE` as by `decode_upright`.
+    not be decoded, 0 to 1; None if the picture is whole. `quality` is `picture_quality`, 0 to 1. `written` is what
+    people wrote in the image's sidecars and in the file; of the times, only the one that is used. `preview` is an
+    upright sRGB JPEG without metadata, scaled to `PREVIEW_SHORT_SIDE` as by `decode_upright`.
     """
 
     content_hash: str
@@ -53,6 +57,7 @@ class OriginalImage:
     camera: str | None
     lost_share: float | None
     quality: float
+    written: tuple[Written, ...]
     preview: bytes
 
     @property
@@ -61,10 +66,13 @@ class OriginalImage:
         return self.lost_share is not None
 
 
-def read_original(path: str | bytes | os.PathLike[str], *, assumed_time_zone: str = "UTC") -> OriginalImage:
+def read_original(
+    path: str | bytes | os.PathLike[str], *, assumed_time_zone: str = "UTC", sidecars: Sequence[str] = ()
+) -> OriginalImage:
     """Read the original at `path` once. It is decoded in a process of its own.
 
-    `assumed_time_zone` is the IANA name of the zone for times without an offset and without a place.
+    `assumed_time_zone` is the IANA name of the zone for times without an offset and without a place. `sidecars` are
+    the names of the files beside it that say something about it, the most trustworthy first.
     Raises UnreadableImageError if the file cannot be read as an image.
     """
     file_name = PurePath(os.fsdecode(path)).name
@@ -76,7 +84,9 @@ def read_original(path: str | bytes | os.PathLike[str], *, assumed_time_zone: st
             named_as_image=PurePath(file_name).suffix.lower() in SUPPORTED_SUFFIXES,
         )
     assert decoded.quality is not None
-    place = decoded.exif.place
+    beside = read_sidecars(os.path.dirname(os.fsdecode(path)), sidecars) if sidecars else []
+    written = combined([*beside, ("", decoded.exif.written)])
+    place = _place(decoded.exif.place, written)
     time_zone = time_zone_at(place) if place else None
     time = capture_time(
         decoded.exif,
@@ -85,6 +95,7 @@ def read_original(path: str | bytes | os.PathLike[str], *, assumed_time_zone: st
         time_zone=time_zone,
         assumed_time_zone=assumed_time_zone,
         now=datetime.now(UTC),
+        written=written,
     )
     return OriginalImage(
         content_hash=decoded.content_hash,
@@ -105,8 +116,22 @@ def read_original(path: str | bytes | os.PathLike[str], *, assumed_time_zone: st
         camera=decoded.exif.camera,
         lost_share=decoded.lost_share,
         quality=decoded.quality,
+        written=tuple(one for one in written if one.field is not WrittenField.TIME or one is time.written),
         preview=decoded.picture,
     )
+
+
+def _place(in_exif: Place | None, written: Sequence[Written]) -> Place | None:
+    """The place that somebody set in a sidecar, else that of the GPS receiver, else any other.
+
+    Takeout's place may be a guess, so the receiver's comes first.
+    """
+    found = place_in(written)
+    if found is None:
+        return in_exif
+    statement, place = found
+    is_set = bool(statement.origin) and statement.key.startswith(_SET_IN_XMP)
+    return place if is_set or in_exif is None else in_exif
 
 
 def open_picture(

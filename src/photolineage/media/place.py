@@ -33,9 +33,22 @@ def place_of_gps(gps: Mapping[int, object]) -> Place | None:
     )
     if latitude is None or longitude is None:
         return None
+    return as_place(latitude, longitude, _altitude(gps))
+
+
+def as_place(latitude: float, longitude: float, altitude_m: float | None) -> Place | None:
+    """The place with these coordinates. None if they are out of range, or near 0° N 0° E.
+
+    An altitude that is out of range is left out.
+    """
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180):
+        return None
     if max(abs(latitude), abs(longitude)) < _NULL_ISLAND_DEGREES:
         return None
-    return Place(latitude, longitude, _altitude(gps))
+    low, high = _ALTITUDE_RANGE_M
+    return Place(
+        latitude, longitude, altitude_m if altitude_m is not None and low <= altitude_m <= high else None
+    )
 
 
 def has_fix(gps: Mapping[int, object]) -> bool:
@@ -84,9 +97,7 @@ def _altitude(gps: Mapping[int, object]) -> float | None:
     if isinstance(reference, int):
         reference = bytes((reference & 0xFF,))
     below = reference in _BELOW or _letter(reference) in ("1", "3")
-    altitude = -abs(altitude) if below else altitude
-    low, high = _ALTITUDE_RANGE_M
-    return altitude if low <= altitude <= high else None
+    return -abs(altitude) if below else altitude
 
 
 def _letter(value: object) -> str:

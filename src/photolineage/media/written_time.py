@@ -47,8 +47,16 @@ class WrittenTime:
         return self.precision in TIMES_OF_DAY
 
     def contains(self, other: datetime) -> bool:
-        """Whether the other time is in the same day, month or year, whichever this one gives. Offsets are ignored."""
-        parts = {TakenAtPrecision.YEAR: 1, TakenAtPrecision.MONTH: 2, TakenAtPrecision.DAY: 3}
+        """Whether the other time is in the same second, minute, day, month or year, whichever this one gives.
+
+        Offsets are ignored.
+        """
+        parts = {
+            TakenAtPrecision.YEAR: 1,
+            TakenAtPrecision.MONTH: 2,
+            TakenAtPrecision.DAY: 3,
+            TakenAtPrecision.MINUTE: 5,
+        }
         known = parts.get(self.precision, 6)
         return self.time.timetuple()[:known] == other.timetuple()[:known]
 
