@@ -90,6 +90,7 @@ def source_files(
                 "missing": report.missing,
                 "moved": report.moved,
                 "returned": report.returned,
+                "sidecars": report.sidecars,
                 "shards": len(shards),
                 "unreadable_places": len(report.unreadable),
                 "unreadable": unreadable,

@@ -154,7 +154,7 @@ REGISTERED_IMAGES = Step(
     "photos",
     PartitionedBy.SHARD,
     reads=(SOURCE_FILES,),
-    tables=frozenset({"store", "source", "shard", "image", "ml_job", "shard_file"}),
+    tables=frozenset({"store", "source", "shard", "image", "image_note", "ml_job", "shard_file"}),
     kinds=frozenset({"pillow"}),
     job=JobKind.REGISTER,
     title="Registering",

@@ -24,6 +24,11 @@ def printable(text: Path | str) -> str:
     )
 
 
+def folded(text: str) -> str:
+    """The text for comparisons that ignore the case and the encoding of letters."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
 def markdown_code(text: Path | str) -> str:
     """The text as code in one line of Markdown: nothing in it is markup, nor a link. For tables: `cell_code`."""
     plain = printable(text)

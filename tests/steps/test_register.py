@@ -5,7 +5,7 @@ import os
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -39,9 +39,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each original was read, by file name."""
     counter: Counter[str] = Counter()
 
-    def count(path: str, *, assumed_time_zone: str) -> object:
+    def count(path: str, *, assumed_time_zone: str, sidecars: Sequence[str]) -> object:
         counter[os.path.basename(path)] += 1
-        return read_original(path, assumed_time_zone=assumed_time_zone)
+        return read_original(path, assumed_time_zone=assumed_time_zone, sidecars=sidecars)
 
     monkeypatch.setattr(registering, "read_original", count)
     return counter
@@ -307,13 +307,13 @@ def test_a_source_that_goes_away_blames_no_image(library: Library, monkeypatch: 
     unplugged = library.root.parent / "unplugged"
     first_checkpoint_is_read, unplugging = threading.Event(), threading.Lock()
 
-    def unplug_before_the_seventh(path: str, *, assumed_time_zone: str) -> object:
+    def unplug_before_the_seventh(path: str, *, assumed_time_zone: str, sidecars: Sequence[str]) -> object:
         if os.path.basename(path) >= "06.jpg":
             assert first_checkpoint_is_read.wait(timeout=60)
             with unplugging:
                 if library.root.exists():
                     library.root.rename(unplugged)
-        return read_original(path, assumed_time_zone=assumed_time_zone)
+        return read_original(path, assumed_time_zone=assumed_time_zone, sidecars=sidecars)
 
     def note(progress: Progress) -> None:
         if progress.done == 4:

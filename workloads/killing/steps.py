@@ -107,8 +107,8 @@ def _around(owner: Any, name: str, announcer: Announcer, *, before: str, after: 
 def _announce_computations(announcer: Announcer) -> None:
     encode_batch, write_embeddings = Embedder.encode_batch, EmbeddingStore.write
 
-    def read(path: str, *, assumed_time_zone: str) -> OriginalImage:
-        original = read_original(path, assumed_time_zone=assumed_time_zone)
+    def read(path: str, *, assumed_time_zone: str, sidecars: Sequence[str]) -> OriginalImage:
+        original = read_original(path, assumed_time_zone=assumed_time_zone, sidecars=sidecars)
         announcer.note(f"read {path}")
         return original
 

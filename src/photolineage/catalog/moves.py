@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from photolineage.catalog.duplicates import DUPLICATES_LOCK
 from photolineage.catalog.engine import advisory_lock
-from photolineage.catalog.orm import EventImage, Image, ImageState, Shard, Source
+from photolineage.catalog.orm import EventImage, Image, ImageNote, ImageState, Shard, Source
 
 IDS_PER_QUERY = 500
 
@@ -123,6 +123,8 @@ def _most_alike(candidates: deque[_Image], image: _Image) -> _Image:
 
 def _take_over(connection: Connection, former: _Image, image: _Image) -> None:
     connection.execute(delete(EventImage).where(EventImage.image_id == image.id))
+    connection.execute(delete(ImageNote).where(ImageNote.image_id == former.id))
+    connection.execute(update(ImageNote).where(ImageNote.image_id == image.id).values(image_id=former.id))
     connection.execute(delete(Image).where(Image.id == image.id))
     connection.execute(update(Image).where(Image.id == former.id).values(image.facts))
     connection.execute(

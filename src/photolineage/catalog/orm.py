@@ -35,6 +35,7 @@ from photolineage.catalog.vocabulary import (
     TakenAtPrecision,
     TakenAtSource,
     UtcOffsetSource,
+    WrittenField,
 )
 from photolineage.lineage import KEY_PATTERN, SHARD_KEY_PATTERN, JobKind
 
@@ -152,7 +153,8 @@ class Image(Base):
     image was read before quality was measured. `taken_at_precision` and `utc_offset_source` are null if the image was
     read before they were recorded; `utc_offset_source` is null, too, if the offset is unknown. `truncated`: the file
     is damaged, and only a part of the picture could be decoded. `lost_share`: the share of its picture that is lost,
-    0 to 1; null if the picture is whole.
+    0 to 1; null if the picture is whole. `sidecars`: the files beside it that say something about it, as they were when
+    the scan found them: `name/size/time`, joined by `//`; null if there are none.
     """
 
     __tablename__ = "image"
@@ -201,6 +203,27 @@ class Image(Base):
         enum_type(UtcOffsetSource, "utc_offset_source")
     )
     lost_share: Mapped[float | None]
+    sidecars: Mapped[str | None] = mapped_column(PosixPath)
+
+
+class ImageNote(Base):
+    """One value that somebody wrote about an image: in its file, or in a sidecar (`photolineage.media.written`).
+
+    `origin`: the name of the sidecar; null if it is the image's own file. `key`: the field in it. `name` is the value
+    of a keyword, person, place or rating, and `text` that of a title or description; both without regard to case.
+    """
+
+    __tablename__ = "image_note"
+    __table_args__ = (Index(None, "image_id"), Index(None, "field", "name"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    image_id: Mapped[int] = mapped_column(ForeignKey("image.id", ondelete="CASCADE"))
+    field: Mapped[WrittenField] = mapped_column(enum_type(WrittenField, "written_field"))
+    value: Mapped[str] = mapped_column(Text)
+    name: Mapped[str | None] = mapped_column(String(200))
+    text: Mapped[str | None] = mapped_column(Text)
+    key: Mapped[str] = mapped_column(String(64))
+    origin: Mapped[str | None] = mapped_column(PosixPath)
 
 
 class MlModel(Base):

@@ -7,6 +7,7 @@ from typing import Final
 
 from photolineage.catalog.vocabulary import WrittenField
 from photolineage.media.place import Place, as_place
+from photolineage.plain_text import folded
 
 LONGEST_TEXT: Final = 10_000
 """Letters of one text. A longer one is cut."""
@@ -38,16 +39,6 @@ class Written:
     value: str
     key: str
     origin: str = ""
-
-    @property
-    def folded(self) -> str:
-        """The value for comparisons that ignore the case and the encoding of letters."""
-        return folded(self.value)
-
-
-def folded(text: str) -> str:
-    """The text for comparisons that ignore the case and the encoding of letters."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def written(field: WrittenField, text: object, key: str) -> Iterable[Written]:
@@ -88,7 +79,7 @@ def _told_apart_by(one: Written, origin: str) -> str:
         return f"{origin} {one.value}"
     if one.field is WrittenField.TIME:
         return f"{origin} {one.key}"
-    return one.folded if one.field in _LISTS else ""
+    return folded(one.value) if one.field in _LISTS else ""
 
 
 def position(place: Place | None, key: str) -> Iterable[Written]:

@@ -24,6 +24,7 @@ from photolineage.catalog.orm import (
     EventImage,
     FileKind,
     Image,
+    ImageNote,
     ImageState,
     JobState,
     MlJob,
@@ -162,6 +163,7 @@ def _forget(connection: Connection, key: str) -> set[str]:
     }
     connection.execute(delete(ShardFile).where(of_shards))
     connection.execute(update(Image).where(Image.duplicate_of_id.in_(images)).values(duplicate_of_id=None))
+    connection.execute(delete(ImageNote).where(ImageNote.image_id.in_(images)))
     connection.execute(delete(Image).where(Image.source_id == source.id))
     connection.execute(delete(Shard).where(Shard.source_id == source.id))
     connection.execute(delete(Source).where(Source.id == source.id))

@@ -26,11 +26,13 @@ from photolineage.steps.tree_walk import FileRun
 
 CATALOG_PAGE = 5_000
 
-KnownImage = Row[int, int, str, int, int, ImageState, str | None, bool]
-"""Id, shard id, path, size, time, state, content hash, and whether its file had vanished when it was to be read."""
+KnownImage = Row[int, int, str, int, int, ImageState, str | None, bool, str | None]
+"""Id, shard id, path, size, time, state, content hash, whether its file had vanished when it was read, and sidecars."""
 
 _BETWEEN_PATHS = "//"
 """A separator that no path contains, begins with or ends with."""
+_BETWEEN_SIDECARS = "///"
+"""A separator that the sidecars of no image contain, begin with or end with."""
 
 HAD_VANISHED = and_(Image.state == ImageState.FAILED, Image.failure_reason == FailureReason.VANISHED)
 """The condition for an image whose file was missing when it was to be read."""
@@ -39,8 +41,8 @@ HAD_VANISHED = and_(Image.state == ImageState.FAILED, Image.failure_reason == Fa
 def is_as_known(engine: Engine, source_id: int, run: FileRun, *, after: str) -> bool:
     """Whether the catalog's files after the path `after`, up to the run's last path, are exactly those of the run.
 
-    Paths, sizes and times are compared. Missing images are ignored, and a file that had vanished never matches. The
-    database joins each column to one text: because most files are unchanged, this is several times faster than
+    Paths, sizes, times and sidecars are compared. Missing images are ignored, and a file that had vanished never
+    matches. The database joins each column to one text: most files are unchanged, so this is several times faster than
     fetching rows.
     """
     files = (
@@ -48,6 +50,9 @@ def is_as_known(engine: Engine, source_id: int, run: FileRun, *, after: str) -> 
             type_coerce(Image.path, LargeBinary).label("path"),
             Image.size_bytes,
             case((~HAD_VANISHED, Image.mtime_ns)).label("mtime_ns"),
+            func.coalesce(type_coerce(Image.sidecars, LargeBinary), literal(b"", LargeBinary)).label(
+                "sidecars"
+            ),
         )
         .where(
             Image.source_id == source_id,
@@ -58,26 +63,30 @@ def is_as_known(engine: Engine, source_id: int, run: FileRun, *, after: str) -> 
         .order_by(Image.path)
         .subquery()
     )
-    paths: ColumnElement[bytes]
-    if engine.dialect.name == "sqlite":
-        paths = cast(func.group_concat(files.c.path, _BETWEEN_PATHS), LargeBinary)
-    else:
-        paths = func.string_agg(
-            files.c.path, literal(_BETWEEN_PATHS.encode(), LargeBinary), type_=LargeBinary
-        )
+    joined = _joined_by_sqlite if engine.dialect.name == "sqlite" else _joined_by_postgresql
     with reading(engine) as connection:
         known = connection.execute(
             select(
                 func.aggregate_strings(cast(files.c.mtime_ns, Text), ","),
                 func.aggregate_strings(cast(files.c.size_bytes, Text), ","),
-                paths,
+                joined(files.c.path, _BETWEEN_PATHS),
+                joined(files.c.sidecars, _BETWEEN_SIDECARS),
             )
         ).one()
     return tuple(known) == (
         ",".join(map(str, run.mtimes_ns)),
         ",".join(map(str, run.sizes_bytes)),
         os.fsencode(_BETWEEN_PATHS.join(run.paths)),
+        os.fsencode(_BETWEEN_SIDECARS.join(run.sidecars)),
     )
+
+
+def _joined_by_sqlite(column: ColumnElement[bytes], separator: str) -> ColumnElement[bytes]:
+    return cast(func.group_concat(column, separator), LargeBinary)
+
+
+def _joined_by_postgresql(column: ColumnElement[bytes], separator: str) -> ColumnElement[bytes]:
+    return func.string_agg(column, literal(separator.encode(), LargeBinary), type_=LargeBinary)
 
 
 def known_images(engine: Engine, source_id: int, after: str, through: str | None) -> Iterator[KnownImage]:
@@ -95,6 +104,7 @@ def known_images(engine: Engine, source_id: int, after: str, through: str | None
                     Image.state,
                     Image.content_hash,
                     HAD_VANISHED.label("had_vanished"),
+                    Image.sidecars,
                 )
                 .where(Image.source_id == source_id, Image.path > after, up_to)
                 .order_by(Image.path)

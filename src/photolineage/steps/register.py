@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, Row, bindparam, case, exists, func, insert, select, update
 
+from photolineage.catalog.column_types import PosixPath
 from photolineage.catalog.duplicates import refresh_duplicates
 from photolineage.catalog.engine import DATABASE_TIME, database_time, reading, run_in_transaction
 from photolineage.catalog.leases import Lease
@@ -21,11 +22,13 @@ from photolineage.catalog.queries import ShardRow, find_shard
 from photolineage.catalog.vocabulary import FailureReason
 from photolineage.lineage import JobKind
 from photolineage.media import OriginalImage, UnreadableImageError, read_original
+from photolineage.media.written import Written
 from photolineage.steps.compact import FileSet, compact
 from photolineage.steps.jobs import JobContext, StopRequest, running_job
 from photolineage.steps.lookahead import map_ahead
 from photolineage.steps.lost_files import find_lost_previews, forget_lost_files
 from photolineage.steps.progress import OnProgress, Progress, ignore_progress
+from photolineage.steps.store_notes import sidecar_names, store_notes
 from photolineage.steps.sweep import sweep_shard
 from photolineage.steps.tree_walk import require_source
 from photolineage.stores.previews import Preview, PreviewStore
@@ -35,7 +38,7 @@ LOOK_AHEAD_PER_THREAD = 4
 SUSPECT_REASONS = frozenset({FailureReason.VANISHED, FailureReason.UNREADABLE})
 """Reasons that may concern a whole disk: the source is checked before the image is recorded as failed."""
 
-PendingImage = Row[int, str, int, int, str | None, ImageState, bool]
+PendingImage = Row[int, str, int, int, str | None, ImageState, bool, str | None]
 
 
 @dataclass(slots=True)
@@ -158,6 +161,7 @@ def _pending_images(
             Image.content_hash,
             Image.state,
             Image.registered_at.is_(None).label("is_new"),
+            Image.sidecars,
         )
         .where(Image.shard_id == shard_id, Image.state.in_(states))
         .order_by(Image.path)
@@ -181,8 +185,10 @@ def _count_states(connection: Connection, shard_id: int, report: RegistrationRep
 
 
 def _read(root: str, image: PendingImage, time_zone: str) -> _Reading:
+    path = os.path.join(root, image.path)
     try:
-        return _Reading(image, read_original(os.path.join(root, image.path), assumed_time_zone=time_zone))
+        sidecars = sidecar_names(image.sidecars)
+        return _Reading(image, read_original(path, assumed_time_zone=time_zone, sidecars=sidecars))
     except UnreadableImageError as error:
         if error.reason in SUSPECT_REASONS:
             require_source(Path(root))
@@ -219,6 +225,7 @@ def _commit(
                 )
             )
         _settle(connection, checkpoint)
+        store_notes(connection, {reading.pending.id: _written(reading.outcome) for reading in checkpoint})
         new = [reading.pending.id for reading in checkpoint if reading.pending.is_new]
         moved = reunite_moved_images(connection, new)
         former = {reading.pending.content_hash for reading in checkpoint} - {None}
@@ -256,6 +263,7 @@ def _settle(connection: Connection, checkpoint: list[_Reading]) -> None:
         Image.state == bindparam("pending_state"),
         Image.size_bytes == bindparam("pending_size_bytes"),
         Image.mtime_ns == bindparam("pending_mtime_ns"),
+        Image.sidecars.is_not_distinct_from(bindparam("pending_sidecars", type_=PosixPath())),
     )
     same_content = Image.content_hash == bindparam("read_content")
     registered = statement.values(embedded_models=case((same_content, Image.embedded_models), else_=0))
@@ -279,8 +287,13 @@ def _settled(reading: _Reading) -> dict[str, object]:
         "pending_state": reading.pending.state,
         "pending_size_bytes": reading.pending.size_bytes,
         "pending_mtime_ns": reading.pending.mtime_ns,
+        "pending_sidecars": reading.pending.sidecars,
         **_facts(reading.outcome),
     }
+
+
+def _written(outcome: OriginalImage | UnreadableImageError) -> tuple[Written, ...]:
+    return outcome.written if isinstance(outcome, OriginalImage) else ()
 
 
 def _facts(outcome: OriginalImage | UnreadableImageError) -> dict[str, object]:

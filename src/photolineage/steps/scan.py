@@ -40,6 +40,8 @@ COMMIT_INTERVAL_S = 1.0
 class ScanReport:
     """What a scan found, in images. `moved`: images that were found under another path.
 
+    `changed`: images whose file changed, or one of their sidecars. `sidecars`: how many sidecars images have.
+
     The rows of images at and below `unreadable` places (with the reasons), and in folders and links on unmounted disks
     (`away`, with the number of images), were not changed. `passed_over` counts by kind what a source contains besides.
     """
@@ -51,6 +53,7 @@ class ScanReport:
     moved: int = 0
     returned: int = 0
     unchanged: int = 0
+    sidecars: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
     away: dict[str, int] = field(default_factory=dict)
     passed_over: dict[str, int] = field(default_factory=dict)
@@ -131,6 +134,7 @@ def scan_source(
     missing_paths = [image.path for image in missing]
     _refuse_empty_root(walk, report, missing_paths)
     report.unreadable = walk.unreadable
+    report.sidecars = walk.sidecars_found
     report.passed_over = dict(walk.passed_over.most_common())
     report.away = find_places_away(
         walk, missing_paths, files=report.files, scanned_since=_last_success_began(lease)
@@ -243,7 +247,11 @@ def _sort_into(
     if known is None:
         batch.new.append(found)
         report.new += 1
-    elif (known.size_bytes, known.mtime_ns) != (found.size_bytes, found.mtime_ns):
+    elif (known.size_bytes, known.mtime_ns, known.sidecars or "") != (
+        found.size_bytes,
+        found.mtime_ns,
+        found.sidecars,
+    ):
         batch.changed.append((known, found))
         report.changed += 1
     elif known.state == ImageState.MISSING or (known.had_vanished and _opens(root / found.path)):
@@ -283,11 +291,18 @@ def _commit(lease: Lease, source_id: int, batch: _Batch, shard_capacity: int, *,
 
 def _update_known(connection: Connection, batch: _Batch) -> None:
     changes = [
-        {"image": known.id, "state": state, "size": size, "mtime": mtime, "hash": content_hash}
-        for known, state, size, mtime, content_hash in itertools.chain(
+        {
+            "image": known.id,
+            "state": state,
+            "size": size,
+            "mtime": mtime,
+            "beside": sidecars or None,
+            "hash": content_hash,
+        }
+        for known, state, size, mtime, sidecars, content_hash in itertools.chain(
             (
                 # The content is unknown until the file is read again, even if the file goes missing before that.
-                (known, ImageState.DISCOVERED, file.size_bytes, file.mtime_ns, None)
+                (known, ImageState.DISCOVERED, file.size_bytes, file.mtime_ns, file.sidecars, None)
                 for known, file in batch.changed
             ),
             (
@@ -297,12 +312,20 @@ def _update_known(connection: Connection, batch: _Batch) -> None:
                     ImageState.REGISTERED if known.content_hash else ImageState.DISCOVERED,
                     known.size_bytes,
                     known.mtime_ns,
+                    known.sidecars,
                     known.content_hash,
                 )
                 for known in batch.returned
             ),
             (
-                (known, ImageState.MISSING, known.size_bytes, known.mtime_ns, known.content_hash)
+                (
+                    known,
+                    ImageState.MISSING,
+                    known.size_bytes,
+                    known.mtime_ns,
+                    known.sidecars,
+                    known.content_hash,
+                )
                 for known in batch.missing
             ),
         )
@@ -315,6 +338,7 @@ def _update_known(connection: Connection, batch: _Batch) -> None:
                 state=bindparam("state"),
                 size_bytes=bindparam("size"),
                 mtime_ns=bindparam("mtime"),
+                sidecars=bindparam("beside"),
                 content_hash=bindparam("hash"),
             ),
             changes,
@@ -340,6 +364,7 @@ def _insert_new(
                     "path": file.path,
                     "size_bytes": file.size_bytes,
                     "mtime_ns": file.mtime_ns,
+                    "sidecars": file.sidecars or None,
                     "state": ImageState.DISCOVERED,
                     "discovered_at": now,
                     "truncated": False,

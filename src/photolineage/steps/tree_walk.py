@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pathspec import GitIgnoreSpec
 
@@ -23,6 +23,16 @@ from photolineage.steps.left_out import (
     copies_of_programs,
     is_hidden,
     kind_of,
+)
+from photolineage.steps.sidecar_names import (
+    BESIDE,
+    EDITS,
+    KIND_OF_EDITS,
+    KIND_OF_LIVE_PHOTOS,
+    MOVIE,
+    READ,
+    live_photos,
+    sidecars_of,
 )
 
 RUN_FILES: Final = 5_000
@@ -66,12 +76,14 @@ def is_followed(link: str, real_root: str, follow_links: FollowLinks) -> bool:
 class FoundFile:
     """A file of a source. `path` is relative to the root, with surrogate escapes; `mtime_ns` has 64 bits.
 
-    Times after April 2262 do not fit into 64 bits and are replaced by the last time that fits.
+    Times after April 2262 do not fit into 64 bits and are replaced by the last time that fits. `sidecars` has the name,
+    the size and the time of each sidecar, as in `Image.sidecars`; it is empty if there are none.
     """
 
     path: str
     size_bytes: int
     mtime_ns: int
+    sidecars: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +93,14 @@ class FileRun:
     paths: tuple[str, ...]
     sizes_bytes: tuple[int, ...]
     mtimes_ns: tuple[int, ...]
+    sidecars: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def files(self) -> Iterator[FoundFile]:
         """The files one by one."""
-        return map(FoundFile, self.paths, self.sizes_bytes, self.mtimes_ns)
+        return map(FoundFile, self.paths, self.sizes_bytes, self.mtimes_ns, self.sidecars)
 
 
 @dataclass(slots=True)
@@ -97,20 +110,25 @@ class _Files:
     paths: list[str] = field(default_factory=list)
     sizes_bytes: list[int] = field(default_factory=list)
     mtimes_ns: list[int] = field(default_factory=list)
+    sidecars: list[str] = field(default_factory=list)
 
     def part(self, begin: int, end: int | None) -> "_Files":
-        return _Files(self.paths[begin:end], self.sizes_bytes[begin:end], self.mtimes_ns[begin:end])
+        return _Files(*(column[begin:end] for column in self._columns()))
 
     def extend(self, files: "_Files") -> None:
         self.paths += files.paths
         self.sizes_bytes += files.sizes_bytes
         self.mtimes_ns += files.mtimes_ns
+        self.sidecars += files.sidecars
 
     def take_run(self) -> FileRun:
-        first = self.part(0, RUN_FILES)
-        run = FileRun(tuple(first.paths), tuple(first.sizes_bytes), tuple(first.mtimes_ns))
-        del self.paths[:RUN_FILES], self.sizes_bytes[:RUN_FILES], self.mtimes_ns[:RUN_FILES]
+        run = FileRun(*(tuple(column[:RUN_FILES]) for column in self._columns()))
+        for column in self._columns():
+            del column[:RUN_FILES]
         return run
+
+    def _columns(self) -> tuple[list[Any], ...]:
+        return self.paths, self.sizes_bytes, self.mtimes_ns, self.sidecars
 
 
 @dataclass(slots=True)
@@ -157,6 +175,7 @@ class TreeWalk:
     folder that cannot be read. Dead ends are links that cannot be followed, and folders that vanished before they were
     entered. `empty_folders` contain only files that are left out; they may include the root (`""`). Each has the time
     of its last change, in seconds. `passed_over` counts files that are not read, by suffix, and folders of programs.
+    `sidecars_found` counts the sidecars of images.
     """
 
     root: Path
@@ -171,6 +190,7 @@ class TreeWalk:
     dead_ends: set[str] = field(default_factory=set)
     empty_folders: dict[str, float] = field(default_factory=dict)
     passed_over: Counter[str] = field(default_factory=Counter)
+    sidecars_found: int = 0
     _excluded: GitIgnoreSpec | None = field(init=False)
     _real_root: str = field(init=False, default="")
 
@@ -240,7 +260,7 @@ class TreeWalk:
 
     def _entries(self, descriptor: int, folder: str) -> _OpenFolder:
         """The entries of an open folder. Lookups relative to the open folder need not resolve its path each time."""
-        names, folders, others = self._sorted_entries(descriptor, folder)
+        names, folders, others, beside = self._sorted_entries(descriptor, folder)
         files = _Files()
         for name in _in_path_order(names):
             try:
@@ -252,9 +272,12 @@ class TreeWalk:
                 if self._excluded is None or not self._is_excluded(folder, name):
                     files.paths.append(folder + name)
                     files.sizes_bytes.append(status.st_size)
-                    files.mtimes_ns.append(min(max(status.st_mtime_ns, -MAX_MTIME_NS), MAX_MTIME_NS))
+                    files.mtimes_ns.append(_storable(status.st_mtime_ns))
             elif stat.S_ISDIR(status.st_mode):
                 folders.append(name)
+        files.sidecars = (
+            self._sidecars(descriptor, folder, files.paths, beside) if beside else [""] * len(files.paths)
+        )
         below = [name for name in folders if self._is_entered(folder, name)]
         if not below and all(self._is_excluded(folder, name) for name in (*names, *others)):
             self.empty_folders[folder] = os.fstat(descriptor).st_ctime
@@ -262,14 +285,38 @@ class TreeWalk:
             folder, files, sorted(below, key=lambda name: os.fsencode(f"{name}/"), reverse=True)
         )
 
-    def _sorted_entries(self, descriptor: int, folder: str) -> tuple[list[str], list[str], list[str]]:
+    def _sidecars(
+        self, descriptor: int, folder: str, paths: Sequence[str], beside: Sequence[str]
+    ) -> list[str]:
+        """The sidecars of each image, as in `Image.sidecars`. Counts the files beside images by what they are."""
+        begin = len(folder)
+        images = [path[begin:] for path in paths]
+        beside = [name for name in beside if not self._is_excluded(folder, name)]
+        found = sidecars_of(images, [name for name in beside if name.lower().endswith(READ)])
+        movies = live_photos(images, [name for name in beside if name.lower().endswith(MOVIE)])
+        states = {name: _state_of(name, descriptor) for names in found.values() for name in names}
+        self.sidecars_found += len(states)
+        for name in beside:
+            if name.lower().endswith(EDITS):
+                self.passed_over[KIND_OF_EDITS] += 1
+            elif name in movies:
+                self.passed_over[KIND_OF_LIVE_PHOTOS] += 1
+            elif name not in states:
+                self._count_other(folder, name)
+        return ["//".join(states[name] for name in found.get(image, ())) for image in images]
+
+    def _sorted_entries(
+        self, descriptor: int, folder: str
+    ) -> tuple[list[str], list[str], list[str], list[str]]:
         """The names of images (maybe of folders too), of folders, and of everything else.
 
-        If the listing ends early, the names so far are returned: what is missing of the folder is unknown.
+        The last list has those of everything else that may belong to an image. If the listing ends early, the names so
+        far are returned: what is missing of the folder is unknown.
         """
         names: list[str] = []
         folders: list[str] = []
         others: list[str] = []
+        beside: list[str] = []
         try:
             with os.scandir(descriptor) as listing:
                 for entry in listing:
@@ -281,7 +328,7 @@ class TreeWalk:
                         if entry.is_symlink() and not self._follows(folder, name):
                             self._note_link(folder, name, descriptor)
                             others.append(name)
-                        elif name[name.rfind(".") :].lower() in self.suffixes:
+                        elif (suffix := name[name.rfind(".") :].lower()) in self.suffixes:
                             names.append(name)
                         elif _is_folder(entry):
                             folders.append(name)
@@ -289,12 +336,15 @@ class TreeWalk:
                             names.append(name)
                         else:
                             others.append(name)
-                            self._count_other(folder, name)
+                            if suffix in BESIDE:
+                                beside.append(name)
+                            else:
+                                self._count_other(folder, name)
                     except OSError as error:
                         self._note_error(error, folder, name, descriptor)
         except OSError as error:
             self._note_unreadable(folder, error)
-        return names, folders, others
+        return names, folders, others, beside
 
     def _is_entered(self, folder: str, name: str) -> bool:
         if self._is_excluded(folder, f"{name}/"):
@@ -360,6 +410,19 @@ def _in_path_order(names: list[str]) -> list[str]:
     except UnicodeEncodeError:
         return sorted(names, key=os.fsencode)
     return sorted(names)
+
+
+def _storable(mtime_ns: int) -> int:
+    return min(max(mtime_ns, -MAX_MTIME_NS), MAX_MTIME_NS)
+
+
+def _state_of(sidecar: str, folder: int) -> str:
+    """The name, the size and the time of a sidecar. If nobody can tell them, reading it will say why."""
+    try:
+        status = os.stat(sidecar, dir_fd=folder)
+    except OSError:
+        return f"{sidecar}/0/0"
+    return f"{sidecar}/{status.st_size}/{_storable(status.st_mtime_ns)}"
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
