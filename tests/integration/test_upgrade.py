@@ -64,7 +64,7 @@ class Searches:
         with self.library.engine.connect() as connection:
             precision = require_model(connection, key).precision
         (query,) = load_embedder(key, self.settings.models[key], precision).encode_text([text])
-        np.testing.assert_allclose([hit.score for hit in hits], vectors @ query, atol=5e-3)
+        np.testing.assert_allclose([hit.score or 0.0 for hit in hits], vectors @ query, atol=5e-3)
 
 
 @contextmanager

@@ -31,7 +31,17 @@ EVERY_PART = PinnedQuery(
     (Weighted("ab" * 16, 2.0),),
     Scope(("phone", "camera"), SINCE, SINCE + timedelta(days=1), Circle(43.5, 10.25, 20.0)),
 )
-IN_A_BOX = PinnedQuery((Weighted("kayak"),), (), Scope(place=Box(-10.0, 170.0, 10.0, -170.0)))
+IN_A_BOX = PinnedQuery(
+    (Weighted("kayak"),),
+    (),
+    Scope(
+        place=Box(-10.0, 170.0, 10.0, -170.0),
+        keywords=("sea",),
+        people=("Anna",),
+        least_rating=4,
+        written=("livorno",),
+    ),
+)
 
 
 def pin_of(query: PinnedQuery, *, content_hash: str = "cd" * 16, within: int = 10) -> Pin:
@@ -172,7 +182,9 @@ def test_a_search_in_words() -> None:
         "“red kayak”, not “people”, 0.5 × “näive “写真” 🎉”, 2 × the picture abababab…, source phone, source camera, "
         "since 2024-06-01 00:00 UTC, before 2024-06-02 00:00 UTC, within 20 km of 43.5 10.25"
     )
-    assert IN_A_BOX.in_words() == "“kayak”, in the box -10 170 10 -170"
+    assert IN_A_BOX.in_words() == (
+        "“kayak”, in the box -10 170 10 -170, keyword sea, person Anna, at least 4 stars, with “livorno” written"
+    )
     assert PinnedQuery((Weighted("a\x1b]0;b\n"),), (), EVERYTHING).in_words() == r"“a\x1b]0;b”"
 
 

@@ -184,3 +184,6 @@ def test_each_limit_is_a_scope_of_its_own() -> None:
         "event": Scope(events=("1",)),
     }
     assert Scope(taken_to=start).limits() == {"before": Scope(taken_to=start)}
+    about_notes = Scope(keywords=("a",), people=("b",), least_rating=3, written=("c",))
+    assert list(about_notes.limits()) == ["keyword", "person", "rating", "written"]
+    assert about_notes.limits()["rating"] == Scope(least_rating=3)

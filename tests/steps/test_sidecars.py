@@ -16,13 +16,17 @@ from tests.steps.conftest import counts
 from tests.steps.trees import SUFFIXES, make
 
 
-@pytest.fixture
-def small(any_library: Library) -> Library:
-    """A library of two photos in two folders."""
-    shutil.rmtree(any_library.root)
+def with_two_photos(library: Library) -> Library:
+    """The library, with nothing but two photos in two folders."""
+    shutil.rmtree(library.root)
     for number, name in enumerate(("2023/a.jpg", "2024/a.jpg")):
-        draw_photo(any_library.root / name, number)
-    return any_library
+        draw_photo(library.root / name, number)
+    return library
+
+
+@pytest.fixture
+def small(library: Library) -> Library:
+    return with_two_photos(library)
 
 
 def write(library: Library, name: str, keyword: str, attributes: str = "") -> Path:
@@ -51,7 +55,8 @@ def again(library: Library) -> dict[str, int]:
     return found
 
 
-def test_a_sidecar_that_appears_changes_moves_or_goes_makes_its_image_due(small: Library) -> None:
+def test_a_sidecar_that_appears_changes_moves_or_goes_makes_its_image_due(any_library: Library) -> None:
+    small = with_two_photos(any_library)
     assert again(small) == {"files": 2, "new": 2}
     content = {row.content_hash for row in small.images().values()}
     sidecar = write(small, "2023/a.jpg.xmp", "Sea")

@@ -19,9 +19,13 @@ from photolineage.cli.app import (
 from photolineage.cli.scope_options import (
     BeforeOption,
     BoxOption,
+    KeywordOption,
     NearOption,
+    PersonOption,
+    RatingOption,
     SinceOption,
     SourceOption,
+    WrittenOption,
     scope_of,
 )
 from photolineage.cli.terminal import console, errors, print_json, shown, table
@@ -62,6 +66,10 @@ def pin(
     before: BeforeOption = None,
     near: NearOption = None,
     box: BoxOption = None,
+    keyword: KeywordOption = None,
+    person: PersonOption = None,
+    rating: RatingOption = None,
+    written: WrittenOption = None,
     remove: Annotated[
         list[int] | None, typer.Option(metavar="ID", help="Remove this pin. Repeatable.")
     ] = None,
@@ -77,7 +85,7 @@ def pin(
     from photolineage.search.scope import EVERYTHING
 
     with reported_errors(as_json):
-        scope = scope_of(source, since, before, near, box, None)
+        scope = scope_of(source, since, before, near, box, None, keyword, person, rating, written)
         is_search = bool(text or unlike or image_id)
         if bool(expect) != is_search or (remove and is_search) or (scope != EVERYTHING and not is_search):
             raise PinError(

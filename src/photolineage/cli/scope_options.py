@@ -1,4 +1,4 @@
-"""The options that limit a search by source, time, place and event, for each command that searches."""
+"""The options that limit a search, for each command that searches: source, time, place, event, what people wrote."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -51,6 +51,25 @@ EventOption = Annotated[
     typer.Option("--event", help="Only images of this event, by its id or title. Repeatable."),
 ]
 
+KeywordOption = Annotated[
+    list[str] | None, typer.Option("--keyword", help="Only images with this keyword. Repeatable.")
+]
+PersonOption = Annotated[
+    list[str] | None,
+    typer.Option("--person", help="Only images in which somebody named this person. Repeatable."),
+]
+RatingOption = Annotated[
+    int | None, typer.Option("--rating", min=1, max=5, help="Only images with at least so many stars.")
+]
+WrittenOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--written",
+        metavar="TEXT",
+        help="Only images with this text in their title, description, keywords, people or places. Repeatable.",
+    ),
+]
+
 
 def scope_of(
     source: Sequence[str] | None,
@@ -59,11 +78,28 @@ def scope_of(
     near: tuple[float, float, float] | None,
     box: tuple[float, float, float, float] | None,
     event: Sequence[str] | None,
+    keyword: Sequence[str] | None,
+    person: Sequence[str] | None,
+    rating: int | None,
+    written: Sequence[str] | None,
 ) -> "Scope":
     """The scope that the options describe. Raises QueryError."""
+    from photolineage.search.query import QueryError
     from photolineage.search.scope import Scope
 
-    return Scope(tuple(source or ()), since, before, _place(near, box), tuple(event or ()))
+    if any(not text.strip() for text in (*(keyword or ()), *(person or ()), *(written or ()))):
+        raise QueryError("--keyword, --person and --written: the text is empty. Give a word")
+    return Scope(
+        tuple(source or ()),
+        since,
+        before,
+        _place(near, box),
+        tuple(event or ()),
+        tuple(keyword or ()),
+        tuple(person or ()),
+        rating,
+        tuple(written or ()),
+    )
 
 
 def _place(

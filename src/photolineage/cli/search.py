@@ -22,9 +22,13 @@ from photolineage.cli.scope_options import (
     BeforeOption,
     BoxOption,
     EventOption,
+    KeywordOption,
     NearOption,
+    PersonOption,
+    RatingOption,
     SinceOption,
     SourceOption,
+    WrittenOption,
     scope_of,
 )
 from photolineage.cli.terminal import console, errors, linked, print_json, shown, table
@@ -95,6 +99,10 @@ def search(
     near: NearOption = None,
     box: BoxOption = None,
     event: EventOption = None,
+    keyword: KeywordOption = None,
+    person: PersonOption = None,
+    rating: RatingOption = None,
+    written: WrittenOption = None,
     k: Annotated[int, typer.Option("-k", min=1, max=1000, help="The number of images on a page.")] = 10,
     page: Annotated[int, typer.Option(min=1, max=1000, help="The number of the page, from 1.")] = 1,
     model: Model = None,
@@ -104,27 +112,32 @@ def search(
 ) -> None:
     """Find images by text, by image file and by image of the library. All parts of the query are added up.
 
+    Without any part, filters by what people wrote find all their images, the newest first.
+
     photolineage search beach --not people --since 2023-06-01 --near 43.5 10.3 20
     """
+    from photolineage.search.by_notes import list_images
     from photolineage.search.find import find_images
     from photolineage.search.query import Query, Weighted
     from photolineage.stores.root_folder import RootFolder
 
     with reported_errors(as_json):
-        query = Query(
-            texts=(
-                *map(Weighted, text or ()),
-                *(Weighted(t, -1.0) for t in unlike or ()),
-                *(weighted_text or ()),
-            ),
-            image_files=(*map(Weighted, image or ()), *(weighted_image or ())),
-            image_ids=(*map(Weighted, image_id or ()), *(weighted_image_id or ())),
+        texts = (
+            *map(Weighted, text or ()),
+            *(Weighted(t, -1.0) for t in unlike or ()),
+            *(weighted_text or ()),
         )
-        scope = scope_of(source, since, before, near, box, event)
+        files = (*map(Weighted, image or ()), *(weighted_image or ()))
+        ids = (*map(Weighted, image_id or ()), *(weighted_image_id or ()))
+        scope = scope_of(source, since, before, near, box, event, keyword, person, rating, written)
+        query = None if scope.is_about_notes and not (texts or files or ids) else Query(texts, files, ids)
         settings = chosen_settings(as_json)
         engine = open_catalog(settings)
         key = known_model(settings, engine, model)
-        found = find_images(settings, engine, key, query, scope=scope, k=k, page=page)
+        if query is None:
+            found = list_images(settings, engine, key, scope, k=k, page=page)
+        else:
+            found = find_images(settings, engine, key, query, scope=scope, k=k, page=page)
         if show and sheet is None:
             sheet = RootFolder(settings.home).inner("search.jpg")
         if sheet is not None:
@@ -142,7 +155,7 @@ def _print_found(found: "FoundImages", model_key: str, page: int, sheet: Path | 
         errors.print(shown(f"Note: {note}"))
     rows = [
         (
-            f"{hit.score:.3f}",
+            "" if hit.score is None else f"{hit.score:.3f}",
             hit.image_id,
             known_time(hit.taken_at, hit.taken_at_precision) if hit.taken_at else "",
             Text("\n").join(linked(path) for path in (hit.path, *hit.copies)),

@@ -19,9 +19,13 @@ from photolineage.cli.scope_options import (
     BeforeOption,
     BoxOption,
     EventOption,
+    KeywordOption,
     NearOption,
+    PersonOption,
+    RatingOption,
     SinceOption,
     SourceOption,
+    WrittenOption,
     scope_of,
 )
 from photolineage.cli.terminal import console, print_json, shown, table
@@ -47,6 +51,10 @@ def why(
     near: NearOption = None,
     box: BoxOption = None,
     event: EventOption = None,
+    keyword: KeywordOption = None,
+    person: PersonOption = None,
+    rating: RatingOption = None,
+    written: WrittenOption = None,
     model: Model = None,
     as_json: AsJson = False,
 ) -> None:
@@ -57,7 +65,9 @@ def why(
     from photolineage.explain.answer import explain_photo
 
     with reported_errors(as_json):
-        question = _question(query, scope_of(source, since, before, near, box, event))
+        question = _question(
+            query, scope_of(source, since, before, near, box, event, keyword, person, rating, written)
+        )
         settings = chosen_settings(as_json)
         engine = open_catalog(settings)
         key = None if model is None else known_model(settings, engine, model)

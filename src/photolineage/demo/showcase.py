@@ -55,7 +55,7 @@ def show(settings: Settings, engine: Engine, truth: LibraryTruth, model_key: str
 
 
 def _shown(found: FoundImages, folder: Path, scene_of: dict[str, str | None]) -> list[ShownHit]:
-    return [ShownHit(hit.path, hit.score, _scene(hit.path, folder, scene_of)) for hit in found.hits]
+    return [ShownHit(hit.path, hit.score or 0.0, _scene(hit.path, folder, scene_of)) for hit in found.hits]
 
 
 def _scene(path: Path, folder: Path, scene_of: dict[str, str | None]) -> str:

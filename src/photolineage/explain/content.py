@@ -1,22 +1,28 @@
 """What the catalog knows about a photo's content: whether it was read, when and where it was taken, its copies."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, func, select
 
 from photolineage.catalog.listing import local_time
+from photolineage.catalog.notes import Note, notes_of
 from photolineage.catalog.orm import Image, ImageState, Source
-from photolineage.catalog.vocabulary import TakenAtSource
+from photolineage.catalog.vocabulary import TakenAtSource, WrittenField
 from photolineage.explain.findings import YES, Finding, moment, work_left
 from photolineage.explain.places import Place, find_image
 from photolineage.lineage import JobKind
+from photolineage.media.written_time import parse_written_time
 from photolineage.plain_text import printable
 
 LISTED_COPIES = 5
+LISTED_NOTES = 20
+LONGEST_NOTE = 200
 _DATED_FROM: Final = {
+    TakenAtSource.SIDECAR: "a time that somebody corrected",
     TakenAtSource.EXIF: "the camera's time in the file (EXIF)",
     TakenAtSource.GPS: "the GPS time in the file",
+    TakenAtSource.EMBEDDED: "what is written in the file besides EXIF",
     TakenAtSource.FILE_NAME: "the name of the file",
     TakenAtSource.FILE_TIME: "the file's modification time, which may be the time of a copy",
 }
@@ -27,8 +33,10 @@ def content_findings(connection: Connection, place: Place, image: Row[Any]) -> I
     yield Finding("shard", image.shard, f"image {image.id}")
     yield _registered(connection, image)
     if image.state in {ImageState.REGISTERED, ImageState.MISSING} and image.content_hash is not None:
-        yield _taken(place, image)
-        yield _where(image)
+        notes = notes_of(connection, image.id)
+        yield _taken(place, image, notes)
+        yield _where(image, notes)
+        yield from _notes(notes)
         yield _copies(connection, image)
 
 
@@ -56,24 +64,68 @@ def _registered(connection: Connection, image: Row[Any]) -> Finding:
     return Finding(stage, YES if image.state == ImageState.REGISTERED else "kept", facts)
 
 
-def _taken(place: Place, image: Row[Any]) -> Finding:
+def _taken(place: Place, image: Row[Any], notes: Sequence[Note]) -> Finding:
     if image.taken_at is None or image.taken_at_source is None:
         return Finding("taken", "unknown")
     local = local_time(image.taken_at, image.utc_offset_minutes)
     reason = f"from {_DATED_FROM[image.taken_at_source]}"
+    reason += "".join(f": {_provenance(note)}" for note in notes if note.field is WrittenField.TIME)
     if image.utc_offset_minutes is not None:
         return Finding("taken", f"{local:%Y-%m-%d %H:%M %z}", reason)
     zone = f" ({place.source.settings.time_zone})" if place.source.settings else ""
-    if image.taken_at_source in {TakenAtSource.EXIF, TakenAtSource.FILE_NAME}:
+    if _is_without_zone(image, notes):
         reason += f". It names no time zone, so the one of the source{zone} was assumed"
     return Finding("taken", moment(image.taken_at), reason)
 
 
-def _where(image: Row[Any]) -> Finding:
+def _is_without_zone(image: Row[Any], notes: Sequence[Note]) -> bool:
+    """Whether the time names no time zone. It has no offset."""
+    written = [parse_written_time(note.value) for note in notes if note.field is WrittenField.TIME]
+    if image.taken_at_source in {TakenAtSource.SIDECAR, TakenAtSource.EMBEDDED}:
+        return any(time is not None and time.time.tzinfo is None for time in written)
+    return image.taken_at_source in {TakenAtSource.EXIF, TakenAtSource.FILE_NAME}
+
+
+def _where(image: Row[Any], notes: Sequence[Note]) -> Finding:
     if image.latitude is None or image.longitude is None:
-        return Finding("place", "unknown", "the file has no GPS position")
-    zone = f"in the time zone {image.time_zone}" if image.time_zone else ""
-    return Finding("place", f"{image.latitude:.5f} {image.longitude:.5f}", zone)
+        return Finding("place", "unknown", "neither the file nor a sidecar has a position")
+    found = f"{image.latitude:.5f} {image.longitude:.5f}"
+    reasons = [f"in the time zone {image.time_zone}"] if image.time_zone else []
+    for note in notes:
+        if note.field is WrittenField.POSITION:
+            latitude, longitude = map(float, note.value.split()[:2])
+            if f"{latitude:.5f} {longitude:.5f}" == found:
+                reasons.append(f"from {_provenance(note)}")
+    return Finding("place", found, ", ".join(reasons))
+
+
+def _notes(notes: Sequence[Note]) -> Iterator[Finding]:
+    """What people wrote, and where: one row for each field."""
+    for field in WrittenField:
+        if field in (WrittenField.TIME, WrittenField.POSITION):
+            continue
+        found = [note for note in notes if note.field is field]
+        if field is WrittenField.PROBLEM:
+            for note in found:
+                reason = f"{_provenance(note)}: {printable(note.value)}. The photo was read without it"
+                yield Finding(
+                    "written", "unreadable", reason, "Repair or remove what is damaged, and scan again."
+                )
+        elif found:
+            values = ", ".join(printable(_shortened(note.value)) for note in found[:LISTED_NOTES])
+            more = ", …" if len(found) > LISTED_NOTES else ""
+            origins = ", ".join(dict.fromkeys(_provenance(note) for note in found))
+            stage = "named place" if field is WrittenField.PLACE else str(field)
+            yield Finding(stage, "written", f"{values}{more} (from {origins})")
+
+
+def _provenance(note: Note) -> str:
+    """The field of a note, and the file in which it is."""
+    return f"{printable(note.key)} in {'the file' if note.origin is None else printable(note.origin)}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_NOTE else f"{text[: LONGEST_NOTE - 1]}…"
 
 
 def _copies(connection: Connection, image: Row[Any]) -> Finding:

@@ -130,6 +130,10 @@ def _filter_finding(name: str, is_dropped: bool, image: Row[Any]) -> Finding:
         "before": f"the photo was taken {moment(image.taken_at)}",
         "place": where,
         "event": "the photo is in none of these events",
+        "keyword": "neither the photo nor a copy has one of these keywords",
+        "person": "nobody named one of these people in the photo or in a copy",
+        "rating": "neither the photo nor a copy has so many stars",
+        "written": "nobody wrote one of these texts about the photo or a copy",
     }
     if not is_dropped:
         return Finding(f"filter: {name}", YES, "it lets the photo through")

@@ -20,6 +20,7 @@ from photolineage.steps.left_out import (
     is_hidden,
     kind_of,
 )
+from photolineage.steps.sidecar_names import EDITS, READ
 from photolineage.steps.tree_walk import is_followed
 
 _FORMATS: Final = ", ".join(sorted(SUPPORTED_SUFFIXES))
@@ -130,6 +131,18 @@ def why_unsupported(path: str) -> PassedOver | None:
     suffix = name[name.rfind(".") :].lower()
     if suffix in SUPPORTED_SUFFIXES:
         return None
+    if suffix in READ:
+        return PassedOver(
+            "no image",
+            f"{printable(suffix)} is the suffix of sidecars: what is written in one is read with its image",
+            "Ask for the image. If its row `registered` is older than the sidecar, scan again.",
+        )
+    if suffix == EDITS:
+        return PassedOver(
+            "passed over",
+            f"{printable(suffix)} is the suffix of the edits that Apple keeps beside a photo. They are not applied",
+            "Export the edited photo to have it, too.",
+        )
     return PassedOver(
         "passed over",
         f"{printable(suffix)} is not a format that is read" if "." in name else "the name has no suffix",

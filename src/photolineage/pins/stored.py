@@ -210,6 +210,10 @@ def _as_json(query: PinnedQuery) -> str:
         "sources": sorted(scope.sources),
         "since": _written(scope.taken_from),
         "before": _written(scope.taken_to),
+        "keywords": sorted(scope.keywords),
+        "people": sorted(scope.people),
+        "rating": scope.least_rating,
+        "written": sorted(scope.written),
     }
     match scope.place:
         case Circle(latitude, longitude, radius_km):
@@ -230,6 +234,10 @@ def _query_of(pin_id: int, search: str) -> PinnedQuery:
                 _read(parts.get("since")),
                 _read(parts.get("before")),
                 Circle(*parts["near"]) if "near" in parts else Box(*parts["box"]) if "box" in parts else None,
+                keywords=tuple(map(str, parts.get("keywords", ()))),
+                people=tuple(map(str, parts.get("people", ()))),
+                least_rating=int(parts["rating"]) if "rating" in parts else None,
+                written=tuple(map(str, parts.get("written", ()))),
             ),
         )
     except (ValueError, TypeError, AttributeError, QueryError) as error:
@@ -265,4 +273,8 @@ def _filters(scope: Scope) -> list[str]:
             words.append(f"within {radius_km:g} km of {latitude:g} {longitude:g}")
         case Box(south, west, north, east):
             words.append(f"in the box {south:g} {west:g} {north:g} {east:g}")
-    return words
+    words += [f"keyword {keyword}" for keyword in scope.keywords]
+    words += [f"person {person}" for person in scope.people]
+    if scope.least_rating is not None:
+        words.append(f"at least {scope.least_rating} stars")
+    return [*words, *(f"with “{text}” written" for text in scope.written)]

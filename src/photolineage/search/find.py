@@ -29,7 +29,7 @@ from photolineage.stores.pictures import (
     save_picture,
 )
 from photolineage.stores.previews import PreviewStore
-from photolineage.stores.vector_index import Hit, VectorIndexes
+from photolineage.stores.vector_index import VectorIndexes
 
 if TYPE_CHECKING:
     from photolineage.models.embedder import Embedder
@@ -37,10 +37,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FoundImage:
-    """An image that a query found. `score` is its cosine with the query; `copies` are files with the same content."""
+    """An image that a query found. `copies` are files with the same content.
+
+    `score` is its cosine with the query; None if there was no query, only filters.
+    """
 
     image_id: int
-    score: float
+    score: float | None
     source: str
     path: Path
     taken_at: datetime | None
@@ -63,7 +66,10 @@ class FoundImages:
         """Write a picture of the hits. The suffix of `path` selects the format. Raises StorageError."""
         jpegs = read_previews(self.engine, self.previews, [hit.image_id for hit in self.hits])
         pictures = [
-            Picture(jpegs[hit.image_id], f"{hit.score:.3f}  {hit.path.name}")
+            Picture(
+                jpegs[hit.image_id],
+                hit.path.name if hit.score is None else f"{hit.score:.3f}  {hit.path.name}",
+            )
             for hit in self.hits
             if hit.image_id in jpegs
         ]
@@ -111,7 +117,8 @@ def find_images(
         page=page,
         templates=settings.prompt_templates_of(model_key),
     )
-    return FoundImages(_located(engine, result.hits), result.notes, engine, previews)
+    hits = [(hit.image_id, hit.score) for hit in result.hits]
+    return FoundImages(located(engine, hits), result.notes, engine, previews)
 
 
 def encoders_of(settings: Settings, model: ModelRow) -> Encoders:
@@ -145,21 +152,22 @@ def _of_originals(connection: Connection, query: Query) -> Query:
     )
 
 
-def _located(engine: Engine, hits: Sequence[Hit]) -> list[FoundImage]:
-    ids = [hit.image_id for hit in hits]
+def located(engine: Engine, hits: Sequence[tuple[int, float | None]]) -> list[FoundImage]:
+    """The hits, given by their ids and scores, with the paths and facts of their images."""
+    ids = [image_id for image_id, _score in hits]
     locations, copies = locate_images(engine, ids), locate_copies(engine, ids)
     return [
         FoundImage(
-            image_id=hit.image_id,
-            score=hit.score,
+            image_id=image_id,
+            score=score,
             source=location.source_key,
             path=location.path,
             taken_at=location.taken_at,
             taken_at_precision=location.taken_at_precision,
             latitude=location.latitude,
             longitude=location.longitude,
-            copies=copies.get(hit.image_id, ()),
+            copies=copies.get(image_id, ()),
         )
-        for hit in hits
-        if (location := locations.get(hit.image_id)) is not None
+        for image_id, score in hits
+        if (location := locations.get(image_id)) is not None
     ]

@@ -1,14 +1,16 @@
 """The scope of a search: which images it covers, and the same as filters of the index."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 from sqlalchemy.orm import aliased
 
+from photolineage.catalog.notes import images_with, is_named, is_rated, names_in_use, says
 from photolineage.catalog.orm import Event, EventImage, Image, Source
+from photolineage.catalog.vocabulary import WrittenField
 from photolineage.search.query import QueryError
 from photolineage.settings.model_names import closest
 from photolineage.stores.vector_index import Box, Circle, SearchFilters
@@ -16,10 +18,11 @@ from photolineage.stores.vector_index import Box, Circle, SearchFilters
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Limits by source, time, place and event. An empty value sets no limit.
+    """Limits by source, time, place, event, and what people wrote. An empty value sets no limit.
 
-    `sources` are keys; `events` are ids or titles. Images of any of the given sources, or events, are in the scope.
-    `taken_from` is inclusive and `taken_to` is exclusive; both are aware.
+    `sources` are keys; `events` are ids or titles. `keywords` and `people` are whole names, and `written` are parts of
+    any text; the case of letters does not matter. Images with any of the given values of a limit are in the scope.
+    `taken_from` is inclusive and `taken_to` is exclusive; both are aware. `least_rating` is 1 to 5.
     """
 
     sources: tuple[str, ...] = ()
@@ -27,9 +30,16 @@ class Scope:
     taken_to: datetime | None = None
     place: Box | Circle | None = None
     events: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+    least_rating: int | None = None
+    written: tuple[str, ...] = ()
 
     def filters(self, connection: Connection, model_id: int) -> SearchFilters:
-        """The scope as filters for the index of a model. Raises QueryError for an unknown source or event."""
+        """The scope as filters for the index of a model. Raises QueryError for an unknown source, event or name."""
+        images = [images_with(connection, condition) for condition in self._note_conditions(connection)]
+        if self.events:
+            images.append(_images_of(connection, model_id, self.events))
         try:
             return SearchFilters(
                 sources=self.sources or None,
@@ -37,10 +47,15 @@ class Scope:
                 taken_from=self.taken_from,
                 taken_to=self.taken_to,
                 place=self.place,
-                image_ids=_images_of(connection, model_id, self.events) if self.events else None,
+                image_ids=tuple(sorted(frozenset.intersection(*images))) if images else None,
             )
         except ValueError as error:
             raise QueryError(str(error)) from error
+
+    @property
+    def is_about_notes(self) -> bool:
+        """Whether something that people wrote is a limit."""
+        return bool(self.keywords or self.people or self.least_rating or self.written)
 
     def limits(self) -> dict[str, "Scope"]:
         """Each limit by the name of its option, as a scope of its own."""
@@ -52,9 +67,24 @@ class Scope:
                 ("before", Scope(taken_to=self.taken_to)),
                 ("place", Scope(place=self.place)),
                 ("event", Scope(events=self.events)),
+                ("keyword", Scope(keywords=self.keywords)),
+                ("person", Scope(people=self.people)),
+                ("rating", Scope(least_rating=self.least_rating)),
+                ("written", Scope(written=self.written)),
             )
             if limit != EVERYTHING
         }
+
+    def _note_conditions(self, connection: Connection) -> Iterator[ColumnElement[bool]]:
+        """One condition for each limit on what people wrote."""
+        for field, names in ((WrittenField.KEYWORD, self.keywords), (WrittenField.PERSON, self.people)):
+            if names:
+                _require_known(connection, field, names)
+                yield is_named(field, names)
+        if self.least_rating is not None:
+            yield is_rated(self.least_rating)
+        if self.written:
+            yield says(self.written)
 
 
 EVERYTHING: Final = Scope()
@@ -78,12 +108,22 @@ def _copied_to(connection: Connection, sources: Sequence[str]) -> tuple[int, ...
     return tuple(image_id for image_id in rows.scalars() if image_id is not None)
 
 
-def _images_of(connection: Connection, model_id: int, events: Sequence[str]) -> tuple[int, ...]:
+def _require_known(connection: Connection, field: WrittenField, names: Sequence[str]) -> None:
+    """Raise QueryError if no image has one of these keywords, or shows one of these people."""
+    for name in names:
+        if not images_with(connection, is_named(field, [name])):
+            known = names_in_use(connection, field)
+            what = "has the keyword" if field is WrittenField.KEYWORD else "names the person"
+            among = closest(name, known) if known else "no file and no sidecar has any"
+            raise QueryError(f"no image {what} {name!r}; {among}")
+
+
+def _images_of(connection: Connection, model_id: int, events: Sequence[str]) -> frozenset[int]:
     """The ids of the images of the model's events. Raises QueryError for an unknown event."""
     rows = connection.execute(select(Event.id, Event.title).where(Event.model_id == model_id))
     title_of = {event_id: title for event_id, title in rows}  # noqa: C416
     chosen = [event_id for event in events for event_id in _named(event, title_of)]
-    return tuple(
+    return frozenset(
         connection.execute(select(EventImage.image_id).where(EventImage.event_id.in_(chosen))).scalars()
     )
 

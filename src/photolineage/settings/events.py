@@ -40,7 +40,7 @@ class EventSettings(BaseModel):
         "without a photo. With 0, each outing of a trip is a separate event.",
     )
     trusted_time_sources: tuple[TakenAtSource, ...] = Field(
-        (TakenAtSource.EXIF, TakenAtSource.GPS, TakenAtSource.FILE_NAME),
+        tuple(source for source in TakenAtSource if source is not TakenAtSource.FILE_TIME),
         description="The sources of a photo's time that events use. `file_time` is not among them by default, because "
         "it is often the time of copying. Add it if your files have kept their original times.",
     )
