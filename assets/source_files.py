@@ -78,6 +78,8 @@ def source_files(
         away = explain_places_away(report.away) if report.away else ""
         if away:
             context.log.warning(away)
+        if report.time_shift:
+            context.log.info(report.time_shift)
         links = explain_links_left(walk, key) if walk.links_left else ""
         if links:
             context.log.warning(links)
@@ -90,6 +92,8 @@ def source_files(
                 "missing": report.missing,
                 "moved": report.moved,
                 "returned": report.returned,
+                "retimed": report.retimed,
+                "time_shift": report.time_shift,
                 "shards": len(shards),
                 "unreadable_places": len(report.unreadable),
                 "unreadable": unreadable,

@@ -62,6 +62,11 @@ def is_followed(link: str, real_root: str, follow_links: FollowLinks) -> bool:
     return os.path.commonpath([os.path.realpath(link), real_root]) == real_root
 
 
+def recorded_mtime(status: os.stat_result) -> int:
+    """The time of a file's last change as the catalog records it: in nanoseconds, with 64 bits."""
+    return min(max(status.st_mtime_ns, -MAX_MTIME_NS), MAX_MTIME_NS)
+
+
 @dataclass(frozen=True, slots=True)
 class FoundFile:
     """A file of a source. `path` is relative to the root, with surrogate escapes; `mtime_ns` has 64 bits.
@@ -252,7 +257,7 @@ class TreeWalk:
                 if self._excluded is None or not self._is_excluded(folder, name):
                     files.paths.append(folder + name)
                     files.sizes_bytes.append(status.st_size)
-                    files.mtimes_ns.append(min(max(status.st_mtime_ns, -MAX_MTIME_NS), MAX_MTIME_NS))
+                    files.mtimes_ns.append(recorded_mtime(status))
             elif stat.S_ISDIR(status.st_mode):
                 folders.append(name)
         below = [name for name in folders if self._is_entered(folder, name)]
