@@ -9,7 +9,7 @@ import pytest
 from photolineage.catalog.orm import ImageState
 from photolineage.lineage import JobKind
 from photolineage.steps import scan as scanning
-from tests.library import Library
+from tests.library import Library, rot
 from tests.steps.conftest import PHOTOS, counts
 
 HOUR = 3600 * 10**9
@@ -22,15 +22,6 @@ def retime(library: Library, new_time: Callable[[int], int], *, keep: frozenset[
         if path.relative_to(library.root).as_posix() not in keep:
             time = new_time(path.stat().st_mtime_ns)
             os.utime(path, ns=(time, time))
-
-
-def rewrite(path: Path) -> None:
-    """Change one byte of a file; size and time stay."""
-    times = (path.stat().st_atime_ns, path.stat().st_mtime_ns)
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    os.utime(path, ns=times)
 
 
 def facts(library: Library) -> dict[str, tuple[object, ...]]:
@@ -90,7 +81,7 @@ def test_a_file_that_really_changed_in_the_same_scan_is_found(registered: Librar
     os.utime(root / "2023/07.jpg", ns=(times, registered.images()["2023/07.jpg"].mtime_ns))
     retime(registered, lambda time: time + HOUR)
     edited = root / "2023/09.jpg"
-    rewrite(edited)
+    rot(edited)
     os.utime(edited, ns=(0, edited.stat().st_mtime_ns + 5 * SECOND))
     report = registered.scan()
     assert counts(report) == {"files": PHOTOS, "changed": 2, "returned": 1, "retimed": PHOTOS - 3}
@@ -124,7 +115,7 @@ def test_without_one_shift_of_nearly_all_files_the_changed_files_are_read(
 
 
 def test_no_shift_is_assumed_if_the_content_of_the_sample_differs(registered: Library) -> None:
-    rewrite(registered.root / "2023/00.jpg")  # the first of the sample is always compared
+    rot(registered.root / "2023/00.jpg")  # the first of the sample is always compared
     retime(registered, lambda time: time + HOUR)
     assert counts(registered.scan()) == {"files": PHOTOS, "changed": PHOTOS}
 

@@ -152,7 +152,9 @@ class Image(Base):
     image was read before quality was measured. `taken_at_precision` and `utc_offset_source` are null if the image was
     read before they were recorded; `utc_offset_source` is null, too, if the offset is unknown. `truncated`: the file
     is damaged, and only a part of the picture could be decoded. `lost_share`: the share of its picture that is lost,
-    0 to 1; null if the picture is whole.
+    0 to 1; null if the picture is whole. `verified_at`: when the file was last read again and had this content; null if
+    never since it was registered. `rotten_at`: when it was found with other bytes at the same size and time; null if it
+    was not.
     """
 
     __tablename__ = "image"
@@ -161,6 +163,12 @@ class Image(Base):
         Index(None, "shard_id", "state", "embedded_models", "duplicate_of_id"),
         Index(None, "content_hash"),
         Index(None, "duplicate_of_id"),
+        Index(
+            "ix_image_rotten_at",
+            "rotten_at",
+            sqlite_where=text("rotten_at IS NOT NULL"),
+            postgresql_where=text("rotten_at IS NOT NULL"),
+        ),
         {"sqlite_autoincrement": True},
     )
 
@@ -201,6 +209,8 @@ class Image(Base):
         enum_type(UtcOffsetSource, "utc_offset_source")
     )
     lost_share: Mapped[float | None]
+    verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    rotten_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class MlModel(Base):
