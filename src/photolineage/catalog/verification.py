@@ -24,6 +24,8 @@ class Copy:
     shard: str
     path: str
     verified_at: datetime | None
+    size_bytes: int
+    mtime_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,16 @@ def find_copies(connection: Connection, content_hashes: Collection[str]) -> Mapp
     hashes = sorted(content_hashes)
     for start in range(0, len(hashes), HASHES_PER_QUERY):
         rows = connection.execute(
-            select(Image.content_hash, Source.key, Source.root, Shard.key, Image.path, Image.verified_at)
+            select(
+                Image.content_hash,
+                Source.key,
+                Source.root,
+                Shard.key,
+                Image.path,
+                Image.verified_at,
+                Image.size_bytes,
+                Image.mtime_ns,
+            )
             .join(Shard, Shard.id == Image.shard_id)
             .join(Source, Source.id == Image.source_id)
             .where(
@@ -55,9 +66,9 @@ def find_copies(connection: Connection, content_hashes: Collection[str]) -> Mapp
             )
             .order_by(Image.verified_at.is_(None), Image.verified_at.desc(), Image.id)
         ).all()
-        for content, source, root, shard, path, verified_at in rows:
+        for content, source, root, shard, path, verified_at, size, mtime in rows:
             if content is not None:
-                found[content].append(Copy(content, source, root, shard, path, verified_at))
+                found[content].append(Copy(content, source, root, shard, path, verified_at, size, mtime))
     return found
 
 
