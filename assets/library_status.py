@@ -54,6 +54,13 @@ STALE_COLUMNS = TableSchema(
         TableColumn("reason", "string"),
     ]
 )
+VERIFIED_COLUMNS = TableSchema(
+    [
+        TableColumn("source", "string"),
+        TableColumn("all originals verified since", "string"),
+        TableColumn("rotten", "int"),
+    ]
+)
 PASSED_OVER_COLUMNS = TableSchema(
     [TableColumn("source", "string"), TableColumn("kind", "string"), TableColumn("files", "int")]
 )
@@ -120,6 +127,8 @@ def status_metadata(
         "unreadable": MetadataValue.int(sum(source.failed for source in figures.sources)),
         "duplicates": MetadataValue.int(sum(source.duplicates for source in figures.sources)),
         "missing": MetadataValue.int(sum(source.missing for source in figures.sources)),
+        "rotten": MetadataValue.int(sum(source.rotten for source in figures.sources)),
+        "verified": MetadataValue.table(_verified(figures), VERIFIED_COLUMNS),
         "stale_partitions": MetadataValue.int(len(stale)),
         "open_failures": MetadataValue.int(figures.failed_jobs + len(checks_failed)),
     }
@@ -159,6 +168,21 @@ def _passed_over(figures: "LibraryFigures") -> list[TableRecord]:
         TableRecord({"source": source.key, "kind": printable(kind), "files": files})
         for source in figures.sources
         for kind, files in source.passed_over.items()
+    ]
+
+
+def _verified(figures: "LibraryFigures") -> list[TableRecord]:
+    return [
+        TableRecord(
+            {
+                "source": source.key,
+                "all originals verified since": f"{source.verified_at:%Y-%m-%d %H:%M} UTC"
+                if source.verified_at
+                else "–",
+                "rotten": source.rotten,
+            }
+        )
+        for source in figures.sources
     ]
 
 

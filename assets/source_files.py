@@ -78,6 +78,8 @@ def source_files(
         away = explain_places_away(report.away) if report.away else ""
         if away:
             context.log.warning(away)
+        if report.time_shift:
+            context.log.info(report.time_shift)
         links = explain_links_left(walk, key) if walk.links_left else ""
         if links:
             context.log.warning(links)
@@ -91,6 +93,8 @@ def source_files(
                 "moved": report.moved,
                 "returned": report.returned,
                 "sidecars": report.sidecars,
+                "retimed": report.retimed,
+                "time_shift": report.time_shift,
                 "shards": len(shards),
                 "unreadable_places": len(report.unreadable),
                 "unreadable": unreadable,

@@ -23,7 +23,7 @@ from dagster import (
 from photolineage.catalog.engine import reading
 from photolineage.catalog.queries import has_succeeded, serving_model_key
 from photolineage.errors import PhotolineageError
-from photolineage.lineage import IMAGE_EVENTS, JOB_STEPS, VECTOR_INDEX, JobKind, PartitionedBy, Step
+from photolineage.lineage import AUTOMATIC_STEPS, IMAGE_EVENTS, VECTOR_INDEX, JobKind, PartitionedBy, Step
 from photolineage.plain_text import without_links
 from photolineage.settings import Settings
 from resources.failures import require_migrated
@@ -65,7 +65,7 @@ def freshness_checks() -> AssetChecksDefinition:
                 "lists the stale partitions and why they are stale. To make them again, launch the job "
                 "`refresh_stale`, or turn on the sensor `stale_partitions`.",
             )
-            for step in JOB_STEPS.values()
+            for step in AUTOMATIC_STEPS
         ],
     )
     def freshness(
@@ -75,7 +75,7 @@ def freshness_checks() -> AssetChecksDefinition:
         settings: ResourceParam[Settings],
     ) -> Iterator[AssetCheckResult]:
         asked = {key.asset_key.to_user_string() for key in context.selected_asset_check_keys}
-        steps = [step for step in JOB_STEPS.values() if step.name in asked]
+        steps = [step for step in AUTOMATIC_STEPS if step.name in asked]
         inputs = CheckInputs(catalog, storage, settings)
         yield from freshness_in_run(context.instance, context.run.run_id, inputs, steps)
 
@@ -89,7 +89,7 @@ def freshness_in_run(
 
     The steps after them may be stale now. Their results are recorded at once, outside of the run.
     """
-    later = [step for step in JOB_STEPS.values() if step not in steps and step.comes_after(steps)]
+    later = [step for step in AUTOMATIC_STEPS if step not in steps and step.comes_after(steps)]
     for result in freshness_of(inputs, [*steps, *later]):
         if result.asset_key in {AssetKey(step.name) for step in steps}:
             record_newest(instance, result, run_id)
@@ -148,7 +148,7 @@ def _stale_partitions(
 
 def _stale_before(step: Step, stale: "Mapping[Step, Sequence[StalePartition]]") -> str | None:
     """The first stale step before this one. Scans don't count: they are due by the clock."""
-    steps = list(JOB_STEPS.values())
+    steps = list(AUTOMATIC_STEPS)
     before = [one for one in steps[: steps.index(step)] if one.partitioned_by is not PartitionedBy.SOURCE]
     return next((one.name for one in before if stale[one]), None)
 

@@ -23,6 +23,8 @@ from photolineage.lineage import (
     MODEL_COMPARISON,
     SERVING_MODEL,
     VECTOR_INDEX,
+    VERIFIED_ORIGINALS,
+    JobKind,
     Step,
     split_partition_key,
 )
@@ -45,6 +47,10 @@ class CheckInputs:
 
 
 SERVING_EVENTS_CHECK = "events_are_current"
+LISTED_ROTTEN = 100
+ROTTEN_COLUMNS = TableSchema(
+    [TableColumn(name, "string") for name in ("path", "found rotten", "last intact", "what to do")]
+)
 PROBLEM_COLUMN = TableSchema([TableColumn("problem", "string")])
 
 
@@ -155,6 +161,59 @@ def serving_events_result(catalog: CatalogResource) -> AssetCheckResult:
     return result._replace(check_name=SERVING_EVENTS_CHECK, asset_key=AssetKey(SERVING_MODEL.name))
 
 
+def _originals_intact(inputs: CheckInputs, shard_key: str) -> AssetCheckResult:
+    from photolineage.catalog.listing import newest_job
+    from photolineage.catalog.queries import find_shard
+    from photolineage.catalog.verification import find_rotten, last_verified
+    from photolineage.steps.verify import describe_copy
+
+    with reading(inputs.catalog.engine) as connection:
+        find_shard(connection, shard_key)
+        rotten = find_rotten(connection, shard_key)
+        verified_at = last_verified(connection).get(shard_key)
+        job = newest_job(connection, JobKind.VERIFY, shard_key)
+    unread = job.failed if job is not None else 0
+    severity = AssetCheckSeverity.ERROR if rotten else AssetCheckSeverity.WARN
+    if rotten:
+        first = rotten[0]
+        described = (
+            f"{len(rotten)} rotten: the bytes of {printable(first.path)} have changed, but not its size and time. "
+            f"{describe_copy(first)} Then materialize this partition again."
+        )
+    elif verified_at is None:
+        described = "Not verified to the end yet. Materialize verified_originals for this partition."
+    elif unread:
+        described = (
+            f"No rot was found, but {unread} files could not be read. The metadata of the run lists them."
+        )
+    else:
+        described = f"No rot was found. Verified at {verified_at:%Y-%m-%d %H:%M} UTC."
+    records = [
+        TableRecord(
+            {
+                "path": printable(one.path),
+                "found rotten": f"{one.found_at:%Y-%m-%d %H:%M} UTC",
+                "last intact": f"{one.verified_at:%Y-%m-%d %H:%M} UTC"
+                if one.verified_at
+                else "when registered",
+                "what to do": describe_copy(one),
+            }
+        )
+        for one in rotten[:LISTED_ROTTEN]
+    ]
+    return AssetCheckResult(
+        passed=not rotten and verified_at is not None and not unread,
+        severity=severity,
+        description=without_links(f"{shard_key}: {described}"),
+        metadata={
+            "partition": shard_key,
+            "rotten": len(rotten),
+            "unreadable": unread,
+            "files": MetadataValue.table(records, ROTTEN_COLUMNS),
+        },
+    )
+
+
 PARTITION_CHECKS = (
     PartitionCheck(
         "embedding_files",
@@ -182,6 +241,13 @@ PARTITION_CHECKS = (
         "Every dated image is in exactly one event, every image of an event is registered, the recorded sizes are "
         "right, and no event is longer than `max_event_days`.",
         _event_membership,
+    ),
+    PartitionCheck(
+        "originals_intact",
+        VERIFIED_ORIGINALS,
+        "No original of the shard is rotten: no file has other bytes than when it was registered, at the same size and "
+        "time. The table names an intact copy of each rotten file. Files that cannot be read are a warning.",
+        _originals_intact,
     ),
     *(
         PartitionCheck(PINNED_SEARCHES, step, DESCRIPTION, _pinned_searches)

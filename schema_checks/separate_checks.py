@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dagster import AssetCheckResult, DagsterInstance
 
-from photolineage.lineage import JOB_STEPS, SERVING_MODEL, Step
+from photolineage.lineage import AUTOMATIC_STEPS, SERVING_MODEL, Step
 from schema_checks.evaluations import record_newest
 from schema_checks.freshness import FRESHNESS_CHECK, freshness_in_run
 from schema_checks.partition_checks import (
@@ -33,7 +33,7 @@ class SeparateChecks:
         """The names of the checks that are evaluated for the asset as a whole."""
         if self.step is SERVING_MODEL:
             return (SERVING_EVENTS_CHECK,)
-        return (FRESHNESS_CHECK,) if self.step in JOB_STEPS.values() else ()
+        return (FRESHNESS_CHECK,) if self.step in AUTOMATIC_STEPS else ()
 
     def of_partition(self, partition_key: str) -> Iterator[AssetCheckResult]:
         """The results of the checks of a partition."""
@@ -47,5 +47,5 @@ class SeparateChecks:
             result = serving_events_result(self.inputs.catalog)
             record_newest(instance, result, run_id)
             yield result
-        elif self.step in JOB_STEPS.values():
+        elif self.step in AUTOMATIC_STEPS:
             yield from freshness_in_run(instance, run_id, self.inputs, [self.step])

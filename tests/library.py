@@ -28,6 +28,7 @@ from photolineage.steps.jobs import JobContext, running_job
 from photolineage.steps.progress import OnProgress, ignore_progress
 from photolineage.steps.register import RegistrationReport, register_shard
 from photolineage.steps.scan import ScanReport, ensure_source, scan_source, walk_of
+from photolineage.steps.verify import VerificationReport, verify_shard
 from photolineage.stores.embeddings import EmbeddingStore
 from photolineage.stores.files import Files, open_files
 from photolineage.stores.live_embeddings import LiveEmbeddings, find_live_embeddings
@@ -57,6 +58,15 @@ def touch(path: Path, seconds_later: int = 10) -> None:
     """Give a file another modification time, as a camera or an editor would."""
     mtime = path.stat().st_mtime_ns + seconds_later * 10**9
     os.utime(path, ns=(mtime, mtime))
+
+
+def rot(path: Path) -> None:
+    """Flip a bit of a file; its size and time stay."""
+    times = (path.stat().st_atime_ns, path.stat().st_mtime_ns)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=times)
 
 
 def flip_a_bit_of_column(path: Path, column: str) -> None:
@@ -167,6 +177,22 @@ class Library:
 
     def register_all(self) -> dict[str, RegistrationReport]:
         return {key: self.register(key) for key in self.shard_keys()}
+
+    def verify(
+        self,
+        shard_key: str,
+        *,
+        megabytes_per_second: float = 1e6,
+        checkpoint_images: int | None = None,
+        on_progress: OnProgress = ignore_progress,
+    ) -> VerificationReport:
+        return verify_shard(
+            self.context(),
+            shard_key,
+            megabytes_per_second=megabytes_per_second,
+            checkpoint_images=checkpoint_images or self.settings.checkpoint_images,
+            on_progress=on_progress,
+        )
 
     def embedder(self, model_key: str = "tiny-a") -> tuple[Embedder, int]:
         """The loaded model, and the id of its row; at its first load in float32, whatever is faster here."""

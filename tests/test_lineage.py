@@ -43,6 +43,7 @@ def test_steps_from_the_first_with_a_model_on_need_a_model() -> None:
         "catalog_schema",
         "source_files",
         "registered_images",
+        "verified_originals",
         "library_status",
     ]
 

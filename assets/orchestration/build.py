@@ -27,6 +27,7 @@ from assets.registered_images import registered_images
 from assets.serving_model import serving_model
 from assets.source_files import source_files
 from assets.vector_index import vector_index
+from assets.verified_originals import verified_originals
 from photolineage.settings import Settings
 from resources.home import catalog_resource, fixed_resource, storage_resource
 from resources.progress import LoggedProgress, ProgressSink
@@ -40,6 +41,7 @@ ASSETS = (
     image_embeddings,
     vector_index,
     image_events,
+    verified_originals,
     model_comparison,
     serving_model,
     library_status,

@@ -23,8 +23,8 @@ from photolineage.catalog.migrate import catalog_revision
 from photolineage.catalog.queries import serving_model_key, shard_keys, shard_sizes
 from photolineage.errors import PhotolineageError, RunInterruptedError
 from photolineage.lineage import (
+    AUTOMATIC_STEPS,
     CATALOG_SCHEMA,
-    JOB_STEPS,
     REGISTERED_IMAGES,
     SERVING_MODEL,
     SOURCE_FILES,
@@ -186,7 +186,7 @@ class _LineageRun:
         self._step(
             REGISTERED_IMAGES, "Reading unreadable images again", again, images, {"retry_failed": True}
         )
-        steps = JOB_STEPS.values()
+        steps = AUTOMATIC_STEPS
         by_shard = [step for step in steps if step.partitioned_by is PartitionedBy.SHARD]
         # Twice: reading finds files that changed since the scan, and their shards are stale again.
         for step in by_shard * 2:

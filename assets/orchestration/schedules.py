@@ -1,6 +1,7 @@
-"""The schedules: contract check, freshness check, maintenance, and nightly scans (off by default)."""
+"""The schedules: contract check, freshness check, maintenance; and, off by default, nightly scans and verification."""
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 
 from dagster import (
     DefaultScheduleStatus,
@@ -13,11 +14,16 @@ from dagster import (
     schedule,
 )
 
+from assets.orchestration.partitions import SHARDS
+from photolineage.catalog.engine import reading
 from photolineage.catalog.migrate import UnmigratedCatalogError, require_current
-from photolineage.lineage import SOURCE_FILES, Step
+from photolineage.lineage import SOURCE_FILES, VERIFIED_ORIGINALS, Step
 from photolineage.settings import Settings
 from resources.dagster_internals import UnresolvedAssetJobDefinition
 from resources.home import CatalogResource
+
+LATER_THAN_OTHERS = {"dagster/priority": "-1"}
+"""The queue starts other runs first."""
 
 Job = JobDefinition | UnresolvedAssetJobDefinition
 
@@ -28,6 +34,7 @@ def clock_schedules(
     """All schedules of the lineage."""
     return [
         nightly_rescan(asset_jobs[SOURCE_FILES]),
+        nightly_verification(asset_jobs[VERIFIED_ORIGINALS]),
         _running(
             "daily_contract_check",
             contract,
@@ -96,3 +103,47 @@ def nightly_rescan(job: Job) -> ScheduleDefinition:
             yield RunRequest(run_key=f"{key}:{at:%Y-%m-%dT%H:%M}", partition_key=key)
 
     return rescan
+
+
+def nightly_verification(job: Job) -> ScheduleDefinition:
+    """Verifies some shards of each source every night, off by default: it reads the originals again."""
+
+    @schedule(
+        name="nightly_verification",
+        job=job,
+        cron_schedule="0 1 * * *",
+        default_status=DefaultScheduleStatus.STOPPED,
+        description="Looks for bit rot: each night it reads the originals of some shards of each source again "
+        "(partitions_per_run in photolineage.toml), those first that were verified longest ago, and each at most every "
+        "30 days (verification.every_days). Turn it on if your disks may be read at night.",
+    )
+    def verification(
+        context: ScheduleEvaluationContext,
+        settings: ResourceParam[Settings],
+        catalog: ResourceParam[CatalogResource],
+    ) -> Iterator[RunRequest | SkipReason]:
+        from photolineage.steps.tree_walk import why_unavailable
+        from photolineage.steps.verify import find_due
+
+        try:
+            require_current(catalog.engine)
+        except UnmigratedCatalogError as error:
+            yield SkipReason(str(error))
+            return
+        known = set(context.instance.get_dynamic_partitions(str(SHARDS.name)))
+        every = timedelta(days=settings.verification.every_days)
+        due = []
+        for key, source in settings.sources.items():
+            if why_unavailable(source.root) is None:
+                with reading(catalog.engine) as connection:
+                    shards = [shard for shard in find_due(connection, key, every) if shard in known]
+                due += shards[: settings.partitions_per_run]
+        if not due:
+            yield SkipReason("Every shard of the sources that are there was verified lately.")
+        for shard in due:
+            at = context.scheduled_execution_time
+            yield RunRequest(
+                run_key=f"{shard}:{at:%Y-%m-%dT%H:%M}", partition_key=shard, tags=LATER_THAN_OTHERS
+            )
+
+    return verification

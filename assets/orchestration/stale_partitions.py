@@ -25,7 +25,7 @@ from assets.orchestration.partitions import SHARDS, dagster_key
 from photolineage.catalog.engine import reading
 from photolineage.catalog.migrate import UnmigratedCatalogError, require_current
 from photolineage.catalog.queries import shard_keys
-from photolineage.lineage import JOB_STEPS, STEPS, PartitionedBy, Step
+from photolineage.lineage import AUTOMATIC_STEPS, STEPS, PartitionedBy, Step
 from photolineage.settings import Settings
 from resources.dagster_internals import (
     ASSET_PARTITION_RANGE_END_TAG,
@@ -62,7 +62,7 @@ def stale_partitions_sensor(
 
     @sensor(
         name="stale_partitions",
-        jobs=[jobs[step] for step in JOB_STEPS.values()],
+        jobs=[jobs[step] for step in AUTOMATIC_STEPS],
         minimum_interval_seconds=settings.sensor_seconds,
         default_status=DefaultSensorStatus.STOPPED,
         description="Processes new, changed and missing photos automatically, from the scan to the events: it scans "

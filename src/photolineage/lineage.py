@@ -27,6 +27,7 @@ class JobKind(StrEnum):
     EMBED = "embed"
     INDEX = "index"
     CLUSTER = "cluster"
+    VERIFY = "verify"
 
 
 class PartitionedBy(Enum):
@@ -59,7 +60,8 @@ class Step:
     catalog tables whose schema is checked before the step writes. `kinds`: the technologies that the Dagster UI shows
     on the asset. `job`: the kind of the jobs that record the step's work in the catalog. `title`: what the command line
     calls the work. `on_device`: its runs take turns on the GPU, or on the CPU if the machine has no GPU. `fails_alone`:
-    the other partitions continue after one has failed, and one run may materialize several partitions.
+    the other partitions continue after one has failed, and one run may materialize several partitions. `on_request`:
+    its partitions never become stale. They are materialized when a person or a schedule asks.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Step:
     title: str = ""
     on_device: bool = False
     fails_alone: bool = False
+    on_request: bool = False
 
     @property
     def job_name(self) -> str:
@@ -192,6 +195,18 @@ IMAGE_EVENTS = Step(
     job=JobKind.CLUSTER,
     title="Finding events",
 )
+VERIFIED_ORIGINALS = Step(
+    "verified_originals",
+    "photos",
+    PartitionedBy.SHARD,
+    reads=(REGISTERED_IMAGES,),
+    tables=frozenset({"store", "source", "shard", "image", "ml_job"}),
+    kinds=frozenset({"file"}),
+    job=JobKind.VERIFY,
+    title="Verifying",
+    fails_alone=True,
+    on_request=True,
+)
 SERVING_MODEL = Step(
     "serving_model",
     "models",
@@ -226,10 +241,12 @@ STEPS = (
     IMAGE_EMBEDDINGS,
     VECTOR_INDEX,
     IMAGE_EVENTS,
+    VERIFIED_ORIGINALS,
     SERVING_MODEL,
     MODEL_COMPARISON,
     LIBRARY_STATUS,
 )
 JOB_STEPS = {step.job: step for step in STEPS if step.job is not None}
-"""The steps that the catalog records as jobs, in order. The sensor and `photolineage run` run them automatically, and
-the check `up_to_date` watches them."""
+"""The steps that the catalog records as jobs, in order."""
+AUTOMATIC_STEPS = tuple(step for step in JOB_STEPS.values() if not step.on_request)
+"""The steps that the sensor and `photolineage run` run automatically, and that the check `up_to_date` watches."""

@@ -52,6 +52,8 @@ def test_the_files_of_a_source_become_rows_and_shards(new_lineage: Lineage) -> N
         "missing": 0,
         "moved": 0,
         "returned": 0,
+        "retimed": 0,
+        "time_shift": "",
         "shards": 3,
         "unreadable_places": 0,
         "unreadable": "",
@@ -84,6 +86,16 @@ def test_a_second_scan_counts_what_differs(lineage: Lineage) -> None:
         "returned": 0,
         "shards": 3,
     }
+
+
+def test_a_scan_says_that_all_times_have_shifted(lineage: Lineage) -> None:
+    for path in lineage.library.root.rglob("*.jpg"):
+        touch(path, 3600)
+
+    found = metadata_of(lineage.materialize("source_files", "photos"))
+
+    assert (found["changed"], found["retimed"]) == (0, 28)
+    assert "28 files: their times differ by 1:00 h (later) from those in the catalog" in found["time_shift"]
 
 
 def test_a_partition_that_somebody_added_by_hand_is_removed(lineage: Lineage) -> None:

@@ -24,6 +24,7 @@ PARTITIONS = {
     "image_embeddings": {"tiny-a|photos-00000", "tiny-b|photos-00000"},
     "vector_index": {"tiny-a", "tiny-b"},
     "image_events": {"tiny-a", "tiny-b"},
+    "verified_originals": {"photos-00000"},
     "serving_model": set(),
     "model_comparison": {"tiny-a", "tiny-b"},
     "library_status": set(),

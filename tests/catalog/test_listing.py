@@ -48,8 +48,22 @@ def test_images_are_counted_by_state(library: Library) -> None:
             failed=1,
             missing=1,
             passed_over={".psb": 1, "no ending": 1},
+            rotten=0,
+            verified_at=None,
         )
     ]
+
+
+def test_a_source_is_verified_since_its_first_shard_was(any_library: Library) -> None:
+    any_library.scan()
+    any_library.register_all()
+    shards = any_library.shard_keys()
+    for shard in shards[1:]:
+        any_library.verify(shard)
+    assert status(any_library).sources[0].verified_at is None
+    any_library.verify(shards[0])
+    (source,) = status(any_library).sources
+    assert source.verified_at == any_library.jobs(JobKind.VERIFY)[0].finished_at
 
 
 def test_models_are_counted_apart(library: Library) -> None:
@@ -90,7 +104,7 @@ def test_embeddings_of_contents_that_hold_no_more_are_not_counted(any_library: L
 
 def test_a_source_without_images_is_listed(library: Library) -> None:
     with library.scanning():
-        assert status(library).sources == [SourceStatus("photos", 0, 0, 0, 0, 0, 0, {})]
+        assert status(library).sources == [SourceStatus("photos", 0, 0, 0, 0, 0, 0, {}, 0, None)]
 
 
 def test_jobs_that_run_or_did_not_succeed_are_listed_with_what_they_committed(library: Library) -> None:

@@ -15,6 +15,7 @@ from photolineage.settings import (
     ModelSettings,
     Settings,
     SourceSettings,
+    VerificationSettings,
 )
 from photolineage.settings.events import EventSettings
 
@@ -70,6 +71,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("`[sources.<key>]`", SourceSettings),
     ("`[models.<key>]`", ModelSettings),
     ("`[decoding]`", DecodingSettings),
+    ("`[verification]`", VerificationSettings),
     ("`[comparison]`", ComparisonSettings),
     ("`[alerts]`", AlertSettings),
     ("`[events]`", EventSettings),

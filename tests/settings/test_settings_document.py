@@ -14,7 +14,16 @@ def test_the_document_is_up_to_date() -> None:
 
 
 def test_every_setting_has_a_description() -> None:
-    sections = {"sources", "models", "catalog", "comparison", "decoding", "alerts", "events", "config_file"}
+    sections = {
+        "sources",
+        "models",
+        "catalog",
+        "comparison",
+        "decoding",
+        "alerts",
+        "events",
+        "config_file",
+    } | {"verification"}
     silent = {
         name for _, model in SECTIONS for name, field in model.model_fields.items() if not field.description
     }

@@ -11,7 +11,7 @@ PHOTOS = 28
 
 def counts(report: ScanReport) -> dict[str, int]:
     """What a scan counted, without what it did not meet."""
-    names = ("files", "new", "changed", "missing", "returned", "unchanged")
+    names = ("files", "new", "changed", "missing", "returned", "retimed", "unchanged")
     return {name: count for name in names if (count := getattr(report, name))}
 
 

@@ -1,7 +1,7 @@
 """The state of the library and its events, for people to read."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Final
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from photolineage.catalog.coverage import ImageTally, tally_images
 from photolineage.catalog.orm import Event, ImageState, JobState, MlJob, MlModel, Source
+from photolineage.catalog.verification import count_rotten, last_verified
 from photolineage.catalog.vocabulary import TakenAtPrecision
 from photolineage.lineage import JobKind
 
@@ -25,6 +26,8 @@ class SourceStatus:
     """The number of images of one source, by state.
 
     `passed_over`: the files that the last scan found but does not read, by suffix, and the folders of programs.
+    `rotten`: images whose file has other bytes than when it was registered. `verified_at`: all shards were verified to
+    the end at this time or later; None if one never was.
     """
 
     key: str
@@ -35,6 +38,8 @@ class SourceStatus:
     failed: int
     missing: int
     passed_over: dict[str, int]
+    rotten: int
+    verified_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +126,17 @@ def library_status(
     """
     if tallies is None:
         tallies = tally_images(connection)
-    sources = connection.execute(select(Source.key, Source.passed_over).order_by(Source.key))
+    sources = connection.execute(select(Source.key, Source.passed_over).order_by(Source.key)).all()
+    rotten, verified = count_rotten(connection), last_verified(connection)
     return LibraryStatus(
         sources=[
-            _source_status(key, json.loads(passed_over or "{}"), [t for t in tallies if t.source == key])
+            _source_status(
+                key,
+                json.loads(passed_over or "{}"),
+                [tally for tally in tallies if tally.source == key],
+                rotten.get(key, 0),
+                verified,
+            )
             for key, passed_over in sources
         ],
         models=_models(connection, tallies),
@@ -132,10 +144,17 @@ def library_status(
     )
 
 
-def _source_status(source: str, passed_over: dict[str, int], tallies: Sequence[ImageTally]) -> SourceStatus:
+def _source_status(
+    source: str,
+    passed_over: dict[str, int],
+    tallies: Sequence[ImageTally],
+    rotten: int,
+    verified: Mapping[str, datetime],
+) -> SourceStatus:
     def count(state: ImageState) -> int:
         return sum(tally.images for tally in tallies if tally.state == state)
 
+    shards = {tally.shard for tally in tallies}
     return SourceStatus(
         key=source,
         images=sum(tally.images for tally in tallies),
@@ -145,6 +164,10 @@ def _source_status(source: str, passed_over: dict[str, int], tallies: Sequence[I
         failed=count(ImageState.FAILED),
         missing=count(ImageState.MISSING),
         passed_over=passed_over,
+        rotten=rotten,
+        verified_at=min((verified[shard] for shard in shards), default=None)
+        if shards <= verified.keys()
+        else None,
     )
 
 

@@ -154,7 +154,9 @@ class Image(Base):
     read before they were recorded; `utc_offset_source` is null, too, if the offset is unknown. `truncated`: the file
     is damaged, and only a part of the picture could be decoded. `lost_share`: the share of its picture that is lost,
     0 to 1; null if the picture is whole. `sidecars`: the files beside it that say something about it, as they were when
-    the scan found them: `name/size/time`, joined by `//`; null if there are none.
+    the scan found them: `name/size/time`, joined by `//`; null if there are none. `verified_at`: when the file was last
+    read again and had this content; null if never since it was registered. `rotten_at`: when it was found with other
+    bytes at the same size and time; null if it was not.
     """
 
     __tablename__ = "image"
@@ -163,6 +165,12 @@ class Image(Base):
         Index(None, "shard_id", "state", "embedded_models", "duplicate_of_id"),
         Index(None, "content_hash"),
         Index(None, "duplicate_of_id"),
+        Index(
+            "ix_image_rotten_at",
+            "rotten_at",
+            sqlite_where=text("rotten_at IS NOT NULL"),
+            postgresql_where=text("rotten_at IS NOT NULL"),
+        ),
         {"sqlite_autoincrement": True},
     )
 
@@ -203,6 +211,8 @@ class Image(Base):
         enum_type(UtcOffsetSource, "utc_offset_source")
     )
     lost_share: Mapped[float | None]
+    verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    rotten_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     sidecars: Mapped[str | None] = mapped_column(PosixPath)
 
 

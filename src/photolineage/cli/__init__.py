@@ -10,6 +10,7 @@ from photolineage.cli import (  # noqa: E402, F401 (each module registers its co
     adopt,
     compare,
     contract,
+    covered,
     demo,
     events,
     init,

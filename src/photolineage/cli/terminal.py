@@ -193,9 +193,29 @@ def print_status(status: "LibraryFigures") -> None:
     console.print(
         table(
             "Images by source",
-            ["source", "images#", "registered#", "duplicates#", "unreadable#", "not read yet#", "missing#"],
             [
-                (s.key, s.images, s.registered, s.duplicates, s.failed, s.discovered, s.missing)
+                "source",
+                "images#",
+                "registered#",
+                "duplicates#",
+                "unreadable#",
+                "not read yet#",
+                "missing#",
+                "rotten#",
+                "verified",
+            ],
+            [
+                (
+                    s.key,
+                    s.images,
+                    s.registered,
+                    s.duplicates,
+                    s.failed,
+                    s.discovered,
+                    s.missing,
+                    s.rotten,
+                    f"{s.verified_at:%Y-%m-%d}" if s.verified_at else "",
+                )
                 for s in status.sources
             ],
         )

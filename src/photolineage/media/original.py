@@ -1,7 +1,7 @@
 """Read an original once, with all facts that the catalog stores about it."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePath
@@ -15,7 +15,7 @@ from photolineage.media.capture_time import capture_time
 from photolineage.media.decoding import decode_file
 from photolineage.media.formats import SUPPORTED_SUFFIXES
 from photolineage.media.place import Place, time_zone_at
-from photolineage.media.regular_file import open_regular_file
+from photolineage.media.regular_file import open_regular_file, unreadable
 from photolineage.media.sidecars import read_sidecars
 from photolineage.media.written import Written, combined, place_in
 
@@ -23,6 +23,7 @@ PREVIEW_SHORT_SIDE: Final = 384
 """Pixels of the shorter side of a preview: enough for models of 224 to 384 pixels."""
 _HASH_BYTES: Final = 16
 _SET_IN_XMP: Final = "XMP "
+_READ_BYTES: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,3 +150,29 @@ def open_picture(
 def content_hash(data: bytes) -> str:
     """The BLAKE3 of `data`, 128 bits as 32 hex digits."""
     return blake3(data).hexdigest(length=_HASH_BYTES)
+
+
+def hash_content(descriptor: int, on_read: Callable[[int], None] | None = None) -> str:
+    """The `content_hash` of an open file, read from the disk and not from the system's cache, one MiB at a time.
+
+    `on_read` gets the number of bytes after each read; it may wait. Raises UnreadableImageError.
+    """
+    hashed = blake3()
+    try:
+        _forget_cached(descriptor)
+        offset = 0
+        while data := os.pread(descriptor, _READ_BYTES, offset):
+            hashed.update(data)
+            offset += len(data)
+            if on_read is not None:
+                on_read(len(data))
+        _forget_cached(descriptor)
+    except OSError as error:
+        raise unreadable(error) from error
+    return hashed.hexdigest(length=_HASH_BYTES)
+
+
+def _forget_cached(descriptor: int) -> None:
+    """Let the system read the file from its disk the next time. macOS has no such call."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)

@@ -19,6 +19,7 @@ from photolineage.settings.sections import (
     DecodingSettings,
     ModelSettings,
     SourceSettings,
+    VerificationSettings,
 )
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Settings",
     "SourceSettings",
     "UntrustedConfigurationError",
+    "VerificationSettings",
     "default_home",
     "demo_config_file",
     "find_config_file",

@@ -41,6 +41,7 @@ from photolineage.settings.sections import (
     Owner,
     PromptTemplates,
     SourceSettings,
+    VerificationSettings,
 )
 
 SECRETS = ("catalog.url", "catalog.password", "alerts.")
@@ -101,6 +102,7 @@ class Settings(BaseSettings):
     events: EventSettings = EventSettings()
     comparison: ComparisonSettings = ComparisonSettings()
     decoding: DecodingSettings = DecodingSettings()
+    verification: VerificationSettings = VerificationSettings()
     recall_bar: float = Field(
         default=0.95,
         gt=0,

@@ -218,6 +218,23 @@ class DecodingSettings(_Section):
         return None if self.memory_gb is None else int(self.memory_gb * 1e9)
 
 
+class VerificationSettings(_Section):
+    """How `verified_originals` reads the originals again, to find files that have changed on the disk (bit rot)."""
+
+    megabytes_per_second: float = Field(
+        default=40.0,
+        gt=0,
+        description="Megabytes that one run reads in a second, at most. With 40, a terabyte takes 7 hours, and most "
+        "disks have time left for others.",
+    )
+    every_days: int = Field(
+        default=30,
+        ge=1,
+        description="The schedule `nightly_verification` asks for a shard again after this many days. It is off until "
+        "you turn it on.",
+    )
+
+
 class ComparisonSettings(_Section):
     """The texts and images with which a new model is compared with the current serving model."""
 

@@ -16,7 +16,7 @@ from photolineage.catalog.queries import (
     shard_keys,
     shard_revisions,
 )
-from photolineage.lineage import IMAGE_EMBEDDINGS, JOB_STEPS, JobKind, Step, partition_subject
+from photolineage.lineage import AUTOMATIC_STEPS, IMAGE_EMBEDDINGS, JobKind, Step, partition_subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class StaleWork:
             JobKind.INDEX: self.indexes,
             JobKind.CLUSTER: self.events,
         }
-        return {step: of[kind] for kind, step in JOB_STEPS.items()}
+        return {step: of[step.job] for step in AUTOMATIC_STEPS if step.job is not None}
 
     def count(self) -> int:
         """The number of partitions to materialize."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, Row, bindparam, case, exists, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, bindparam, case, exists, func, insert, null, select, update
 
 from photolineage.catalog.column_types import PosixPath
 from photolineage.catalog.duplicates import refresh_duplicates
@@ -266,7 +266,11 @@ def _settle(connection: Connection, checkpoint: list[_Reading]) -> None:
         Image.sidecars.is_not_distinct_from(bindparam("pending_sidecars", type_=PosixPath())),
     )
     same_content = Image.content_hash == bindparam("read_content")
-    registered = statement.values(embedded_models=case((same_content, Image.embedded_models), else_=0))
+    registered = statement.values(
+        embedded_models=case((same_content, Image.embedded_models), else_=0),
+        verified_at=case((same_content, Image.verified_at), else_=null()),
+        rotten_at=None,
+    )
     read = [
         _settled(reading) | {"registered_at": registered_at, "read_content": reading.outcome.content_hash}
         for reading in checkpoint

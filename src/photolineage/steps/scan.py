@@ -30,6 +30,13 @@ from photolineage.steps.absences import any_is_left_out, find_places_away, place
 from photolineage.steps.known_files import KnownImage, is_as_known, known_images
 from photolineage.steps.lookahead import map_ahead
 from photolineage.steps.progress import OnProgress, Progress, ignore_progress
+from photolineage.steps.time_shift import (
+    TimeShift,
+    find_time_shift,
+    has_known_sidecars,
+    has_known_time,
+    record_new_times,
+)
 from photolineage.steps.tree_walk import FileRun, FoundFile, SourceUnavailableError, TreeWalk
 
 BATCH_FILES = 2_000
@@ -44,6 +51,7 @@ class ScanReport:
 
     The rows of images at and below `unreadable` places (with the reasons), and in folders and links on unmounted disks
     (`away`, with the number of images), were not changed. `passed_over` counts by kind what a source contains besides.
+    `retimed`: unchanged images whose file has another time. `time_shift` says how it differs and why nothing is read.
     """
 
     files: int = 0
@@ -54,6 +62,8 @@ class ScanReport:
     returned: int = 0
     unchanged: int = 0
     sidecars: int = 0
+    retimed: int = 0
+    time_shift: str = ""
     unreadable: dict[str, str] = field(default_factory=dict)
     away: dict[str, int] = field(default_factory=dict)
     passed_over: dict[str, int] = field(default_factory=dict)
@@ -63,11 +73,13 @@ class ScanReport:
 class _Batch:
     new: list[FoundFile] = field(default_factory=list)
     changed: list[tuple[KnownImage, FoundFile]] = field(default_factory=list)
-    returned: list[KnownImage] = field(default_factory=list)
+    returned: list[tuple[KnownImage, FoundFile]] = field(default_factory=list)
+    retimed: list[tuple[KnownImage, FoundFile]] = field(default_factory=list)
     missing: list[KnownImage] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self.new) + len(self.changed) + len(self.returned) + len(self.missing)
+        pairs = len(self.changed) + len(self.returned) + len(self.retimed)
+        return len(self.new) + pairs + len(self.missing)
 
 
 def ensure_source(engine: Engine, key: str, root: Path) -> int:
@@ -115,6 +127,7 @@ def scan_source(
     missing: list[KnownImage] = []
     committed_files = 0
     committed_at = time.monotonic()
+    shift = find_time_shift(lease, source_id, walk.root)
 
     def commit() -> None:
         nonlocal batch, committed_files, committed_at
@@ -124,7 +137,7 @@ def scan_source(
 
     for differing in _compare(lease.engine, source_id, walk.runs(), report):
         for known, found in differing:
-            _sort_into(batch, missing, report, walk.root, known, found)
+            _sort_into(batch, missing, report, walk.root, known, found, shift)
             if len(batch) >= BATCH_FILES:
                 commit()
         if time.monotonic() - committed_at >= COMMIT_INTERVAL_S:
@@ -136,6 +149,7 @@ def scan_source(
     report.unreadable = walk.unreadable
     report.sidecars = walk.sidecars_found
     report.passed_over = dict(walk.passed_over.most_common())
+    report.time_shift = shift.describe(report.retimed) if shift is not None and report.retimed else ""
     report.away = find_places_away(
         walk, missing_paths, files=report.files, scanned_since=_last_success_began(lease)
     )
@@ -238,6 +252,7 @@ def _sort_into(
     root: Path,
     known: KnownImage | None,
     found: FoundFile | None,
+    shift: TimeShift | None,
 ) -> None:
     if found is None:
         if known is not None and known.state != ImageState.MISSING:
@@ -247,16 +262,19 @@ def _sort_into(
     if known is None:
         batch.new.append(found)
         report.new += 1
-    elif (known.size_bytes, known.mtime_ns, known.sidecars or "") != (
-        found.size_bytes,
-        found.mtime_ns,
-        found.sidecars,
+    elif (
+        known.size_bytes != found.size_bytes
+        or not has_known_time(known, found, shift)
+        or not has_known_sidecars(known, found, shift)
     ):
         batch.changed.append((known, found))
         report.changed += 1
     elif known.state == ImageState.MISSING or (known.had_vanished and _opens(root / found.path)):
-        batch.returned.append(known)
+        batch.returned.append((known, found))
         report.returned += 1
+    elif (known.mtime_ns, known.sidecars or "") != (found.mtime_ns, found.sidecars):
+        batch.retimed.append((known, found))
+        report.retimed += 1
     else:
         report.unchanged += 1
 
@@ -274,15 +292,18 @@ def _commit(lease: Lease, source_id: int, batch: _Batch, shard_capacity: int, *,
     """Commit a batch. Returns how many of its missing images have moved."""
 
     def write(connection: Connection) -> int:
-        touched = {known.shard_id for known in (*batch.returned, *batch.missing)}
-        touched |= {known.shard_id for known, _ in batch.changed}
+        touched = {known.shard_id for known in batch.missing}
+        touched |= {known.shard_id for known, _ in (*batch.changed, *batch.returned)}
+        # A registration that reads such a file now does not record it: the time in the row is another.
+        touched |= {known.shard_id for known, _ in batch.retimed if known.state == ImageState.DISCOVERED}
         _update_known(connection, batch)
+        record_new_times(connection, batch.retimed)
         touched |= _insert_new(connection, source_id, batch.new, shard_capacity)
         connection.execute(update(Shard).where(Shard.id.in_(touched)).values(revision=Shard.revision + 1))
         moved = reunite_missing_images(
             connection, source_id, {known.content_hash for known in batch.missing if known.content_hash}
         )
-        left = [known for known, _ in batch.changed] + batch.missing + batch.returned
+        left = [known for known, _ in (*batch.changed, *batch.returned)] + batch.missing
         refresh_duplicates(connection, [known.content_hash for known in left if known.content_hash])
         return moved
 
@@ -310,12 +331,12 @@ def _update_known(connection: Connection, batch: _Batch) -> None:
                 (
                     known,
                     ImageState.REGISTERED if known.content_hash else ImageState.DISCOVERED,
-                    known.size_bytes,
-                    known.mtime_ns,
-                    known.sidecars,
+                    file.size_bytes,
+                    file.mtime_ns,
+                    file.sidecars,
                     known.content_hash,
                 )
-                for known in batch.returned
+                for known, file in batch.returned
             ),
             (
                 (

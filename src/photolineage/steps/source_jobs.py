@@ -46,7 +46,7 @@ def jobs_of(connection: Connection, source_key: str, shards: Collection[str]) ->
     mine = {source_key, *shards}
     jobs = connection.execute(
         select(MlJob.id, MlJob.kind, MlJob.subject, MlJob.state)
-        .where(MlJob.kind.in_((JobKind.SCAN, JobKind.REGISTER, JobKind.EMBED)))
+        .where(MlJob.kind.in_((JobKind.SCAN, JobKind.REGISTER, JobKind.EMBED, JobKind.VERIFY)))
         .order_by(MlJob.id)
     )
     return [job for job in jobs if _concerns(job, mine)]

@@ -72,6 +72,11 @@ def is_followed(link: str, real_root: str, follow_links: FollowLinks) -> bool:
     return os.path.commonpath([os.path.realpath(link), real_root]) == real_root
 
 
+def recorded_mtime(status: os.stat_result) -> int:
+    """The time of a file's last change as the catalog records it: in nanoseconds, with 64 bits."""
+    return min(max(status.st_mtime_ns, -MAX_MTIME_NS), MAX_MTIME_NS)
+
+
 @dataclass(frozen=True, slots=True)
 class FoundFile:
     """A file of a source. `path` is relative to the root, with surrogate escapes; `mtime_ns` has 64 bits.
@@ -272,7 +277,7 @@ class TreeWalk:
                 if self._excluded is None or not self._is_excluded(folder, name):
                     files.paths.append(folder + name)
                     files.sizes_bytes.append(status.st_size)
-                    files.mtimes_ns.append(_storable(status.st_mtime_ns))
+                    files.mtimes_ns.append(recorded_mtime(status))
             elif stat.S_ISDIR(status.st_mode):
                 folders.append(name)
         files.sidecars = (
@@ -412,17 +417,13 @@ def _in_path_order(names: list[str]) -> list[str]:
     return sorted(names)
 
 
-def _storable(mtime_ns: int) -> int:
-    return min(max(mtime_ns, -MAX_MTIME_NS), MAX_MTIME_NS)
-
-
 def _state_of(sidecar: str, folder: int) -> str:
     """The name, the size and the time of a sidecar. If nobody can tell them, reading it will say why."""
     try:
         status = os.stat(sidecar, dir_fd=folder)
     except OSError:
         return f"{sidecar}/0/0"
-    return f"{sidecar}/{status.st_size}/{_storable(status.st_mtime_ns)}"
+    return f"{sidecar}/{status.st_size}/{recorded_mtime(status)}"
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
