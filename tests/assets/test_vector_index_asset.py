@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -108,6 +109,41 @@ def test_events_keep_their_ids_and_say_what_changed(lineage: Lineage) -> None:
     with lineage.library.engine.connect() as connection:
         after = connection.exec_driver_sql("SELECT id, image_count FROM event ORDER BY id").all()
     assert after == before
+
+
+def miscounted(lineage: Lineage) -> None:
+    lineage.miscount("tiny-b|photos-00000", by=1)
+
+
+def of_another_dimension(lineage: Lineage) -> None:
+    path = min((lineage.home / "embeddings/tiny-b/photos-00000").iterdir())
+    table = pq.read_table(path)
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array([0.5] * 4 * len(table), pa.float16()), 4)
+    pq.write_table(table.set_column(2, "vector", vectors), path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (miscounted, "the file has 4 rows, but its commit record says 5"),
+        (of_another_dimension, "the file does not have the columns of embeddings of dimension 24"),
+    ],
+)
+def test_a_file_that_is_not_as_its_record_says_is_named_and_made_again(
+    lineage_of_two: Lineage, damage: Callable[[Lineage], None], problem: str
+) -> None:
+    damage(lineage_of_two)
+    refused = lineage_of_two.materialize("vector_index", "tiny-b")
+    assert not refused.success
+    said = failure_of(refused)
+    assert "home/embeddings/tiny-b/photos-00000/0" in said
+    assert said.endswith(
+        f".parquet: a committed embedding file cannot be read: {problem}. "
+        "Materialize the partition tiny-b|photos-00000 of image_embeddings again."
+    )
+
+    assert metadata_of(lineage_of_two.materialize_embeddings("tiny-b", "photos-00000"))["lost_files"] == 1
+    assert metadata_of(lineage_of_two.materialize("vector_index", "tiny-b"))["rows"] == 26
 
 
 def test_promotion_and_the_way_back(lineage_of_two: Lineage) -> None:
