@@ -156,7 +156,7 @@ def test_promotion_and_the_way_back(lineage_of_two: Lineage) -> None:
     kept = metadata_of(lineage_of_two.materialize("serving_model"))
     assert (kept["model"], kept["previous_model"]) == ("tiny-b", "tiny-a")
     assert kept["way_back"] == promoted["way_back"]
-    assert promoted["way_back"] == "To go back, launch the job promote_model with `model: tiny-a`."
+    assert promoted["way_back"] == "To go back, launch the job promote_model with model: tiny-a"
 
     back = metadata_of(lineage_of_two.materialize("serving_model", config={"model": "tiny-a"}))
     assert (back["model"], back["previous_model"]) == ("tiny-a", "tiny-b")
