@@ -25,7 +25,7 @@ SOURCE_TAG = "dagster/photolineage-source"
 DEVICE_TAG = "dagster/photolineage-device"
 PARTITIONS_TAG, ASSET_TAG = "partitions", "asset"
 """Name in the list of runs what Dagster leaves out there: the partitions of a run of a range, and the asset of a run of
-one partition and of some checks, such as each run that somebody launches on the page of an asset."""
+checks, with one partition or alone, such as each run that somebody launches on the page of an asset."""
 
 GUARDED_JOBS = frozenset({"migrate_catalog", "promote_model", "repair", "retire_model", "sweep_files"})
 """The jobs that can change or delete what serves, besides
@@ -56,15 +56,17 @@ class LineageRunCoordinator(QueuedRunCoordinator):
 
 
 def shown_tags(run: DagsterRun) -> Mapping[str, str]:
-    """The tag that names the partitions of a run of a range, or the asset of a run of one partition and checks."""
+    """The tag that names the partitions of a run of a range, or the asset of a run of checks."""
     first, last = (
         run.tags.get(tag) for tag in (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)
     )
     if first is not None:
         return {PARTITIONS_TAG: first if first == last else f"{first} … {last}"}
-    if PARTITION_NAME_TAG in run.tags and run.asset_selection and run.asset_check_selection:
-        return {ASSET_TAG: ", ".join(sorted(key.to_user_string() for key in run.asset_selection))}
-    return {}
+    is_left_out = PARTITION_NAME_TAG in run.tags or not run.asset_selection
+    if not run.asset_check_selection or not is_left_out:
+        return {}
+    assets = run.asset_selection or {check.asset_key for check in run.asset_check_selection}
+    return {ASSET_TAG: ", ".join(sorted(asset.to_user_string() for asset in assets))}
 
 
 def retry_tags(instance: DagsterInstance, run: DagsterRun) -> Mapping[str, str]:

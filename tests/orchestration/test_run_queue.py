@@ -211,7 +211,7 @@ def test_a_run_of_a_range_names_its_partitions_in_the_list_of_runs(lineage: Line
     assert shown_tags(DagsterRun(job_name=IMPLICIT_JOB, tags={"dagster/partition": "a"})) == {}
 
 
-def test_a_run_of_one_partition_and_checks_names_its_asset_in_the_list_of_runs() -> None:
+def test_a_run_of_checks_names_its_asset_in_the_list_of_runs() -> None:
     asset = AssetKey("vector_index")
     run = DagsterRun(
         job_name=IMPLICIT_JOB,
@@ -220,7 +220,8 @@ def test_a_run_of_one_partition_and_checks_names_its_asset_in_the_list_of_runs()
         asset_check_selection=frozenset({AssetCheckKey(asset, "index_recall")}),
     )
     assert shown_tags(run) == {"asset": "vector_index"}
-    assert shown_tags(run._replace(tags={})) == {}
+    assert shown_tags(run._replace(asset_selection=frozenset(), tags={})) == {"asset": "vector_index"}
+    assert shown_tags(run._replace(tags={})) == {}, "Dagster names it"
 
 
 def test_the_list_of_runs_shows_no_other_tags_of_ours(
