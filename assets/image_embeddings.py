@@ -18,7 +18,7 @@ from assets.orchestration.step_asset import step_asset
 from photolineage.lineage import IMAGE_EMBEDDINGS
 from photolineage.settings import ModelSettings, Settings
 from resources.home import CatalogResource, StorageResource
-from resources.progress import ProgressSink
+from resources.progress import ProgressSink, rate_metadata
 from schema_checks.partition_checks import CheckInputs
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _metadata(
         "checkpoints": MetadataValue.int(report.checkpoints),
         "megabytes": MetadataValue.float(round(report.bytes_written / 1e6, 2)),
         "seconds": MetadataValue.float(round(report.seconds, 1)),
-        "images_per_second": MetadataValue.float(round(report.embedded / max(report.seconds, 1e-6), 1)),
+        **rate_metadata(report.embedded, report.seconds),
         "embedding_dim": MetadataValue.int(model.embedder.facts.embedding_dim),
         "device": MetadataValue.text(model.embedder.device),
         "precision": MetadataValue.text(model.precision),

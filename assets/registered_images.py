@@ -21,7 +21,7 @@ from photolineage.lineage import REGISTERED_IMAGES
 from photolineage.plain_text import printable
 from photolineage.settings import Settings
 from resources.home import CatalogResource, StorageResource
-from resources.progress import ProgressSink
+from resources.progress import ProgressSink, rate_metadata
 from schema_checks.partition_checks import CheckInputs
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _metadata(
         "read_megabytes": MetadataValue.float(round(report.read_bytes / 1e6, 1)),
         "preview_megabytes": MetadataValue.float(round(report.preview_bytes / 1e6, 1)),
         "seconds": MetadataValue.float(round(report.seconds, 1)),
-        "images_per_second": MetadataValue.float(round(report.read / max(report.seconds, 1e-6), 1)),
+        **rate_metadata(report.read, report.seconds),
     }
     if unreadable:
         metadata["failures"] = MetadataValue.table(

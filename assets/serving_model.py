@@ -137,7 +137,7 @@ def _served(engine: Engine, settings: Settings) -> Mapping[str, str | int]:
     if former is None:
         way_back = "No other model has served."
     elif former in settings.models:
-        way_back = f"To go back, launch the job promote_model with `model: {former}`."
+        way_back = f"To go back, launch the job promote_model with model: {former}"
     else:
         way_back = (
             f"{former} is not configured any more. To go back, add [models.{former}] again and promote it."

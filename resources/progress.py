@@ -2,9 +2,9 @@
 
 import time
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
-from dagster import AssetExecutionContext
+from dagster import AssetExecutionContext, MetadataValue
 
 from photolineage.steps.progress import OnProgress, Progress
 
@@ -39,6 +39,11 @@ class LoggedProgress:
                 context.log.info(f"{label}: {describe_progress(progress, now - started)}")
 
         return log
+
+
+def rate_metadata(images: int, seconds: float) -> dict[str, MetadataValue[Any]]:
+    """The metadata entry for the images per second; no entry if there was nothing to do, because a plot shows it."""
+    return {"images_per_second": MetadataValue.float(round(images / max(seconds, 1e-6), 1))} if images else {}
 
 
 def describe_progress(progress: Progress, seconds: float) -> str:

@@ -1,5 +1,6 @@
 """The check `pinned_searches`: the photos that a model must find, with pictures of what it finds in their place."""
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from dagster import (
@@ -54,12 +55,20 @@ def pinned_searches_result(
 
 
 def _table(report: "PinReport") -> MetadataValue:
-    """Not Markdown: it contains searches and paths."""
+    """Not Markdown: it contains searches and paths.
+
+    The name of a photo comes before its folder: Dagster breaks no line within a path, and a wide table would push the
+    result of each search out of the window.
+    """
     from photolineage.pins.wording import columns, rows
 
     names = [name.rstrip("#") for name in columns(report)]
+    found = [dict(zip(names, row, strict=True)) for row in rows(report)]
+    for row in found:
+        path = PurePath(row["photo"])
+        row["photo"] = f"{path.name} in {path.parent}"
     return MetadataValue.table(
-        [TableRecord(dict(zip(names, row, strict=True))) for row in rows(report)],
+        [TableRecord(row) for row in found],
         TableSchema([TableColumn(name, "string") for name in names]),
     )
 

@@ -37,12 +37,12 @@ NO_SOURCE, NO_MODEL = "add-a-source", "add-a-model"
 def lacking(step: Step, settings: Settings) -> str | None:
     """What to add to the configuration before the step can run, in one sentence; None if nothing."""
     if step.partitioned_by is PartitionedBy.SOURCE and not settings.sources:
-        what = "no folder of photos is configured. Add a [sources.<key>] section"
+        what = "no folder of photos is configured. Add a section `[sources.<key>]`"
     elif step.needs_model and not settings.models:
-        what = "no model is configured. Add a [models.<key>] section"
+        what = "no model is configured. Add a section `[models.<key>]`"
     else:
         return None
-    return f"{what} to {settings.config_name}, then reload the code location (Deployment → Reload)."
+    return f"{what} to `{settings.config_name}`, then reload the code location (Deployment → Reload)."
 
 
 def compare_shards(

@@ -23,8 +23,9 @@ from resources.own_server import is_own_server, refusal
 MODEL_TAG = "dagster/photolineage-model"
 SOURCE_TAG = "dagster/photolineage-source"
 DEVICE_TAG = "dagster/photolineage-device"
-PARTITIONS_TAG = "partitions"
-"""Names the partitions of a run of a range in the list of runs, where Dagster names only a single partition."""
+PARTITIONS_TAG, ASSET_TAG = "partitions", "asset"
+"""Name in the list of runs what Dagster leaves out there: the partitions of a run of a range, and the asset of a run of
+checks, with one partition or alone, such as each run that somebody launches on the page of an asset."""
 
 GUARDED_JOBS = frozenset({"migrate_catalog", "promote_model", "repair", "retire_model", "sweep_files"})
 """The jobs that can change or delete what serves, besides
@@ -48,20 +49,24 @@ class LineageRunCoordinator(QueuedRunCoordinator):
             self._instance.launch_run(run.run_id, context.workspace)
             return self._instance.get_run_by_id(run.run_id) or run
         tags = {key: value for key, value in queue_tags(run).items() if key not in run.tags}
-        tags |= {**partitions_tag(run), **retry_tags(self._instance, run)}
+        tags |= {**shown_tags(run), **retry_tags(self._instance, run)}
         if tags:
             self._instance.add_run_tags(run.run_id, tags)
         return super().submit_run(context)
 
 
-def partitions_tag(run: DagsterRun) -> Mapping[str, str]:
-    """The tag that names the partitions of a run of a range."""
+def shown_tags(run: DagsterRun) -> Mapping[str, str]:
+    """The tag that names the partitions of a run of a range, or the asset of a run of checks."""
     first, last = (
         run.tags.get(tag) for tag in (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)
     )
-    if first is None:
+    if first is not None:
+        return {PARTITIONS_TAG: first if first == last else f"{first} … {last}"}
+    is_left_out = PARTITION_NAME_TAG in run.tags or not run.asset_selection
+    if not run.asset_check_selection or not is_left_out:
         return {}
-    return {PARTITIONS_TAG: first if first == last else f"{first} … {last}"}
+    assets = run.asset_selection or {check.asset_key for check in run.asset_check_selection}
+    return {ASSET_TAG: ", ".join(sorted(asset.to_user_string() for asset in assets))}
 
 
 def retry_tags(instance: DagsterInstance, run: DagsterRun) -> Mapping[str, str]:

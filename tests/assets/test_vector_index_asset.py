@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -110,6 +111,41 @@ def test_events_keep_their_ids_and_say_what_changed(lineage: Lineage) -> None:
     assert after == before
 
 
+def miscounted(lineage: Lineage) -> None:
+    lineage.miscount("tiny-b|photos-00000", by=1)
+
+
+def of_another_dimension(lineage: Lineage) -> None:
+    path = min((lineage.home / "embeddings/tiny-b/photos-00000").iterdir())
+    table = pq.read_table(path)
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array([0.5] * 4 * len(table), pa.float16()), 4)
+    pq.write_table(table.set_column(2, "vector", vectors), path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (miscounted, "the file has 4 rows, but its commit record says 5"),
+        (of_another_dimension, "the file does not have the columns of embeddings of dimension 24"),
+    ],
+)
+def test_a_file_that_is_not_as_its_record_says_is_named_and_made_again(
+    lineage_of_two: Lineage, damage: Callable[[Lineage], None], problem: str
+) -> None:
+    damage(lineage_of_two)
+    refused = lineage_of_two.materialize("vector_index", "tiny-b")
+    assert not refused.success
+    said = failure_of(refused)
+    assert "home/embeddings/tiny-b/photos-00000/0" in said
+    assert said.endswith(
+        f".parquet: a committed embedding file cannot be read: {problem}. "
+        "Materialize the partition tiny-b|photos-00000 of image_embeddings again."
+    )
+
+    assert metadata_of(lineage_of_two.materialize_embeddings("tiny-b", "photos-00000"))["lost_files"] == 1
+    assert metadata_of(lineage_of_two.materialize("vector_index", "tiny-b"))["rows"] == 26
+
+
 def test_promotion_and_the_way_back(lineage_of_two: Lineage) -> None:
     lineage_of_two.materialize("vector_index", "tiny-b")
 
@@ -120,7 +156,7 @@ def test_promotion_and_the_way_back(lineage_of_two: Lineage) -> None:
     kept = metadata_of(lineage_of_two.materialize("serving_model"))
     assert (kept["model"], kept["previous_model"]) == ("tiny-b", "tiny-a")
     assert kept["way_back"] == promoted["way_back"]
-    assert promoted["way_back"] == "To go back, launch the job promote_model with `model: tiny-a`."
+    assert promoted["way_back"] == "To go back, launch the job promote_model with model: tiny-a"
 
     back = metadata_of(lineage_of_two.materialize("serving_model", config={"model": "tiny-a"}))
     assert (back["model"], back["previous_model"]) == ("tiny-a", "tiny-b")

@@ -107,9 +107,10 @@ def wait_for_partitions(ui: DagsterUi, library: Lineage, asset: str, partitions:
 def test_a_partition_is_materialized_by_clicking(ui: DagsterUi, page: "Page", library: Lineage) -> None:
     partition = "tiny-a|photos-00002"
     materialize_partition(ui, page, "image_embeddings", partition)
-    ui.wait_for_run(
+    run = ui.wait_for_run(
         lambda run: from_the_page(run, partition) and run.status == "SUCCESS", seconds=180, what=partition
     )
+    assert run.tags["asset"] == "image_embeddings"
     page.goto(partition_address(ui, "image_embeddings", partition))
     assert metadata_on_page(page, "images") == "10"
     assert metadata_on_page(page, "embedded_now") == "2"

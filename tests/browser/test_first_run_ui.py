@@ -62,7 +62,7 @@ def test_from_the_first_error_to_the_events(ui: DagsterUi, page: "Page", library
         what="the failed run",
     )
     page.goto(f"{ui.url}/runs/{failed.run_id}")
-    page.get_by_text(containing("For a new catalog, materialize catalog_schema first.")).first.wait_for()
+    page.get_by_text(containing("The catalog has no tables yet. Materialize catalog_schema")).first.wait_for()
 
     page.goto(f"{ui.url}/assets/catalog_schema")
     page.get_by_text(containing("materialize it first.")).first.wait_for()

@@ -56,7 +56,7 @@ def test_a_model_is_promoted_from_the_launchpad(ui: DagsterUi, page: "Page", lib
     with library.library.engine.connect() as connection:
         assert serving_model_key(connection) == "tiny-b"
     page.goto(f"{ui.url}/assets/serving_model")
-    way_back = "To go back, launch the job promote_model with `model: tiny-a`."
+    way_back = "To go back, launch the job promote_model with model: tiny-a"
     page.get_by_text(containing(way_back)).first.wait_for()
 
 

@@ -82,6 +82,15 @@ def test_reason(tmp_path: Path, name: str, data: bytes, reason: FailureReason) -
     assert failure(path).reason is reason
 
 
+@pytest.mark.parametrize(
+    ("data", "begins"),
+    [(b"<!DOCTYPE html><html>", "“<!DOCTYPE html><”"), (bytes(5000), "the bytes 00 00 00")],
+)
+def test_how_a_file_that_is_no_picture_begins(tmp_path: Path, data: bytes, begins: str) -> None:
+    (tmp_path / "page.jpg").write_bytes(data)
+    assert failure(tmp_path / "page.jpg").detail.startswith(f"no known image format begins with {begins}")
+
+
 def test_vanished(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert failure(tmp_path / "gone.jpg").reason is FailureReason.VANISHED

@@ -61,4 +61,6 @@ def test_what_it_cannot_explain_is_said(lineage: Lineage) -> None:
 
 
 def test_without_a_catalog_the_first_step_is_named(new_lineage: Lineage) -> None:
-    assert "materialize catalog_schema for a new catalog" in failure_of(explain(new_lineage, photo="1"))
+    assert "has no tables yet. Materialize catalog_schema, or run `photolineage migrate`." in failure_of(
+        explain(new_lineage, photo="1")
+    )

@@ -31,7 +31,7 @@ def test_without_a_source_the_first_step_is_to_add_one(
     config = write_configuration(tmp_path, tiny_models)
     config.write_text(config.read_text().replace("[sources.photos]\nroot = 'photos'\nremovable = true\n", ""))
     definitions = build_definitions(load_settings(config))
-    first = f"**First: no folder of photos is configured. Add a [sources.<key>] section to {config}, "
+    first = f"**First: no folder of photos is configured. Add a section `[sources.<key>]` to `{config}`, "
     assert described(definitions, "source_files").startswith(first)
     assert "**First" not in described(definitions, "image_embeddings")
     Definitions.validate_loadable(definitions)
@@ -41,7 +41,7 @@ def test_without_a_model_the_first_step_is_to_add_one(tmp_path: Path) -> None:
     config = write_configuration(tmp_path, {})
     definitions = build_definitions(load_settings(config))
     for asset in ("image_embeddings", "vector_index", "image_events", "model_comparison", "serving_model"):
-        first = f"**First: no model is configured. Add a [models.<key>] section to {config}, "
+        first = f"**First: no model is configured. Add a section `[models.<key>]` to `{config}`, "
         assert described(definitions, asset).startswith(first)
     assert "**First" not in described(definitions, "source_files")
     Definitions.validate_loadable(definitions)
@@ -68,7 +68,7 @@ def test_without_a_catalog_every_asset_names_the_first_one(
     new_lineage: Lineage, asset: str, partition: str | None
 ) -> None:
     result = new_lineage.materialize(asset, partition)
-    assert "For a new catalog, materialize catalog_schema first." in failure_of(result)
+    assert "The catalog has no tables yet. Materialize catalog_schema" in failure_of(result)
     assert is_a_message(result)
 
 
@@ -111,9 +111,14 @@ def test_an_unplugged_disk_is_a_message(lineage: Lineage) -> None:
             "sources",
             "source_files",
             "add-a-source",
-            "No folder of photos is configured. Add a [sources.<key>]",
+            "No folder of photos is configured. Add a section `[sources.<key>]` to",
         ),
-        ("models", "vector_index", "add-a-model", "No model is configured. Add a [models.<key>] section to"),
+        (
+            "models",
+            "vector_index",
+            "add-a-model",
+            "No model is configured. Add a section `[models.<key>]` to",
+        ),
     ],
 )
 def test_what_is_not_configured_has_one_partition_that_says_what_to_add(

@@ -137,4 +137,6 @@ def test_an_index_that_is_not_there_holds_up_no_other(lineage: Lineage, change: 
 @pytest.mark.parametrize("job", ["sweep_files", "maintain_indexes", "check_freshness"])
 def test_without_a_catalog_the_first_step_is_named(new_lineage: Lineage, job: str) -> None:
     result = run(new_lineage, job)
-    assert "materialize catalog_schema for a new catalog" in failure_of(result)
+    assert "has no tables yet. Materialize catalog_schema, or run `photolineage migrate`." in failure_of(
+        result
+    )

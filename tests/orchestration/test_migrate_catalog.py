@@ -68,7 +68,9 @@ def test_foreign_tables_are_refused_and_left_alone(
     run = run_job(empty_catalog_url, tmp_path, dry_run=False)
     assert not run.success
     (failure,) = [event for event in run.all_events if event.is_step_failure]
-    assert "has tables but no alembic_version" in str(failure.step_failure_data.user_failure_data.description)
+    assert "has tables, but no revision in the table alembic_version" in str(
+        failure.step_failure_data.user_failure_data.description
+    )
     assert tables(empty_engine) == {"somebody_elses"}
 
 

@@ -43,7 +43,7 @@ def test_a_model_is_promoted_and_the_former_one_again(lineage_of_two: Lineage) -
     promoted = metadata_of(promote(lineage_of_two, model="tiny-b"))
     assert serving(lineage_of_two) == ["tiny-b"]
     assert promoted["previous_model"] == "tiny-a"
-    assert promoted["way_back"] == "To go back, launch the job promote_model with `model: tiny-a`."
+    assert promoted["way_back"] == "To go back, launch the job promote_model with model: tiny-a"
 
     kept = metadata_of(promote(lineage_of_two))
     assert serving(lineage_of_two) == ["tiny-b"]
@@ -51,7 +51,7 @@ def test_a_model_is_promoted_and_the_former_one_again(lineage_of_two: Lineage) -
 
     back = metadata_of(promote(lineage_of_two, model="tiny-a"))
     assert serving(lineage_of_two) == ["tiny-a"]
-    assert back["way_back"] == "To go back, launch the job promote_model with `model: tiny-b`."
+    assert back["way_back"] == "To go back, launch the job promote_model with model: tiny-b"
 
 
 def test_a_former_model_that_is_not_configured_is_no_way_back_yet(lineage_of_two: Lineage) -> None:

@@ -12,9 +12,9 @@ from assets.orchestration.run_queue import (
     MODEL_TAG,
     SOURCE_TAG,
     LineageRunCoordinator,
-    partitions_tag,
     queue_tags,
     retry_tags,
+    shown_tags,
 )
 from assets.orchestration.stale_partitions import VERSION_TAG, _Attempt, _batches, _request
 from photolineage.lineage import (
@@ -204,11 +204,24 @@ def test_the_deployment_says_nothing_to_others_and_keeps_no_tick_for_ever(new_li
 
 
 def test_a_run_of_a_range_names_its_partitions_in_the_list_of_runs(lineage: Lineage) -> None:
-    named = [partitions_tag(run) for run in backfill_runs(lineage, REGISTERED_IMAGES, SHARDS_OF_PHOTOS[:3])]
+    named = [shown_tags(run) for run in backfill_runs(lineage, REGISTERED_IMAGES, SHARDS_OF_PHOTOS[:3])]
     assert named == [{"partitions": "photos-00000 … photos-00002"}]
     one = {"dagster/asset_partition_range_start": "a", "dagster/asset_partition_range_end": "a"}
-    assert partitions_tag(DagsterRun(job_name=IMPLICIT_JOB, tags=one)) == {"partitions": "a"}
-    assert partitions_tag(DagsterRun(job_name=IMPLICIT_JOB, tags={"dagster/partition": "a"})) == {}
+    assert shown_tags(DagsterRun(job_name=IMPLICIT_JOB, tags=one)) == {"partitions": "a"}
+    assert shown_tags(DagsterRun(job_name=IMPLICIT_JOB, tags={"dagster/partition": "a"})) == {}
+
+
+def test_a_run_of_checks_names_its_asset_in_the_list_of_runs() -> None:
+    asset = AssetKey("vector_index")
+    run = DagsterRun(
+        job_name=IMPLICIT_JOB,
+        tags={"dagster/partition": "tiny-a"},
+        asset_selection=frozenset({asset}),
+        asset_check_selection=frozenset({AssetCheckKey(asset, "index_recall")}),
+    )
+    assert shown_tags(run) == {"asset": "vector_index"}
+    assert shown_tags(run._replace(asset_selection=frozenset(), tags={})) == {"asset": "vector_index"}
+    assert shown_tags(run._replace(tags={})) == {}, "Dagster names it"
 
 
 def test_the_list_of_runs_shows_no_other_tags_of_ours(

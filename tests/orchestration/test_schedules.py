@@ -48,7 +48,7 @@ def test_a_schedule_asks_for_one_run_once_there_is_a_catalog(new_lineage: Lineag
     requests, reason = ask(new_lineage, schedule)
     assert requests == []
     assert reason is not None
-    assert "materialize catalog_schema for a new catalog" in reason
+    assert "has no tables yet. Materialize catalog_schema, or run `photolineage migrate`." in reason
     new_lineage.must_materialize("catalog_schema")
     requests, _ = ask(new_lineage, schedule)
     assert len(requests) == 1

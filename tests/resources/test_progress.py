@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from photolineage.steps.progress import Progress
-from resources.progress import LoggedProgress, describe_progress
+from resources.progress import LoggedProgress, describe_progress, rate_metadata
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,11 @@ from resources.progress import LoggedProgress, describe_progress
 )
 def test_rate_and_time_left_are_of_this_run(progress: Progress, seconds: float, text: str) -> None:
     assert describe_progress(progress, seconds) == text
+
+
+def test_a_run_that_finds_nothing_to_do_has_no_rate() -> None:
+    assert {name: value.value for name, value in rate_metadata(30, 4.0).items()} == {"images_per_second": 7.5}
+    assert rate_metadata(0, 4.0) == {}
 
 
 def test_the_log_tells_where_it_continues_then_at_intervals_and_at_the_end(

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
+MIGRATE = "Launch the job `migrate_catalog` with `dry_run: false`, or run `photolineage migrate`."
+
 MIGRATION_LOCK = 0x6D696772617465
 """The key of the PostgreSQL lock for migrations of one database."""
 
@@ -125,10 +127,19 @@ def catalog_revision(connection: Connection) -> CatalogRevision:
 def refuse_foreign_tables(engine: Engine, revision: CatalogRevision) -> None:
     """Raise UnmigratedCatalogError if the database has tables that no migration has made."""
     if revision.found is None and revision.has_tables:
-        raise UnmigratedCatalogError(
-            f"{shown_url(engine.url)} has tables but no alembic_version, so Photolineage "
-            "did not create them. Give the catalog a database of its own (catalog.url)."
+        raise UnmigratedCatalogError(why_unmigrated(f"the catalog {shown_url(engine.url)}", revision))
+
+
+def why_unmigrated(catalog: str, revision: CatalogRevision) -> str:
+    """What a person reads about a catalog of another revision: its state and the remedy."""
+    if revision.found is not None:
+        return f"{catalog} is at revision {revision.found}, but this code needs {revision.wanted}. {MIGRATE}"
+    if revision.has_tables:
+        return (
+            f"{catalog} has tables, but no revision in the table alembic_version, so Photolineage did not create them. "
+            "Give the catalog a database of its own (catalog.url)."
         )
+    return f"{catalog} has no tables yet. Materialize catalog_schema, or run `photolineage migrate`."
 
 
 def upgrade(engine: Engine) -> CatalogRevision:
@@ -235,10 +246,8 @@ def require_current(engine: Engine) -> None:
         revision = catalog_revision(connection)
     if revision.is_current:
         return
-    steps = "; ".join(f"{step.id} ({step.title})" for step in revision.pending)
-    raise UnmigratedCatalogError(
-        f"the catalog {shown_url(engine.url)} is at revision "
-        f"{revision.found or 'none'}, but this code needs {revision.wanted}. Missing migrations: {steps}. "
-        "Launch the job `migrate_catalog` with `dry_run: false`, run `photolineage migrate`, or materialize "
-        "catalog_schema for a new catalog."
-    )
+    reason = why_unmigrated(f"the catalog {shown_url(engine.url)}", revision)
+    if revision.found is not None:
+        steps = "; ".join(f"{step.id} ({step.title})" for step in revision.pending)
+        reason += f" Missing migrations: {steps}."
+    raise UnmigratedCatalogError(reason)

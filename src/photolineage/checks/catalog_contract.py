@@ -5,7 +5,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
-from photolineage.catalog.migrate import CatalogRevision, UnmigratedCatalogError, catalog_revision
+from photolineage.catalog.migrate import (
+    CatalogRevision,
+    UnmigratedCatalogError,
+    catalog_revision,
+    why_unmigrated,
+)
 from photolineage.catalog.orm import Base
 from photolineage.contract import ContractError, compare
 from photolineage.contract.drift import Drift, Severity
@@ -13,7 +18,6 @@ from photolineage.contract.text_table import counted
 from photolineage.errors import PhotolineageError
 
 REPAIR = "Launch the job `repair`, or run `photolineage repair`"
-MIGRATE = "Launch the job `migrate_catalog` with `dry_run: false`, or run `photolineage migrate`."
 
 
 class ContractUnverifiableError(PhotolineageError):
@@ -88,6 +92,5 @@ def _remedy(drifts: Sequence[Drift]) -> str:
 
 def _unmigrated(revision: CatalogRevision) -> ContractReport:
     steps = tuple(f"{step.id} ({step.title})" for step in revision.pending)
-    remedy = MIGRATE if revision.found else f"For a new catalog, materialize catalog_schema first. {MIGRATE}"
-    summary = f"The catalog is at revision {revision.found or 'none'}, and this code needs {revision.wanted}. {remedy}"
+    summary = why_unmigrated("The catalog", revision)
     return ContractReport((), revision.found, revision.wanted, summary, steps)

@@ -24,6 +24,7 @@ from photolineage.models.registry import require_model
 from photolineage.settings.events import EventSettings
 from photolineage.steps.freshness import events_version
 from photolineage.stores.embeddings import (
+    IDENTITY,
     EmbeddingFileHeader,
     EmbeddingStore,
     content_problems,
@@ -32,8 +33,6 @@ from photolineage.stores.embeddings import (
 from photolineage.stores.live_embeddings import find_live_embeddings
 from photolineage.stores.root_folder import StorageError
 from photolineage.stores.vector_index import REBUILD, VectorIndexes, index_schema
-
-IDENTITY = ("image_id", "content_hash")
 
 
 @dataclass(frozen=True, slots=True)

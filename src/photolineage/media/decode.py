@@ -18,7 +18,7 @@ from photolineage.media.deep_tiff import DeepTiff
 from photolineage.media.embedded import of_the_file, written_in_container
 from photolineage.media.errors import UnreadableImageError
 from photolineage.media.exif import ExifFacts, read_exif, stored_orientation
-from photolineage.media.formats import JPEG_XL, RAW, format_of, open_container
+from photolineage.media.formats import JPEG_XL, RAW, beginning_of, format_of, open_container
 from photolineage.media.jpeg import END_OF_IMAGE, load_jpeg
 from photolineage.media.jpeg_xl import unpack_jpeg_xl
 from photolineage.media.raw import embedded_preview
@@ -89,7 +89,7 @@ def decode(data: bytes, *, short_side: int | None = None) -> DecodedImage:
     if image_format is None:
         raise UnreadableImageError(
             FailureReason.UNSUPPORTED,
-            f"no supported image format begins with the bytes {data[:16]!r}",
+            f"no supported image format begins with {beginning_of(data)}",
         )
     if image_format == RAW:
         return _decode_raw(data, short_side)

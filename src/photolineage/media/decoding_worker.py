@@ -33,7 +33,7 @@ from photolineage.media.decoding import (
     Outcome,
 )
 from photolineage.media.errors import ChangedOriginalError, UnreadableImageError
-from photolineage.media.formats import format_of
+from photolineage.media.formats import beginning_of, format_of
 from photolineage.media.memory_need import memory_to_decode
 from photolineage.media.original import content_hash
 from photolineage.media.quality import picture_quality
@@ -123,7 +123,7 @@ def decode_bytes(data: bytes, task: DecodingTask) -> DecodedOriginal:
         raise ChangedOriginalError(task.expected_hash, found)
     if task.named_as_image and format_of(data) is None:
         raise UnreadableImageError(
-            FailureReason.CORRUPT, f"no known image format begins with the bytes {data[:16]!r}"
+            FailureReason.CORRUPT, f"no known image format begins with {beginning_of(data)}"
         )
     decoded = decode(data, short_side=task.short_side)
     return DecodedOriginal(

@@ -136,6 +136,12 @@ with contextlib.suppress(AttributeError):
     ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)  # type: ignore[attr-defined]
 
 
+def beginning_of(data: bytes) -> str:
+    """How a file begins: as text, or else as hexadecimal numbers, between which a page can break the line."""
+    text = data[:16].decode("ascii", "replace")
+    return f"“{text}”" if text.isascii() and text.isprintable() else f"the bytes {data[:16].hex(' ')}"
+
+
 def format_of(data: bytes) -> str | None:
     """The image format of the first bytes: a key of `_PLUGINS`, `JPEG_XL`, `RAW` for a camera's own, or None."""
     for prefix, name in _PREFIXES:

@@ -82,7 +82,7 @@ def unchecked(report: PinReport) -> list[str]:
 def columns(report: PinReport) -> list[str]:
     """The names of the columns of `rows`. Those with numbers end in `#`."""
     models = [key for key in (report.serving_key, report.model_key) if key is not None]
-    return ["pin#", "search", "photo", "within#", *(f"rank with {key}#" for key in models), "result"]
+    return ["pin#", "search", "result", *(f"rank with {key}#" for key in models), "within#", "photo"]
 
 
 def rows(report: PinReport) -> list[tuple[str, ...]]:
@@ -91,11 +91,11 @@ def rows(report: PinReport) -> list[tuple[str, ...]]:
         (
             "" if judged.pin.id is None else str(judged.pin.id),
             judged.pin.query.in_words(),
-            printable(judged.path),
-            f"{judged.pin.within:,}",
+            printable(": ".join(filter(None, (str(judged.verdict), judged.reason)))),
             *([] if judged.serving is None else [_number(judged.serving)]),
             _number(judged.answer),
-            printable(": ".join(filter(None, (str(judged.verdict), judged.reason)))),
+            f"{judged.pin.within:,}",
+            printable(judged.path),
         )
         for judged in report.having(*Verdict)
     ]

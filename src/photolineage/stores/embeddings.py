@@ -20,6 +20,8 @@ from photolineage.lineage import partition_subject
 from photolineage.stores.files import Files, LostFileError, unique_name, unreadable_file
 
 EMBEDDINGS = "embeddings"
+IDENTITY = ("image_id", "content_hash")
+"""The columns that say of which image, and of which content, an embedding is."""
 
 UNIT_LENGTH_TOLERANCE = 2e-3
 """float16 has 11 significant bits: the length of a unit vector in float16 differs from 1 by less than this."""
@@ -60,6 +62,11 @@ def are_unit(vectors: NDArray[np.float32]) -> NDArray[np.bool_]:
     return sound
 
 
+def wrong_row_count(found: int, recorded: int) -> str:
+    """What a person reads about a file with another number of rows than its commit record states."""
+    return f"the file has {found} rows, but its commit record says {recorded}"
+
+
 def content_problems(table: pa.Table, row_count: int, members: Collection[int]) -> list[str]:
     """The problems in the rows of an embedding file, each as a clause.
 
@@ -69,7 +76,7 @@ def content_problems(table: pa.Table, row_count: int, members: Collection[int]) 
 
     problems = []
     if len(table) != row_count:
-        problems.append(f"the file has {len(table)} rows, but its commit record says {row_count}")
+        problems.append(wrong_row_count(len(table), row_count))
     ids = table["image_id"]
     if len(pc.unique(ids)) != len(ids):
         problems.append("the file has the same image twice")
@@ -171,21 +178,35 @@ class EmbeddingStore:
         path = f"{self.folder(header.model_key, header.shard_key)}/{unique_name(name)}.parquet"
         return path, self.files.write(path, lambda partial: _write_parquet(table, partial))
 
-    def read_identities(self, path: str) -> pa.Table:
-        """Image id and content hash of each row of one committed file. Raises StorageError if it is missing."""
-        return self._read(path, ["image_id", "content_hash"])
+    def read_identities(self, path: str, row_count: int | None = None) -> pa.Table:
+        """Image id and content hash of each row of one committed file.
 
-    def read(self, path: str) -> pa.Table:
-        """One committed file: image id, content hash, vector. Raises StorageError if it is missing."""
-        return self._read(path, ["image_id", "content_hash", "vector"])
+        Raises StorageError if the file is missing or damaged. LostFileError if it does not have the `row_count` rows
+        of its commit record.
+        """
+        return self._read(path, IDENTITY, row_count)
+
+    def read(self, path: str, dim: int | None = None) -> pa.Table:
+        """One committed file: image id, content hash, vector.
+
+        Raises StorageError if the file is missing or damaged. LostFileError if its vectors do not have the length
+        `dim`.
+        """
+        return self._read(path, [*IDENTITY, "vector"], dim=dim)
 
     def read_schema(self, path: str) -> pa.Schema:
         """The schema of one committed file, with its metadata. Raises StorageError if it is missing."""
         return self._opened(path).schema_arrow
 
-    def _read(self, path: str, columns: Sequence[str]) -> pa.Table:
+    def _read(
+        self, path: str, columns: Sequence[str], row_count: int | None = None, dim: int | None = None
+    ) -> pa.Table:
         file = self._opened(path)
         with self._explained(path):
+            if row_count is not None and file.metadata.num_rows != row_count:
+                raise LostFileError(wrong_row_count(file.metadata.num_rows, row_count))
+            if dim is not None and not file.schema_arrow.equals(embedding_schema(dim)):
+                raise LostFileError(f"the file does not have the columns of embeddings of dimension {dim}")
             return file.read(columns=list(columns))
 
     def _opened(self, path: str, size_bytes: int | None = None) -> pq.ParquetFile:

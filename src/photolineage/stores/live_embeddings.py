@@ -57,7 +57,7 @@ class LiveEmbeddings:
         wanted = set(embedding_files)
         for file in self.files:
             if embedding_file(file.path) in wanted:
-                table = self.store.read(file.path).drop_columns(["content_hash"])
+                table = self.store.read(file.path, self.dim).drop_columns(["content_hash"])
                 identity = pa.array([embedding_file(file.path)] * len(table), pa.int64())
                 yield from table.add_column(1, "embedding_file", identity).to_batches()
 
@@ -81,7 +81,10 @@ class LiveEmbeddings:
 def find_live_embeddings(
     connection: Connection, store: EmbeddingStore, model_id: int, dim: int
 ) -> LiveEmbeddings:
-    """The current embeddings of a model. Raises StorageError if a committed file is missing."""
+    """The current embeddings of a model.
+
+    Raises StorageError if a committed file is missing, or if its number of rows is not that of its commit record.
+    """
     facts = arrow_table(connection, _facts(), FACTS_SCHEMA)
     files = committed_files(connection, FileKind.EMBEDDING, model_id=model_id)
     rows = query(_OF_PRESENT_CONTENT, facts=facts, contents=_contents(store, files)).cast(live_schema())
@@ -109,7 +112,7 @@ def _contents(store: EmbeddingStore, files: Sequence[CommittedFile]) -> pa.Table
         [("image_id", pa.int64()), ("content_hash", pa.string()), ("embedding_file", pa.int64())]
     )
     tables = [
-        store.read_identities(file.path)
+        store.read_identities(file.path, file.row_count)
         .append_column("embedding_file", pa.array([embedding_file(file.path)] * file.row_count, pa.int64()))
         .cast(schema)
         for file in files

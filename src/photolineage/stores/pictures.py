@@ -20,7 +20,8 @@ from photolineage.stores.captions import draw_line, wrap
 from photolineage.stores.previews import PreviewStore
 from photolineage.stores.root_folder import StorageError
 
-CELL_PIXELS = (232, 174)
+CELL_PIXELS = (200, 150)
+"""Five of them in a row fit into Dagster's dialog, which cuts wider pictures, in a window 1,366 pixels wide."""
 CAPTION_SIZE, LINE_PIXELS = 13, 18
 MARGIN_PIXELS = 6
 COLUMNS = 5
