@@ -32,6 +32,7 @@ from photolineage.catalog.column_types import (
 from photolineage.catalog.vocabulary import (
     FailureReason,
     Precision,
+    StackRule,
     TakenAtPrecision,
     TakenAtSource,
     UtcOffsetSource,
@@ -152,7 +153,9 @@ class Image(Base):
     image was read before quality was measured. `taken_at_precision` and `utc_offset_source` are null if the image was
     read before they were recorded; `utc_offset_source` is null, too, if the offset is unknown. `truncated`: the file
     is damaged, and only a part of the picture could be decoded. `lost_share`: the share of its picture that is lost,
-    0 to 1; null if the picture is whole.
+    0 to 1; null if the picture is whole. `stack_of_id`: the image that its stack shows instead of this one, and
+    `stack_rule`: why it is in the stack (`photolineage.stacks`); null if it shows itself. `perceptual_hash`: how the
+    picture looks (`photolineage.media.perceptual_hash`); null if the image was read before it was computed.
     """
 
     __tablename__ = "image"
@@ -161,6 +164,7 @@ class Image(Base):
         Index(None, "shard_id", "state", "embedded_models", "duplicate_of_id"),
         Index(None, "content_hash"),
         Index(None, "duplicate_of_id"),
+        Index(None, "stack_of_id"),
         {"sqlite_autoincrement": True},
     )
 
@@ -201,6 +205,9 @@ class Image(Base):
         enum_type(UtcOffsetSource, "utc_offset_source")
     )
     lost_share: Mapped[float | None]
+    stack_of_id: Mapped[int | None] = mapped_column(ForeignKey("image.id"))
+    stack_rule: Mapped[StackRule | None] = mapped_column(enum_type(StackRule, "stack_rule"))
+    perceptual_hash: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class MlModel(Base):

@@ -31,8 +31,8 @@ class OriginalImage:
     month or the year is known (`taken_at_precision`), it is the noon of its first day. `utc_offset_minutes` and
     `time_zone` (an IANA name, from GPS) are None if unknown. `lost_share`: the share of a damaged picture that could
     not be decoded, 0 to 1; None if the picture is whole. `quality` is `picture_quality`, 0 to 1. `preview` is an
-    upright sRGB JPEG without metadata, scaled to
-    `PREVIEW_SHORT_SIDE` as by `decode_upright`.
+    upright sRGB JPEG without metadata, scaled to `PREVIEW_SHORT_SIDE` as by `decode_upright`; `perceptual_hash` is its
+    hash.
     """
 
     content_hash: str
@@ -53,6 +53,7 @@ class OriginalImage:
     camera: str | None
     lost_share: float | None
     quality: float
+    perceptual_hash: int
     preview: bytes
 
     @property
@@ -76,6 +77,7 @@ def read_original(path: str | bytes | os.PathLike[str], *, assumed_time_zone: st
             named_as_image=PurePath(file_name).suffix.lower() in SUPPORTED_SUFFIXES,
         )
     assert decoded.quality is not None
+    assert decoded.perceptual_hash is not None
     place = decoded.exif.place
     time_zone = time_zone_at(place) if place else None
     time = capture_time(
@@ -105,6 +107,7 @@ def read_original(path: str | bytes | os.PathLike[str], *, assumed_time_zone: st
         camera=decoded.exif.camera,
         lost_share=decoded.lost_share,
         quality=decoded.quality,
+        perceptual_hash=decoded.perceptual_hash,
         preview=decoded.picture,
     )
 

@@ -25,6 +25,7 @@ from photolineage.stores.pictures import (
     contact_sheet,
     locate_copies,
     locate_images,
+    locate_stacks,
     read_previews,
     save_picture,
 )
@@ -37,7 +38,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FoundImage:
-    """An image that a query found. `score` is its cosine with the query; `copies` are files with the same content."""
+    """An image that a query found.
+
+    `score` is its cosine with the query; of a stack, the best. `copies` are files with the same content, and `stack`
+    the other files of its stack.
+    """
 
     image_id: int
     score: float
@@ -48,6 +53,7 @@ class FoundImage:
     latitude: float | None
     longitude: float | None
     copies: tuple[Path, ...]
+    stack: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,10 @@ class FoundImages:
         """Write a picture of the hits. The suffix of `path` selects the format. Raises StorageError."""
         jpegs = read_previews(self.engine, self.previews, [hit.image_id for hit in self.hits])
         pictures = [
-            Picture(jpegs[hit.image_id], f"{hit.score:.3f}  {hit.path.name}")
+            Picture(
+                jpegs[hit.image_id],
+                f"{hit.score:.3f}  {hit.path.name}" + (f" +{len(hit.stack)}" if hit.stack else ""),
+            )
             for hit in self.hits
             if hit.image_id in jpegs
         ]
@@ -82,10 +91,10 @@ def find_images(
 ) -> FoundImages:
     """The images in the scope that are nearest to the query: page number `page`, with `k` images on a page.
 
-    The model is loaded only if the query has a text or an image file. A copy is searched for as the first image with
-    its content. Raises QueryError, VectorIndexError, and ModelNotLoadedError if the library has images but no
-    embeddings of this model. Loading the model can raise ConfigurationError, ModelUnavailableError and
-    ModelChangedError.
+    A stack is one hit: the image that it shows. The model is loaded only if the query has a text or an image file. A
+    copy is searched for as the first image with its content.
+    Raises QueryError, VectorIndexError, and ModelNotLoadedError if the library has images but no embeddings of this
+    model. Loading the model can raise ConfigurationError, ModelUnavailableError and ModelChangedError.
     """
     if query.image_files:
         from photolineage.media import limit_decoding
@@ -146,11 +155,15 @@ def _of_originals(connection: Connection, query: Query) -> Query:
 
 
 def _located(engine: Engine, hits: Sequence[Hit]) -> list[FoundImage]:
-    ids = [hit.image_id for hit in hits]
-    locations, copies = locate_images(engine, ids), locate_copies(engine, ids)
+    ids = [hit.shown_id for hit in hits]
+    locations, copies, stacks = (
+        locate_images(engine, ids),
+        locate_copies(engine, ids),
+        locate_stacks(engine, ids),
+    )
     return [
         FoundImage(
-            image_id=hit.image_id,
+            image_id=hit.shown_id,
             score=hit.score,
             source=location.source_key,
             path=location.path,
@@ -158,8 +171,9 @@ def _located(engine: Engine, hits: Sequence[Hit]) -> list[FoundImage]:
             taken_at_precision=location.taken_at_precision,
             latitude=location.latitude,
             longitude=location.longitude,
-            copies=copies.get(hit.image_id, ()),
+            copies=copies.get(hit.shown_id, ()),
+            stack=stacks.get(hit.shown_id, ()),
         )
         for hit in hits
-        if (location := locations.get(hit.image_id)) is not None
+        if (location := locations.get(hit.shown_id)) is not None
     ]
