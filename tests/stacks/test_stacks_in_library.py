@@ -20,13 +20,13 @@ from photolineage.steps.cluster import cluster_model
 from photolineage.steps.forget_source import SourceStores, forget_source
 from photolineage.stores.event_segments import SegmentStore
 from tests.library import Library
-from tests.stacks.conftest import DrawShot
+from tests.shots import draw_shot
 
 NOON = datetime(2024, 7, 20, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def stacked(library: Library, draw_shot: DrawShot) -> Library:
+def stacked(library: Library) -> Library:
     """A library with an edited copy, and a burst of three of which a copy lies elsewhere, indexed."""
     for path, look, minutes in (
         ("trip/IMG_0001.jpg", 1, 0),

@@ -11,6 +11,7 @@ from photolineage.cli import (  # noqa: E402, F401 (each module registers its co
     compare,
     contract,
     demo,
+    duplicates,
     events,
     init,
     pin,

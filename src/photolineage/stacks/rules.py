@@ -162,10 +162,18 @@ def _is_one_shot(one: StackFile, other: StackFile) -> bool:
     """Whether the cameras and the times of two files agree. Without both times, the pictures must look alike."""
     if not _may_be_one_camera(one, other):
         return False
-    if one.taken_at is None or other.taken_at is None:
-        return _look_alike(one, other)
-    apart = abs(one.taken_at - other.taken_at)
-    if one.has_offset != other.has_offset and apart <= _LARGEST_OFFSET:
+    is_same_time = have_same_time(one.taken_at, one.has_offset, other.taken_at, other.has_offset)
+    return _look_alike(one, other) if is_same_time is None else is_same_time
+
+
+def have_same_time(
+    one: datetime | None, one_has_offset: bool, other: datetime | None, other_has_offset: bool
+) -> bool | None:
+    """Whether the camera's times of two files agree; None if one of them is unknown."""
+    if one is None or other is None:
+        return None
+    apart = abs(one - other)
+    if one_has_offset != other_has_offset and apart <= _LARGEST_OFFSET:
         # The zone of the source was assumed for one of them. Zones differ by quarters of an hour.
         apart = min(apart % _QUARTER_HOUR, -apart % _QUARTER_HOUR)
     return apart <= SAME_TIME

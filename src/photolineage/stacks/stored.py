@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, exists, or_, select, update
@@ -148,13 +149,18 @@ def _folders(connection: Connection, source_id: int) -> Iterator[list[Any]]:
         yield files
 
 
+def camera_time(image: Any) -> datetime | None:
+    """The time that the camera wrote into the file of an image's row; None if there is none to the second."""
+    is_exact = image.taken_at_source in _CAMERA_TIMES and image.taken_at_precision in _TO_THE_SECOND
+    return image.taken_at if is_exact else None
+
+
 def _stack_file(row: Row[Any]) -> StackFile:
-    is_by_camera = row.taken_at_source in _CAMERA_TIMES and row.taken_at_precision in _TO_THE_SECOND
     return StackFile(
         image_id=row.duplicate_of_id or row.id,
         name=row.path.rpartition("/")[2],
         format=row.format,
-        taken_at=row.taken_at if is_by_camera else None,
+        taken_at=camera_time(row),
         has_offset=row.utc_offset_minutes is not None,
         camera=row.camera,
         perceptual_hash=row.perceptual_hash,
