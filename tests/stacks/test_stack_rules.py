@@ -31,10 +31,7 @@ def photo(name: str, seconds: float | None = 0, **facts: Any) -> StackFile:
 
 def stacks(*photos: StackFile) -> dict[str, tuple[str, StackRule]]:
     """What is behind which photo, by name."""
-    numbered = [
-        StackFile(**{field: getattr(one, field) for field in StackFile.__slots__} | {"image_id": number})
-        for number, one in enumerate(photos)
-    ]
+    numbered = [one._replace(image_id=number) for number, one in enumerate(photos)]
     places = assemble(find_links(numbered), {one.image_id: rank(one) for one in numbered})
     return {
         numbered[image].name: (numbered[place.shown].name, place.rule)

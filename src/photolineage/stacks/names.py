@@ -2,10 +2,8 @@
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from enum import IntEnum
-from pathlib import PurePosixPath
-from typing import Final
+from typing import Final, NamedTuple
 
 # What Google Photos adds in its languages, and what Lightroom, Apple's, Samsung's and other programs add.
 _EDIT_WORDS: Final = (
@@ -20,6 +18,8 @@ _APPLE_EDITED: Final = re.compile(r"img_e(?P<number>\d{4,5})")
 _PIXEL: Final = re.compile(r"(?P<shot>pxl_\d{8}_\d{9})(?P<roles>(?:\.[a-z_]+(?:-\d\d)?)*)")
 _NAMED_BURST: Final = re.compile(r"(?P<shot>(?=.*\d{8}).+)_burst(?P<frame>\d{3})(?P<cover>_cover)?")
 _NAMED_BURST_OF_GOOGLE: Final = re.compile(r"\d{5}[a-z]*_\d{5}_(?P<shot>burst\d{14,17})(?P<cover>_cover)?")
+_USUAL: Final = re.compile(r"(?P<series>[a-z]*_?)(?P<counter>\d{3,9})")
+"""Most names of cameras. They need no other look."""
 _COUNTER: Final = re.compile(r"(?P<series>.*?)(?P<counter>\d{3,9})")
 
 
@@ -32,8 +32,7 @@ class Version(IntEnum):
     SOURCE = 3
 
 
-@dataclass(frozen=True, slots=True)
-class ShotName:
+class ShotName(NamedTuple):
     """The name of a file without its folder, taken apart.
 
     `shot`: the files of one shot have the same, whatever their case. `is_named_shot`: a phone gave `shot` the time to
@@ -51,7 +50,10 @@ class ShotName:
 
 def read_name(file_name: str) -> ShotName:
     """What the name of a file says about its shot."""
-    stem = unicodedata.normalize("NFC", PurePosixPath(file_name).stem).casefold()
+    stem = file_name.rpartition(".")[0] or file_name
+    stem = stem.lower() if stem.isascii() else unicodedata.normalize("NFC", stem).casefold()
+    if usual := _USUAL.fullmatch(stem):
+        return _counted(stem, usual)
     if (edited := _without_edits(stem)) != stem:
         return ShotName(_plain(edited).shot, Version.EDITED)
     return _plain(stem)
@@ -76,8 +78,10 @@ def _plain(stem: str) -> ShotName:
     if burst := _NAMED_BURST.fullmatch(stem) or _NAMED_BURST_OF_GOOGLE.fullmatch(stem):
         version = Version.COVER if burst["cover"] else Version.PLAIN
         return ShotName(burst["shot"], version, is_named_burst=True)
-    counter = _COUNTER.fullmatch(stem)
-    if counter is None:
-        return ShotName(stem)
-    digits = counter["counter"]
-    return ShotName(stem, series=f"{counter['series']}{len(digits)}", counter=int(digits))
+    counted = _COUNTER.fullmatch(stem)
+    return ShotName(stem) if counted is None else _counted(stem, counted)
+
+
+def _counted(stem: str, match: re.Match[str]) -> ShotName:
+    digits = match["counter"]
+    return ShotName(stem, series=f"{match['series']}{len(digits)}", counter=int(digits))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 from photolineage.catalog.vocabulary import StackRule
 from photolineage.media.formats import RAW
@@ -25,8 +25,7 @@ _QUARTER_HOUR: Final = timedelta(minutes=15)
 _LARGEST_OFFSET: Final = timedelta(hours=14)
 
 
-@dataclass(frozen=True, slots=True)
-class StackFile:
+class StackFile(NamedTuple):
     """A registered file of one folder.
 
     `image_id`: the image that stands for its content, so the same for copies. `taken_at`: the camera's time in the
