@@ -25,9 +25,8 @@ from tests.shots import draw_shot
 NOON = datetime(2024, 7, 20, 12, tzinfo=UTC)
 
 
-@pytest.fixture
-def stacked(library: Library) -> Library:
-    """A library with an edited copy, and a burst of three of which a copy lies elsewhere, indexed."""
+def with_stacks(library: Library) -> Library:
+    """The library with an edited copy, a burst of three and one more photo, indexed."""
     for path, look, minutes in (
         ("trip/IMG_0001.jpg", 1, 0),
         ("trip/IMG_0001-bearbeitet.jpg", 1, 0),
@@ -39,6 +38,11 @@ def stacked(library: Library) -> Library:
         draw_shot(library.root / path, look, NOON + timedelta(minutes=minutes))
     library.build()
     return library
+
+
+@pytest.fixture
+def stacked(library: Library) -> Library:
+    return with_stacks(library)
 
 
 def behind(library: Library) -> dict[str, str]:
@@ -59,7 +63,8 @@ def burst_of(library: Library) -> tuple[str, set[str]]:
     return shown, others
 
 
-def test_the_index_knows_the_stacks_and_computes_them_once(stacked: Library) -> None:
+def test_the_index_knows_the_stacks_and_computes_them_once(any_library: Library) -> None:
+    stacked = with_stacks(any_library)
     assert behind(stacked).pop("trip/IMG_0001.jpg") == "trip/IMG_0001-bearbeitet.jpg"
     assert len(burst_of(stacked)[1]) == 2
     assert len(behind(stacked)) == 3
