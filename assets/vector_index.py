@@ -53,6 +53,7 @@ def vector_index(
                 "added": report.change.added,
                 "replaced": report.change.replaced,
                 "removed": report.change.removed,
+                "restacked": report.restacked,
                 "not_embedded": report.missing,
                 "ann_index": report.description.ann_kind or "none (exact search)",
                 "megabytes": round(report.description.bytes / 1e6, 2),

@@ -176,7 +176,7 @@ class Album:
                 "longitude": pa.array(columns["longitude"][order], from_pandas=True),
                 "camera": pa.array([self.texts["camera"][row] for row in order], pa.string()),
                 "folder": pa.array([self.texts["folder"][row] for row in order], pa.string()),
-                "duplicate_of": pa.nulls(count, pa.int64()),
+                "shown_by": pa.nulls(count, pa.int64()),
             },
             schema=IMAGES_SCHEMA,
         )

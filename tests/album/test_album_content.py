@@ -103,9 +103,9 @@ def test_a_month_of_many_events_names_the_largest_and_counts_the_rest() -> None:
 )
 def test_a_place_is_told_in_degrees_and_metres(facts: dict[str, float], place: str) -> None:
     found = event(1, datetime(2024, 5, 1, tzinfo=UTC), 1, **facts)
-    assert place in event_page(album(found), found, [], [], {}, (None, None))
+    assert place in event_page(album(found), found, [], 1, [], {}, (None, None))
     nowhere = event(1, datetime(2024, 5, 1, tzinfo=UTC))
-    assert "Where" not in event_page(album(nowhere), nowhere, [], [], {}, (None, None))
+    assert "Where" not in event_page(album(nowhere), nowhere, [], 1, [], {}, (None, None))
 
 
 @pytest.mark.parametrize(
@@ -126,9 +126,9 @@ def test_times_are_told_as_people_do(hours: int, when: str) -> None:
 
 
 def test_a_picture_without_a_preview_is_counted_instead_of_shown() -> None:
-    found = event(1, datetime(2024, 5, 1, tzinfo=UTC), 3)
-    page = event_page(album(found), found, [picture(1, None), picture(2, None)], [], {}, (None, None))
-    assert "<dd>3, 1 is a copy of another, 2 have no preview</dd>" in page
+    found = event(1, datetime(2024, 5, 1, tzinfo=UTC), 2)
+    page = event_page(album(found), found, [picture(1, None), picture(2, None)], 3, [], {}, (None, None))
+    assert "<dd>2, and 1 file more, a copy or part of a stack, 2 have no preview</dd>" in page
     assert "<img" not in page
 
 

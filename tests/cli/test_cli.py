@@ -235,7 +235,7 @@ def test_a_contact_sheet_that_cannot_be_written(lineage: Lineage, tmp_path: Path
 def test_an_album(lineage: Lineage, tmp_path: Path) -> None:
     album = tmp_path / "album"
     written = as_json(lineage, "report", str(album))
-    assert (written["model"], written["events"], written["images"]) == ("tiny-a", 2, 27)
+    assert (written["model"], written["events"], written["images"]) == ("tiny-a", 2, 26)
     assert written["pages"] == {"written": 6, "unchanged": 0, "removed": 0}
     assert written["first_page"] == str(album / "index.html")
 

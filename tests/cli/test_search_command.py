@@ -73,6 +73,7 @@ def test_by_text_and_by_file(lineage: Lineage) -> None:
         "latitude": None,
         "longitude": None,
         "copies": [],
+        "stack": [],
     }
 
 

@@ -106,6 +106,6 @@ def test_a_day_whose_source_is_not_trusted_bounds_nothing(photos: Photos) -> Non
 def test_the_exact_one_of_two_copies_gives_the_time(photos: Photos) -> None:
     outing = photos.outing(0, 4)
     exact = photos.add(0.1)
-    copy = _known(photos, "day", 0, duplicate_of=exact)
+    copy = _known(photos, "day", 0, shown_by=exact)
     (event,) = photos.cluster().events
     assert sorted(event.members.tolist()) == sorted([*outing, exact, copy])

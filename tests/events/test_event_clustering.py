@@ -115,7 +115,7 @@ def test_no_event_is_longer_than_its_limit(photos: Photos) -> None:
 def test_a_duplicate_is_in_the_event_of_its_original(photos: Photos) -> None:
     first = photos.outing(0, 4)
     photos.outing(100, 4)
-    copy = photos.add(100.1, duplicate_of=first[1])
+    copy = photos.add(100.1, shown_by=first[1])
     event = photos.cluster().events[0]
     assert event.members.tolist() == [first[0], first[1], copy, first[2], first[3]]
     assert event.ends_at == NOON + timedelta(minutes=9)
@@ -124,7 +124,7 @@ def test_a_duplicate_is_in_the_event_of_its_original(photos: Photos) -> None:
 def test_a_duplicate_of_an_undated_original_brings_its_own_time(photos: Photos, members: Members) -> None:
     original = photos.add(None)
     dated = photos.outing(0, 3)
-    copy = photos.add(0.01, duplicate_of=original)
+    copy = photos.add(0.01, shown_by=original)
     assert members(photos.cluster()) == [[dated[0], copy, original, *dated[1:]]]
 
 

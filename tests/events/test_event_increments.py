@@ -98,7 +98,7 @@ def test_the_segments_can_be_saved_and_loaded(photos: Photos, tmp_path: Path) ->
         ("utc_offset_minutes", 60),
         ("latitude", 10.0),
         ("camera", "another"),
-        ("duplicate_of", 55),
+        ("shown_by", 55),
     ],
 )
 def test_a_changed_row_touches_its_range(photos: Photos, column: str, value: object) -> None:
@@ -108,7 +108,7 @@ def test_a_changed_row_touches_its_range(photos: Photos, column: str, value: obj
     row |= {column: row["taken_at"] + timedelta(minutes=1) if column == "taken_at" else value}
     row["longitude"] = 10.0 if column == "latitude" else None
     again = cluster_events(photos.images(), photos.embeddings(), SETTINGS, previous=before.segments)
-    assert again.clustered_images == (9 if column == "duplicate_of" else 10)
+    assert again.clustered_images == (9 if column == "shown_by" else 10)
     assert_same(again, photos.cluster())
 
 

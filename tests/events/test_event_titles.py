@@ -20,6 +20,7 @@ def event(
     ids = np.array(members, dtype=np.int64)
     return Event(
         members=ids,
+        image_count=len(ids),
         starts_at=start,
         ends_at=end or start,
         utc_offset_minutes=offset,

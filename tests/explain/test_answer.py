@@ -53,6 +53,7 @@ def test_a_photo_that_went_through_everything(any_library: Library) -> None:
         "taken": "2024-06-01 12:18 +0000",
         "place": "unknown",
         "copies": "none",
+        "stack": "none",
         "embedded by tiny-a": "yes",
         "index of tiny-a": "yes",
         "embedded by tiny-b": "not yet",

@@ -83,7 +83,8 @@ def test_events_are_stored_alike_on_each_database(any_library: Library) -> None:
     created = cluster(any_library)
     before = events(any_library)
     assert len(created.matching.created) == len(before) == created.events > 1
-    assert sum(len(images) for images in members(any_library).values()) == created.images
+    copies = 1  # counts with its original
+    assert sum(len(images) for images in members(any_library).values()) == created.images + copies
 
     draw_photo(any_library.root / "2024/new.jpg", 700, taken_at=datetime(2024, 6, 1, 12, 30, tzinfo=UTC))
     any_library.build()

@@ -75,7 +75,10 @@ def by_month(events: Sequence[ListedEvent]) -> list[Month]:
 
 
 def pictures_of(connection: Connection, event: ListedEvent) -> list[AlbumPicture]:
-    """The pictures of an event in order of time, those without a time last. Copies of a picture are left out."""
+    """The pictures of an event in order of time, those without a time last.
+
+    Copies are left out, and so are the images that a stack does not show.
+    """
     rows = connection.execute(
         select(
             Image.id,
@@ -86,7 +89,7 @@ def pictures_of(connection: Connection, event: ListedEvent) -> list[AlbumPicture
             Image.utc_offset_minutes,
         )
         .join(EventImage, EventImage.image_id == Image.id)
-        .where(EventImage.event_id == event.id, Image.content_hash.is_not(None))
+        .where(EventImage.event_id == event.id, Image.content_hash.is_not(None), Image.stack_of_id.is_(None))
         .order_by(Image.taken_at.is_(None), Image.taken_at, Image.id)
     )
     pictures: dict[str, AlbumPicture] = {}

@@ -63,7 +63,7 @@ class CoverLikeness:
             for filters in (SearchFilters(taken_to=begin), SearchFilters(taken_from=end + _INSTANT))
             for hit in self.index.search(cover, CANDIDATES, filters=filters)
         ]
-        score = {hit.image_id: hit.score for hit in hits}
+        score = {hit.shown_id: hit.score for hit in hits}
         rows = connection.execute(
             select(Image.id, Image.content_hash, EventImage.event_id)
             .join(EventImage, EventImage.image_id == Image.id)

@@ -57,13 +57,15 @@ def event_page(
     album: Album,
     event: ListedEvent,
     pictures: Sequence[AlbumPicture],
+    files: int,
     similar: Sequence[SimilarPicture],
     titles: Mapping[int, str],
     neighbours: tuple[ListedEvent | None, ListedEvent | None],
 ) -> str:
     """One event: its facts, its pictures by day, and pictures of other events that resemble its cover.
 
-    `neighbours` are the previous and the next event. Pictures without a preview are only counted.
+    `files`: how many files the event has, with copies and whole stacks. `neighbours` are the previous and the next
+    event. Pictures without a preview are only counted.
     """
     shown = [picture for picture in pictures if picture.content_hash in album.pictures]
     return _rendered(
@@ -75,7 +77,7 @@ def event_page(
         subject=event.title.split(SEPARATOR)[0],
         days=by_day(shown),
         without_preview=len(pictures) - len(shown),
-        copies=event.image_count - len(pictures),
+        not_shown=files - len(pictures),
         similar=[
             picture
             for picture in similar

@@ -25,8 +25,8 @@ from photolineage.album.pages import (
 )
 from photolineage.catalog.engine import reading
 from photolineage.catalog.listing import ListedEvent, list_events
-from photolineage.catalog.orm import Event, EventImage, FileKind, Image, ImageState, Shard
-from photolineage.catalog.queries import committed_files
+from photolineage.catalog.orm import Event, EventImage, FileKind, Image, Shard
+from photolineage.catalog.queries import IS_EMBEDDABLE, committed_files
 from photolineage.models.registry import require_model
 from photolineage.stores.previews import PreviewStore
 from photolineage.stores.vector_index import VectorIndexes
@@ -87,11 +87,11 @@ def write_album(
 def _copy_pictures(
     connection: Connection, previews: PreviewStore, model_id: int, folder: AlbumFolder, on_pictures: OnImages
 ) -> set[str]:
-    """Copy the previews of all images in events, shard by shard. Returns the content hashes of all pictures."""
+    """Copy the previews of all images that events show, shard by shard. Returns the content hashes of all pictures."""
     images = (
         select(Image.id, Image.content_hash)
         .join(EventImage, and_(EventImage.image_id == Image.id, EventImage.model_id == model_id))
-        .where(Image.content_hash.is_not(None))
+        .where(Image.content_hash.is_not(None), Image.stack_of_id.is_(None))
     )
     total = connection.execute(select(func.count()).select_from(images.subquery())).scalar_one()
     wanted: set[str] = set()
@@ -120,15 +120,15 @@ def _album(
         .join(Event, Event.cover_image_id == Image.id)
         .where(Event.model_id == model_id, Image.content_hash.is_not(None))
     )
-    registered = connection.execute(
-        select(func.count()).select_from(Image).where(Image.state == ImageState.REGISTERED)
+    shown = connection.execute(
+        select(func.count()).select_from(Image).where(IS_EMBEDDABLE, Image.stack_of_id.is_(None))
     ).scalar_one()
     image_count = sum(event.image_count for event in events)
     return Album(
         model_key=model_key,
         months=by_month(events),
         image_count=image_count,
-        images_in_no_event=max(registered - image_count, 0),
+        images_in_no_event=max(shown - image_count, 0),
         cover_hashes={
             image_id: content_hash for image_id, content_hash in covers if content_hash is not None
         },
@@ -157,7 +157,8 @@ def _write_pages(
         after = events[number + 1] if number + 1 < len(events) else None
         pictures = pictures_of(connection, event)
         similar = likeness.similar(connection, event, covers)
-        page = event_page(album, event, pictures, similar, titles, (before, after))
+        files = connection.execute(select(func.count()).where(EventImage.event_id == event.id)).scalar_one()
+        page = event_page(album, event, pictures, files, similar, titles, (before, after))
         folder.write_page(f"{EVENTS}/{event.id}.html", page)
         done += event.image_count
         on_pages(done, album.image_count)

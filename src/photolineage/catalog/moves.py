@@ -14,7 +14,9 @@ from photolineage.catalog.orm import EventImage, Image, ImageNote, ImageState, S
 
 IDS_PER_QUERY = 500
 
-KEPT = frozenset({"id", "source_id", "shard_id", "discovered_at", "embedded_models"})
+KEPT = frozenset(
+    {"id", "source_id", "shard_id", "discovered_at", "embedded_models", "stack_of_id", "stack_rule"}
+)
 """The columns that an image keeps for life. All other columns are taken from the found file."""
 
 
@@ -125,6 +127,9 @@ def _take_over(connection: Connection, former: _Image, image: _Image) -> None:
     connection.execute(delete(EventImage).where(EventImage.image_id == image.id))
     connection.execute(delete(ImageNote).where(ImageNote.image_id == former.id))
     connection.execute(update(ImageNote).where(ImageNote.image_id == image.id).values(image_id=former.id))
+    connection.execute(
+        update(Image).where(Image.stack_of_id == image.id).values(stack_of_id=None, stack_rule=None)
+    )
     connection.execute(delete(Image).where(Image.id == image.id))
     connection.execute(update(Image).where(Image.id == former.id).values(image.facts))
     connection.execute(

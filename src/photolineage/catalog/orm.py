@@ -32,6 +32,7 @@ from photolineage.catalog.column_types import (
 from photolineage.catalog.vocabulary import (
     FailureReason,
     Precision,
+    StackRule,
     TakenAtPrecision,
     TakenAtSource,
     UtcOffsetSource,
@@ -156,7 +157,9 @@ class Image(Base):
     0 to 1; null if the picture is whole. `sidecars`: the files beside it that say something about it, as they were when
     the scan found them: `name/size/time`, joined by `//`; null if there are none. `verified_at`: when the file was last
     read again and had this content; null if never since it was registered. `rotten_at`: when it was found with other
-    bytes at the same size and time; null if it was not.
+    bytes at the same size and time; null if it was not. `stack_of_id`: the image that its stack shows instead of this
+    one, and `stack_rule`: why it is in the stack (`photolineage.stacks`); null if it shows itself. `perceptual_hash`:
+    how the picture looks (`photolineage.media.perceptual_hash`); null if the image was read before it was computed.
     """
 
     __tablename__ = "image"
@@ -171,6 +174,7 @@ class Image(Base):
             sqlite_where=text("rotten_at IS NOT NULL"),
             postgresql_where=text("rotten_at IS NOT NULL"),
         ),
+        Index(None, "stack_of_id"),
         {"sqlite_autoincrement": True},
     )
 
@@ -214,6 +218,9 @@ class Image(Base):
     verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     rotten_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     sidecars: Mapped[str | None] = mapped_column(PosixPath)
+    stack_of_id: Mapped[int | None] = mapped_column(ForeignKey("image.id"))
+    stack_rule: Mapped[StackRule | None] = mapped_column(enum_type(StackRule, "stack_rule"))
+    perceptual_hash: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class ImageNote(Base):

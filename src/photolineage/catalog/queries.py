@@ -125,6 +125,9 @@ def scanned_source_keys(connection: Connection) -> set[str]:
 IS_EMBEDDABLE = and_(Image.state == ImageState.REGISTERED, Image.duplicate_of_id.is_(None))
 """The condition for an image that needs an embedding: it is registered, and not a duplicate."""
 
+SHOWN_ID = func.coalesce(Image.stack_of_id, Image.duplicate_of_id, Image.id)
+"""The image that shows instead of an image: the one that its stack shows, or the first of its copies, or itself."""
+
 
 def embeddable_images(connection: Connection, shard_id: int) -> list[EmbeddableImage]:
     """The images of a shard that need an embedding, in path order."""

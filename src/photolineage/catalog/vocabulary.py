@@ -66,6 +66,18 @@ class WrittenField(StrEnum):
     PROBLEM = "problem"
 
 
+class StackRule(StrEnum):
+    """Why an image is in a stack (`photolineage.stacks.rules`).
+
+    `edited`: an edited copy and its original. `same_shot`: one shot in several files, such as a RAW and its JPEG.
+    `burst`: photos of one scene, a second apart at most.
+    """
+
+    EDITED = "edited"
+    SAME_SHOT = "same_shot"
+    BURST = "burst"
+
+
 class FailureReason(StrEnum):
     """Why an original could not be read. `too_large` includes decompression bombs."""
 

@@ -15,7 +15,13 @@ from photolineage.catalog.orm import (
     Shard,
     ShardFile,
 )
-from photolineage.catalog.queries import IS_EMBEDDABLE, find_model, materialized_version, serving_model_key
+from photolineage.catalog.queries import (
+    IS_EMBEDDABLE,
+    SHOWN_ID,
+    find_model,
+    materialized_version,
+    serving_model_key,
+)
 from photolineage.catalog.vocabulary import TIMES_OF_DAY
 from photolineage.checks.store_contract import compare_arrow
 from photolineage.contract.drift import Drift
@@ -150,9 +156,10 @@ def check_events(connection: Connection, model_key: str, settings: EventSettings
             Event.image_count,
             Event.starts_at,
             Event.ends_at,
-            func.count(EventImage.image_id),
+            func.count(SHOWN_ID.distinct()),
         )
         .outerjoin(EventImage, EventImage.event_id == Event.id)
+        .outerjoin(Image, Image.id == EventImage.image_id)
         .where(Event.model_id == model.id)
         .group_by(Event.id, Event.title, Event.image_count, Event.starts_at, Event.ends_at)
     ).all()

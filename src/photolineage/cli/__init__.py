@@ -12,6 +12,7 @@ from photolineage.cli import (  # noqa: E402, F401 (each module registers its co
     contract,
     covered,
     demo,
+    duplicates,
     events,
     init,
     pin,

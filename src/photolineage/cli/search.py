@@ -158,7 +158,12 @@ def _print_found(found: "FoundImages", model_key: str, page: int, sheet: Path | 
             "" if hit.score is None else f"{hit.score:.3f}",
             hit.image_id,
             known_time(hit.taken_at, hit.taken_at_precision) if hit.taken_at else "",
-            Text("\n").join(linked(path) for path in (hit.path, *hit.copies)),
+            Text("\n").join(
+                [
+                    *(linked(path) for path in (hit.path, *hit.copies)),
+                    *([Text(f"+{len(hit.stack)} in its stack")] if hit.stack else []),
+                ]
+            ),
         )
         for hit in found.hits
     ]

@@ -34,7 +34,8 @@ def cluster_events(
 
     `images` has the columns of `IMAGES_SCHEMA`, one row per image. `embeddings` has `image_id` and `vector` (a
     fixed-size list of float16 or float32, unit length), one row per embedded image. Each dated image is in exactly one
-    event, each undated image in at most one. A duplicate is in the event of the image that it repeats.
+    event, each undated image in at most one. Copies, and the other images of a stack, are in the event of the image
+    that shows.
 
     `previous` is the `segments` of an earlier clustering with the same model. Unchanged time ranges are taken from it;
     the result is the same without it. `on_progress` is called with the number of clustered images and the total.
@@ -141,33 +142,48 @@ def _event_of(table: pa.Table, dated: Timeline) -> Rows:
 
 
 def _assemble(table: pa.Table, library: Library, joined: Joined) -> tuple[list[Event], Ids]:
-    """The events with their duplicates and undated members, and the undated images without an event."""
+    """The events with their copies, stacks and undated members, and the undated images without an event."""
     members, offsets = _members(table)
     joins = np.flatnonzero(joined.event >= 0)
     joins = joins[np.lexsort((library.undated.image_id[joins], joined.event[joins]))]
     everyone = np.concatenate((members, library.undated.image_id[joins]))
     event = np.concatenate((np.repeat(np.arange(table.num_rows), np.diff(offsets)), joined.event[joins]))
     represented = positions(everyone, library.representative)
-    followers, place = library.duplicate[represented >= 0], represented[represented >= 0]
+    followers, place = library.repeated[represented >= 0], represented[represented >= 0]
     rank = np.concatenate((np.arange(len(everyone)), place))
-    everyone, event = np.concatenate((everyone, followers)), np.concatenate((event, event[place]))
+    repeats = event[place]
+    everyone, event = np.concatenate((everyone, followers)), np.concatenate((event, repeats))
     order = np.lexsort((np.arange(len(everyone)), rank, event))
     edges = np.searchsorted(event[order], np.arange(table.num_rows + 1))
+    distinct = np.bincount(event, minlength=table.num_rows) - np.bincount(repeats, minlength=table.num_rows)
     join_edges = np.searchsorted(joined.event[joins], np.arange(table.num_rows + 1))
-    undated = np.concatenate((library.undated.image_id[joined.event < 0], library.duplicate[represented < 0]))
+    undated = np.concatenate((library.undated.image_id[joined.event < 0], library.repeated[represented < 0]))
     events = _events(
-        table, everyone[order], edges, library.undated.image_id[joins], joined.confidence[joins], join_edges
+        table,
+        everyone[order],
+        edges,
+        distinct,
+        library.undated.image_id[joins],
+        joined.confidence[joins],
+        join_edges,
     )
     return events, np.sort(undated)
 
 
 def _events(
-    table: pa.Table, members: Ids, edges: Rows, joins: Ids, certainty: NDArray[np.float64], join_edges: Rows
+    table: pa.Table,
+    members: Ids,
+    edges: Rows,
+    distinct: Rows,
+    joins: Ids,
+    certainty: NDArray[np.float64],
+    join_edges: Rows,
 ) -> list[Event]:
     rows = table.drop_columns(["fingerprint", "members"]).to_pylist()
     return [
         Event(
             members=members[edges[k] : edges[k + 1]],
+            image_count=int(distinct[k]),
             joined=joins[join_edges[k] : join_edges[k + 1]],
             joined_confidence=certainty[join_edges[k] : join_edges[k + 1]],
             parts=tuple(

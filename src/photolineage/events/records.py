@@ -24,10 +24,11 @@ class EventPart:
 class Event:
     """One event.
 
-    `members`: each image once. First the dated ones in time order, each followed by its duplicates, then the undated
-    ones. `joined`: these undated images; `joined_confidence`: the probability of each (same length).
-    Start, end, zone, place, cover, cohesion and confidence come from the dated images, without duplicates and with one
-    image per burst.
+    `members`: each image once. First the dated ones in time order, each followed by its copies and its stack, then the
+    undated ones. `image_count`: how many of them show; a stack and its copies count once. `joined`: the undated
+    images; `joined_confidence`: the probability of each (same length).
+    Start, end, zone, place, cover, cohesion and confidence come from the dated images that show, with one image per
+    burst.
     `starts_at`, `ends_at`: UTC by the reference clock, which differs from a camera's clock that has a `ClockOffset`.
     `radius_m`: the radius that covers nine tenths of the located images.
     `cohesion`: the mean likeness between the images (0: like strangers, 1: like neighbours in time).
@@ -35,6 +36,7 @@ class Event:
     """
 
     members: Ids
+    image_count: int
     starts_at: datetime
     ends_at: datetime
     utc_offset_minutes: int | None
@@ -72,7 +74,7 @@ class EventClustering:
     `undated`: the images without a trustworthy time that joined no event, ascending.
     `segments`: pass this to a later `cluster_events` as `previous`.
     `clustered_images`: the dated images that this call clustered; `taken_over_images`: those that it took from
-    `previous`. Both count a set of duplicates once.
+    `previous`. Both count a stack and its copies once.
     """
 
     events: Sequence[Event]

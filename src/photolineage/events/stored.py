@@ -93,7 +93,7 @@ def _row(model_id: int, event: FoundEvent, title: str) -> dict[str, Any]:
         "latitude": event.latitude,
         "longitude": event.longitude,
         "radius_m": event.radius_m,
-        "image_count": len(event.members),
+        "image_count": event.image_count,
         "cover_image_id": event.cover_image_id,
         "cohesion": event.cohesion,
         "confidence": event.confidence,

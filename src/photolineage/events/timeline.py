@@ -1,4 +1,4 @@
-"""Images in time order, with one representative for each set of duplicates. DuckDB sorts the Arrow tables."""
+"""Images in time order, with one representative for each stack and its copies. DuckDB sorts the Arrow tables."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Self, TypeVar
@@ -28,20 +28,22 @@ IMAGES_SCHEMA = pa.schema(
         ("longitude", pa.float64()),
         ("camera", NAME),
         ("folder", NAME),
-        ("duplicate_of", pa.int64()),
+        ("shown_by", pa.int64()),
     ]
 )
+"""`shown_by`: the image that shows instead of this one: the first of its copies, or that of its stack; or null."""
 
-# If an original is missing or is a duplicate itself, the rows that name it represent it.
+# If the image that shows is missing or does not show itself, the rows that name it represent it.
 _REPRESENTATIVES = """
 WITH grouped AS (
-    SELECT image_id, instant, duplicate_of AS original FROM images WHERE duplicate_of IS NOT NULL
+    SELECT image_id, instant, shown_by AS shown FROM images WHERE shown_by IS NOT NULL
     UNION ALL
     SELECT image_id, instant, image_id FROM images
-    WHERE duplicate_of IS NULL AND image_id IN (SELECT duplicate_of FROM images WHERE duplicate_of IS NOT NULL)
+    WHERE shown_by IS NULL AND image_id IN (SELECT shown_by FROM images WHERE shown_by IS NOT NULL)
 )
-SELECT image_id, first_value(image_id) OVER (PARTITION BY original ORDER BY instant NULLS LAST, image_id) AS
-representative FROM grouped QUALIFY image_id <> representative ORDER BY image_id
+SELECT image_id, first_value(image_id) OVER (
+    PARTITION BY shown ORDER BY instant IS NULL, image_id <> shown, instant, image_id
+) AS representative FROM grouped QUALIFY image_id <> representative ORDER BY image_id
 """
 
 
@@ -86,9 +88,10 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Library:
-    """The images of a library: the dated ones, the undated ones, and the duplicates of both.
+    """The images of a library: the dated ones, the undated ones, and those that others stand for.
 
-    A row of `dated` or `undated` with the id `representative` represents each `duplicate` image (ascending).
+    A row of `dated` or `undated` with the id `representative` stands for each `repeated` image (ascending): a copy, or
+    another image of its stack.
     `earliest`, `latest`: the time between which each undated image was taken (`photolineage.events.bounds`).
     """
 
@@ -96,7 +99,7 @@ class Library:
     undated: Timeline
     cameras: tuple[str | None, ...]
     folders: tuple[str | None, ...]
-    duplicate: Ids
+    repeated: Ids
     representative: Ids
     earliest: NDArray[np.int64]
     latest: NDArray[np.int64]
@@ -149,7 +152,7 @@ def read_library(images: pa.Table, embedded_ids: Ids, trusted_time_sources: tupl
         undated=undated,
         cameras=cameras,
         folders=folders,
-        duplicate=repeated["image_id"].to_numpy(),
+        repeated=repeated["image_id"].to_numpy(),
         representative=repeated["representative"].to_numpy(),
         earliest=earliest,
         latest=latest,
@@ -157,10 +160,13 @@ def read_library(images: pa.Table, embedded_ids: Ids, trusted_time_sources: tupl
 
 
 def _representatives(images: pa.Table, instants: pa.ChunkedArray) -> pa.Table:
-    """Each duplicate image, ascending, and its representative: the earliest image with the same content."""
+    """Each image that another one stands for, ascending, and that one: the one that shows, if its time is known.
+
+    Otherwise the earliest of the stack and its copies represents them.
+    """
     from photolineage.stores.analytics import query
 
-    known = {"image_id": images["image_id"], "instant": instants, "duplicate_of": images["duplicate_of"]}
+    known = {"image_id": images["image_id"], "instant": instants, "shown_by": images["shown_by"]}
     return query(_REPRESENTATIVES, images=pa.table(known))
 
 

@@ -1,4 +1,4 @@
-"""What the catalog knows about a photo's content: whether it was read, when and where it was taken, its copies."""
+"""What the catalog knows about a photo's content: whether and how it was read, its time, place, copies and stack."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -8,16 +8,23 @@ from sqlalchemy import Connection, Row, func, select
 from photolineage.catalog.listing import local_time
 from photolineage.catalog.notes import Note, notes_of
 from photolineage.catalog.orm import Image, ImageState, Source
-from photolineage.catalog.vocabulary import TakenAtSource, WrittenField
+from photolineage.catalog.vocabulary import StackRule, TakenAtSource, WrittenField
 from photolineage.explain.findings import YES, Finding, moment, work_left
 from photolineage.explain.places import Place, find_image
 from photolineage.lineage import JobKind
 from photolineage.media.written_time import parse_written_time
 from photolineage.plain_text import printable
+from photolineage.stacks.stored import stack_of
 
 LISTED_COPIES = 5
 LISTED_NOTES = 20
 LONGEST_NOTE = 200
+LISTED_IN_STACK = 5
+_RULES: Final = {
+    StackRule.EDITED: "an edited copy and its original",
+    StackRule.SAME_SHOT: "one shot in several files",
+    StackRule.BURST: "a burst",
+}
 _DATED_FROM: Final = {
     TakenAtSource.SIDECAR: "a time that somebody corrected",
     TakenAtSource.EXIF: "the camera's time in the file (EXIF)",
@@ -29,7 +36,7 @@ _DATED_FROM: Final = {
 
 
 def content_findings(connection: Connection, place: Place, image: Row[Any]) -> Iterator[Finding]:
-    """Shard, reading, time, place and copies of an image in the catalog."""
+    """Shard, reading, time, place, copies and stack of an image in the catalog."""
     yield Finding("shard", image.shard, f"image {image.id}")
     yield _registered(connection, image)
     if image.state in {ImageState.REGISTERED, ImageState.MISSING} and image.content_hash is not None:
@@ -38,6 +45,7 @@ def content_findings(connection: Connection, place: Place, image: Row[Any]) -> I
         yield _where(image, notes)
         yield from _notes(notes)
         yield _copies(connection, image)
+        yield _stack(connection, image)
 
 
 def _registered(connection: Connection, image: Row[Any]) -> Finding:
@@ -152,3 +160,20 @@ def _copies(connection: Connection, image: Row[Any]) -> Finding:
     )
     paths = [f"{key}: {printable(path)}" for key, path in rows]
     return Finding(stage, str(count), ", ".join(paths) + (", …" if count > LISTED_COPIES else ""))
+
+
+def _stack(connection: Connection, image: Row[Any]) -> Finding:
+    stage = "stack"
+    stack = stack_of(connection, image.id)
+    if not stack:
+        return Finding(stage, "none", "no other photo is of the same shot, as of the newest index")
+    shown, others = stack[0], stack[1:]
+    if shown.id not in (image.id, image.duplicate_of_id):
+        rule = _RULES[image.stack_rule]
+        where = f"image {shown.id}, {shown.source}: {printable(shown.path)}"
+        return Finding(stage, "in a stack", f"{rule}: searches, events and albums show {where}")
+    paths = [
+        f"{one.source}: {printable(one.path)} ({_RULES[one.stack_rule]})" for one in others[:LISTED_IN_STACK]
+    ]
+    more = ", …" if len(others) > LISTED_IN_STACK else ""
+    return Finding(stage, f"+{len(others)}", f"it shows instead of {', '.join(paths)}{more}")

@@ -35,9 +35,10 @@ class Question:
 class Ranking:
     """Where a search finds a photo. Scores are cosines with the query.
 
-    `rank`, `score` and `page_score` come from the exact search: the photo's rank and score, and the score of the last
-    hit on the first page. `index_rank` is its rank among the hits of the usual search, None if it is not among them.
-    The filters count only if `dropped_by` is empty: the names of those that leave the photo out.
+    `rank`, `score` and `page_score` come from the exact search: the rank of the photo, or of its stack, the photo's
+    score, and the score of the last hit on the first page. `index_rank` is its rank among the hits of the usual search,
+    None if it is not among them. The filters count only if `dropped_by` is empty: the names of those that leave the
+    photo out.
     """
 
     rank: int
@@ -66,12 +67,13 @@ class _Search:
         first_page = self.index.search(self.vector, PAGE, filters=filters, effort="exact")
         looked_through = min(max(PAGE, 2 * exact.rank), MOST_HITS)
         hits = self.index.search(self.vector, looked_through, filters=filters)
-        found = [hit.image_id for hit in hits]
+        shown_id = self.image.stack_of_id or self.image.id
+        found = [hit.shown_id for hit in hits]
         return Ranking(
             rank=exact.rank,
             score=exact.score,
             page_score=first_page[-1].score,
-            index_rank=found.index(self.image.id) + 1 if self.image.id in found else None,
+            index_rank=found.index(shown_id) + 1 if shown_id in found else None,
             dropped_by=dropped_by,
         )
 

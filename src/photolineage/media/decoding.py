@@ -40,7 +40,7 @@ _KEPT_VARIABLES: Final = frozenset(
 class DecodingTask:
     """What to do with a file. With `expected_hash`, nothing is decoded if the content is another.
 
-    `as_preview`: whether to return the picture as a JPEG with its quality, instead of its pixels.
+    `as_preview`: whether to return the picture as a JPEG with its quality and its hash, instead of its pixels.
     """
 
     short_side: int
@@ -62,6 +62,7 @@ class DecodedOriginal:
     exif: ExifFacts
     lost_share: float | None
     quality: float | None
+    perceptual_hash: int | None
     picture_size: tuple[int, int]
     picture: bytes
 

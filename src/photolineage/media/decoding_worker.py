@@ -36,6 +36,7 @@ from photolineage.media.errors import ChangedOriginalError, UnreadableImageError
 from photolineage.media.formats import beginning_of, format_of
 from photolineage.media.memory_need import memory_to_decode
 from photolineage.media.original import content_hash
+from photolineage.media.perceptual_hash import perceptual_hash
 from photolineage.media.quality import picture_quality
 from photolineage.media.regular_file import MAX_FILE_BYTES, refuse_too_many_bytes, unreadable
 
@@ -135,6 +136,7 @@ def decode_bytes(data: bytes, task: DecodingTask) -> DecodedOriginal:
         exif=decoded.exif,
         lost_share=decoded.lost_share,
         quality=picture_quality(decoded.image) if task.as_preview else None,
+        perceptual_hash=perceptual_hash(decoded.image) if task.as_preview else None,
         picture_size=decoded.image.size,
         picture=_preview(decoded.image) if task.as_preview else decoded.image.tobytes(),
     )

@@ -37,7 +37,8 @@ class OriginalImage:
     `time_zone` (an IANA name, from GPS) are None if unknown. `lost_share`: the share of a damaged picture that could
     not be decoded, 0 to 1; None if the picture is whole. `quality` is `picture_quality`, 0 to 1. `written` is what
     people wrote in the image's sidecars and in the file; of the times, only the one that is used. `preview` is an
-    upright sRGB JPEG without metadata, scaled to `PREVIEW_SHORT_SIDE` as by `decode_upright`.
+    upright sRGB JPEG without metadata, scaled to `PREVIEW_SHORT_SIDE` as by `decode_upright`; `perceptual_hash` is its
+    hash.
     """
 
     content_hash: str
@@ -59,6 +60,7 @@ class OriginalImage:
     lost_share: float | None
     quality: float
     written: tuple[Written, ...]
+    perceptual_hash: int
     preview: bytes
 
     @property
@@ -88,6 +90,7 @@ def read_original(
     beside = read_sidecars(os.path.dirname(os.fsdecode(path)), sidecars) if sidecars else []
     written = combined([*beside, ("", decoded.exif.written)])
     place = _place(decoded.exif.place, written)
+    assert decoded.perceptual_hash is not None
     time_zone = time_zone_at(place) if place else None
     time = capture_time(
         decoded.exif,
@@ -118,6 +121,7 @@ def read_original(
         lost_share=decoded.lost_share,
         quality=decoded.quality,
         written=tuple(one for one in written if one.field is not WrittenField.TIME or one is time.written),
+        perceptual_hash=decoded.perceptual_hash,
         preview=decoded.picture,
     )
 

@@ -140,6 +140,7 @@ class _Photo:
     path: Path
     state: ImageState
     embedded_models: int
+    stack_of: int | None
 
     @property
     def is_there(self) -> bool:
@@ -162,6 +163,7 @@ def _photos(connection: Connection, contents: Collection[str]) -> dict[str, _Pho
             Image.state,
             Image.embedded_models,
             Image.duplicate_of_id,
+            Image.stack_of_id,
         )
         .join(Source, Source.id == Image.source_id)
         .where(Image.content_hash.in_(contents))
@@ -171,7 +173,9 @@ def _photos(connection: Connection, contents: Collection[str]) -> dict[str, _Pho
         rows, key=lambda row: (row.state == ImageState.REGISTERED, row.duplicate_of_id is None)
     )
     return {
-        row.content_hash: _Photo(row.id, Path(row.root, row.path), row.state, row.embedded_models)
+        row.content_hash: _Photo(
+            row.id, Path(row.root, row.path), row.state, row.embedded_models, row.stack_of_id
+        )
         for row in worst_first
     }
 
@@ -243,16 +247,17 @@ class _ModelSearch:
                 for given, picture in zip(pin.query.pictures, found, strict=True)
             ),
         )
-        return self._search(query, filters, photo.id, pin.within)
+        return self._search(query, filters, photo, pin.within)
 
-    def _search(self, query: Query, filters: SearchFilters, image_id: int, within: int) -> Answer:
+    def _search(self, query: Query, filters: SearchFilters, photo: _Photo, within: int) -> Answer:
+        """A photo is found with its stack: a search shows one image of it."""
         vector, _ = query_vector(self._index, self._encoders, query, self._templates)
         hits = self._index.search(vector, within, filters=filters)
         shown = tuple(hits[:KEPT_HITS])
-        ids = [hit.image_id for hit in hits]
-        if image_id in ids:
-            return Answer(True, ids.index(image_id) + 1, shown)
-        exact = self._index.exact_rank(vector, image_id, filters=filters)
+        for rank, hit in enumerate(hits, 1):
+            if photo.id in (hit.image_id, hit.shown_id) or photo.stack_of == hit.shown_id:
+                return Answer(True, rank, shown)
+        exact = self._index.exact_rank(vector, photo.id, filters=filters)
         if exact is None:
             return Answer(False, None, shown, "the filters of the search leave the photo out")
         note = "the approximate index does not return it: launch the job maintain_indexes"

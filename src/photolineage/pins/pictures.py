@@ -24,7 +24,7 @@ def shown_images(report: PinReport) -> list[int]:
     """The ids of the images in the pictures."""
     shown = _shown(report)
     expected = {judged.image_id for judged in shown if judged.image_id is not None}
-    return sorted(expected | {hit.image_id for judged in shown for hit in judged.answer.hits[:SHOWN_HITS]})
+    return sorted(expected | {hit.shown_id for judged in shown for hit in judged.answer.hits[:SHOWN_HITS]})
 
 
 def missed_photos(report: PinReport, jpegs: Mapping[int, bytes]) -> str | None:
@@ -52,7 +52,7 @@ def picture_of(judged: JudgedPin, jpegs: Mapping[int, bytes]) -> Image.Image:
     frame = (GAP, GAP, GAP + CELL[0] - 1, GAP + CELL[1] - 1)
     ImageDraw.Draw(picture).rectangle(frame, outline=FRAME, width=3)
     for column, hit in enumerate(judged.answer.hits[:SHOWN_HITS]):
-        _paste(picture, hits_left + column * (CELL[0] + GAP), jpegs.get(hit.image_id))
+        _paste(picture, hits_left + column * (CELL[0] + GAP), jpegs.get(hit.shown_id))
     return picture
 
 

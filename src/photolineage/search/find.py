@@ -25,6 +25,7 @@ from photolineage.stores.pictures import (
     contact_sheet,
     locate_copies,
     locate_images,
+    locate_stacks,
     read_previews,
     save_picture,
 )
@@ -37,9 +38,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FoundImage:
-    """An image that a query found. `copies` are files with the same content.
+    """An image that a query found.
 
-    `score` is its cosine with the query; None if there was no query, only filters.
+    `score` is its cosine with the query, and of a stack the best; None if there was no query, only filters. `copies`
+    are files with the same content, and `stack` the other files of its stack.
     """
 
     image_id: int
@@ -51,6 +53,7 @@ class FoundImage:
     latitude: float | None
     longitude: float | None
     copies: tuple[Path, ...]
+    stack: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,8 @@ class FoundImages:
         pictures = [
             Picture(
                 jpegs[hit.image_id],
-                hit.path.name if hit.score is None else f"{hit.score:.3f}  {hit.path.name}",
+                (hit.path.name if hit.score is None else f"{hit.score:.3f}  {hit.path.name}")
+                + (f" +{len(hit.stack)}" if hit.stack else ""),
             )
             for hit in self.hits
             if hit.image_id in jpegs
@@ -88,10 +92,10 @@ def find_images(
 ) -> FoundImages:
     """The images in the scope that are nearest to the query: page number `page`, with `k` images on a page.
 
-    The model is loaded only if the query has a text or an image file. A copy is searched for as the first image with
-    its content. Raises QueryError, VectorIndexError, and ModelNotLoadedError if the library has images but no
-    embeddings of this model. Loading the model can raise ConfigurationError, ModelUnavailableError and
-    ModelChangedError.
+    A stack is one hit: the image that it shows. The model is loaded only if the query has a text or an image file. A
+    copy is searched for as the first image with its content.
+    Raises QueryError, VectorIndexError, and ModelNotLoadedError if the library has images but no embeddings of this
+    model. Loading the model can raise ConfigurationError, ModelUnavailableError and ModelChangedError.
     """
     if query.image_files:
         from photolineage.media import limit_decoding
@@ -117,7 +121,7 @@ def find_images(
         page=page,
         templates=settings.prompt_templates_of(model_key),
     )
-    hits = [(hit.image_id, hit.score) for hit in result.hits]
+    hits = [(hit.shown_id, hit.score) for hit in result.hits]
     return FoundImages(located(engine, hits), result.notes, engine, previews)
 
 
@@ -155,7 +159,11 @@ def _of_originals(connection: Connection, query: Query) -> Query:
 def located(engine: Engine, hits: Sequence[tuple[int, float | None]]) -> list[FoundImage]:
     """The hits, given by their ids and scores, with the paths and facts of their images."""
     ids = [image_id for image_id, _score in hits]
-    locations, copies = locate_images(engine, ids), locate_copies(engine, ids)
+    locations, copies, stacks = (
+        locate_images(engine, ids),
+        locate_copies(engine, ids),
+        locate_stacks(engine, ids),
+    )
     return [
         FoundImage(
             image_id=image_id,
@@ -167,6 +175,7 @@ def located(engine: Engine, hits: Sequence[tuple[int, float | None]]) -> list[Fo
             latitude=location.latitude,
             longitude=location.longitude,
             copies=copies.get(image_id, ()),
+            stack=stacks.get(image_id, ()),
         )
         for image_id, score in hits
         if (location := locations.get(image_id)) is not None

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from sqlalchemy import Connection, LargeBinary, select, type_coerce
+from sqlalchemy import Connection, LargeBinary, func, select, type_coerce
 
 from photolineage.catalog.engine import reading
 from photolineage.catalog.orm import Image, ImageState
@@ -47,8 +47,8 @@ class ClusteringReport:
 
     `joined`: images without a trustworthy time that were put into events by their content and folder.
     `least_confidence`: the smallest probability of such a choice, 1 if there was none. `clustered`: dated images in the
-    time ranges that had to be clustered. `taken_over`: dated images in unchanged ranges. These three counts exclude
-    duplicates. `nothing_kept`: why nothing could be taken over from the last run, else empty.
+    time ranges that had to be clustered. `taken_over`: dated images in unchanged ranges. A stack and its copies count
+    once. `nothing_kept`: why nothing could be taken over from the last run, else empty.
     """
 
     events: int
@@ -112,7 +112,7 @@ def cluster_model(
         )
     return ClusteringReport(
         events=len(clustering.events),
-        images=sum(len(event.members) for event in clustering.events),
+        images=sum(event.image_count for event in clustering.events),
         undated=len(clustering.undated),
         joined=sum(len(event.joined) for event in clustering.events),
         least_confidence=min(
@@ -163,7 +163,7 @@ def read_images(connection: Connection) -> pa.Table:
             Image.latitude,
             Image.longitude,
             Image.camera,
-            Image.duplicate_of_id,
+            func.coalesce(Image.stack_of_id, Image.duplicate_of_id),
             Image.quality,
             Image.taken_at_precision,
             Image.source_id,

@@ -33,7 +33,7 @@ from photolineage.catalog.orm import (
     ShardFile,
     Source,
 )
-from photolineage.catalog.queries import EmbeddableImage, ModelRow, all_models, committed_files
+from photolineage.catalog.queries import SHOWN_ID, EmbeddableImage, ModelRow, all_models, committed_files
 from photolineage.lineage import JobKind, partition_subject
 from photolineage.steps.freshness import RETIRED
 from photolineage.steps.index import build_index
@@ -103,10 +103,9 @@ def plan_forgetting(connection: Connection, key: str) -> ForgottenSource:
         .group_by(EventImage.event_id)
         .subquery()
     )
+    all_members = select(func.count()).where(EventImage.event_id == members.c.event_id).scalar_subquery()
     events, whole = connection.execute(
-        select(func.count(), func.count().filter(Event.image_count <= members.c.images)).join(
-            members, members.c.event_id == Event.id
-        )
+        select(func.count(), func.count().filter(all_members <= members.c.images)).select_from(members)
     ).one()
     files, size = connection.execute(
         select(func.count(), func.coalesce(func.sum(ShardFile.size_bytes), 0))
@@ -164,6 +163,9 @@ def _forget(connection: Connection, key: str) -> set[str]:
     connection.execute(delete(ShardFile).where(of_shards))
     connection.execute(update(Image).where(Image.duplicate_of_id.in_(images)).values(duplicate_of_id=None))
     connection.execute(delete(ImageNote).where(ImageNote.image_id.in_(images)))
+    connection.execute(
+        update(Image).where(Image.stack_of_id.in_(images)).values(stack_of_id=None, stack_rule=None)
+    )
     connection.execute(delete(Image).where(Image.source_id == source.id))
     connection.execute(delete(Shard).where(Shard.source_id == source.id))
     connection.execute(delete(Source).where(Source.id == source.id))
@@ -194,7 +196,13 @@ def _leave_events(connection: Connection, source_id: int) -> None:
     )
     connection.execute(delete(EventImage).where(EventImage.image_id.in_(images)))
     connection.execute(update(Event).where(Event.cover_image_id.in_(images)).values(cover_image_id=None))
-    left = select(func.count()).where(EventImage.event_id == Event.id).scalar_subquery()
+    left = (
+        select(func.count(SHOWN_ID.distinct()))
+        .select_from(EventImage)
+        .join(Image, Image.id == EventImage.image_id)
+        .where(EventImage.event_id == Event.id)
+        .scalar_subquery()
+    )
     for start in range(0, len(touched), IDS_PER_QUERY):
         these = Event.id.in_(touched[start : start + IDS_PER_QUERY])
         connection.execute(update(Event).where(these).values(image_count=left))

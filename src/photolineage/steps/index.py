@@ -2,11 +2,14 @@
 
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from photolineage.catalog.engine import reading
+from photolineage.catalog.leases import Lease
 from photolineage.catalog.queries import find_model, materialized_version, shard_keys
 from photolineage.lineage import JobKind
 from photolineage.models.registry import require_model
+from photolineage.stacks.stored import find_changed_stacks, store_stacks
 from photolineage.steps.freshness import index_version
 from photolineage.steps.jobs import JobContext, running_job
 from photolineage.steps.progress import OnProgress, Progress, ignore_progress
@@ -21,15 +24,21 @@ from photolineage.stores.vector_index import (
     VectorIndexes,
 )
 
+STACKS_PER_COMMIT = 5_000
+
 
 @dataclass(frozen=True, slots=True)
 class IndexingReport:
-    """What one run did. `missing`: registered images without an embedding of this model."""
+    """What one run did. `missing`: registered images without an embedding of this model.
+
+    `restacked`: images that got another place in a stack, or left theirs.
+    """
 
     change: IndexChange
     ann: AnnIndexReport
     description: IndexDescription
     missing: int
+    restacked: int
     seconds: float
 
 
@@ -44,6 +53,8 @@ def build_index(
 ) -> IndexingReport:
     """Update the index to exactly one row for each embedded image of the model. `rebuild`: delete the table first.
 
+    The stacks are computed first: the index shows one image of each. They depend only on the registered images, so
+    every model gets the same stacks. They change only when a shard is registered again, and then the index is due.
     Raises ModelNotLoadedError if nothing is embedded, LeaseHeldError and StorageError.
     """
     started = time.monotonic()
@@ -51,6 +62,7 @@ def build_index(
         model = require_model(connection, model_key)
         version = index_version(connection, model_key, shard_keys(connection))
     with running_job(context, JobKind.INDEX, model_key, input_version=version) as lease:
+        restacked = _refresh_stacks(context, lease)
         with reading(context.engine) as connection:
             live = find_live_embeddings(connection, embeddings, model.id, model.embedding_dim)
         total = len(live.rows)
@@ -68,7 +80,17 @@ def build_index(
         ann = index.build_ann_if_outgrown()
         lease.commit(lambda _connection: None, done=total)
         on_progress(Progress(total, total, 0, total))
-    return IndexingReport(change, ann, index.describe(), live.missing, time.monotonic() - started)
+    return IndexingReport(change, ann, index.describe(), live.missing, restacked, time.monotonic() - started)
+
+
+def _refresh_stacks(context: JobContext, lease: Lease) -> int:
+    """Bring the stacks up to date with the registered images. Returns how many images have changed."""
+    with reading(context.engine) as connection:
+        changes = find_changed_stacks(connection)
+    for start in range(0, len(changes), STACKS_PER_COMMIT):
+        portion = changes[start : start + STACKS_PER_COMMIT]
+        lease.commit(partial(store_stacks, changes=portion), done=0)
+    return len(changes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -331,6 +331,7 @@ def _facts(outcome: OriginalImage | UnreadableImageError) -> dict[str, object]:
         "altitude_m": outcome.altitude_m,
         "camera": outcome.camera,
         "quality": outcome.quality,
+        "perceptual_hash": outcome.perceptual_hash,
         "duplicate_of_id": None,
     }
 

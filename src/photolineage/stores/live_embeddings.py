@@ -21,12 +21,12 @@ FACTS_SCHEMA = pa.schema(
         ("taken_at", pa.timestamp("us", "UTC")),
         ("latitude", pa.float64()),
         ("longitude", pa.float64()),
-        ("duplicate_of", pa.int64()),
+        ("stack_of", pa.int64()),
     ]
 )
 
 _OF_PRESENT_CONTENT = """
-SELECT f.image_id, f.source, f.taken_at, f.latitude, f.longitude, f.duplicate_of,
+SELECT f.image_id, f.source, f.taken_at, f.latitude, f.longitude, f.stack_of,
        max(c.embedding_file) AS embedding_file
 FROM facts f JOIN contents c USING (image_id, content_hash)
 GROUP BY ALL ORDER BY f.image_id
@@ -100,7 +100,7 @@ def _facts() -> Select[int, str | None, str, object, float | None, float | None,
             Image.taken_at,
             Image.latitude,
             Image.longitude,
-            Image.duplicate_of_id,
+            Image.stack_of_id,
         )
         .join(Source, Source.id == Image.source_id)
         .where(IS_EMBEDDABLE)

@@ -13,7 +13,7 @@ from PIL import ImageDraw, ImageOps
 from sqlalchemy import Engine, select
 
 from photolineage.catalog.engine import reading
-from photolineage.catalog.orm import FileKind, Image, Shard, Source
+from photolineage.catalog.orm import FileKind, Image, ImageState, Shard, Source
 from photolineage.catalog.queries import committed_files
 from photolineage.catalog.vocabulary import TakenAtPrecision
 from photolineage.stores.captions import draw_line, wrap
@@ -89,6 +89,26 @@ def locate_copies(engine: Engine, image_ids: Sequence[int]) -> dict[int, tuple[P
         assert image_id is not None
         copies[image_id] = (*copies.get(image_id, ()), Path(root, path))
     return copies
+
+
+def locate_stacks(engine: Engine, image_ids: Sequence[int]) -> dict[int, tuple[Path, ...]]:
+    """The paths of the other images of stacks, sorted, by the id of the image that the stack shows. Without copies."""
+    with reading(engine) as connection:
+        rows = connection.execute(
+            select(Image.stack_of_id, Source.root, Image.path)
+            .join(Source, Source.id == Image.source_id)
+            .where(
+                Image.stack_of_id.in_(image_ids),
+                Image.state == ImageState.REGISTERED,
+                Image.duplicate_of_id.is_(None),
+            )
+            .order_by(Image.path)
+        ).all()
+    stacks: dict[int, tuple[Path, ...]] = {}
+    for image_id, root, path in rows:
+        assert image_id is not None
+        stacks[image_id] = (*stacks.get(image_id, ()), Path(root, path))
+    return stacks
 
 
 def read_previews(engine: Engine, previews: PreviewStore, image_ids: Sequence[int]) -> dict[int, bytes]:

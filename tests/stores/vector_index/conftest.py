@@ -68,7 +68,7 @@ def new_facts(image: int) -> dict[str, Any]:
         "taken_at": START + timedelta(days=image),
         "latitude": None,
         "longitude": None,
-        "duplicate_of": None,
+        "stack_of": None,
         "embedding_file": None,
     }
 

@@ -135,7 +135,7 @@ def test_recall_agrees_with_numpy(library: Library, large: VectorIndex) -> None:
         hits = large.search(
             library.files[1][image].astype(np.float32),
             11,
-            filters=SearchFilters(fold_duplicates=False),
+            filters=SearchFilters(fold_stacks=False),
             effort=LEAST,
         )
         found += len(truth & set([hit.image_id for hit in hits if hit.image_id != image][:10]))

@@ -60,11 +60,11 @@ def test_hits_are_the_nearest_with_their_cosine(
     synchronized: Callable[[], VectorIndex], library: Library
 ) -> None:
     library.commit(1, [7, 8, 9], fan([60, 0, 90]))
-    library.facts[8]["duplicate_of"] = 1
+    library.facts[8]["stack_of"] = 1
 
     hits = synchronized().search(QUERY, 2)
 
-    assert [(hit.image_id, hit.duplicate_of) for hit in hits] == [(8, 1), (7, None)]
+    assert [(hit.image_id, hit.stack_of) for hit in hits] == [(8, 1), (7, None)]
     assert [hit.score for hit in hits] == pytest.approx([1, 0.5], abs=1e-3)
 
 
@@ -99,11 +99,11 @@ def test_copies_are_folded_into_the_nearest(
     synchronized: Callable[[], VectorIndex], library: Library
 ) -> None:
     library.commit(1, [1, 2, 3, 4], fan([0, 0, 10, 0]))
-    library.facts[2] |= {"duplicate_of": 1, "source": "telephone"}
-    library.facts[4]["duplicate_of"] = 1
+    library.facts[2] |= {"stack_of": 1, "source": "telephone"}
+    library.facts[4]["stack_of"] = 1
     index = synchronized()
     assert found(index) == [1, 3]
-    assert found(index, fold_duplicates=False) == [1, 2, 4, 3]
+    assert found(index, fold_stacks=False) == [1, 2, 4, 3]
     assert found(index, sources=("telephone",)) == [2], "a copy is found where its original is filtered out"
 
 
@@ -112,7 +112,7 @@ def test_a_page_is_full_however_many_copies_are_folded(
 ) -> None:
     library.commit(1, range(200), fan([0.0] * 190 + [20, 30, 40, 50, 60, 70, 75, 80, 85, 90]))
     for image in range(1, 190):
-        library.facts[image]["duplicate_of"] = 0
+        library.facts[image]["stack_of"] = 0
     index = synchronized()
     assert [hit.image_id for hit in index.search(QUERY, 5)] == [0, 190, 191, 192, 193]
     assert [hit.image_id for hit in index.search(QUERY, 5, offset=5)] == [194, 195, 196, 197, 198]
@@ -300,13 +300,13 @@ def test_an_exact_rank_is_the_place_in_the_exact_search(
 ) -> None:
     library.commit(1, range(1, 41), fan([float(angle // 2) for angle in range(40)]))  # pairs of equal scores
     for image in (5, 6, 30):
-        library.facts[image]["duplicate_of"] = 4
+        library.facts[image]["stack_of"] = 4
     for image in range(1, 41, 3):
         library.facts[image] |= {"latitude": 43.0 + image / 100, "longitude": 11.0}
     index = synchronized()
     for filters in (
         SearchFilters(),
-        SearchFilters(fold_duplicates=False),
+        SearchFilters(fold_stacks=False),
         SearchFilters(taken_from=START + timedelta(days=10), taken_to=START + timedelta(days=35)),
         SearchFilters(place=Circle(43.1, 11.0, 20)),
         SearchFilters(image_ids=tuple(range(20, 38))),
@@ -324,4 +324,4 @@ def test_an_exact_rank_is_the_place_in_the_exact_search(
 
 def found_with(index: VectorIndex, filters: SearchFilters) -> list[int]:
     """Every image that satisfies the filters, copies too."""
-    return [hit.image_id for hit in index.search(QUERY, 100, filters=replace(filters, fold_duplicates=False))]
+    return [hit.image_id for hit in index.search(QUERY, 100, filters=replace(filters, fold_stacks=False))]

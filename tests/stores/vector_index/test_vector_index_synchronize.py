@@ -113,7 +113,7 @@ def test_changed_facts_are_written_without_reading_embeddings(
 ) -> None:
     library.commit(1, range(10))
     change(index, library)
-    library.facts[3] |= {"latitude": 46.5, "longitude": 7.9, "duplicate_of": 2}
+    library.facts[3] |= {"latitude": 46.5, "longitude": 7.9, "stack_of": 2}
     library.facts[4]["taken_at"] = None
     library.facts[5]["source"] = "telephone"
 

@@ -72,7 +72,7 @@ class SearchFilters:
     `copied_to_sources`: ids of images in other sources that have a copy in one of `sources`; they count as images of
     `sources`. `taken_from` is inclusive and `taken_to` exclusive; both are aware. Images without a time never match a
     filter by time, and images without a place never match one by place. `image_ids`: only these images may be returned,
-    for example those of an event. `fold_duplicates`: return only the first of an image and its copies.
+    for example those of an event. `fold_stacks`: return only the first image of each stack.
     """
 
     sources: tuple[str, ...] | None = None
@@ -81,7 +81,7 @@ class SearchFilters:
     taken_to: datetime | None = None
     place: Box | Circle | None = None
     image_ids: tuple[int, ...] | None = None
-    fold_duplicates: bool = True
+    fold_stacks: bool = True
 
     def __post_init__(self) -> None:
         for name, value in (("taken_from", self.taken_from), ("taken_to", self.taken_to)):

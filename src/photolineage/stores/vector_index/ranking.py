@@ -1,4 +1,4 @@
-"""The rows nearest to a vector: filtered, without duplicates, and paged."""
+"""The rows nearest to a vector: filtered, one of each stack, and paged."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,8 +33,8 @@ _PROBES: Final = 64
 _EVERY_PARTITION: Final = 0
 """LanceDB's value for all partitions. It costs 60 ms at 3.17 million rows even if the first partitions suffice."""
 _SPARE_CANDIDATES: Final = 6
-"""Extra candidates, so that a few copies among the hits need no second search."""
-_RANKED_BY: Final = ["image_id", "duplicate_of"]
+"""Extra candidates, so that a few stacks among the hits need no second search."""
+_RANKED_BY: Final = ["image_id", "stack_of"]
 """The catalog has the other facts of a hit. Each column read here costs a millisecond; `source`, with its long runs of
 equal text, costs five."""
 _SAME_DISTANCE: Final = 1e-6
@@ -53,11 +53,16 @@ def usual_effort(dim: int) -> SearchEffort:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """An image, the cosine of its embedding with the query, and the image that it is a copy of."""
+    """An image, the cosine of its embedding with the query, and the image that its stack shows instead, if any."""
 
     image_id: int
     score: float
-    duplicate_of: int | None
+    stack_of: int | None
+
+    @property
+    def shown_id(self) -> int:
+        """The image to show: the one that the stack shows, or the image itself."""
+        return self.image_id if self.stack_of is None else self.stack_of
 
 
 def nearest(
@@ -71,8 +76,8 @@ def nearest(
 ) -> list[Hit]:
     """The `k` hits after the first `offset`, by descending score, then ascending image id.
 
-    With the effort `exact`, every row that satisfies the filters is compared. The table cannot filter out copies of a
-    hit, or the corners of a circle's bounding box. This function removes them, and doubles the number of candidates
+    With the effort `exact`, every row that satisfies the filters is compared. The table cannot filter out the stack of
+    a hit, or the corners of a circle's bounding box. This function removes them, and doubles the number of candidates
     until enough hits are left.
     """
     if k < 1 or offset < 0:
@@ -102,14 +107,15 @@ def exact_rank(
 ) -> Rank | None:
     """The rank of an image in an exact search of a table of `rows` rows; None if the filters leave it out.
 
-    Rows as near as the image count before it if their image id is lower, as in `nearest`.
+    The rank is that of its stack, and the score is its own. Rows as near as the image count before it if their image
+    id is lower, as in `nearest`.
     """
     import pyarrow.compute as pc
 
     admitted = nearest(table, vector, 1, filters.only(image_id), 0, effort="exact")
     if not admitted:
         return None
-    score = admitted[0].score
+    score, shown_id = admitted[0].score, admitted[0].shown_id
     query = _filtered(table, vector, filters).limit(rows).bypass_vector_index()
     nearer = _arrow(query.distance_range(upper_bound=1.0 - score + _SAME_DISTANCE))
     ids, distances = nearer["image_id"].to_numpy(), nearer["_distance"].to_numpy()
@@ -118,9 +124,11 @@ def exact_rank(
     ahead = nearer.filter((distances < own) | ((distances == own) & (ids < image_id)))
     if isinstance(filters.place, Circle):
         ahead = ahead.filter(pa.array([_is_in(filters.place, row) for row in ahead.to_pylist()], pa.bool_()))
-    if filters.fold_duplicates:
-        return Rank(len(pc.unique(pc.coalesce(ahead["duplicate_of"], ahead["image_id"]))) + 1, score)
-    return Rank(len(ahead) + 1, score)
+    if not filters.fold_stacks:
+        return Rank(len(ahead) + 1, score)
+    ahead = ahead.sort_by([("_distance", "ascending"), ("image_id", "ascending")])
+    shown = pc.unique(pc.coalesce(ahead["stack_of"], ahead["image_id"])).to_pylist()
+    return Rank((shown.index(shown_id) if shown_id in shown else len(shown)) + 1, score)
 
 
 def _candidates(
@@ -172,11 +180,11 @@ def _admitted(rows: list[dict[str, Any]], filters: SearchFilters) -> Iterator[Hi
     for row in rows:
         if isinstance(filters.place, Circle) and not _is_in(filters.place, row):
             continue
-        original = row["image_id"] if row["duplicate_of"] is None else row["duplicate_of"]
-        if filters.fold_duplicates and original in seen:
+        hit = Hit(row["image_id"], 1.0 - row["_distance"], row["stack_of"])
+        if filters.fold_stacks and hit.shown_id in seen:
             continue
-        seen.add(original)
-        yield Hit(row["image_id"], 1.0 - row["_distance"], row["duplicate_of"])
+        seen.add(hit.shown_id)
+        yield hit
 
 
 def _is_in(circle: Circle, row: dict[str, Any]) -> bool:

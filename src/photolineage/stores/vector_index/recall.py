@@ -43,7 +43,7 @@ def recall_at_k(
     found, expected, seconds = 0, 0, []
     for image_id, query, cosines in zip(image_ids.tolist(), queries, truth, strict=True):
         started = time.perf_counter()
-        hits = nearest(searched, query, k + 1, SearchFilters(fold_duplicates=False), 0, effort=effort)
+        hits = nearest(searched, query, k + 1, SearchFilters(fold_stacks=False), 0, effort=effort)
         seconds.append(time.perf_counter() - started)
         neighbours = cosines[np.isfinite(cosines)]
         expected += len(neighbours)

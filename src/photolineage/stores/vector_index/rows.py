@@ -14,7 +14,7 @@ _MODEL_KEY: Final = re.compile(r"[a-z0-9._-]*[a-z0-9_-][a-z0-9._-]*")
 def live_schema() -> pa.Schema:
     """The columns that the catalog supplies: an image's facts, and the file that holds its embedding.
 
-    `duplicate_of` is the image that this one is a copy of, null for the original.
+    `stack_of` is the image that the stack of this one shows, null for an image that shows itself.
     """
     return pa.schema(
         [
@@ -23,7 +23,7 @@ def live_schema() -> pa.Schema:
             pa.field("taken_at", pa.timestamp("us", tz="UTC")),
             pa.field("latitude", pa.float64()),
             pa.field("longitude", pa.float64()),
-            pa.field("duplicate_of", pa.int64()),
+            pa.field("stack_of", pa.int64()),
             pa.field("embedding_file", pa.int64(), nullable=False),
         ]
     )

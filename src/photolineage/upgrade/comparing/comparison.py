@@ -169,8 +169,8 @@ def _compared(
 
 
 def ids(hits: Sequence[Hit]) -> frozenset[int]:
-    """The image ids of the hits."""
-    return frozenset(hit.image_id for hit in hits)
+    """The images that the hits show."""
+    return frozenset(hit.shown_id for hit in hits)
 
 
 def share_in_common(first: frozenset[int], second: frozenset[int]) -> float:

@@ -24,7 +24,7 @@ def shown_images(comparison: Comparison) -> list[int]:
     """The ids of the images on the sheet."""
     shown = comparison.queries[:SHOWN_QUERIES]
     both = (hits for query in shown for hits in (query.serving, query.candidate))
-    return sorted({hit.image_id for hits in both for hit in hits[:SHOWN_HITS]})
+    return sorted({hit.shown_id for hits in both for hit in hits[:SHOWN_HITS]})
 
 
 def comparison_sheet(comparison: Comparison, jpegs: Mapping[int, bytes]) -> Image.Image:
@@ -68,8 +68,8 @@ def _draw_hits(
     draw = ImageDraw.Draw(sheet)
     for column, hit in enumerate(hits[:SHOWN_HITS]):
         left, top = place[0] + column * (CELL[0] + GAP), place[1]
-        if hit.image_id in jpegs:
-            picture = Image.open(io.BytesIO(jpegs[hit.image_id])).convert("RGB")
+        if hit.shown_id in jpegs:
+            picture = Image.open(io.BytesIO(jpegs[hit.shown_id])).convert("RGB")
             sheet.paste(ImageOps.pad(picture, CELL, color=BACKGROUND), (left, top))
-        if hit.image_id not in others:
+        if hit.shown_id not in others:
             draw.rectangle((left, top, left + CELL[0] - 1, top + CELL[1] - 1), outline=FRAME, width=3)

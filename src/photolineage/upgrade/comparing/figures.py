@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photolineage.models.embedder import Embedder, encoding_threads
-from photolineage.stores.vector_index import Hit, VectorIndex
+from photolineage.stores.vector_index import Hit, SearchFilters, VectorIndex
 from photolineage.upgrade.comparing.variations import Variation, vary
 
 NEIGHBOURS = 10
 PROMPT = "a photo of {}"
 """The template of zero-shot classification in CLIP's paper (Radford et al., 2021)."""
+
+ALL = SearchFilters(fold_stacks=False)
+"""Other images of a stack count as neighbours, too."""
 
 Item = TypeVar("Item")
 
@@ -77,9 +80,11 @@ def answers(index: VectorIndex, embedder: Embedder, sample: Sequence[int], texts
     return Answers(
         neighbours=[
             frozenset(
-                [hit.image_id for hit in index.search(vector, NEIGHBOURS + 1) if hit.image_id != image_id][
-                    :NEIGHBOURS
-                ]
+                [
+                    hit.image_id
+                    for hit in index.search(vector, NEIGHBOURS + 1, filters=ALL)
+                    if hit.image_id != image_id
+                ][:NEIGHBOURS]
             )
             for image_id, vector in zip(sample, vectors, strict=True)
         ],
@@ -109,7 +114,7 @@ def search_near_duplicates(
             vectors = np.concatenate(list(pool.map(embedder.encode_images, _batches(pictures, share))))
             rates.append((len(batch), time.perf_counter() - started))
             for (image_id, variation), vector in zip(batch, vectors, strict=True):
-                nearest = [hit.image_id for hit in index.search(vector, NEIGHBOURS)]
+                nearest = [hit.image_id for hit in index.search(vector, NEIGHBOURS, filters=ALL)]
                 found_first[variation] += nearest[:1] == [image_id]
                 found[variation] += image_id in nearest
     warm = rates[1:] or rates

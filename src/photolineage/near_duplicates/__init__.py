@@ -1,0 +1,1 @@
+"""Near-duplicates: one picture in several sizes or compressions, to review. Nothing is ever deleted."""
