@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from sqlalchemy import update
+from sqlalchemy import insert, update
 from typer.testing import CliRunner
 
 from photolineage.catalog.engine import write_transaction
 from photolineage.catalog.orm import Image as CatalogImage
+from photolineage.catalog.orm import ImageNote
 from photolineage.cli.app import app
 from photolineage.near_duplicates.review import NearDuplicates, find_near_duplicates
 from photolineage.settings import CONFIG_VARIABLE
+from photolineage.stores.pictures import CELL_PIXELS
 from tests.library import Library
 from tests.shots import draw_shot
 
@@ -75,6 +77,18 @@ def test_what_only_a_smaller_copy_has_would_be_lost(doubled: Library) -> None:
     assert copy.lost == ("place", "camera's time", "camera", "RAW", "1 other file of its stack")
 
 
+def test_what_people_wrote_only_about_a_smaller_copy_would_be_lost(doubled: Library) -> None:
+    images = doubled.images()
+    best, copy = images["trip/IMG_0001.jpg"].id, images["sent/a.jpg"].id
+    notes = [(best, "keyword"), (copy, "keyword"), (copy, "keyword"), (copy, "rating"), (copy, "title")]
+    with write_transaction(doubled.engine) as connection:
+        for image_id, field in notes:
+            note = {"image_id": image_id, "field": field, "value": "3", "key": "XMP"}
+            connection.execute(insert(ImageNote).values(note))
+    (found,) = [image for group in groups(doubled) for image in group.others if image.image_id == copy]
+    assert found.lost == ("title", "rating")
+
+
 def test_images_without_a_hash_are_counted(doubled: Library) -> None:
     with write_transaction(doubled.engine) as connection:
         connection.execute(update(CatalogImage).values(perceptual_hash=None))
@@ -96,7 +110,7 @@ def test_the_command_prints_the_groups_and_draws_them(
     assert "1 group of near-duplicates" in printed
     assert str(doubled.root / "sent/a.jpg") in printed
     with Image.open(sheet) as picture:
-        assert picture.width > 2 * 232
+        assert picture.width > 2 * CELL_PIXELS[0]
     answer = json.loads(run("--json"))
     assert answer["total"] == 1
     assert answer["groups"][0]["best"]["path"].endswith("trip/IMG_0001.jpg")

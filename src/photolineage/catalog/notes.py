@@ -1,5 +1,6 @@
 """What people wrote about images: found again by what it says, whatever the case of its letters."""
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Final
 
@@ -13,6 +14,7 @@ NAMED: Final = frozenset((WrittenField.KEYWORD, WrittenField.PERSON, WrittenFiel
 """The fields with short values, which are found by the whole value."""
 TOLD: Final = frozenset((WrittenField.TITLE, WrittenField.DESCRIPTION))
 """The fields with texts, which are found by a part of it."""
+IDS_PER_QUERY: Final = 500
 LONGEST_NAME: Final = 200
 """Letters of a name, as far as names are compared."""
 
@@ -64,6 +66,18 @@ def notes_of(connection: Connection, image_id: int) -> Sequence[Note]:
         .where(ImageNote.image_id == image_id)
         .order_by(ImageNote.id)
     ).all()
+
+
+def fields_of(connection: Connection, image_ids: Sequence[int]) -> dict[int, frozenset[WrittenField]]:
+    """Which fields of each of these images have a value. Images without any are left out."""
+    fields: dict[int, set[WrittenField]] = defaultdict(set)
+    for begin in range(0, len(image_ids), IDS_PER_QUERY):
+        these = ImageNote.image_id.in_(image_ids[begin : begin + IDS_PER_QUERY])
+        for image_id, field in connection.execute(
+            select(ImageNote.image_id, ImageNote.field).where(these).distinct()
+        ):
+            fields[image_id].add(field)
+    return {image_id: frozenset(found) for image_id, found in fields.items()}
 
 
 def names_in_use(connection: Connection, field: WrittenField, most: int = 10_000) -> list[str]:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, select
 
 from photolineage.catalog.engine import reading
+from photolineage.catalog.notes import fields_of
 from photolineage.catalog.orm import Image, Source
 from photolineage.catalog.queries import IS_EMBEDDABLE, SHOWN_ID
-from photolineage.catalog.vocabulary import TakenAtPrecision
+from photolineage.catalog.vocabulary import TakenAtPrecision, WrittenField
 from photolineage.media.formats import RAW
 from photolineage.media.perceptual_hash import differing_bits
 from photolineage.models.registry import require_model
@@ -97,7 +98,7 @@ def find_near_duplicates(settings: Settings, engine: Engine, model_key: str) -> 
     index = VectorIndexes(settings.home).open(model_key, model.embedding_dim)
     vectors = _vectors(index, [ordered[row].id for row in rows])
     grouped: set[int] = set()
-    groups = []
+    groups: list[NearDuplicates] = []
     for row in rows:
         best = ordered[row]
         found = {
@@ -110,6 +111,8 @@ def find_near_duplicates(settings: Settings, engine: Engine, model_key: str) -> 
         if found:
             grouped |= {row, *found}
             groups.append(_group(best, [(ordered[other], cosine) for other, cosine in found.items()], stacks))
+    with reading(engine) as connection:
+        groups = list(_with_lost_words(connection, groups))
     return Review(
         sorted(groups, key=lambda group: (-group.size_bytes, group.best.image_id)), len(images) - len(hashed)
     )
@@ -170,6 +173,15 @@ _FACTS: Final[Mapping[str, Callable[[Any], bool]]] = {
     "camera": lambda image: image.camera is not None,
 }
 """What a file may say about its picture."""
+_WORDS: Final = {
+    WrittenField.TITLE: "title",
+    WrittenField.DESCRIPTION: "description",
+    WrittenField.KEYWORD: "keywords",
+    WrittenField.PERSON: "people",
+    WrittenField.RATING: "rating",
+    WrittenField.PLACE: "name of the place",
+}
+"""What people may have written about a picture."""
 
 
 class _SimilarHashes:
@@ -266,6 +278,32 @@ def _lost(best: Any, other: Any, stacks: Mapping[int, list[Any]]) -> Iterator[st
         yield "RAW"
     if mates:
         yield f"{len(mates)} other file{'' if len(mates) == 1 else 's'} of its stack"
+
+
+def _with_lost_words(connection: Connection, groups: Sequence[NearDuplicates]) -> Iterator[NearDuplicates]:
+    """The groups, with what people wrote only about an image that is not the best."""
+    written = fields_of(
+        connection, [image.image_id for group in groups for image in (group.best, *group.others)]
+    )
+    for group in groups:
+        kept = written.get(group.best.image_id, frozenset())
+        yield replace(
+            group,
+            others=tuple(
+                replace(
+                    other,
+                    lost=(
+                        *other.lost,
+                        *(
+                            _WORDS[field]
+                            for field in _WORDS
+                            if field in written.get(other.image_id, ()) and field not in kept
+                        ),
+                    ),
+                )
+                for other in group.others
+            ),
+        )
 
 
 def _candidate(image: Any, bits: int, cosine: float, lost: tuple[str, ...]) -> Candidate:
