@@ -52,6 +52,7 @@ def test_the_files_of_a_source_become_rows_and_shards(new_lineage: Lineage) -> N
         "missing": 0,
         "moved": 0,
         "returned": 0,
+        "sidecars": 0,
         "retimed": 0,
         "time_shift": "",
         "shards": 3,

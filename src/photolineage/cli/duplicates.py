@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photolineage.catalog.listing import known_time
 from photolineage.cli.app import (
     AsJson,
     Model,
@@ -68,6 +67,7 @@ def duplicates(
 
 
 def _print_groups(groups: "list[NearDuplicates]", total: int, model_key: str) -> None:
+    any_lost = any(image.lost for group in groups for image in group.others)
     rows = [
         (
             number if image is group.best else "",
@@ -76,9 +76,8 @@ def _print_groups(groups: "list[NearDuplicates]", total: int, model_key: str) ->
             f"{image.width} × {image.height}",
             image.format,
             f"{image.size_bytes / 1e6:,.2f}",
-            known_time(image.taken_at, image.taken_at_precision) if image.taken_at else "",
             linked(image.path),
-            ", ".join(image.lost),
+            *([", ".join(image.lost)] if any_lost else []),
         )
         for number, group in enumerate(groups, 1)
         for image in (group.best, *group.others)
@@ -86,5 +85,14 @@ def _print_groups(groups: "list[NearDuplicates]", total: int, model_key: str) ->
     title = f"{total:,} group{'' if total == 1 else 's'} of near-duplicates found with {model_key}"
     if total > len(groups):
         title += f"; the first {len(groups):,}"
-    columns = ["group#", "likeness#", "image#", "pixels#", "format", "MB#", "taken (UTC)", "path", "lost"]
+    columns = [
+        "group#",
+        "likeness#",
+        "image#",
+        "pixels#",
+        "format",
+        "MB#",
+        "path",
+        *(["lost"] if any_lost else []),
+    ]
     console.print(table(title, columns, rows))

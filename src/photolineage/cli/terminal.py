@@ -201,8 +201,6 @@ def print_status(status: "LibraryFigures") -> None:
                 "unreadable#",
                 "not read yet#",
                 "missing#",
-                "rotten#",
-                "verified",
             ],
             [
                 (
@@ -213,13 +211,23 @@ def print_status(status: "LibraryFigures") -> None:
                     s.failed,
                     s.discovered,
                     s.missing,
-                    s.rotten,
-                    f"{s.verified_at:%Y-%m-%d}" if s.verified_at else "",
                 )
                 for s in status.sources
             ],
         )
     )
+    verified = [s for s in status.sources if s.verified_at or s.rotten]
+    if verified:
+        console.print(
+            table(
+                "Originals that were read again",
+                ["source", "all since", "changed on the disk (rotten)#"],
+                [
+                    (s.key, f"{s.verified_at:%Y-%m-%d}" if s.verified_at else "not all yet", s.rotten)
+                    for s in verified
+                ],
+            )
+        )
     passed_over = [s for s in status.sources if s.passed_over]
     if passed_over:
         console.print(
