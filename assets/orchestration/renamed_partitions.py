@@ -1,12 +1,15 @@
 """The Dagster partitions of a source that is renamed or forgotten. What is recorded of them moves to the new ones."""
 
 from collections.abc import Mapping, Sequence
+from uuid import uuid4
 
 from dagster import AssetKey, AssetMaterialization, AssetRecordsFilter, DagsterInstance
 
+from assets.orchestration.data_versions import DATA_VERSION_TAG, data_version, input_tags
 from assets.orchestration.lineage_run import prepare_dagster_home
 from assets.orchestration.partitions import SHARDS, dagster_key
-from photolineage.lineage import JOB_STEPS, PartitionedBy, Step, partition_subject
+from photolineage.catalog.engine import reading
+from photolineage.lineage import JOB_STEPS, PartitionedBy, Step, partition_subject, source_of_shard
 from photolineage.settings import Settings
 
 
@@ -16,23 +19,41 @@ def rename_partitions(settings: Settings, sources: tuple[str, str], shards: Mapp
     `sources`: the old and the new key of the source. `shards`: the new key of each shard by the old one.
     """
     prepare_dagster_home(settings)
-    with DagsterInstance.get() as instance:
+    engine = settings.catalog.open_engine()
+    with DagsterInstance.get() as instance, reading(engine) as connection:
         instance.add_dynamic_partitions(str(SHARDS.name), list(shards.values()))
         for step in JOB_STEPS.values():
             materialized = set(instance.get_materialized_partitions(AssetKey(step.name)))
+            inputs = input_tags(instance, step, f"renamed-{uuid4().hex}")
             for old, new in _renamed(step, sources, shards, list(settings.models)).items():
                 if old in materialized and new not in materialized:
-                    _record_again(instance, step, old, new)
-    remove_partitions(settings, list(shards))
+                    version = data_version(connection, step, new)
+                    tags = inputs | ({} if version is None else {DATA_VERSION_TAG: version})
+                    _record_again(instance, step, old, new, tags)
+        for shard in (*_partitions_of(instance, sources[0]), *_partitions_of(instance, sources[1])):
+            if shard not in shards.values():
+                instance.delete_dynamic_partition(str(SHARDS.name), shard)
+    engine.dispose()
 
 
-def remove_partitions(settings: Settings, shards: Sequence[str]) -> None:
-    """Remove the partitions of shards that the catalog no longer has."""
+def remove_partitions(settings: Settings, source: str) -> None:
+    """Remove the partitions of a source that the catalog no longer has."""
     prepare_dagster_home(settings)
     with DagsterInstance.get() as instance:
-        known = instance.get_dynamic_partitions(str(SHARDS.name))
-        for shard in set(shards).intersection(known):
+        for shard in _partitions_of(instance, source):
             instance.delete_dynamic_partition(str(SHARDS.name), shard)
+
+
+def has_partitions(settings: Settings, source: str) -> bool:
+    """Whether Dagster has partitions of a source's shards."""
+    prepare_dagster_home(settings)
+    with DagsterInstance.get() as instance:
+        return bool(_partitions_of(instance, source))
+
+
+def _partitions_of(instance: DagsterInstance, source: str) -> list[str]:
+    known = instance.get_dynamic_partitions(str(SHARDS.name))
+    return [shard for shard in known if source_of_shard(shard) == source]
 
 
 def _renamed(
@@ -53,7 +74,7 @@ def _renamed(
             return {}
 
 
-def _record_again(instance: DagsterInstance, step: Step, old: str, new: str) -> None:
+def _record_again(instance: DagsterInstance, step: Step, old: str, new: str, tags: Mapping[str, str]) -> None:
     """Record the newest materialization of a partition for the one with the new name."""
     newest = instance.fetch_materializations(
         AssetRecordsFilter(asset_key=AssetKey(step.name), asset_partitions=[old]), limit=1
@@ -65,5 +86,6 @@ def _record_again(instance: DagsterInstance, step: Step, old: str, new: str) -> 
             description=f"The source was renamed; this partition was {old}.",
             partition=dagster_key(step, new),
             metadata=dict(former.metadata) if former is not None else {},
+            tags=tags,
         )
     )

@@ -82,12 +82,20 @@ def rename_partitions(settings: Settings, sources: tuple[str, str], shards: Mapp
     rename_partitions(settings, sources, shards)
 
 
-def remove_partitions(settings: Settings, shards: Sequence[str]) -> None:
+def remove_partitions(settings: Settings, source: str) -> None:
     """Remove Dagster's partitions. See `assets.orchestration.renamed_partitions`."""
     use_project()
     from assets.orchestration.renamed_partitions import remove_partitions
 
-    remove_partitions(settings, shards)
+    remove_partitions(settings, source)
+
+
+def has_partitions(settings: Settings, source: str) -> bool:
+    """Whether Dagster has partitions of a source. See `assets.orchestration.renamed_partitions`."""
+    use_project()
+    from assets.orchestration.renamed_partitions import has_partitions
+
+    return has_partitions(settings, source)
 
 
 def webserver_command(settings: Settings, host: str, port: int, *, remote: bool) -> list[str]:

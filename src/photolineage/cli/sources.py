@@ -1,7 +1,7 @@
 """`photolineage sources`: list the sources, and rename, move and forget them."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from sqlalchemy import Engine
 
+from photolineage.catalog.engine import reading
 from photolineage.catalog.migrate import is_at_newest_revision
 from photolineage.catalog.sources import find_same_sources, list_sources
 from photolineage.cli.app import AsJson, app, chosen_settings, open_catalog, reported_errors
@@ -96,12 +97,10 @@ def rename(
 
     First rename [sources.OLD] in the configuration. For a source added by `photolineage run --photos`, this is done.
     """
-    from photolineage.cli.project import rename_partitions
-    from photolineage.pins.stored import rename_source_in_pins
-    from photolineage.steps.add_source import change_added, is_added
-    from photolineage.steps.forget_source import plan_forgetting
-    from photolineage.steps.rename_source import rename_source
-    from photolineage.steps.source_jobs import end_dead_jobs, find_source
+    from photolineage.cli.project import has_partitions, rename_partitions
+    from photolineage.steps.forget_source import bring_indexes_up_to_date
+    from photolineage.steps.rename_source import find_old_files, shards_before
+    from photolineage.steps.source_jobs import is_known
 
     with _changing_sources(as_json) as (settings, context, stores):
         if not KEY_PATTERN.fullmatch(new) or old == new:
@@ -109,38 +108,69 @@ def rename(
                 f"{new!r} is no new key. A key has 1 to 48 characters of a-z, 0-9, '.', '_' and '-', begins with a "
                 f"letter or digit, and differs from {old!r}."
             )
-        with context.engine.connect() as connection:
-            find_source(connection, old)
-            known = any(row.key == new for row in list_sources(connection, {}, frozenset()))
-            replaced = plan_forgetting(connection, new) if known else None
-        added = is_added(settings, old) and new not in settings.sources
-        if not added:
-            _require_renamed(settings, old, new)
-        if replaced is not None and replaced.embeddings and not delete:
-            _print_plan(replaced, as_json=as_json)
-            _require_consent(
-                f"The catalog has a source '{new}' already, with photos that '{old}' does not have. "
-                f"Delete '{new}' from the catalog? The next run reads and embeds those photos again.",
-                as_json,
-            )
-        end_dead_jobs(context, old)  # before the configuration changes
-        root = settings.sources[old].root if added else settings.sources[new].root
-        if added:
-            change_added(settings, old, (new, root))
-        renamed = rename_source(
-            context,
-            stores,
-            old,
-            new,
-            root,
-            rename_elsewhere=lambda connection: rename_source_in_pins(connection, old, new),
-        )
+        with reading(context.engine) as connection:
+            is_renamed = not is_known(connection, old) and is_known(connection, new)
+            left = find_old_files(connection, stores, old, new)
+            renamed = shards_before(connection, old, new)
+        if not (is_renamed and (left or has_partitions(settings, old))):
+            renamed = _rename_in_catalog(settings, context, stores, old, new, delete=delete, as_json=as_json)
+        # else an earlier command was killed after the catalog had changed
         rename_partitions(settings, (old, new), renamed)
+        stores.files.remove(left)
+        bring_indexes_up_to_date(context, stores)
     if as_json:
         print_json({"renamed": {"old": old, "new": new}, "shards": renamed})
         return
     console.print(shown(f"Renamed source {old} to {new}. Its images keep their ids, embeddings and events."))
     _print_next_steps()
+
+
+def _rename_in_catalog(
+    settings: Settings,
+    context: "JobContext",
+    stores: "SourceStores",
+    old: str,
+    new: str,
+    *,
+    delete: bool,
+    as_json: bool,
+) -> Mapping[str, str]:
+    """Rename a source in the configuration, if a command has added it, and in the catalog.
+
+    Returns the new key of each shard by the old one.
+    """
+    from photolineage.pins.stored import rename_source_in_pins
+    from photolineage.steps.add_source import change_added, is_added
+    from photolineage.steps.forget_source import plan_forgetting
+    from photolineage.steps.rename_source import rename_source, require_same_photos
+    from photolineage.steps.source_jobs import end_dead_jobs, find_source, is_known
+
+    with context.engine.connect() as connection:
+        find_source(connection, old)
+        replaced = plan_forgetting(connection, new) if is_known(connection, new) else None
+    added = is_added(settings, old)
+    if not added:
+        _require_renamed(settings, old, new)
+    if replaced is not None and replaced.embeddings and not delete:
+        _print_plan(replaced, as_json=as_json)
+        _require_consent(
+            f"The catalog has a source '{new}' already, with photos that '{old}' does not have. "
+            f"Delete '{new}' from the catalog? The next run reads and embeds those photos again.",
+            as_json,
+        )
+    root = settings.sources[new if new in settings.sources else old].root
+    require_same_photos(context.engine, old, root)
+    end_dead_jobs(context, old)  # before the configuration changes
+    if added:
+        change_added(settings, old, None if new in settings.sources else (new, root))
+    return rename_source(
+        context,
+        stores,
+        old,
+        new,
+        root,
+        rename_elsewhere=lambda connection: rename_source_in_pins(connection, old, new),
+    )
 
 
 @sources_app.command()
@@ -183,12 +213,29 @@ def forget(
     as_json: AsJson = False,
 ) -> None:
     """Delete what the catalog knows about the photos of a source. Never deletes a photo."""
-    from photolineage.cli.project import remove_partitions
+    from photolineage.cli.project import has_partitions, remove_partitions
     from photolineage.steps.add_source import change_added, is_added
-    from photolineage.steps.forget_source import forget_source, plan_forgetting
-    from photolineage.steps.source_jobs import end_dead_jobs
+    from photolineage.steps.forget_source import (
+        bring_indexes_up_to_date,
+        forget_source,
+        plan_forgetting,
+        remove_files_of,
+    )
+    from photolineage.steps.source_jobs import end_dead_jobs, forgotten_sources
 
     with _changing_sources(as_json) as (settings, context, stores):
+        with reading(context.engine) as connection:
+            is_forgotten = name in forgotten_sources(connection)
+        if is_forgotten and (stores.files_of(name) or has_partitions(settings, name)):
+            # An earlier command was killed after the catalog had changed.
+            remove_partitions(settings, name)
+            remove_files_of(context, stores, name)
+            bring_indexes_up_to_date(context, stores)
+            if as_json:
+                print_json({"deleted": True, "forgotten": None})
+            else:
+                console.print(shown(f"Deleted what an earlier command had left of source {name}."))
+            return
         added = is_added(settings, name)
         with context.engine.connect() as connection:
             plan = plan_forgetting(connection, name)
@@ -207,7 +254,8 @@ def forget(
             if added:
                 change_added(settings, name, None)
             forget_source(context, stores, name)
-            remove_partitions(settings, plan.shards)
+            remove_partitions(settings, name)
+            bring_indexes_up_to_date(context, stores)
     if as_json:
         print_json({"deleted": deleted, "forgotten": plan})
     elif deleted:
@@ -229,7 +277,7 @@ def _changing_sources(as_json: bool) -> "Iterator[tuple[Settings, JobContext, So
 
     with reported_errors(as_json):
         settings = chosen_settings(as_json)
-        engine = open_catalog(settings)
+        engine = open_catalog(settings, to_write=True)
         with alone_in_home(settings, lambda said: errors.print(shown(said), soft_wrap=True)):
             settings = load_settings(settings.config_file)  # as the run that ended has left it
             context = JobContext(

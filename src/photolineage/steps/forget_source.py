@@ -3,10 +3,9 @@
 A photo that another source has too keeps its embeddings: they are copied to the copy, which is then embedded instead.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +15,13 @@ from sqlalchemy.orm import aliased
 
 from photolineage.catalog.coverage import mark_embedded
 from photolineage.catalog.duplicates import refresh_duplicates
-from photolineage.catalog.engine import DATABASE_TIME, REFUSALS, database_time, explained_errors
+from photolineage.catalog.engine import (
+    DATABASE_TIME,
+    REFUSALS,
+    database_time,
+    explained_errors,
+    reading,
+)
 from photolineage.catalog.leases import Lease, LeaseHeldError
 from photolineage.catalog.migrate import schema_transaction
 from photolineage.catalog.orm import (
@@ -35,12 +40,22 @@ from photolineage.catalog.orm import (
 )
 from photolineage.catalog.queries import SHOWN_ID, EmbeddableImage, ModelRow, all_models, committed_files
 from photolineage.lineage import JobKind, partition_subject
-from photolineage.steps.freshness import RETIRED
+from photolineage.steps.freshness import FORGOTTEN
 from photolineage.steps.index import build_index
 from photolineage.steps.jobs import JobContext, running_job
-from photolineage.steps.source_jobs import end_dead_jobs, find_source, jobs_of, refuse_running_jobs, shards_of
-from photolineage.stores.embeddings import EmbeddingFileHeader, EmbeddingStore
-from photolineage.stores.files import LostFileError
+from photolineage.steps.source_jobs import (
+    end_dead_jobs,
+    find_source,
+    is_known,
+    jobs_of,
+    refuse_running_jobs,
+    shards_of,
+    source_of_file,
+)
+from photolineage.stores.embeddings import EMBEDDINGS, EmbeddingFileHeader, EmbeddingStore
+from photolineage.stores.files import Files, LostFileError
+from photolineage.stores.previews import PREVIEWS
+from photolineage.stores.root_folder import StorageError
 from photolineage.stores.vector_index import VectorIndexes
 
 IDS_PER_QUERY = 500
@@ -72,6 +87,21 @@ class SourceStores:
 
     embeddings: EmbeddingStore
     indexes: VectorIndexes
+
+    @property
+    def files(self) -> Files:
+        """The files of previews and embeddings."""
+        return self.embeddings.files
+
+    def files_of(self, source_key: str) -> list[str]:
+        """The paths of all files in the folders of a source's shards, with a row in the catalog or without."""
+        stored = (file for top in (PREVIEWS, EMBEDDINGS) for file in self.files.list_files(top))
+        return [file.path for file in stored if source_of_file(file) == source_key]
+
+    def require_disk(self, paths: Iterable[str]) -> None:
+        """Raise StorageError if the disk of one of these committed files seems not to be mounted."""
+        for path in {path.partition("/")[0]: path for path in paths}.values():
+            self.files.require_folder(path)
 
 
 def plan_forgetting(connection: Connection, key: str) -> ForgottenSource:
@@ -117,49 +147,59 @@ def plan_forgetting(connection: Connection, key: str) -> ForgottenSource:
 
 
 def forget_source(context: JobContext, stores: SourceStores, key: str) -> ForgottenSource:
-    """Delete a source from the catalog with its images, jobs, previews and embeddings, and from indexes and events.
+    """Delete a source from the catalog with its images, jobs, previews and embeddings, and from events.
 
-    If the process is killed in between, forget the source again, or leave what is left to the job `sweep_files` and
-    the next run. Raises UnknownSourceError, LeaseHeldError while a run works on the source, and SourceInUseError.
+    Its photos stay in the indexes until `bring_indexes_up_to_date`. If the process is killed after the catalog has
+    changed, `remove_files_of` or the job `sweep_files` removes the files that are left. Raises UnknownSourceError,
+    LeaseHeldError while a run works on the source, SourceInUseError, and StorageError if a disk is not mounted.
     """
     with context.engine.connect() as connection:
         plan = plan_forgetting(connection, key)
         models = all_models(connection)
+        of_source = ShardFile.shard_id.in_(select(Shard.id).join(Source).where(Source.key == key))
+        paths = connection.execute(select(ShardFile.path).where(of_source)).scalars().all()
+    stores.require_disk(paths)
     end_dead_jobs(context, key)
     for model in models:
         _keep_embeddings_of_copies(context, stores.embeddings, model, key)
     with explained_errors(context.engine, REFUSALS), schema_transaction(context.engine) as connection:
-        folders = _forget(connection, key)
-    files = stores.embeddings.files
-    files.remove(file.path for folder in folders for file in files.list_files(folder))
-    bring_indexes_up_to_date(context, stores)
+        _forget(connection, key)
+    remove_files_of(context, stores, key)
     return plan
 
 
+def remove_files_of(context: JobContext, stores: SourceStores, key: str) -> None:
+    """Remove the files of a source that the catalog no longer has."""
+    left = stores.files_of(key)  # listed first: a source that is added now keeps its new files
+    with reading(context.engine) as connection:
+        if is_known(connection, key):
+            return
+    stores.files.remove(left)
+
+
 def bring_indexes_up_to_date(context: JobContext, stores: SourceStores) -> None:
-    """Bring every index up to date with the catalog. The next run does it if a run works on one of them now."""
+    """Bring every index up to date with the catalog.
+
+    The next run does it if a run works on one of them now, or if a file cannot be read.
+    """
     with context.engine.connect() as connection:
         models = all_models(connection)
     for model in models:
         if stores.indexes.is_there(model.key):
-            with suppress(LeaseHeldError):
+            with suppress(LeaseHeldError, StorageError):
                 build_index(context, stores.embeddings, stores.indexes, model.key)
 
 
-def _forget(connection: Connection, key: str) -> set[str]:
-    """Delete the rows of a source. Returns the folders of its files."""
+def _forget(connection: Connection, key: str) -> None:
+    """Delete the rows of a source."""
     source = find_source(connection, key)
     shards = shards_of(connection, source.id)
     jobs = jobs_of(connection, key, shards)
-    refuse_running_jobs(jobs)
+    refuse_running_jobs(connection, jobs)
     images = select(Image.id).where(Image.source_id == source.id)
     _leave_events(connection, source.id)
     _let_copies_stand(connection, source.id)
     of_shards = ShardFile.shard_id.in_(select(Shard.id).where(Shard.source_id == source.id))
-    folders = {
-        str(PurePosixPath(path).parent)
-        for path in connection.execute(select(ShardFile.path).where(of_shards)).scalars()
-    }
     connection.execute(delete(ShardFile).where(of_shards))
     connection.execute(update(Image).where(Image.duplicate_of_id.in_(images)).values(duplicate_of_id=None))
     connection.execute(delete(ImageNote).where(ImageNote.image_id.in_(images)))
@@ -170,7 +210,6 @@ def _forget(connection: Connection, key: str) -> set[str]:
     connection.execute(delete(Shard).where(Shard.source_id == source.id))
     connection.execute(delete(Source).where(Source.id == source.id))
     retire_jobs(connection, [job.id for job in jobs])
-    return folders
 
 
 def retire_jobs(connection: Connection, job_ids: Sequence[int]) -> None:
@@ -178,7 +217,7 @@ def retire_jobs(connection: Connection, job_ids: Sequence[int]) -> None:
 
     Those that succeeded stay, with another version, so that a later source of the same name gets new versions.
     """
-    version = f"{RETIRED}-{database_time(connection):%Y%m%dT%H%M%S%f}"
+    version = f"{FORGOTTEN}-{database_time(connection):%Y%m%dT%H%M%S%f}"
     for start in range(0, len(job_ids), IDS_PER_QUERY):
         these = MlJob.id.in_(job_ids[start : start + IDS_PER_QUERY])
         succeeded = MlJob.state == JobState.SUCCEEDED
@@ -276,7 +315,7 @@ def _keep_embeddings_of_copies(
         }
         if vector_of:
             subject = partition_subject(model.key, group.shard_key)
-            version = f"{RETIRED}-copy"  # the next run embeds what else is left
+            version = f"{FORGOTTEN}-copy"  # the next run embeds what else is left
             with running_job(
                 context, JobKind.EMBED, subject, input_version=version, total=len(vector_of)
             ) as lease:

@@ -78,6 +78,8 @@ UNSCANNED_FOR = timedelta(days=2)
 """A source that nobody has scanned for so long is stale."""
 RETIRED = "retired"
 """Prefix of a job's input version after its results were deleted. Such a job makes no partition up to date."""
+FORGOTTEN = "forgotten"
+"""The same after a source was forgotten, for its own partitions and for those that took over embeddings of copies."""
 LOST = "lost"
 """Prefix of a job's input version after a repair found its files lost: the partition is due at once."""
 
@@ -148,7 +150,7 @@ def _due_version(version: str, before: str, lost: int | None) -> str:
 
     The sensor starts each version once, and again only after a while.
     """
-    if before.startswith((RETIRED, LOST)):
+    if before.startswith((RETIRED, FORGOTTEN, LOST)):
         return f"{version}-{before}"
     return version if lost is None else f"{version}-lost-{lost}"
 

@@ -21,6 +21,7 @@ from photolineage.lineage import (
     split_partition_key,
 )
 from photolineage.steps.freshness import (
+    FORGOTTEN,
     LOST,
     NOTHING_LOST,
     RETIRED,
@@ -95,6 +96,8 @@ def _loss(kind: JobKind, before: str, is_lost: bool) -> str | None:
     """The reason if the result was there once and is gone."""
     if before.startswith(RETIRED):
         return "the model was retired, and its results were deleted"
+    if before.startswith(FORGOTTEN):
+        return "a source that had these photos was forgotten"
     if before.startswith(LOST) or is_lost:
         return "the index is lost" if kind is JobKind.INDEX else "files are lost"
     return None
@@ -147,6 +150,8 @@ def _events(connection: Connection, models: Sequence[str]) -> Iterator[StalePart
     clustered = materialized_versions(connection, JobKind.CLUSTER)
     for model in models:
         since = _first_build(connection, model, clustered.get(model))
+        if since is None and model in clustered:  # the catalog keeps only the newest jobs of an index
+            since = _newest_clustering(connection, model)
         yield _embedded_since(connection, model, since, VECTOR_INDEX)
 
 
@@ -158,6 +163,14 @@ def _first_build(connection: Connection, model: str, version: str | None) -> dat
             MlJob.subject == model,
             MlJob.state == JobState.SUCCEEDED,
             MlJob.input_version == version,
+        )
+    ).scalar_one()
+
+
+def _newest_clustering(connection: Connection, model: str) -> datetime | None:
+    return connection.execute(
+        select(func.max(MlJob.started_at)).where(
+            MlJob.kind == JobKind.CLUSTER, MlJob.subject == model, MlJob.state == JobState.SUCCEEDED
         )
     ).scalar_one()
 

@@ -12,6 +12,7 @@ from photolineage.catalog.orm import JobState, MlJob, ShardFile
 from photolineage.errors import PhotolineageError
 from photolineage.models.text_encoder import TEXT_ENCODERS
 from photolineage.steps.compact import GRACE, FileSet
+from photolineage.steps.source_jobs import forgotten_sources, source_of_file
 from photolineage.stores.embeddings import EMBEDDINGS
 from photolineage.stores.files import Files, StoredFile, sweep_uncommitted
 from photolineage.stores.previews import PREVIEWS
@@ -53,7 +54,7 @@ def sweep_files(engine: Engine, files: Files, *, remove: bool) -> SweepReport:
     """Find the preview and embedding files without a row in the catalog, and the leftovers of killed exports.
 
     With `remove`, removes them. Raises SweepRefusedError, and removes nothing, if more than half of the previews and
-    embeddings have no row.
+    embeddings have no row. Files of forgotten sources do not count: a killed command has left them.
     """
     young = time.time() - UNCOMMITTED_FOR.total_seconds()
     there = [file for folder in (PREVIEWS, EMBEDDINGS) for file in files.list_files(folder)]
@@ -68,17 +69,20 @@ def sweep_files(engine: Engine, files: Files, *, remove: bool) -> SweepReport:
         ).scalars()
         # The times of files come from other clocks than ours. A running job's folder is left to the job.
         in_use = {subject.replace("|", "/") for subject in subjects}
+        forgotten = forgotten_sources(connection)
     garbage = [
         file
         for file in there
         if file.path not in committed and file.modified_at < young and _folder(file) not in in_use
     ]
-    if len(garbage) > LARGEST_SHARE * len(there):
+    unexpected = [file for file in garbage if source_of_file(file) not in forgotten]
+    counted = len(there) - len(garbage) + len(unexpected)
+    if len(unexpected) > LARGEST_SHARE * counted:
         raise SweepRefusedError(
-            f"{len(garbage)} of {len(there)} files have no row in the catalog "
+            f"{len(unexpected)} of {counted} files have no row in the catalog "
             f"({shown_url(engine.url)}). Nothing was removed. If catalog.url names the "
             "catalog of another home directory, correct it. If these files are really garbage, remove them by hand: "
-            f"{', '.join(files.location(file.path) for file in garbage[:3])}, …"
+            f"{', '.join(files.location(file.path) for file in unexpected[:3])}, …"
         )
     kept = len(there) - len(garbage)
     garbage += exports

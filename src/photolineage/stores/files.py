@@ -86,7 +86,10 @@ class Files(ABC):
 
     @abstractmethod
     def copy(self, path: str, to: str) -> None:
-        """Store a file under a second path too, replacing an earlier file there. Raises LostFileError."""
+        """Store a file under a second path too, replacing an earlier file there. Raises LostFileError.
+
+        The new file is as young as one that was just written: `steps/sweep.py` does not take it for garbage.
+        """
 
     @abstractmethod
     def make_folder(self, path: str) -> None:

@@ -124,11 +124,15 @@ class RootFolder:
             return {}
 
     def link(self, path: str, to: str) -> None:
-        """Give a file a second name, which replaces an earlier file of this name, and flush it to the disk."""
+        """Give a file a second name, which replaces an earlier file of this name, and flush it to the disk.
+
+        Both names get the current time first, so that nobody takes the new one for an old leftover.
+        """
         (above, name), (above_other, other_name) = _split(path), _split(to)
         with self.folder(above) as folder, self.folder(above_other, create=True) as other:
             with suppress(FileNotFoundError):
                 os.unlink(other_name, dir_fd=other)
+            os.utime(name, dir_fd=folder, follow_symlinks=False)
             os.link(name, other_name, src_dir_fd=folder, dst_dir_fd=other, follow_symlinks=False)
             os.fsync(other)
 
