@@ -24,7 +24,9 @@ def rename_partitions(settings: Settings, sources: tuple[str, str], shards: Mapp
         instance.add_dynamic_partitions(str(SHARDS.name), list(shards.values()))
         for step in JOB_STEPS.values():
             materialized = set(instance.get_materialized_partitions(AssetKey(step.name)))
-            inputs = input_tags(instance, step, f"renamed-{uuid4().hex}")
+            # The input of a source is the schema, which has no partitions: what the former one recorded still holds.
+            by_source = step.partitioned_by is PartitionedBy.SOURCE
+            inputs = {} if by_source else input_tags(instance, step, f"renamed-{uuid4().hex}")
             for old, new in _renamed(step, sources, shards, list(settings.models)).items():
                 if old in materialized and new not in materialized:
                     version = data_version(connection, step, new)
@@ -86,6 +88,12 @@ def _record_again(instance: DagsterInstance, step: Step, old: str, new: str, tag
             description=f"The source was renamed; this partition was {old}.",
             partition=dagster_key(step, new),
             metadata=dict(former.metadata) if former is not None else {},
-            tags=tags,
+            tags=_inputs_of(former) | tags,
         )
     )
+
+
+def _inputs_of(former: AssetMaterialization | None) -> dict[str, str]:
+    """The tags of a materialization that record its inputs, without the version of its own data."""
+    tags = {} if former is None else former.tags or {}
+    return {name: tag for name, tag in tags.items() if name.startswith(("dagster/input_", "dagster/code_"))}

@@ -47,6 +47,12 @@ def make_home(
         context.__exit__(None, None, None)
 
 
+def test_without_a_library_nothing_is_created(new_lineage: Lineage) -> None:
+    shutil.rmtree(new_lineage.home, ignore_errors=True)
+    assert "there is no library yet" in failure(new_lineage, "adopt", "--yes")
+    assert not (new_lineage.home / "catalog.db").exists()
+
+
 def test_another_home_is_refused_until_it_takes_over(make_home: Callable[[str], Lineage]) -> None:
     first, second = make_home("first"), make_home("second")
     assert "materialized" in as_json(first, "run", "--model", "tiny-a")

@@ -1,6 +1,7 @@
 """`photolineage sources`: what each command says, asks and changes."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,10 @@ import pytest
 from assets.orchestration.home_locks import only_run
 from photolineage.settings import load_settings
 from photolineage.steps.add_source import add_source, change_added
+from photolineage.stores.files import LocalFiles
 from tests.command_line import after_configuration, as_json, failure, photolineage
 from tests.library import draw_photo
-from tests.lineage import Lineage
+from tests.lineage import Lineage, open_lineage
 
 
 def rename_in_configuration(lineage: Lineage, old: str, new: str) -> None:
@@ -102,6 +104,81 @@ def test_a_moved_source_of_the_configuration(lineage: Lineage, tmp_path: Path) -
     as_json(lineage, "sources", "move", "photos", str(moved))
     (listed,) = as_json(lineage, "sources", "list")["sources"]
     assert (listed["root"], listed["state"]) == (str(moved), "configured")
+
+
+def die(*_arguments: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_killed_rename_is_finished_by_the_same_command(
+    lineage: Lineage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename_in_configuration(lineage, "photos", "holiday")
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalFiles, "remove", die)  # after the catalog has changed
+        photolineage(lineage, "sources", "rename", "photos", "holiday")
+    assert any("photos-0" in path for path in lineage.files())
+    assert lineage.shards[0] == "photos-00000"
+    assert "'photoz' is not in the catalog" in failure(lineage, "sources", "rename", "photoz", "holiday")
+
+    renamed = as_json(lineage, "sources", "rename", "photos", "holiday")
+    assert lineage.shards == list(renamed["shards"].values()) == [f"holiday-{n:05}" for n in range(3)]
+    assert not any("photos-0" in path for path in lineage.files())
+    assert set(as_json(lineage, "run", "--model", "tiny-a")["materialized"]) == {
+        "source_files",
+        "image_events",
+    }
+    assert "'photos' is not in the catalog" in failure(lineage, "sources", "rename", "photos", "holiday")
+
+
+def test_a_killed_forget_is_finished_by_the_same_command(
+    lineage: Lineage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename_in_configuration(lineage, "photos", "other")
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalFiles, "remove", die)
+        photolineage(lineage, "sources", "forget", "photos", "--delete")
+    assert any("photos-0" in path for path in lineage.files())
+    assert as_json(lineage, "sources", "forget", "photos", "--delete") == {"deleted": True, "forgotten": None}
+    assert not any("photos-0" in path for path in lineage.files())
+    assert lineage.shards == []
+    assert "'photos' is not in the catalog" in failure(lineage, "sources", "forget", "photos")
+
+
+def test_a_lost_file_does_not_stop_a_rename(lineage: Lineage) -> None:
+    min((lineage.home / "embeddings/tiny-a/photos-00000").iterdir()).unlink()
+    rename_in_configuration(lineage, "photos", "holiday")
+    renamed = as_json(lineage, "sources", "rename", "photos", "holiday")
+    assert lineage.shards == list(renamed["shards"].values())
+
+
+@pytest.mark.parametrize("command", [["rename", "photos", "holiday"], ["forget", "photos", "--delete"]])
+def test_a_copy_of_the_home_takes_the_catalog_over(
+    lineage: Lineage, tmp_path: Path, command: list[str]
+) -> None:
+    catalog = f"catalog.url = 'sqlite:///{lineage.home}/catalog.db'\n"
+    rename_in_configuration(lineage, "photos", "holiday")
+    text = lineage.config_file.read_text()
+    copy = tmp_path / "copy"
+    shutil.copytree(lineage.config_file.parent, copy)
+    (copy / "photolineage.toml").write_text(
+        catalog + text.replace("root = 'photos'", f"root = '{lineage.config_file.parent}/photos'")
+    )
+    with open_lineage(copy / "photolineage.toml") as second:
+        as_json(second, "sources", *command)
+    assert "belongs to the home" in failure(lineage, "sources", "list")
+
+
+def test_the_added_name_of_a_source_gives_way_to_the_configured_one(lineage: Lineage, tmp_path: Path) -> None:
+    root = tmp_path / "more"
+    draw_photo(root / "1.jpg", 901)
+    assert photolineage(lineage, "run", "--photos", str(root), "--model", "tiny-a").returncode == 0
+    config = lineage.config_file.read_text()
+    lineage.config_file.write_text(
+        config.replace("[sources.photos]", f"[sources.trips]\nroot = '{root}'\n[sources.photos]")
+    )
+    as_json(lineage, "sources", "rename", "more", "trips")
+    assert list(load_settings(lineage.config_file).sources) == ["trips", "photos"]
 
 
 def test_replacing_a_source_with_photos_of_its_own_needs_consent(lineage: Lineage, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Where Dagster's label "Unsynced" agrees with the check `up_to_date`, and what Dagster cannot see."""
 
+from collections.abc import Mapping
+
 import pytest
 from dagster import (
     AssetKey,
@@ -15,9 +17,10 @@ from dagster import (
 
 from photolineage.steps.lost_files import find_lost_files
 from photolineage.steps.stale_reasons import find_outdated
+from tests.command_line import as_json
 from tests.dagster_internals import CachingStaleStatusResolver, LoadingContextForTest, StaleStatus
 from tests.library import draw_photo, touch
-from tests.lineage import Lineage
+from tests.lineage import Lineage, open_lineage
 
 SHARDS = ["photos-00000", "photos-00001", "photos-00002"]
 PARTITIONS = {
@@ -29,13 +32,13 @@ PARTITIONS = {
 }
 
 
-def unsynced(lineage: Lineage) -> dict[str, list[str]]:
+def unsynced(lineage: Lineage, partitions: Mapping[str, list[str]] = PARTITIONS) -> dict[str, list[str]]:
     """The partitions that Dagster labels as unsynced."""
     graph = lineage.definitions.resolve_asset_graph()
     resolver = CachingStaleStatusResolver(lineage.instance, graph, LoadingContextForTest(lineage.instance))
     found = {
         name: [key for key in keys if resolver.get_status(AssetKey(name), key) is StaleStatus.STALE]
-        for name, keys in PARTITIONS.items()
+        for name, keys in partitions.items()
     }
     return {name: keys for name, keys in found.items() if keys}
 
@@ -81,6 +84,18 @@ def test_the_label_agrees_after_each_step_but_the_scan(lineage: Lineage) -> None
     assert unsynced(lineage) == {}
     assert lineage.materialize_embeddings("tiny-a", SHARDS[1]).success
     assert unsynced(lineage) == outdated(lineage) == {"vector_index": ["tiny-a"]}
+
+
+def test_a_renamed_source_is_not_unsynced(lineage: Lineage) -> None:
+    text = lineage.config_file.read_text()
+    lineage.config_file.write_text(text.replace("[sources.photos]", "[sources.holiday]"))
+    as_json(lineage, "sources", "rename", "photos", "holiday")
+    of_photos = {name: PARTITIONS[name] for name in ("source_files", "registered_images", "image_embeddings")}
+    renamed = {name: [key.replace("photos", "holiday") for key in keys] for name, keys in of_photos.items()}
+    with open_lineage(lineage.config_file) as reopened:
+        for name, keys in renamed.items():
+            assert set(keys) <= reopened.materialized_partitions(name)
+        assert unsynced(reopened, renamed) == {}
 
 
 @pytest.mark.parametrize(("shards", "seen"), [(99, StaleStatus.STALE), (100, StaleStatus.FRESH)])

@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy import update
 
 from photolineage.catalog.engine import write_transaction
+from photolineage.catalog.leases import JOBS_KEPT
 from photolineage.catalog.orm import MlJob, Source
 from photolineage.lineage import JobKind
-from photolineage.steps.freshness import RETIRED, events_version, find_stale_work
+from photolineage.steps.freshness import FORGOTTEN, RETIRED, events_version, find_stale_work
 from photolineage.steps.index import maintain_index
 from photolineage.steps.jobs import running_job
 from photolineage.steps.lost_files import find_lost_files, make_due
@@ -121,6 +122,29 @@ def test_results_of_a_retired_model_are_a_reason(built: Library) -> None:
     found = reasons(built)["image_embeddings"]
     assert {one.reason for one in found} == {"the model was retired, and its results were deleted"}
     assert len(found) == 3
+
+
+def test_a_forgotten_source_is_a_reason(built: Library) -> None:
+    with write_transaction(built.engine) as connection:
+        connection.execute(
+            update(MlJob).where(MlJob.kind == JobKind.EMBED).values(input_version=f"{FORGOTTEN}-copy")
+        )
+    found = reasons(built)["image_embeddings"]
+    assert {one.reason for one in found} == {"a source that had these photos was forgotten"}
+
+
+def test_only_what_was_embedded_since_the_clustering_counts(built: Library) -> None:
+    draw_photo(built.root / "2024/06.jpg", 100)
+    touch(built.root / "2024/06.jpg")
+    built.scan()
+    built.register("photos-00002")
+    built.embed("photos-00002")
+    for version in range(JOBS_KEPT + 1):  # so many that the index that was clustered is no longer recorded
+        with running_job(built.context(), JobKind.INDEX, "tiny-a", input_version=str(version)):
+            pass
+    built.index()
+    found = StalePartition("tiny-a", "vector_index: 1 image embedded in 1 shard", 1)
+    assert reasons(built) == {"image_events": [found]}
 
 
 def test_an_old_scan_is_a_reason(built: Library) -> None:

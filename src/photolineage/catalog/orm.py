@@ -353,7 +353,11 @@ class Event(Base):
     """An event: images that belong together in time, place and content, according to one model's clustering."""
 
     __tablename__ = "event"
-    __table_args__ = (Index(None, "model_id", "starts_at"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        Index(None, "model_id", "starts_at"),
+        Index(None, "cover_image_id"),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     model_id: Mapped[int] = mapped_column(ForeignKey("ml_model.id"))

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import resource
 from types import TracebackType
 from typing import Final
@@ -21,6 +22,9 @@ _UNMAPPED: Final = "failed to map segment"
 
 _STARTING: Final = ("starting up", "not yet accepting connections", "recovery mode")
 
+_MALFORMED: Final = "disk image is malformed"
+"""What SQLite says of a damaged file, as a plain DatabaseError."""
+
 _KEPT: Final = "Committed work is kept."
 
 _FULL: Final = f"Free space on its disk and run again. {_KEPT}"
@@ -28,6 +32,13 @@ _FULL: Final = f"Free space on its disk and run again. {_KEPT}"
 _REMEDIES: Final = {
     "statement timeout": "The server ends every statement after its statement_timeout, which is too short for the "
     f"catalog. Let the role wait: ALTER ROLE <role> SET statement_timeout = 0. {_KEPT}",
+    r"on socket [^\n]*failed: permission denied": "This user may not open the server's socket. Let the user write to "
+    "it, or connect through a host: postgresql://<user>@localhost/<database>. Nothing was changed.",
+    "no pg_hba.conf entry": "The server does not let this user connect to this database from this machine. Add a line "
+    "to its pg_hba.conf, or correct catalog.url. Nothing was changed.",
+    "not currently accepting connections": "Its owner has closed it. Let it accept connections: ALTER DATABASE "
+    f"<database> WITH ALLOW_CONNECTIONS true. {_KEPT}",
+    "deadlock": f"Another program changed the same rows at the same time. Run again. {_KEPT}",
     "permission denied": "The role of catalog.url lacks a right. As the owner of the database: GRANT CREATE ON "
     "DATABASE <database> TO <role>; GRANT CREATE, USAGE ON SCHEMA public TO <role>. If another role made the tables, "
     "also: GRANT ALL ON ALL TABLES IN SCHEMA public TO <role>. Or name another role. Nothing was changed.",
@@ -37,8 +48,8 @@ _REMEDIES: Final = {
     f"CONNECTION LIMIT {CONNECTIONS_OF_A_RUN}), or the server (max_connections), or end other programs. {_KEPT}",
     "connection slots": "All connections of the server are taken. Raise its max_connections, or end other programs. "
     f"{_KEPT}",
-    'database "': "Create it (createdb <database>), or correct the name in catalog.url.",
-    'role "': "Create it (createuser <role>), or correct the user in catalog.url.",
+    'database "[^"]*" does not exist': "Create it (createdb <database>), or correct the name in catalog.url.",
+    'role "[^"]*" does not exist': "Create it (createuser <role>), or correct the user in catalog.url.",
     "password": "Give the right one by PGPASSFILE, PHOTOLINEAGE_CATALOG__PASSWORD or catalog.password_file, or correct "
     "the user in catalog.url.",
     "shutting down": f"Wait until the server has started again, and run again. {_KEPT}",
@@ -46,13 +57,15 @@ _REMEDIES: Final = {
     "try again. Nothing was changed.",
     "readonly": "Make the file and its folder writable for this user. Nothing was changed.",
     "read-only": "Connect to a server that accepts writes. Nothing was changed.",
+    _MALFORMED: "The file is damaged. Stop every program that uses it, move it and its -wal and -shm files away, and "
+    "restore a backup.",
     "not a database": "Name another file in catalog.url. This file was not changed.",
     "disk is full": _FULL,
     "no space left": _FULL,
     "disk i/o error": f"Its disk is full, read-only or failing: check the disk and run again. {_KEPT}",
     "unable to open": "Its folder must exist and be writable for this user.",
 }
-"""What to do, by a part of the reason. The first that matches counts."""
+"""What to do, by a pattern in the reason. The first that matches counts."""
 
 _OF_FILES: Final = {
     errno.ENOSPC: _FULL,
@@ -77,7 +90,11 @@ def sqlstate_of(error: DBAPIError) -> str | None:
 
 def is_refusal(error: DBAPIError) -> bool:
     """Whether the database cannot or may not do it. Every other error is a bug in the code."""
-    return isinstance(error, OperationalError | InternalError) or sqlstate_of(error) == NO_RIGHT
+    return (
+        isinstance(error, OperationalError | InternalError)
+        or sqlstate_of(error) == NO_RIGHT
+        or _MALFORMED in str(error.orig)
+    )
 
 
 def is_starting(error: DBAPIError) -> bool:
@@ -93,9 +110,8 @@ def explain_database_error(error: DBAPIError) -> str:
         return (
             f"{reason}. The server has not started yet, or it recovers from a crash. Run again in a minute."
         )
-    missing_role = 'role "' in reason and "does not exist" not in reason
     for symptom, remedy in _REMEDIES.items():
-        if symptom in reason.lower() and not (symptom == 'role "' and missing_role):
+        if re.search(symptom, reason.lower()):
             return f"{reason}. {remedy}"
     return (
         f"{reason}. Start the server and run again, or correct the URL in photolineage.toml "

@@ -1,18 +1,25 @@
 """The sources of the catalog and of the configuration, side by side."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-from sqlalchemy import Connection, and_, func, select
-from sqlalchemy.orm import aliased
+from sqlalchemy import ColumnElement, Connection, and_, func, select
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from photolineage.catalog.orm import Image, ImageState, Source
 
 SAME_SHARE = 0.5
 """Two sources count as one if they share more than this of the photos of each."""
+SAMPLE = 200
+"""How many photos of a source that is no longer configured are looked for in the others first."""
+SAMPLE_SHARE = SAME_SHARE / 2
+"""If fewer of them are found, the sources are not the same."""
+
+
+_former, _current = aliased(Image), aliased(Image)
 
 
 class SourceState(StrEnum):
@@ -89,25 +96,12 @@ def find_same_sources(connection: Connection, configured: Mapping[str, Path]) ->
     removed = [source_id for source_id, key in keys.items() if key not in configured]
     if not removed:
         return []
-    former, current = aliased(Image), aliased(Image)
-    unread = and_(current.content_hash.is_(None), current.state != ImageState.FAILED)
     shared: dict[tuple[int, int], int] = {}
-    for same in (
-        former.content_hash == current.content_hash,
-        and_(unread, former.path == current.path, former.size_bytes == current.size_bytes),
-    ):
-        rows = connection.execute(
-            select(former.source_id, current.source_id, func.count(current.id.distinct()))
-            .join(current, same)
-            .where(
-                former.source_id.in_(removed),
-                current.source_id.not_in(removed),
-                current.state != ImageState.MISSING,
-            )
-            .group_by(former.source_id, current.source_id)
-        )
-        for a, b, count in rows:
-            shared[a, b] = shared.get((a, b), 0) + count
+    for source_id in removed:
+        sample = _sample(connection, source_id)
+        found = _shared_images(connection, removed, _former.id.in_(sample), _former.id)
+        if any(count > SAMPLE_SHARE * len(sample) for count in found.values()):
+            shared |= _shared_images(connection, removed, _former.source_id == source_id, _current.id)
     present = _present_images(connection)
     roots = {root: key for key, root in configured.items() if key not in keys.values()}
     return [
@@ -119,6 +113,35 @@ def find_same_sources(connection: Connection, configured: Mapping[str, Path]) ->
         for source_id, root in connection.execute(select(Source.id, Source.root))
         if source_id in removed and Path(root) in roots
     ]
+
+
+def _sample(connection: Connection, source_id: int) -> Sequence[int]:
+    images = select(Image.id).where(Image.source_id == source_id, Image.state != ImageState.MISSING)
+    return connection.execute(images.order_by(func.random()).limit(SAMPLE)).scalars().all()
+
+
+def _shared_images(
+    connection: Connection,
+    removed: Sequence[int],
+    of_former: ColumnElement[bool],
+    counted: InstrumentedAttribute[int],
+) -> dict[tuple[int, int], int]:
+    """How many images each former source shares with each current one. `counted`: the id that is counted."""
+    unread = and_(_current.content_hash.is_(None), _current.state != ImageState.FAILED)
+    shared: dict[tuple[int, int], int] = {}
+    for same in (
+        _former.content_hash == _current.content_hash,
+        and_(unread, _former.path == _current.path, _former.size_bytes == _current.size_bytes),
+    ):
+        rows = connection.execute(
+            select(_former.source_id, _current.source_id, func.count(counted.distinct()))
+            .join(_current, same)
+            .where(of_former, _current.source_id.not_in(removed), _current.state != ImageState.MISSING)
+            .group_by(_former.source_id, _current.source_id)
+        )
+        for a, b, count in rows:
+            shared[a, b] = shared.get((a, b), 0) + count
+    return shared
 
 
 def _present_images(connection: Connection) -> dict[int, int]:

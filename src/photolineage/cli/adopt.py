@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from photolineage.catalog.engine import reading, require_reachable
+from photolineage.catalog.engine import reading
 from photolineage.catalog.migrate import require_current
-from photolineage.cli.app import AsJson, app, chosen_settings, fail, reported_errors
+from photolineage.cli.app import AsJson, app, chosen_settings, fail, open_existing, reported_errors
 from photolineage.cli.terminal import confirmed, console, errors, print_json, shown
 from photolineage.stores.files import open_files
 from photolineage.stores.identity import ForeignStoreError, adopt_store, require_own_store
@@ -25,8 +25,7 @@ def adopt(
     """
     with reported_errors(as_json):
         settings = chosen_settings(as_json)
-        engine, files = settings.catalog.open_engine(), open_files(settings)
-        require_reachable(engine)
+        engine, files = open_existing(settings), open_files(settings)
         require_current(engine)
         refusal = None
         with reading(engine) as connection:

@@ -99,8 +99,8 @@ def close(settings: Settings) -> None:
         errors.print(shown(closed), soft_wrap=True)
 
 
-def open_catalog(settings: Settings, *, to_write: bool = False) -> Engine:
-    """The catalog of this home. Raises ForeignStoreError if it belongs to another home."""
+def open_existing(settings: Settings) -> Engine:
+    """The catalog's engine. Raises ConfigurationError if there is no library yet, and creates nothing."""
     url = make_url(settings.catalog.url)
     if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).is_file():
         raise ConfigurationError(
@@ -109,6 +109,12 @@ def open_catalog(settings: Settings, *, to_write: bool = False) -> Engine:
         )
     engine = settings.catalog.open_engine()
     require_reachable(engine)
+    return engine
+
+
+def open_catalog(settings: Settings, *, to_write: bool = False) -> Engine:
+    """The catalog of this home. Raises ForeignStoreError if it belongs to another home."""
+    engine = open_existing(settings)
     with reading(engine) as connection:
         is_current = is_at_newest_revision(connection)
     if not is_current:

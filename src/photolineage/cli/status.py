@@ -26,9 +26,9 @@ def status(
     with reported_errors(as_json):
         settings = chosen_settings(as_json)
         engine = open_catalog(settings)
+        said = hints(settings, engine)
         while True:
             current = figures_of(settings, engine)
-            said = hints(settings, engine)
             if as_json:
                 print_json({**asdict(current), "hints": said})
             else:
