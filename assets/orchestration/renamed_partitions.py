@@ -76,7 +76,7 @@ def _renamed(
             return {}
 
 
-def _record_again(instance: DagsterInstance, step: Step, old: str, new: str, tags: Mapping[str, str]) -> None:
+def _record_again(instance: DagsterInstance, step: Step, old: str, new: str, tags: dict[str, str]) -> None:
     """Record the newest materialization of a partition for the one with the new name."""
     newest = instance.fetch_materializations(
         AssetRecordsFilter(asset_key=AssetKey(step.name), asset_partitions=[old]), limit=1

@@ -1,7 +1,7 @@
 """`photolineage sources`: list the sources, and rename, move and forget them."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -117,12 +117,12 @@ def rename(
         # else an earlier command was killed after the catalog had changed
         rename_partitions(settings, (old, new), renamed)
         stores.files.remove(left)
-        bring_indexes_up_to_date(context, stores)
+        outdated = bring_indexes_up_to_date(context, stores)
     if as_json:
         print_json({"renamed": {"old": old, "new": new}, "shards": renamed})
         return
     console.print(shown(f"Renamed source {old} to {new}. Its images keep their ids, embeddings and events."))
-    _print_next_steps()
+    _print_next_steps(outdated)
 
 
 def _rename_in_catalog(
@@ -230,11 +230,12 @@ def forget(
             # An earlier command was killed after the catalog had changed.
             remove_partitions(settings, name)
             remove_files_of(context, stores, name)
-            bring_indexes_up_to_date(context, stores)
+            outdated = bring_indexes_up_to_date(context, stores)
             if as_json:
                 print_json({"deleted": True, "forgotten": None})
             else:
                 console.print(shown(f"Deleted what an earlier command had left of source {name}."))
+                _print_next_steps(outdated)
             return
         added = is_added(settings, name)
         with context.engine.connect() as connection:
@@ -255,12 +256,12 @@ def forget(
                 change_added(settings, name, None)
             forget_source(context, stores, name)
             remove_partitions(settings, name)
-            bring_indexes_up_to_date(context, stores)
+            outdated = bring_indexes_up_to_date(context, stores)
     if as_json:
         print_json({"deleted": deleted, "forgotten": plan})
     elif deleted:
         console.print(shown(f"Forgot source {name}. Its photos are where they were."))
-        _print_next_steps()
+        _print_next_steps(outdated)
     else:
         console.print("Nothing was deleted. To delete it, add --delete.")
 
@@ -335,7 +336,11 @@ def _print_plan(plan: "ForgottenSource", *, as_json: bool) -> None:
     )
 
 
-def _print_next_steps() -> None:
+def _print_next_steps(outdated: Sequence[str] = ()) -> None:
+    for model in outdated:
+        console.print(
+            shown(f"The index of {model} could not be brought up to date now; the next run does it.")
+        )
     console.print(
         "Next: `photolineage run` brings the events up to date. If the Dagster UI is open, reload the code location "
         "there. Albums change when you write them again (`photolineage report`)."

@@ -177,17 +177,21 @@ def remove_files_of(context: JobContext, stores: SourceStores, key: str) -> None
     stores.files.remove(left)
 
 
-def bring_indexes_up_to_date(context: JobContext, stores: SourceStores) -> None:
-    """Bring every index up to date with the catalog.
+def bring_indexes_up_to_date(context: JobContext, stores: SourceStores) -> list[str]:
+    """Bring every index up to date with the catalog. Returns the models that are left to the next run.
 
-    The next run does it if a run works on one of them now, or if a file cannot be read.
+    A run works on their index now, or a file cannot be read.
     """
     with context.engine.connect() as connection:
         models = all_models(connection)
+    left = []
     for model in models:
         if stores.indexes.is_there(model.key):
-            with suppress(LeaseHeldError, StorageError):
+            try:
                 build_index(context, stores.embeddings, stores.indexes, model.key)
+            except (LeaseHeldError, StorageError):
+                left.append(model.key)
+    return left
 
 
 def _forget(connection: Connection, key: str) -> None:
