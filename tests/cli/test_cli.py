@@ -131,6 +131,8 @@ def test_status(lineage: Lineage) -> None:
             "failed": 1,
             "missing": 0,
             "passed_over": {},
+            "rotten": 0,
+            "verified_at": None,
         }
     ]
     (model,) = status["models"]
@@ -158,7 +160,7 @@ def test_compare_two_models(lineage: Lineage, tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert re.search(r"dimension\W+16\W+24", done.stdout)
-    assert "To promote: launch the job promote_model with `model: tiny-b`." in done.stdout
+    assert "To promote: launch the job promote_model with `model: tiny-b`;" in done.stdout
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size == (1032, 1192)
 

@@ -32,7 +32,7 @@ def test_a_search_is_pinned_listed_and_removed(lineage: Lineage, pinned: Pinned)
 
     done = photolineage(lineage, "pin", TEXT, "--expect", path, "--within", "3")
     assert (done.returncode, after_configuration(done.stderr)) == (0, "")
-    assert f"1 “{TEXT}” {path} 3 {ranks['tiny-a']} found" in words(done.stdout)
+    assert f"1 “{TEXT}” found {ranks['tiny-a']} 3 {path}" in words(done.stdout)
     assert "tiny-a finds the photo of the pinned search." in done.stdout
 
     listed = as_json(lineage, "pin", "--model", "tiny-b")
@@ -60,7 +60,7 @@ def test_a_photo_that_is_not_found_now_is_pinned_with_a_warning(lineage: Lineage
     rank = pinned.ranking("tiny-a").index(photo) + 1
     done = photolineage(lineage, "pin", TEXT, "--expect", str(photo), "--within", "3")
     assert done.returncode == 0
-    assert re.search(rf" 3 {rank} not found", words(done.stdout))
+    assert re.search(rf" not found {rank} 3 ", words(done.stdout))
     assert "Warning: tiny-a does not find the photo of the pinned search: “coloured squares”." in done.stderr
     assert [pin["id"] for pin in as_json(lineage, "pin")["pins"]] == [1]
 

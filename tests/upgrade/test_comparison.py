@@ -175,7 +175,8 @@ def test_the_report_has_a_row_for_each_figure_and_the_next_step(built: Library) 
     assert report.startswith("| | tiny-a (serving) | tiny-b |\n")
     assert report.count("\n| ") == 1 + len(rows)
     assert report.endswith(
-        "To promote: launch the job promote_model with `model: tiny-b`. To go back: launch it with `model: tiny-a`."
+        "To promote: launch the job promote_model with `model: tiny-b`; it refuses a model that loses pinned searches. "
+        "To go back: launch it with `model: tiny-a`."
     )
 
 
