@@ -62,7 +62,11 @@ def step_asset(
                 specs=[AssetSpec(step.name, skippable=True, **facts)],
                 partitions_def=partitions,
                 check_specs=_check_specs(step, checks, settings),
-                backfill_policy=BackfillPolicy.multi_run(settings.partitions_per_run),
+                # Dagster puts assets with the same partitions and policy into one run, and skips those after an asset
+                # that records a range of partitions.
+                backfill_policy=BackfillPolicy.multi_run(
+                    1 if step.on_request else settings.partitions_per_run
+                ),
             )(materialize)
 
         return make
