@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -146,10 +147,14 @@ def test_a_serving_model_that_cannot_be_loaded_does_not_keep_another_one_away(pi
     )
 
 
-def test_a_model_that_cannot_search_is_promoted_only_by_force(pinned: Pinned, tmp_path: Path) -> None:
+def test_a_model_that_cannot_search_is_promoted_only_by_force(
+    pinned: Pinned, tiny_models: Mapping[str, Path]
+) -> None:
     pinned.pin(pinned.found_by_both(), within=8)
     shutil.rmtree(pinned.library.settings.home / "text_encoders")
-    change_model(pinned.lineage, "tiny-b", tmp_path)  # a folder without weights
+    change_model(
+        pinned.lineage, "tiny-b", tiny_models["tiny-a"]
+    )  # other weights: they cannot search its index
     with open_lineage(pinned.lineage.config_file) as reopened:
         refused = failure_of(promote(reopened, model="tiny-b"))
         assert refused.startswith("tiny-b cannot serve: it cannot search: ")

@@ -112,6 +112,8 @@ def test_an_index_of_another_dimension_has_one_advice_and_is_rebuilt(lineage: Li
 
 
 def test_a_pending_migration_is_the_business_of_another_job(new_lineage: Lineage) -> None:
+    new_lineage.must_materialize("catalog_schema")
+    new_lineage.execute("UPDATE alembic_version SET version_num = '0010'")
     assert "Launch the job `migrate_catalog`" in failure_of(run_job(new_lineage, "repair", {"apply": True}))
 
 
