@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from dagster import MarkdownMetadataValue
 
-from photolineage.plain_text import markdown_code, toml_string
+from photolineage.plain_text import cell_code, markdown_code, toml_string
 from tests.command_line import as_json, photolineage
 from tests.library import draw_photo
 from tests.lineage import Lineage, copy_library, failure_of, open_lineage, write_configuration
@@ -259,6 +259,7 @@ def test_the_warnings_of_libraries_are_escaped() -> None:
 
 def test_code_of_markdown_holds_anything() -> None:
     assert markdown_code("plain") == "`plain`"
-    assert markdown_code("a|b") == r"`a\|b`"
+    assert markdown_code("a|b") == "`a|b`"
+    assert cell_code("a|b") == "`a¦b`"
     assert markdown_code("``x`") == "``` ``x` ```"
     assert markdown_code("a\nb\x1b") == r"`a\nb\x1b`"
