@@ -4,7 +4,7 @@ import pytest
 
 from photolineage.catalog.engine import write_transaction
 from photolineage.media import SUPPORTED_SUFFIXES
-from photolineage.steps import tree_walk
+from photolineage.steps import found_files
 from photolineage.steps.known_files import is_as_known
 from photolineage.steps.tree_walk import TreeWalk
 from tests.library import Library
@@ -22,7 +22,7 @@ def same(library: Library) -> dict[str, bool]:
 @pytest.fixture
 def scanned(any_library: Library, monkeypatch: pytest.MonkeyPatch) -> Library:
     """Of 28 files in runs of 5, and with a name that is no UTF-8."""
-    monkeypatch.setattr(tree_walk, "RUN_FILES", 5)
+    monkeypatch.setattr(found_files, "RUN_FILES", 5)
     (any_library.root / "2023/12.jpg").rename(any_library.root / "2023/\udcff.jpg")
     any_library.scan()
     return any_library

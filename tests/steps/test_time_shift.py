@@ -5,8 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
-from photolineage.catalog.orm import ImageState
+from photolineage.catalog.engine import write_transaction
+from photolineage.catalog.orm import Image, ImageState
 from photolineage.lineage import JobKind
 from photolineage.steps import scan as scanning
 from tests.library import Library, rot
@@ -14,6 +16,7 @@ from tests.steps.conftest import PHOTOS, counts
 
 HOUR = 3600 * 10**9
 SECOND = 10**9
+XMP = "<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
 
 
 def retime(library: Library, new_time: Callable[[int], int], *, keep: frozenset[str] = frozenset()) -> None:
@@ -58,6 +61,37 @@ def test_files_whose_times_have_all_shifted_are_not_read_again(
     assert [registered.revision(key) for key in registered.shard_keys()] == revisions
     report = registered.scan()
     assert (counts(report), report.time_shift) == ({"files": PHOTOS, "unchanged": PHOTOS}, "")
+
+
+def test_sidecars_shift_with_their_photos_and_a_changed_one_is_read(registered: Library) -> None:
+    sidecars = {name: registered.root / f"2023/{name}.jpg.xmp" for name in ("07", "09")}
+    for sidecar in sidecars.values():
+        sidecar.write_text(XMP)
+    registered.scan()
+    registered.register_all()
+    retime(registered, lambda time: time + HOUR)
+    for sidecar in sidecars.values():
+        time = sidecar.stat().st_mtime_ns + HOUR
+        os.utime(sidecar, ns=(time, time))
+    sidecars["09"].write_text(XMP + " ")  # another size
+    assert counts(registered.scan()) == {"files": PHOTOS, "changed": 1, "retimed": PHOTOS - 1}
+    states = {path: row.state for path, row in registered.images().items()}
+    assert [path for path, state in states.items() if state == ImageState.DISCOVERED] == ["2023/09.jpg"]
+    registered.register_all()
+    assert counts(registered.scan()) == {"files": PHOTOS, "unchanged": PHOTOS}
+
+
+@pytest.mark.parametrize("damaged", ["07.jpg.xmp", "07.jpg.xmp/{size}/soon", "07.jpg.xmp/{size}/1//"])
+def test_a_damaged_record_of_sidecars_is_no_shift(registered: Library, damaged: str) -> None:
+    sidecar = registered.root / "2023/07.jpg.xmp"
+    sidecar.write_text(XMP)
+    registered.scan()
+    registered.register_all()
+    with write_transaction(registered.engine) as connection:
+        of_photo = Image.path == "2023/07.jpg"
+        connection.execute(update(Image).where(of_photo).values(sidecars=damaged.format(size=len(XMP))))
+    retime(registered, lambda time: time + HOUR)
+    assert counts(registered.scan()) == {"files": PHOTOS, "changed": 1, "retimed": PHOTOS - 1}
 
 
 def test_a_shift_is_recorded_on_each_database(any_library: Library) -> None:

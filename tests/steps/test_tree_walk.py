@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from photolineage.steps.absences import explain_links_left
-from photolineage.steps.tree_walk import FoundFile, TreeWalk
+from photolineage.steps.found_files import FoundFile
+from photolineage.steps.tree_walk import TreeWalk
 from tests.steps.trees import SUFFIXES, make, walked
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from photolineage.steps import tree_walk
+from photolineage.steps import found_files
 from photolineage.steps.tree_walk import SourceUnavailableError, TreeWalk
 from tests.steps.trees import SUFFIXES, make, walked
 
@@ -17,7 +17,7 @@ from tests.steps.trees import SUFFIXES, make, walked
 def test_a_folder_that_goes_away_while_it_is_walked_is_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tree_walk, "RUN_FILES", 1)
+    monkeypatch.setattr(found_files, "RUN_FILES", 1)
     make(tmp_path, "a/1.jpg", "b/2.jpg", "c/3.jpg")
     files = TreeWalk(tmp_path, SUFFIXES).files()
     assert next(files).path == "a/1.jpg"

@@ -13,7 +13,8 @@ from photolineage.explain.passed_over import why_passed_over
 from photolineage.explain.places import KnownSource, Place
 from photolineage.lineage import JobKind
 from photolineage.plain_text import printable
-from photolineage.steps.tree_walk import MAX_MTIME_NS, why_unavailable
+from photolineage.steps.found_files import recorded_mtime
+from photolineage.steps.tree_walk import why_unavailable
 
 SCAN: Final = "scan"
 
@@ -54,7 +55,7 @@ def _seen(place: Place, image: Row[Any], on_disk: Finding) -> Finding:
     seen = f"found {moment(image.discovered_at)}; the last complete scan was {moment(source.scanned_at)}"
     if on_disk.state == THERE:
         status = place.file.stat()
-        mtime_ns = min(max(status.st_mtime_ns, -MAX_MTIME_NS), MAX_MTIME_NS)
+        mtime_ns = recorded_mtime(status)
         if (status.st_size, mtime_ns) == (image.size_bytes, image.mtime_ns):
             return Finding(SCAN, YES, seen)
         return Finding(SCAN, "changed", f"{seen}. The file has changed since", _scan_again(source))

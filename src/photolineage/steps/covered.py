@@ -19,10 +19,11 @@ from photolineage.catalog.verification import Copy, find_copies
 from photolineage.errors import PhotolineageError
 from photolineage.media.formats import SUPPORTED_SUFFIXES
 from photolineage.plain_text import printable
+from photolineage.steps.found_files import recorded_mtime
 from photolineage.steps.left_out import copies_of_programs, kind_of
 from photolineage.steps.physical_disks import physical_disks
 from photolineage.steps.source_jobs import find_source
-from photolineage.steps.tree_walk import recorded_mtime, why_unavailable
+from photolineage.steps.tree_walk import why_unavailable
 
 VERIFIED_WITHIN_DAYS: Final = 30
 """A copy counts if it was verified within so many days."""

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from photolineage.catalog.engine import reading
 from photolineage.catalog.orm import Image, ImageState
 from photolineage.catalog.vocabulary import FailureReason
-from photolineage.steps.tree_walk import FileRun
+from photolineage.steps.found_files import FileRun
 
 CATALOG_PAGE = 5_000
 

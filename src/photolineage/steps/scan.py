@@ -5,7 +5,6 @@ with the library. Unchanged files are skipped by the thousand; the others are co
 short transaction. A killed scan loses nothing: the next scan finds the rest.
 """
 
-import itertools
 import json
 import os
 import time
@@ -14,30 +13,23 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Engine, func, insert, select, update
 
-from photolineage.catalog.duplicates import refresh_duplicates
 from photolineage.catalog.engine import DATABASE_TIME, database_time, reading, run_in_transaction
 from photolineage.catalog.leases import Lease
-from photolineage.catalog.moves import reunite_missing_images
-from photolineage.catalog.orm import Image, ImageState, JobState, MlJob, Shard, Source
-from photolineage.lineage import shard_key
+from photolineage.catalog.orm import ImageState, JobState, MlJob, Source
 from photolineage.media.errors import UnreadableImageError
 from photolineage.media.formats import SUPPORTED_SUFFIXES
 from photolineage.media.regular_file import open_regular_file
 from photolineage.settings import SourceSettings
 from photolineage.steps.absences import any_is_left_out, find_places_away, place_of
+from photolineage.steps.found_files import FileRun, FoundFile
 from photolineage.steps.known_files import KnownImage, is_as_known, known_images
 from photolineage.steps.lookahead import map_ahead
 from photolineage.steps.progress import OnProgress, Progress, ignore_progress
-from photolineage.steps.time_shift import (
-    TimeShift,
-    find_time_shift,
-    has_known_sidecars,
-    has_known_time,
-    record_new_times,
-)
-from photolineage.steps.tree_walk import FileRun, FoundFile, SourceUnavailableError, TreeWalk
+from photolineage.steps.scanned_files import ScannedFiles, commit_scanned
+from photolineage.steps.time_shift import TimeShift, find_time_shift, has_known_sidecars, has_known_time
+from photolineage.steps.tree_walk import SourceUnavailableError, TreeWalk
 
 BATCH_FILES = 2_000
 COMMIT_INTERVAL_S = 1.0
@@ -67,19 +59,6 @@ class ScanReport:
     unreadable: dict[str, str] = field(default_factory=dict)
     away: dict[str, int] = field(default_factory=dict)
     passed_over: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Batch:
-    new: list[FoundFile] = field(default_factory=list)
-    changed: list[tuple[KnownImage, FoundFile]] = field(default_factory=list)
-    returned: list[tuple[KnownImage, FoundFile]] = field(default_factory=list)
-    retimed: list[tuple[KnownImage, FoundFile]] = field(default_factory=list)
-    missing: list[KnownImage] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        pairs = len(self.changed) + len(self.returned) + len(self.retimed)
-        return len(self.new) + pairs + len(self.missing)
 
 
 def ensure_source(engine: Engine, key: str, root: Path) -> int:
@@ -123,7 +102,7 @@ def scan_source(
     Raises SourceUnavailableError, and marks nothing as missing, if the root cannot be read.
     """
     report = ScanReport()
-    batch = _Batch()
+    batch = ScannedFiles()
     missing: list[KnownImage] = []
     committed_files = 0
     committed_at = time.monotonic()
@@ -131,8 +110,8 @@ def scan_source(
 
     def commit() -> None:
         nonlocal batch, committed_files, committed_at
-        _commit(lease, source_id, batch, shard_capacity, files=report.files - committed_files)
-        batch, committed_files, committed_at = _Batch(), report.files, time.monotonic()
+        commit_scanned(lease, source_id, batch, shard_capacity, files=report.files - committed_files)
+        batch, committed_files, committed_at = ScannedFiles(), report.files, time.monotonic()
         on_progress(Progress(report.files, None))
 
     for differing in _compare(lease.engine, source_id, walk.runs(), report):
@@ -156,8 +135,8 @@ def scan_source(
     left = {*report.unreadable, *report.away}
     gone = [image for image in missing if place_of(image.path, left) is None]
     for start in range(0, len(gone), BATCH_FILES):
-        part = _Batch(missing=gone[start : start + BATCH_FILES])
-        report.moved += _commit(lease, source_id, part, shard_capacity, files=0)
+        part = ScannedFiles(missing=gone[start : start + BATCH_FILES])
+        report.moved += commit_scanned(lease, source_id, part, shard_capacity, files=0)
     report.missing = len(gone) - report.moved
     lease.commit(
         lambda connection: connection.execute(
@@ -246,7 +225,7 @@ def _merge(
 
 
 def _sort_into(
-    batch: _Batch,
+    batch: ScannedFiles,
     missing: list[KnownImage],
     report: ScanReport,
     root: Path,
@@ -286,143 +265,3 @@ def _opens(path: Path) -> bool:
             return True
     except UnreadableImageError:
         return False
-
-
-def _commit(lease: Lease, source_id: int, batch: _Batch, shard_capacity: int, *, files: int) -> int:
-    """Commit a batch. Returns how many of its missing images have moved."""
-
-    def write(connection: Connection) -> int:
-        touched = {known.shard_id for known in batch.missing}
-        touched |= {known.shard_id for known, _ in (*batch.changed, *batch.returned)}
-        # A registration that reads such a file now does not record it: the time in the row is another.
-        touched |= {known.shard_id for known, _ in batch.retimed if known.state == ImageState.DISCOVERED}
-        _update_known(connection, batch)
-        record_new_times(connection, batch.retimed)
-        touched |= _insert_new(connection, source_id, batch.new, shard_capacity)
-        connection.execute(update(Shard).where(Shard.id.in_(touched)).values(revision=Shard.revision + 1))
-        moved = reunite_missing_images(
-            connection, source_id, {known.content_hash for known in batch.missing if known.content_hash}
-        )
-        left = [known for known, _ in (*batch.changed, *batch.returned)] + batch.missing
-        refresh_duplicates(connection, [known.content_hash for known in left if known.content_hash])
-        return moved
-
-    return lease.commit(write, done=files)
-
-
-def _update_known(connection: Connection, batch: _Batch) -> None:
-    changes = [
-        {
-            "image": known.id,
-            "state": state,
-            "size": size,
-            "mtime": mtime,
-            "beside": sidecars or None,
-            "hash": content_hash,
-        }
-        for known, state, size, mtime, sidecars, content_hash in itertools.chain(
-            (
-                # The content is unknown until the file is read again, even if the file goes missing before that.
-                (known, ImageState.DISCOVERED, file.size_bytes, file.mtime_ns, file.sidecars, None)
-                for known, file in batch.changed
-            ),
-            (
-                # Same size and time as when it was read, so the recorded facts are still correct.
-                (
-                    known,
-                    ImageState.REGISTERED if known.content_hash else ImageState.DISCOVERED,
-                    file.size_bytes,
-                    file.mtime_ns,
-                    file.sidecars,
-                    known.content_hash,
-                )
-                for known, file in batch.returned
-            ),
-            (
-                (
-                    known,
-                    ImageState.MISSING,
-                    known.size_bytes,
-                    known.mtime_ns,
-                    known.sidecars,
-                    known.content_hash,
-                )
-                for known in batch.missing
-            ),
-        )
-    ]
-    if changes:
-        connection.execute(
-            update(Image)
-            .where(Image.id == bindparam("image"))
-            .values(
-                state=bindparam("state"),
-                size_bytes=bindparam("size"),
-                mtime_ns=bindparam("mtime"),
-                sidecars=bindparam("beside"),
-                content_hash=bindparam("hash"),
-            ),
-            changes,
-        )
-
-
-def _insert_new(
-    connection: Connection, source_id: int, files: list[FoundFile], shard_capacity: int
-) -> set[int]:
-    """Put new files into the source's last shard while it has room, then into new shards."""
-    touched: set[int] = set()
-    remaining = files
-    while remaining:
-        shard_id, room = _shard_with_room(connection, source_id, shard_capacity)
-        taken, remaining = remaining[:room], remaining[room:]
-        now = database_time(connection)
-        connection.execute(
-            insert(Image),
-            [
-                {
-                    "source_id": source_id,
-                    "shard_id": shard_id,
-                    "path": file.path,
-                    "size_bytes": file.size_bytes,
-                    "mtime_ns": file.mtime_ns,
-                    "sidecars": file.sidecars or None,
-                    "state": ImageState.DISCOVERED,
-                    "discovered_at": now,
-                    "truncated": False,
-                }
-                for file in taken
-            ],
-        )
-        connection.execute(
-            update(Shard).where(Shard.id == shard_id).values(image_count=Shard.image_count + len(taken))
-        )
-        touched.add(shard_id)
-    return touched
-
-
-def _shard_with_room(connection: Connection, source_id: int, capacity: int) -> tuple[int, int]:
-    last = connection.execute(
-        select(Shard.id, Shard.capacity - Shard.image_count)
-        .where(Shard.source_id == source_id)
-        .order_by(Shard.number.desc())
-        .limit(1)
-    ).one_or_none()
-    if last is not None and last[1] > 0:
-        return last[0], last[1]
-    number = connection.execute(
-        select(func.coalesce(func.max(Shard.number) + 1, 0)).where(Shard.source_id == source_id)
-    ).scalar_one()
-    source_key = connection.execute(select(Source.key).where(Source.id == source_id)).scalar_one()
-    shard_id: int = connection.execute(
-        insert(Shard)
-        .values(
-            source_id=source_id,
-            number=number,
-            key=shard_key(source_key, number),
-            capacity=capacity,
-            image_count=0,
-            revision=0,
-        )
-        .returning(Shard.id)
-    ).scalar_one()
-    return shard_id, capacity

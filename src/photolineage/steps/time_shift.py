@@ -21,8 +21,8 @@ from photolineage.catalog.orm import Image, ImageState, JobState, MlJob, Shard
 from photolineage.media.errors import UnreadableImageError
 from photolineage.media.original import hash_content
 from photolineage.media.regular_file import open_regular_file
+from photolineage.steps.found_files import FoundFile, recorded_mtime
 from photolineage.steps.known_files import KnownImage
-from photolineage.steps.tree_walk import FoundFile, recorded_mtime
 
 SAMPLED_FILES: Final = 200
 SAMPLED_SHARDS: Final = 20
@@ -117,17 +117,23 @@ def has_known_time(known: KnownImage, found: FoundFile, shift: TimeShift | None)
 
 def has_known_sidecars(known: KnownImage, found: FoundFile, shift: TimeShift | None) -> bool:
     """Whether an image has the sidecars of its row, with their sizes and, except for the shift, their times."""
-    before, now = (
-        [sidecar.rpartition("/") for sidecar in sidecars.split("//")]
-        for sidecars in (known.sidecars or "", found.sidecars)
-    )
-    if before == now:
+    if (known.sidecars or "") == found.sidecars:
         return True
-    if shift is None or [(name, size) for name, size, _ in before] != [(name, size) for name, size, _ in now]:
-        return False
-    return all(
-        shift.explains(int(was), int(now_is)) for (_, _, was), (_, _, now_is) in zip(before, now, strict=True)
+    before, now = (known.sidecars or "").split("//"), found.sidecars.split("//")
+    return (
+        shift is not None
+        and len(before) == len(now)
+        and all(_is_shifted(was, is_now, shift) for was, is_now in zip(before, now, strict=True))
     )
+
+
+def _is_shifted(known_sidecar: str, found_sidecar: str, shift: TimeShift) -> bool:
+    """Whether two states of a sidecar (name, size and time) differ by nothing but the shift."""
+    known, found = known_sidecar.rpartition("/"), found_sidecar.rpartition("/")
+    try:
+        return known[0] == found[0] and shift.explains(int(known[2]), int(found[2]))
+    except ValueError:  # the row is damaged, so the sidecar is read again
+        return False
 
 
 def record_new_times(connection: Connection, images: Sequence[tuple[KnownImage, FoundFile]]) -> None:

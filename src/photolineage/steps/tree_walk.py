@@ -9,12 +9,13 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pathspec import GitIgnoreSpec
 
 from photolineage.errors import PhotolineageError
 from photolineage.settings.sections import FollowLinks
+from photolineage.steps.found_files import FileRun, FoundFile, FoundFiles, recorded_mtime
 from photolineage.steps.left_out import (
     HIDDEN,
     MOST_KINDS,
@@ -35,9 +36,7 @@ from photolineage.steps.sidecar_names import (
     sidecars_of,
 )
 
-RUN_FILES: Final = 5_000
 LISTED_LINKS: Final = 20
-MAX_MTIME_NS: Final = 2**63 - 1
 
 
 class SourceUnavailableError(PhotolineageError):
@@ -72,80 +71,16 @@ def is_followed(link: str, real_root: str, follow_links: FollowLinks) -> bool:
     return os.path.commonpath([os.path.realpath(link), real_root]) == real_root
 
 
-def recorded_mtime(status: os.stat_result) -> int:
-    """The time of a file's last change as the catalog records it: in nanoseconds, with 64 bits."""
-    return min(max(status.st_mtime_ns, -MAX_MTIME_NS), MAX_MTIME_NS)
-
-
-@dataclass(frozen=True, slots=True)
-class FoundFile:
-    """A file of a source. `path` is relative to the root, with surrogate escapes; `mtime_ns` has 64 bits.
-
-    Times after April 2262 do not fit into 64 bits and are replaced by the last time that fits. `sidecars` has the name,
-    the size and the time of each sidecar, as in `Image.sidecars`; it is empty if there are none.
-    """
-
-    path: str
-    size_bytes: int
-    mtime_ns: int
-    sidecars: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FileRun:
-    """One to `RUN_FILES` consecutive files in path order. Paths are like those of `FoundFile`."""
-
-    paths: tuple[str, ...]
-    sizes_bytes: tuple[int, ...]
-    mtimes_ns: tuple[int, ...]
-    sidecars: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def files(self) -> Iterator[FoundFile]:
-        """The files one by one."""
-        return map(FoundFile, self.paths, self.sizes_bytes, self.mtimes_ns, self.sidecars)
-
-
-@dataclass(slots=True)
-class _Files:
-    """Files in path order, as columns. With one object per file, the garbage collector would have to visit each."""
-
-    paths: list[str] = field(default_factory=list)
-    sizes_bytes: list[int] = field(default_factory=list)
-    mtimes_ns: list[int] = field(default_factory=list)
-    sidecars: list[str] = field(default_factory=list)
-
-    def part(self, begin: int, end: int | None) -> "_Files":
-        return _Files(*(column[begin:end] for column in self._columns()))
-
-    def extend(self, files: "_Files") -> None:
-        self.paths += files.paths
-        self.sizes_bytes += files.sizes_bytes
-        self.mtimes_ns += files.mtimes_ns
-        self.sidecars += files.sidecars
-
-    def take_run(self) -> FileRun:
-        run = FileRun(*(tuple(column[:RUN_FILES]) for column in self._columns()))
-        for column in self._columns():
-            del column[:RUN_FILES]
-        return run
-
-    def _columns(self) -> tuple[list[Any], ...]:
-        return self.paths, self.sizes_bytes, self.mtimes_ns, self.sidecars
-
-
 @dataclass(slots=True)
 class _OpenFolder:
     """A folder of the walk: its images, and the names of the folders in it, the last to enter first."""
 
     path: str
-    files: _Files
+    files: FoundFiles
     folders: list[str]
     passed: int = 0
 
-    def files_before(self, below: str | None) -> _Files:
+    def files_before(self, below: str | None) -> FoundFiles:
         """The next files that come before a folder in this one; with None, all that are left.
 
         A folder sorts by its name with the separator, like the full paths of its files.
@@ -212,10 +147,10 @@ class TreeWalk:
         try:
             root = _identity(self.root.stat())
             self._real_root = os.path.realpath(self.root)
-            waiting = _Files()
+            waiting = FoundFiles()
             for files in self._folder_by_folder():
                 waiting.extend(files)
-                while len(waiting.paths) >= RUN_FILES:
+                while waiting.has_run:
                     yield waiting.take_run()
             if waiting.paths:
                 yield waiting.take_run()
@@ -228,7 +163,7 @@ class TreeWalk:
                 "no image was marked as missing."
             ) from error
 
-    def _folder_by_folder(self) -> Iterator[_Files]:
+    def _folder_by_folder(self) -> Iterator[FoundFiles]:
         entered: set[tuple[int, int]] = set()
         above = [self._list("", entered)]
         while above:
@@ -250,14 +185,14 @@ class TreeWalk:
                 self.dead_ends.add(folder)
             else:
                 self._note_unreadable(folder, error)
-            return _OpenFolder(folder, _Files(), [])
+            return _OpenFolder(folder, FoundFiles(), [])
 
     def _open_and_list(self, folder: str, entered: set[tuple[int, int]]) -> _OpenFolder:
         descriptor = os.open(os.path.join(self.root, folder), os.O_RDONLY | os.O_DIRECTORY)
         try:
             identity = _identity(os.fstat(descriptor))
             if identity in entered:
-                return _OpenFolder(folder, _Files(), [])
+                return _OpenFolder(folder, FoundFiles(), [])
             entered.add(identity)
             return self._entries(descriptor, folder)
         finally:
@@ -266,7 +201,7 @@ class TreeWalk:
     def _entries(self, descriptor: int, folder: str) -> _OpenFolder:
         """The entries of an open folder. Lookups relative to the open folder need not resolve its path each time."""
         names, folders, others, beside = self._sorted_entries(descriptor, folder)
-        files = _Files()
+        files = FoundFiles()
         for name in _in_path_order(names):
             try:
                 status = os.stat(name, dir_fd=descriptor)

@@ -26,9 +26,10 @@ from photolineage.media.errors import UnreadableImageError
 from photolineage.media.original import hash_content
 from photolineage.media.regular_file import open_regular_file
 from photolineage.plain_text import printable
+from photolineage.steps.found_files import recorded_mtime
 from photolineage.steps.jobs import JobContext, StopRequest, running_job
 from photolineage.steps.progress import OnProgress, Progress, ignore_progress
-from photolineage.steps.tree_walk import recorded_mtime, require_source
+from photolineage.steps.tree_walk import require_source
 
 CHECKPOINT_SECONDS: Final = 10.0
 ROUND_LIMIT: Final = timedelta(days=7)
