@@ -25,8 +25,6 @@ from photolineage.steps.physical_disks import physical_disks
 from photolineage.steps.source_jobs import find_source
 from photolineage.steps.tree_walk import why_unavailable
 
-VERIFIED_WITHIN_DAYS: Final = 30
-"""A copy counts if it was verified within so many days."""
 LISTED_SHARDS: Final = 10
 
 OF_SYSTEMS: Final = frozenset(
@@ -119,11 +117,11 @@ def find_coverage(
     source_key: str,
     by: Sequence[str] = (),
     *,
-    verified_within_days: int = VERIFIED_WITHIN_DAYS,
+    verified_within_days: int,
 ) -> Coverage:
     """Whether everything in the folder of a source also stands in the sources `by` (default: all others).
 
-    Reads no file and changes nothing. Raises UnknownSourceError, and CoverageError if the disk is away.
+    A copy counts if it was verified within so many days. Reads no file and changes nothing. Raises UnknownSourceError, and CoverageError if the disk is away.
     """
     with reading(engine) as connection:
         source = find_source(connection, source_key)
