@@ -121,7 +121,8 @@ def find_coverage(
 ) -> Coverage:
     """Whether everything in the folder of a source also stands in the sources `by` (default: all others).
 
-    A copy counts if it was verified within so many days. Reads no file and changes nothing. Raises UnknownSourceError, and CoverageError if the disk is away.
+    A copy counts if it was verified within so many days. Reads no file and changes nothing. Raises UnknownSourceError,
+    and CoverageError if the disk is away.
     """
     with reading(engine) as connection:
         source = find_source(connection, source_key)
