@@ -73,7 +73,7 @@ def test_a_disk_whose_files_were_all_verified_elsewhere_is_covered(two: Two) -> 
     assert copy.verified_at is not None
     assert datetime.now(UTC) - copy.verified_at < timedelta(minutes=10)
     assert coverage.plan == [
-        "All 3 images stand on another disk. You may wipe this one. Photolineage deletes nothing."
+        "Every image (3) stands on another disk. You may wipe this one. Photolineage deletes nothing."
     ]
 
 
@@ -128,11 +128,11 @@ def _verified(at: datetime | None) -> Callable[[Two], None]:
         (_add_new, "2020/new.jpg", "not in the catalog", "Scan and register the source disk"),
         (_edit, NAMES[0], "changed since the last scan", "does not know 1 of its images"),
         (_edit_and_scan, NAMES[0], "not registered yet", "does not know 1 of its images"),
-        (_tear, NAMES[0], "cannot be read as an image (corrupt)", "Copy 1 images to another disk"),
-        (_lose_copy, NAMES[0], "does not count: gone since the last scan", "Copy 1 images to another disk"),
+        (_tear, NAMES[0], "cannot be read as an image (corrupt)", "Copy 1 image to another disk"),
+        (_lose_copy, NAMES[0], "does not count: gone since the last scan", "Copy 1 image to another disk"),
         (_unplug, NAMES[0], "does not count: its disk is away", "Mount the disk of backup"),
-        (_edit_copy, NAMES[0], "does not count: changed since the last scan", "Copy 1 images"),
-        (_rot_copy, NAMES[0], "no copy elsewhere", "Copy 1 images to another disk"),
+        (_edit_copy, NAMES[0], "does not count: changed since the last scan", "Copy 1 image"),
+        (_rot_copy, NAMES[0], "no copy elsewhere", "Copy 1 image to another disk"),
         (
             _verified(None),
             NAMES[0],

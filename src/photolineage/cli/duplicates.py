@@ -82,6 +82,9 @@ def _print_groups(groups: "list[NearDuplicates]", total: int, model_key: str) ->
         for number, group in enumerate(groups, 1)
         for image in (group.best, *group.others)
     ]
+    if not groups:
+        console.print(f"No near-duplicates found with {model_key}.")
+        return
     title = f"{total:,} group{'' if total == 1 else 's'} of near-duplicates found with {model_key}"
     if total > len(groups):
         title += f"; the first {len(groups):,}"

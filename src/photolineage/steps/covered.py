@@ -287,8 +287,8 @@ def _image(path: str, judged: Sequence[tuple[Copy, str | None]]) -> ImageOnDisk:
 def _plan(coverage: Coverage, to_verify: Sequence[str]) -> Iterator[str]:
     if coverage.covered:
         yield (
-            f"All {len(coverage.images):,} images stand on another disk. You may wipe this one. Photolineage deletes "
-            "nothing."
+            f"Every image ({len(coverage.images):,}) stands on another disk. You may wipe this one. Photolineage "
+            "deletes nothing."
         )
         return
     reasons: dict[str, int] = defaultdict(int)
@@ -309,7 +309,7 @@ def _plan(coverage: Coverage, to_verify: Sequence[str]) -> Iterator[str]:
     left = len(coverage.lost) - unseen
     left -= sum(any(_only_needs_verifying(copy.problem) for copy in image.copies) for image in coverage.lost)
     if left > 0:
-        yield f"Copy {left:,} images to another disk: no copy that counts is known."
+        yield f"Copy {left:,} image{'' if left == 1 else 's'} to another disk: no copy that counts is known."
     if coverage.other_files:
         kinds = ", ".join(f"{count:,} × {kind}" for kind, count in coverage.other_files.items())
         yield f"Copy {sum(coverage.other_files.values()):,} other files yourself, or do without them: {kinds}."
