@@ -83,7 +83,7 @@ def _print_groups(groups: "list[NearDuplicates]", total: int, model_key: str) ->
         for image in (group.best, *group.others)
     ]
     if not groups:
-        console.print(f"No near-duplicates found with {model_key}.")
+        console.print(shown(f"No near-duplicates found with {model_key}."))
         return
     title = f"{total:,} group{'' if total == 1 else 's'} of near-duplicates found with {model_key}"
     if total > len(groups):
