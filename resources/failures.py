@@ -1,7 +1,8 @@
 """Failures of runs: expected errors become failures with their own message; `failure_reason` finds it again."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from dagster import DagsterEvent, DagsterExecutionInterruptedError, Failure
 from sqlalchemy.exc import DBAPIError
@@ -17,20 +18,36 @@ class StoppedError(DagsterExecutionInterruptedError, DagsterUserCodeProcessError
     """Somebody has ended the run. Its log shows the message, and no stack trace: nothing is wrong."""
 
     def __init__(self, message: str) -> None:
-        info = SerializableErrorInfo(message, stack=[], cls_name=None)
-        super().__init__(message, user_code_process_error_infos=[info])  # type: ignore[no-untyped-call]
+        super().__init__(message, user_code_process_error_infos=[_without_stack(message)])  # type: ignore[no-untyped-call]
+
+
+class ExplainedError(DagsterUserCodeProcessError, Failure):
+    """A failure whose description says why, and what to do. It is not retried.
+
+    The log of the run shows the description without the stack trace of the error that it explains: that would only
+    say where Photolineage found it.
+    """
+
+    def __init__(self, description: str, metadata: Mapping[str, Any] | None = None) -> None:
+        super().__init__(  # type: ignore[no-untyped-call]
+            description, metadata, False, user_code_process_error_infos=[_without_stack(description)]
+        )
+
+
+def _without_stack(message: str) -> SerializableErrorInfo:
+    return SerializableErrorInfo(message, stack=[], cls_name=None)
 
 
 @contextmanager
 def reported() -> Iterator[None]:
     """Turns a PhotolineageError, and what a database or a disk refuses, into a Failure with the remedy.
 
-    It is not retried.
+    It is not retried. Only the error of a database, disk or library is logged with its stack trace.
     """
     try:
         yield
     except PhotolineageError as error:
-        raise Failure(description=str(error), allow_retries=False) from error
+        raise ExplainedError(str(error)) from error
     except (DBAPIError, OSError, MemoryError, ImportError) as error:
         if (explained := explain_refusal(error)) is None:
             raise

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from dagster import Failure
+from resources.failures import ExplainedError
 
 OWN_SERVER_VARIABLE = "PHOTOLINEAGE_OWN_SERVER"
 
@@ -38,7 +38,7 @@ def refusal(what: str) -> str:
 def require_own_server(what: str) -> None:
     """Raise Failure, which names the remedy, if something else than `photolineage` started this process."""
     if not is_own_server():
-        raise Failure(description=refusal(what), allow_retries=False)
+        raise ExplainedError(refusal(what))
 
 
 def warning() -> str | None:

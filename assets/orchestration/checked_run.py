@@ -23,7 +23,7 @@ from photolineage.catalog.engine import reading
 from photolineage.catalog.refusals import require_address_space
 from photolineage.lineage import Step
 from photolineage.plain_text import without_links
-from resources.failures import StoppedError, reported
+from resources.failures import ExplainedError, StoppedError, reported
 from schema_checks.evaluations import NOT_EVALUATED, evaluation
 from schema_checks.partition_checks import CheckInputs
 from schema_checks.separate_checks import SeparateChecks
@@ -135,10 +135,9 @@ class CheckedRun:
             failed, partitions = sum(map(len, self._reasons.values())), len(self._keys)
             others = "The other partitions are materialized." if failed < partitions else ""
             reasons = "\n".join(f"- {', '.join(keys)}: {reason}" for reason, keys in self._reasons.items())
-            raise Failure(
-                description=f"{failed} of {partitions} partitions failed. {others}\n{reasons}",
-                metadata={"failed_partitions": failed},
-                allow_retries=False,
+            raise ExplainedError(
+                f"{failed} of {partitions} partitions failed. {others}\n{reasons}",
+                {"failed_partitions": failed},
             )
         for key in self._context.selected_asset_check_keys:
             yield Output(None, self._context.assets_def.get_output_name_for_asset_check_key(key))
@@ -189,7 +188,7 @@ def checked_run(context: AssetExecutionContext, step: Step, inputs: CheckInputs)
 
     warn_of_plain_server(context)
     if (first := lacking(step, inputs.settings)) is not None:
-        raise Failure(description=f"{first[0].upper()}{first[1:]}", allow_retries=False)
+        raise ExplainedError(f"{first[0].upper()}{first[1:]}")
     with reported():
         require_address_space()
         report = contract_report(inputs.catalog.engine, step.tables)
@@ -197,10 +196,8 @@ def checked_run(context: AssetExecutionContext, step: Step, inputs: CheckInputs)
     run = CheckedRun(context, step, contract, SeparateChecks(step, inputs))
     if not report.holds:
         run.refuse()
-        raise Failure(
-            description=f"{report.summary} Nothing was written.",
-            metadata={"differences": difference_table(report.drifts)},
-            allow_retries=False,
+        raise ExplainedError(
+            f"{report.summary} Nothing was written.", {"differences": difference_table(report.drifts)}
         )
     try:
         with reported_failures():

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from dagster import (
     Config,
-    Failure,
     JobDefinition,
     MetadataValue,
     OpExecutionContext,
@@ -20,7 +19,7 @@ from assets.orchestration.launchpad import fields_of
 from photolineage.catalog.leases import LeaseHeldError
 from photolineage.errors import PhotolineageError
 from photolineage.settings import Settings
-from resources.failures import reported, require_migrated
+from resources.failures import ExplainedError, reported, require_migrated
 from resources.home import CatalogResource, StorageResource
 from resources.own_server import require_own_server
 
@@ -59,7 +58,7 @@ def maintain_indexes_job() -> JobDefinition:
                 rows.append(_record(model_key, report))
         metadata = {"indexes": MetadataValue.table(rows)} if rows else {}
         if failures:
-            raise Failure(description="\n".join(failures), metadata=metadata, allow_retries=False)
+            raise ExplainedError("\n".join(failures), metadata)
         return Output(None, metadata=metadata)
 
     @job(

@@ -4,7 +4,6 @@ from typing import Any
 
 from dagster import (
     Config,
-    Failure,
     JobDefinition,
     MetadataValue,
     OpExecutionContext,
@@ -16,7 +15,7 @@ from dagster import (
 from pydantic import Field
 
 from assets.orchestration.launchpad import fields_of
-from resources.failures import reported
+from resources.failures import ExplainedError, reported
 from resources.home import CatalogResource, StorageResource
 from resources.own_server import require_own_server
 
@@ -76,7 +75,7 @@ def migrate_catalog_job() -> JobDefinition:
         metadata["backup"] = MetadataValue.text(str(backup or "none"))
         metadata["differences"] = difference_table(report.drifts)
         if not report.holds:
-            raise Failure(description=report.summary, metadata=metadata, allow_retries=False)
+            raise ExplainedError(report.summary, metadata)
         context.log.info(f"applied: {steps}. {report.summary} Backup: {backup or 'none'}")
         return Output(None, metadata=metadata)
 

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 from dagster import (
     Config,
     DagsterInstance,
-    Failure,
     JobDefinition,
     MetadataValue,
     OpExecutionContext,
@@ -24,7 +23,7 @@ from assets.orchestration.launchpad import fields_of
 from assets.orchestration.partitions import SHARDS, compare_shards
 from photolineage.plain_text import printable
 from photolineage.settings import Settings
-from resources.failures import reported
+from resources.failures import ExplainedError, reported
 from resources.home import CatalogResource
 from resources.own_server import require_own_server
 
@@ -84,11 +83,7 @@ def repair_job() -> JobDefinition:
         for row in rows(repairs):
             context.log.info(f"{row['what']}, {printable(row['where'])}: {row['outcome']}. {row['how']}")
         if report.failed:
-            raise Failure(
-                description="Not everything could be repaired: the table `repairs` says why.",
-                metadata=metadata,
-                allow_retries=False,
-            )
+            raise ExplainedError("Not everything could be repaired: the table `repairs` says why.", metadata)
         if not repairs:
             context.log.info("There is nothing to repair.")
         elif not config.apply:

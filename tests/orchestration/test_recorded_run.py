@@ -6,8 +6,9 @@ import pytest
 from dagster import DagsterRunStatus, Definitions, RunsFilter, asset, in_process_executor
 
 from assets.orchestration.recorded_run import cause, execute_recorded, was_interrupted
+from photolineage.errors import PhotolineageError
 from photolineage.models.embedder import unload
-from resources.failures import StoppedError
+from resources.failures import StoppedError, failure_reason, reported
 from tests.lineage import Lineage
 
 IN_THE_TIMELINE = {".dagster/repository": "__repository__@photolineage"}
@@ -46,6 +47,22 @@ def test_a_run_that_somebody_ends_shows_one_line_and_no_stack_trace(new_lineage:
         (cause(result), [], None)
     ] * 2
     assert result.dagster_run.status is DagsterRunStatus.FAILURE  # nobody has asked Dagster to cancel it
+
+
+def test_a_refused_run_shows_what_to_do_and_no_stack_trace(new_lineage: Lineage) -> None:
+    @asset
+    def photos() -> None:
+        with reported():
+            raise PhotolineageError("this disk is full; free some space")
+
+    definitions = Definitions(assets=[photos], executor=in_process_executor)
+    result = execute_recorded(definitions, new_lineage.instance, "__ASSET_JOB", None, {})
+    (failed,) = [event for event in result.all_events if event.is_step_failure]
+    assert failure_reason(result.all_events) == "this disk is full; free some space"
+    assert failed.step_failure_data.user_failure_data is not None  # the UI shows its metadata
+    error = failed.step_failure_data.error
+    assert error is not None
+    assert (error.message, error.stack, error.cause) == ("this disk is full; free some space", [], None)
 
 
 def test_the_log_of_a_run_says_that_a_model_is_loaded(
