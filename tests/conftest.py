@@ -90,7 +90,11 @@ SLOW = {
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is heavy or slow, and let it come first: a long file at the end would keep one worker alone."""
+    """Mark what is heavy or slow, and let it come first: a long file at the end would keep one worker alone.
+
+    Heavy tests mostly wait for other processes. A heavy file is followed by three slow ones, so that workers compute in
+    the meantime.
+    """
     here = Path(__file__).parent
     if missing := [name for name in (*HEAVY, *SLOW) if not (here / name).exists()]:
         raise pytest.UsageError(f"HEAVY and SLOW in tests/conftest.py name what is not there: {missing}")
@@ -101,7 +105,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("heavy")
         elif names & SLOW.keys():
             item.add_marker("slow")
-    items.sort(key=lambda item: 0 if "heavy" in item.keywords else 1 if "slow" in item.keywords else 2)
+    heavy, slow = (
+        list(dict.fromkeys(item.path for item in items if kind in item.keywords))
+        for kind in ("heavy", "slow")
+    )
+    place = {path: 4 * number for number, path in enumerate(heavy)}
+    place |= {path: 4 * (number // 3) + 1 + number % 3 for number, path in enumerate(slow)}
+    last = len(items)
+    items.sort(key=lambda item: place.get(item.path, last))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -17,16 +17,17 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 NEWEST_BACKFILL = """{partitionBackfillsOrError(limit: 1) {... on PartitionBackfills {results {id}}}}"""
+MODEL = "tiny-a"
 PARTITIONS = {
     "catalog_schema": set(),
     "source_files": {"photos"},
     "registered_images": {"photos-00000"},
-    "image_embeddings": {"tiny-a|photos-00000", "tiny-b|photos-00000"},
-    "vector_index": {"tiny-a", "tiny-b"},
-    "image_events": {"tiny-a", "tiny-b"},
+    "image_embeddings": {f"{MODEL}|photos-00000"},
+    "vector_index": {MODEL},
+    "image_events": {MODEL},
     "verified_originals": {"photos-00000"},
     "serving_model": set(),
-    "model_comparison": {"tiny-a", "tiny-b"},
+    "model_comparison": {MODEL},
     "library_status": set(),
 }
 
@@ -37,7 +38,7 @@ def library(tmp_path: Path, tiny_models: Mapping[str, Path], browser: "Browser")
     for number in range(6):
         taken_at = datetime(2024, 6, 1, 12, tzinfo=UTC) + timedelta(minutes=number)
         draw_photo(tmp_path / f"photos/2024/{number:02}.jpg", number, taken_at=taken_at)
-    with open_lineage(write_configuration(tmp_path, tiny_models)) as lineage:
+    with open_lineage(write_configuration(tmp_path, {MODEL: tiny_models[MODEL]})) as lineage:
         yield lineage
 
 
