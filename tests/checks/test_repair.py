@@ -57,16 +57,22 @@ def test_a_library_without_problems_has_nothing_to_repair(library: Library) -> N
 def test_a_column_and_indexes_come_back_and_the_rows_stay(any_library: Library) -> None:
     any_library.scan()
     before = images(any_library)
-    execute(any_library, "ALTER TABLE image DROP COLUMN camera", "DROP INDEX ix_image_content_hash")
+    execute(
+        any_library,
+        "ALTER TABLE image DROP COLUMN camera",
+        "DROP INDEX ix_image_content_hash",
+        "ALTER TABLE ml_job DROP COLUMN resumed",
+    )
     planned = plan_repair(any_library.engine, any_library.settings)
     assert outcomes(planned)["image.camera"] is Outcome.PLANNED
-    assert drifts(any_library) == 2
+    assert drifts(any_library) == 3
 
     report = repair(any_library)
 
     assert outcomes(report) == {
         "image.camera": Outcome.DONE,
         "image.ix_image_content_hash": Outcome.DONE,
+        "ml_job.resumed": Outcome.DONE,
     }
     assert not report.failed
     assert drifts(any_library) == 0

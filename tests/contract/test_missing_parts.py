@@ -1,9 +1,11 @@
-"""PostgreSQL: the fixes of a report apply in its order and leave nothing, also if missing parts need each other.
+"""The fixes of a report apply in its order and leave nothing, also if missing parts need each other or a value.
 
 A comparison afterwards finds nothing that the fixes made only in other words.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from sqlalchemy import URL, Connection, MetaData, create_engine
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 from photolineage.contract.comparison import compare
+from photolineage.contract.drift import Severity
 from workloads.contract_cases.fixing import run
 
 _EMPTY_PHOTO = "CREATE TABLE photo (id serial PRIMARY KEY)"
@@ -92,6 +95,44 @@ def test_the_last_missing_part_brings_what_needs_them_all(
     for drift in compare(metadata, connection):
         run(connection, drift.fix.safe)
     assert compare(metadata, connection) == []
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_rows_without_a_value_get_the_one_that_the_note_asks_for(
+    database: str, connection: Connection, tmp_path: Path
+) -> None:
+    metadata = _photo(_integer("size"), sa.Column("Place", sa.String(20), nullable=False))
+    with nullcontext(connection) if database == "postgresql" else _sqlite(tmp_path) as live:
+        live.exec_driver_sql("CREATE TABLE photo (id INTEGER NOT NULL PRIMARY KEY, size INTEGER)")
+        live.exec_driver_sql("INSERT INTO photo VALUES (1, 7)")
+        (drift,) = (one for one in compare(metadata, live) if one.name == "Place")
+        assert ' because they have no value for "Place".' in drift.fix.note
+        advice = drift.fix.note.split("one that fits: ")[1].split("; and then")[0]
+        live.exec_driver_sql(advice.replace("<value>", "'Rome'"))
+        for drift in compare(metadata, live):
+            run(live, drift.fix.safe)
+        assert [drift for drift in compare(metadata, live) if drift.severity is Severity.ERROR] == []
+        assert live.exec_driver_sql('SELECT size, "Place" FROM photo').all() == [(7, "Rome")]
+
+
+def test_no_value_is_asked_for_where_the_code_has_one(connection: Connection, tmp_path: Path) -> None:
+    metadata = _photo(_integer("size", nullable=False, default=5))
+    with _sqlite(tmp_path) as sqlite:
+        for one in (connection, sqlite):
+            one.exec_driver_sql("CREATE TABLE photo (id INTEGER NOT NULL PRIMARY KEY)")
+            one.exec_driver_sql("INSERT INTO photo VALUES (1)")
+            (drift,) = (each for each in compare(metadata, one) if each.name == "size")
+            assert "no value" not in drift.fix.note
+            run(one, drift.fix.safe)
+            assert one.exec_driver_sql("SELECT size FROM photo").scalar_one() == 5
+
+
+@contextmanager
+def _sqlite(folder: Path) -> Iterator[Connection]:
+    engine = create_engine(f"sqlite:///{folder / 'photos.db'}", isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
 
 
 @pytest.mark.parametrize("stored", ["STORED", "VIRTUAL"])

@@ -134,9 +134,6 @@ def acquire_lease(
                 state=JobState.RUNNING,
                 input_version=input_version,
                 total=total,
-                done=0,
-                resumed=0,
-                failed=0,
                 started_at=now,
                 heartbeat_at=now,
             )

@@ -102,7 +102,7 @@ def repair_library(
             report = checked_report(connection)
     if not report.holds:
         return RepairReport(
-            (*repairs, _later(Outcome.BY_HAND)), schema_holds=False, applied=True, backup=backup
+            (*repairs, _later(Outcome.LATER)), schema_holds=False, applied=True, backup=backup
         )
     with reading(engine) as connection:
         problems = _find_problems(connection, settings)
@@ -114,7 +114,10 @@ def repair_library(
 
 def _later(outcome: Outcome) -> Repair:
     return Repair(
-        "not looked at yet", "indexes and files", "they are looked at as soon as the catalog matches", outcome
+        "not looked at yet",
+        "indexes and files",
+        "they are repaired next, as soon as the catalog matches the code",
+        outcome,
     )
 
 

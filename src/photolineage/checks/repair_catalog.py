@@ -27,6 +27,7 @@ class Outcome(StrEnum):
     DONE = "done"
     LOSES_DATA = "only with allow_data_loss"
     BY_HAND = "by hand"
+    LATER = "later"
     REFUSED = "refused"
 
 
@@ -111,7 +112,8 @@ class _Fixing:
             return _repair(drift, Outcome.DONE)
         repair = _repair(left[key], _planned(left[key], allow_data_loss))
         if key in self.refused:
-            return replace(repair, outcome=Outcome.REFUSED, how=f"{self.refused[key]}\n{repair.how}")
+            why = f"{self.refused[key]}. {left[key].fix.note}".strip()
+            return replace(repair, outcome=Outcome.REFUSED, how=why)
         if repair.outcome is Outcome.PLANNED:  # its fix ran, and the difference is still there
             return replace(repair, outcome=Outcome.BY_HAND)
         return repair

@@ -114,3 +114,12 @@ def as_one(statements: tuple[str, ...]) -> tuple[str, ...]:
     while tag in lines:
         tag = f"{tag[:-1]}_$"
     return (f"DO {tag}\nBEGIN\n{lines}END\n{tag}",)
+
+
+def value_needed(database: str, table: str, column: str, type_: str) -> str:
+    """What to do first if the rows of a table lack a value for a missing column. All but `database` as SQL has it."""
+    return (
+        f"{database} refuses this while the table has rows, because they have no value for {column}. First give them "
+        f"one that fits: ALTER TABLE {table} ADD COLUMN {column} {type_} NOT NULL DEFAULT <value>; and then compare "
+        "again."
+    )

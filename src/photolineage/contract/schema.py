@@ -71,6 +71,12 @@ class Column:
     sequence: Sequence | None = None
     not_null_unproven: bool = False
 
+    @property
+    def needs_value(self) -> bool:
+        """Whether each row needs a value that the database does not give by itself."""
+        made = self.default or self.computed or self.identity or self.autoincrement
+        return not self.nullable and not made
+
 
 @dataclass(frozen=True)
 class Constraint:

@@ -6,8 +6,8 @@ from sqlalchemy import Enum
 from sqlalchemy import Table as CodeTable
 
 from ..drift import NO_FIX, DriftKind, Finding, Fix
-from ..metadata import Code
-from ..rendering import Script, Writer, rendered
+from ..metadata import Code, constant_default
+from ..rendering import Script, Writer, rendered, value_needed
 from ..schema import (
     Column,
     Constraint,
@@ -97,11 +97,12 @@ class PostgresqlFixes:
             add_column(writer, column)
             self._complete(writer, finding)
 
-        note = (
-            ""
-            if expected.nullable or expected.default
-            else "PostgreSQL refuses this while the table has rows."
-        )
+        note = ""
+        if expected.needs_value and constant_default(column) is None:
+            written = self._code.dialect.identifier_preparer
+            note = value_needed(
+                "PostgreSQL", written.format_table(table), written.format_column(column), expected.full_type
+            )
         return Fix(safe=rendered(_DIALECT, script), note=note)
 
     def _extra_column(self, table: CodeTable, key: TableKey, actual: Column) -> Fix:

@@ -10,6 +10,7 @@ from ..drift import NO_FIX, DriftKind, Finding, Fix
 from ..enumerations import renamed_values
 from ..loose import listed_values
 from ..metadata import Code, constant_default, enum_of
+from ..rendering import value_needed
 from ..schema import Column, Constraint, ConstraintKind, Index, RelationKind, Schema, Table, TableKey
 from .create_table import CreateTable
 from .rebuild import Rebuild, StoredValues, in_database, literal, quote
@@ -124,15 +125,28 @@ class SqliteFixes:
         if replaced := self._replaced(key):
             statements = self._rebuild(key, unchanged=False).statements()
             return Fix(destructive=statements, note=f"{_REBUILDS} Values of {replaced} are replaced.")
+        refused = _REFUSED + "".join(
+            f" {value_needed('SQLite', _place(key), quote(column.name), column.declared)}"
+            for column in self._without_value(key, rebuild)
+        )
         if not rebuild.converted:
-            return Fix(safe=rebuild.statements(), note=_REBUILDS + _REFUSED)
+            return Fix(safe=rebuild.statements(), note=_REBUILDS + refused)
         columns = ", ".join(rebuild.converted)
         return Fix(
             safe=rebuild.statements(),
             destructive=self._rebuild(key, unchanged=False).statements(),
-            note=f"{_REBUILDS}{_REFUSED} The safe statements are also refused while the new type of {columns} would"
+            note=f"{_REBUILDS}{refused} The safe statements are also refused while the new type of {columns} would"
             " change a value. The destructive statements convert the values.",
         )
+
+    def _without_value(self, key: TableKey, rebuild: Rebuild) -> list[Column]:
+        """The missing columns that need a value in each row, and for which neither side has one."""
+        expected, live = self._expected.tables[key], self._actual.tables[key].columns
+        return [
+            column
+            for name, column in expected.columns.items()
+            if name not in live and name not in rebuild.fills and column.needs_value
+        ]
 
     def _replaced(self, key: TableKey) -> str:
         """The columns whose values a rebuild replaces: by computed values, or by other values of an enum."""
@@ -272,8 +286,7 @@ class SqliteFixes:
         constrained = any(name in c.columns for c in self._expected.tables[finding.key].constraints)
         constant = expected.default is None or expected.default[0] in "'+-.0123456789xX"
         stored = (expected.computed or "").endswith("STORED")
-        required = not expected.nullable and expected.default is None and not expected.computed
-        return constrained or stored or required or not constant
+        return constrained or stored or expected.needs_value or not constant
 
     def _add_column(self, finding: Finding) -> Fix:
         key, name = finding.key, fold(finding.drift.name)
