@@ -11,7 +11,7 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin
 from photolineage.catalog.vocabulary import WrittenField
 from photolineage.media import TakenAtSource, read_original
 from photolineage.media.written import Written
-from tests.media.test_xmp import packet
+from tests.media.test_xmp import bag, packet
 
 TITLE, KEYWORD, PLACE = WrittenField.TITLE, WrittenField.KEYWORD, WrittenField.PLACE
 XMP = packet("<dc:title>Über</dc:title>", 'xmp:Rating="5"')
@@ -120,6 +120,66 @@ def test_damaged_xmp_leaves_a_reason_and_the_picture(tmp_path: Path) -> None:
     (problem,) = saved(tmp_path / "a.jpg", xmp=b"<x:xmpmeta")
     assert problem.field is WrittenField.PROBLEM
     assert "damaged" in problem.value
+
+
+GUID = b"554B6A3C29AB2DB7C95474E80AEE0CED"
+EXTENSION = packet(bag("dc:subject", "Anna", "x" * 150_000))
+MAIN = packet("<dc:title>Main</dc:title>", f'xmpNote:HasExtendedXMP="{GUID.decode()}"')
+EXTENDED = [("title", "Main"), ("keyword", "Anna"), ("keyword", "x" * 10_000)]
+ONLY_MAIN = EXTENDED[:1]
+PART_MISSING = [*ONLY_MAIN, ("problem", "a part of the extended XMP is missing")]
+
+
+def parts(name: bytes = GUID, size: int = len(EXTENSION), step: int = 0) -> list[bytes]:
+    """The segments of the extension, the last one first. `step` is added to the offsets."""
+    return [
+        b"http://ns.adobe.com/xmp/extension/\0"
+        + name
+        + struct.pack(">II", size, begin + step * (begin > 0))
+        + EXTENSION[begin : begin + 65_000]
+        for begin in range(0, len(EXTENSION), 65_000)
+    ][::-1]
+
+
+@pytest.mark.parametrize(
+    ("segments", "expected"),
+    [
+        pytest.param(parts(), EXTENDED, id="whole"),
+        pytest.param([*parts(b"0" * 32), *parts(GUID.lower())], EXTENDED, id="beside another one"),
+        pytest.param(parts(b"0" * 32), ONLY_MAIN, id="only another one"),
+        pytest.param(parts()[1:], PART_MISSING, id="the end is missing"),
+        pytest.param(parts(step=1), PART_MISSING, id="a gap"),
+        pytest.param(parts(size=10), PART_MISSING, id="more than announced"),
+        pytest.param([b"http://ns.adobe.com/xmp/extension/\0" + GUID], ONLY_MAIN, id="no content"),
+        pytest.param(
+            parts(size=2**32 - 1),
+            [*ONLY_MAIN, ("problem", "4,294,967,295 bytes of XMP exceed the limit of 4,194,304")],
+            id="endless",
+        ),
+    ],
+)
+def test_xmp_in_several_segments_of_a_jpeg(
+    tmp_path: Path, segments: list[bytes], expected: list[tuple[str, str]]
+) -> None:
+    """exiftool reads the same keywords from the whole extension, and none from the others."""
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(picture, "JPEG", xmp=MAIN)
+    extension = b"".join(b"\xff\xe1" + struct.pack(">H", len(one) + 2) + one for one in segments)
+    (tmp_path / "a.jpg").write_bytes(picture.getvalue()[:2] + extension + picture.getvalue()[2:])
+    said = read_original(tmp_path / "a.jpg").written
+    assert [(one.field.value, one.value) for one in said] == expected
+
+
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_xmp_and_exif_of_a_jpeg_xl(tmp_path: Path, is_compressed: bool) -> None:
+    pytest.importorskip("pillow_jxl", reason="the extra `jxl` is not installed")
+    exif = Image.Exif()
+    exif[0x0132] = "2019:08:01 12:00:00"
+    path = tmp_path / "a.jxl"
+    said = saved(path, xmp=XMP, exif=exif.tobytes(), use_container=True, compress_metadata=is_compressed)
+    assert (b"brob" in path.read_bytes()) == is_compressed
+    assert [(one.field.value, one.value) for one in said] == [("title", "Über"), ("rating", "5")]
+    assert read_original(path).taken_at.isoformat() == "2019-08-01T12:00:00+00:00"
 
 
 def test_a_real_photo_says_what_exiftool_reads(photos: Path) -> None:

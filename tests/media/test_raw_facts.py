@@ -11,6 +11,7 @@ from PIL import ExifTags, Image
 from photolineage.media import read_original
 from photolineage.media.exif import ExifFacts
 from photolineage.media.raw_facts import read_raw_facts
+from tests.media.test_xmp import packet
 
 BASE, GPS = ExifTags.Base, ExifTags.GPS
 TAKEN = datetime(2023, 7, 14, 18, 30, 12, tzinfo=timezone(timedelta(hours=2)))
@@ -27,6 +28,7 @@ PARIS: dict[int, object] = {
     GPS.GPSAltitudeRef: b"\0",
     GPS.GPSAltitude: 35.0,
 }
+XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 CANON_BOX = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
 
 
@@ -63,7 +65,8 @@ def cr3(*, wide: bool = False) -> bytes:
     parts = box(b"CNCV", b"CanonCR3_001/00.10.00/00.00.00")
     parts += box(b"CMT1", tiff(MAKE_AND_MODEL)) + box(b"CMT2", tiff(EXPOSURE)) + box(b"CMT4", tiff(PARIS))
     movie = box(b"uuid", CANON_BOX + parts, wide=wide) + box(b"mvhd", bytes(100))
-    return box(b"ftyp", b"crx \0\0\0\1crx isom") + box(b"moov", movie) + box(b"mdat", bytes(64))
+    xmp = box(b"uuid", XMP_BOX + packet("", 'xmp:Rating="3"'))
+    return box(b"ftyp", b"crx \0\0\0\1crx isom") + box(b"moov", movie) + xmp + box(b"mdat", bytes(64))
 
 
 def mrw() -> bytes:
@@ -101,6 +104,12 @@ def test_date_place_and_camera(data: bytes) -> None:
     assert facts.place is not None
     assert (facts.place.latitude, facts.place.longitude) == pytest.approx((48.8584, 2.2945))
     assert facts.place.altitude_m == 35
+
+
+def test_the_xmp_of_a_cr3() -> None:
+    assert [(one.field.value, one.value, one.key) for one in facts_of(cr3()).written] == [
+        ("rating", "3", "XMP xmp:Rating")
+    ]
 
 
 def test_an_rw2_without_a_date_has_the_one_of_its_preview(

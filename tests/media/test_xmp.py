@@ -13,7 +13,8 @@ TITLE, DESCRIPTION, KEYWORD = WrittenField.TITLE, WrittenField.DESCRIPTION, Writ
 PERSON, PLACE, RATING = WrittenField.PERSON, WrittenField.PLACE, WrittenField.RATING
 NAMESPACES = """xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:dc="http://purl.org/dc/elements/1.1/"
  xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:exif="http://ns.adobe.com/exif/1.0/"
- xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/" xmlns:lr="http://ns.adobe.com/lightroom/1.0/"
+ xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/" xmlns:xmpNote="http://ns.adobe.com/xmp/note/"
+ xmlns:lr="http://ns.adobe.com/lightroom/1.0/"
  xmlns:digiKam="http://www.digikam.org/ns/1.0/" xmlns:MicrosoftPhoto="http://ns.microsoft.com/photo/1.0/"
  xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" xmlns:stArea="http://ns.adobe.com/xmp/sType/Area#"
  xmlns:mwg-rs="http://www.metadataworkinggroup.com/schemas/regions/" xmlns:MPReg="http://ns.microsoft.com/photo/1.2/t/Region#\""""

@@ -156,7 +156,8 @@ def _decode_jpeg_xl(data: bytes, short_side: int | None) -> DecodedImage:
         return replace(decode(unpacked, short_side=short_side), format=JPEG_XL)
     picture, encoded_exif = unpacked
     _refuse_too_large(*picture.size)
-    exif = replace(_exif_of_tiff(encoded_exif) or ExifFacts(), orientation=1)
+    exif = _exif_of_tiff(encoded_exif) or ExifFacts()
+    exif = replace(exif, orientation=1, written=of_the_file(written_in_container(picture), exif.written))
     image, _turn = _upright(picture, short_side)
     return DecodedImage(image, JPEG_XL, picture.width, picture.height, exif, None)
 

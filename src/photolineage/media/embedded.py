@@ -17,7 +17,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from photolineage.catalog.vocabulary import WrittenField
 from photolineage.media.written import BrokenMetadataError, Written, combined, written
 from photolineage.media.written_time import parse_written_time
-from photolineage.media.xmp import MAX_XMP_BYTES, read_xmp
+from photolineage.media.xmp import MAX_XMP_BYTES, extension_of, read_xmp
 
 _logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def written_in_exif(
 ) -> list[Written]:
     """What is written in EXIF's directories, also XMP and IPTC, which are tags of a TIFF and of most raw files."""
     values = {tag: _value(base, tag) for tag in (_XMP_TAG, _IPTC_TAG, ExifTags.Base.XPKeywords, _RATING_TAG)}
-    blocks = [*_xmp(_bytes(values[_XMP_TAG])), *_iptc(_bytes(values[_IPTC_TAG]))]
+    blocks = [*written_in_xmp(_bytes(values[_XMP_TAG])), *_iptc(_bytes(values[_IPTC_TAG]))]
     texts: list[Written] = []
     for kind, tag, name in _EXIF_TEXTS:
         texts += _unless_of_a_camera(
@@ -92,10 +92,15 @@ def written_in_container(container: Image.Image) -> list[Written]:
     """What is written in the parts of an image file that are not EXIF. Nothing damaged raises an error."""
     info = container.info
     is_tiff = isinstance(container, TiffImageFile)  # its XMP is a tag
-    found = [] if is_tiff else [*_xmp(_bytes(info.get("xmp")))]
+    parts = container.applist if isinstance(container, JpegImageFile) else ()
+    segments = [content for name, content in parts if name == "APP1"]
+    found = [] if is_tiff else [*written_in_xmp(_bytes(info.get("xmp")), segments)]
     if isinstance(container, PsdImageFile):
         blocks = {number: data for number, _name, data in container.resources[:_MOST_DATASETS]}
-        found += [*_xmp(_bytes(blocks.get(_XMP_RESOURCE))), *_iptc(_bytes(blocks.get(_IPTC_RESOURCE)))]
+        found += [
+            *written_in_xmp(_bytes(blocks.get(_XMP_RESOURCE))),
+            *_iptc(_bytes(blocks.get(_IPTC_RESOURCE))),
+        ]
     resources = info.get("photoshop")
     if isinstance(resources, Mapping):
         found += _iptc(_bytes(resources.get(_IPTC_RESOURCE)))
@@ -111,11 +116,14 @@ def of_the_file(*parts: Iterable[Written]) -> tuple[Written, ...]:
     return combined([("", [one for part in parts for one in part])])
 
 
-def _xmp(packet: bytes) -> Iterator[Written]:
+def written_in_xmp(packet: bytes, segments: Iterable[bytes] = ()) -> Iterator[Written]:
+    """What is written in a packet of XMP and in its extension, which is split into these segments of a JPEG."""
     if not packet:
         return
     try:
         yield from read_xmp(packet)
+        if extension := extension_of(packet, segments):
+            yield from read_xmp(extension)
     except BrokenMetadataError as error:
         yield from written(WrittenField.PROBLEM, str(error), "XMP")
 
@@ -156,7 +164,7 @@ def _iptc_texts(block: bytes) -> Iterator[tuple[int, str]]:
 def _written_in_png(info: Mapping[Any, Any]) -> Iterator[Written]:
     for name, kind in _PNG_TEXTS.items():
         yield from _unless_of_a_camera(kind, str(info.get(name) or ""), f"PNG {name}")
-    yield from _xmp(_profile(info.get(_PNG_XMP)))
+    yield from written_in_xmp(_profile(info.get(_PNG_XMP)))
     yield from _iptc(_without_resource_header(_profile(info.get(_PNG_IPTC))))
     text = str(info.get(_PNG_TIME) or "")[:100]
     with contextlib.suppress(ValueError, OverflowError, IndexError):  # most programs write it as EXIF does

@@ -1,5 +1,6 @@
 """Unpack a JPEG XL file: the JPEG that was packed into it, or its picture."""
 
+import logging
 import struct
 from typing import Final
 
@@ -8,14 +9,19 @@ from PIL import Image
 from photolineage.catalog.vocabulary import FailureReason
 from photolineage.media.errors import UnreadableImageError
 
+_logger = logging.getLogger(__name__)
+
 _CODESTREAM: Final = b"\xff\x0a"
 _RATIOS: Final = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 _MODES: Final = {"F;16": "F"}
 _TIFF_STARTS: Final = (b"II*\x00", b"MM\x00*")
+_EXIF_BOX, _XMP_BOX, _COMPRESSED_BOX = b"Exif", b"xml ", b"brob"
+_MOST_UNPACKED: Final = 2**23
+"""More than the readers of XMP and EXIF take."""
 
 
 def unpack_jpeg_xl(data: bytes) -> bytes | tuple[Image.Image, bytes]:
-    """The bytes of the JPEG that was packed, or the upright picture with its profile in `info`, and its EXIF.
+    """The bytes of the JPEG that was packed, or the upright picture with its profile and XMP in `info`, and its EXIF.
 
     Raises UnreadableImageError if the package that reads this format is missing, and the errors of that package.
     """
@@ -34,10 +40,26 @@ def unpack_jpeg_xl(data: bytes) -> bytes | tuple[Image.Image, bytes]:
     image = Image.frombytes(mode, (facts.width, facts.height), content)
     if icc_profile:
         image.info["icc_profile"] = icc_profile
-    exif = next((bytes(box.data) for box in boxes if box.box_type == b"Exif"), b"")
+    facts_of = dict(_unpacked(box.box_type, bytes(box.data)) for box in reversed(boxes))
+    image.info["xmp"] = facts_of.get(_XMP_BOX, b"")
+    exif = facts_of.get(_EXIF_BOX, b"")
     if exif[4:8] in _TIFF_STARTS:  # behind the offset of the TIFF header
         exif = exif[4:]
     return image, exif
+
+
+def _unpacked(kind: bytes, content: bytes) -> tuple[bytes, bytes]:
+    """The kind and the content of a box. Many programs compress what is written about the picture."""
+    if kind != _COMPRESSED_BOX or content[:4] not in (_XMP_BOX, _EXIF_BOX):
+        return kind, content
+    import pyarrow as pa
+
+    try:
+        unpacked = pa.CompressedInputStream(pa.BufferReader(content[4:]), "brotli").read(_MOST_UNPACKED)
+    except OSError:
+        _logger.debug("the box %r is damaged", content[:4], exc_info=True)
+        return content[:4], b""
+    return content[:4], unpacked
 
 
 def size_of_jpeg_xl(head: bytes) -> tuple[int, int]:

@@ -7,10 +7,12 @@ import io
 import logging
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from PIL import Image, JpegImagePlugin
 
+from photolineage.media.embedded import of_the_file, written_in_xmp
 from photolineage.media.exif import Directory, ExifFacts, facts_of_directories, read_exif
 
 _logger = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ _MINOLTA_TIFF: Final = b"\0TTW"
 _FUJIFILM: Final = b"FUJIFILMCCD-RAW"
 _FUJIFILM_JPEG_AT: Final = 84
 _CANON_BOX: Final = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
+_XMP_BOX: Final = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _PANASONIC_JPEG: Final = 0x2E
 _MOST_BOXES: Final = 256
 _JPEG: Final = b"\xff\xd8\xff"
@@ -84,11 +87,14 @@ def _minolta_parts(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _canon_facts(data: bytes) -> ExifFacts | None:
-    """The facts in a CR3 file, which keeps each directory of EXIF as a TIFF in a box of its own."""
+    """The facts in a CR3 file, which keeps each directory of EXIF as a TIFF in a box of its own, and XMP in another."""
     directories: dict[bytes, Directory] = {}
-    for kind, movie in _boxes(data):
+    xmp = b""
+    for kind, outer in _boxes(data):
+        if kind == b"uuid" and outer.startswith(_XMP_BOX):
+            xmp = outer[len(_XMP_BOX) :]
         if kind == b"moov":
-            for extension, content in _boxes(movie):
+            for extension, content in _boxes(outer):
                 if extension == b"uuid" and content.startswith(_CANON_BOX):
                     directories |= {
                         name: _directory(tiff)
@@ -97,9 +103,10 @@ def _canon_facts(data: bytes) -> ExifFacts | None:
                     }
     if not directories:
         return None
-    return facts_of_directories(
+    facts = facts_of_directories(
         directories.get(b"CMT1", {}), directories.get(b"CMT2", {}), directories.get(b"CMT4", {})
     )
+    return replace(facts, written=of_the_file(written_in_xmp(xmp), facts.written))
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -5,7 +5,8 @@ every entity, is refused.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+import struct
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from xml.parsers import expat
@@ -19,6 +20,10 @@ MAX_XMP_BYTES: Final = 2**22
 _MOST_LEVELS: Final = 64
 _MOST_VALUES: Final = 10_000
 _FORBIDDEN: Final = re.compile(r"<!(?:DOCTYPE|ENTITY)")
+_EXTENSION: Final = b"http://ns.adobe.com/xmp/extension/\0"
+_EXTENSION_HEAD: Final = struct.Struct(f">{len(_EXTENSION)}x32sII")
+"""The name of the extension, the size of the whole extension, and where in it this part begins."""
+_HAS_EXTENSION: Final = re.compile(rb"HasExtendedXMP\s*(?:=\s*[\"']|>)\s*([0-9A-Fa-f]{32})\b")
 
 _RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _ITEM: Final = f"{_RDF} li"
@@ -98,6 +103,36 @@ def read_xmp(packet: bytes) -> list[Written]:
     return [*_texts(values), *_keyword_trees(values), *_faces(values), *_numbers(values)]
 
 
+def extension_of(packet: bytes, segments: Iterable[bytes]) -> bytes:
+    """The second packet that the first one names: a JPEG keeps it in several segments, each of at most 64 KB.
+
+    Empty if the first one names none, or one that is not there. Raises BrokenMetadataError if a part of it is missing,
+    or if it is too large.
+    """
+    named = _HAS_EXTENSION.search(packet)
+    if named is None:
+        return b""
+    parts: dict[int, bytes] = {}
+    whole = 0
+    for segment in segments:
+        if segment.startswith(_EXTENSION) and len(segment) > _EXTENSION_HEAD.size:
+            name, size, begin = _EXTENSION_HEAD.unpack_from(segment)
+            if name.lower() == named[1].lower():
+                parts[begin], whole = segment[_EXTENSION_HEAD.size :], size
+    if whole > MAX_XMP_BYTES:
+        raise BrokenMetadataError(_too_large(whole))
+    extension = bytearray()
+    while part := parts.get(len(extension)):
+        extension += part
+    if len(extension) != whole:
+        raise BrokenMetadataError("a part of the extended XMP is missing")
+    return bytes(extension)
+
+
+def _too_large(size: int) -> str:
+    return f"{size:,} bytes of XMP exceed the limit of {MAX_XMP_BYTES:,}"
+
+
 def _texts(values: Mapping[str, list[_Value]]) -> Iterator[Written]:
     for kind, names in _TEXTS:
         for name in names:
@@ -172,7 +207,7 @@ def _altitude(values: Mapping[str, list[_Value]]) -> float | None:
 def _text_of(packet: bytes) -> str:
     """The XML as text. Raises BrokenMetadataError if it declares a document type."""
     if len(packet) > MAX_XMP_BYTES:
-        raise BrokenMetadataError(f"{len(packet):,} bytes of XMP exceed the limit of {MAX_XMP_BYTES:,}")
+        raise BrokenMetadataError(_too_large(len(packet)))
     if packet.startswith((b"\xff\xfe", b"\xfe\xff")):
         text = packet.decode("utf-16", "replace")
     elif packet.startswith((b"<\0", b"\0<")):
