@@ -23,6 +23,7 @@ TAKEOUT = {
     "photoTakenTime": {"timestamp": "1564653600", "formatted": "1 Aug 2019, 10:00:00 UTC"},
     "geoData": {"latitude": 43.55, "longitude": 10.3, "altitude": 0.0},
     "people": [{"name": "Anna"}, {"name": "Bob\u0007"}],
+    "favorited": True,
 }
 
 
@@ -41,6 +42,7 @@ def test_the_json_of_takeout(tmp_path: Path) -> None:
         ("description", "Anna's kayak"),
         ("person", "Anna"),
         ("person", "Bob"),
+        ("keyword", "favorite"),
         ("time", "2019-08-01T10:00:00+00:00"),
         ("position", "43.55 10.3"),
     ]
@@ -48,7 +50,11 @@ def test_the_json_of_takeout(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [{"name": "package", "version": "1"}, b"[1, 2]", {"photoTakenTime": {"timestamp": "soon"}, "people": 3}],
+    [
+        {"name": "package", "version": "1"},
+        b"[1, 2]",
+        {"photoTakenTime": {"timestamp": "soon"}, "people": 3, "favorited": "no"},
+    ],
 )
 def test_the_json_of_others_says_nothing(tmp_path: Path, content: bytes | dict[str, Any]) -> None:
     assert said(tmp_path, sidecar(tmp_path, "a.jpg.json", content)) == []

@@ -28,6 +28,8 @@ _MOST_LEVELS: Final = 32
 _MOST_PEOPLE: Final = 1_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _STRING_OR_BRACKET: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
+FAVORITE: Final = "favorite"
+"""The keyword of a photo with a star in Google Photos. It is no rating: Google Photos has no number of stars."""
 _TAKEOUT_KEYS: Final = frozenset(("photoTakenTime", "creationTime", "geoData", "googlePhotosOrigin"))
 """A file without any of these is the JSON of another program."""
 
@@ -79,6 +81,8 @@ def read_takeout(data: bytes) -> Iterator[Written]:
     for person in people[:_MOST_PEOPLE] if isinstance(people, list) else ():
         if isinstance(person, dict):
             yield from written(WrittenField.PERSON, _unescaped(person.get("name")), "Takeout people[].name")
+    if facts.get("favorited") is True:
+        yield from written(WrittenField.KEYWORD, FAVORITE, "Takeout favorited")
     time = _time(facts.get("photoTakenTime"))
     if time is not None:
         yield from written(WrittenField.TIME, time.isoformat(), "Takeout photoTakenTime")
