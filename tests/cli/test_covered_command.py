@@ -40,13 +40,19 @@ def test_a_disk_is_covered_once_its_copies_are_verified(
     source.verify("backup-00000")
     after = photolineage(new_lineage, "covered", "disk", "--by", "backup")
     assert after.returncode == 0
-    assert "You may wipe this one" in after.stdout
+    assert "You may wipe it" in after.stdout
 
     (tmp_path / "disk/clip.mov").touch()
+    assert (
+        "NOT covered: 1 other file cannot be compared." in photolineage(new_lineage, "covered", "disk").stdout
+    )
     answer = photolineage(new_lineage, "covered", "disk", "--json")
     assert answer.returncode == 1
     found = json.loads(answer.stdout)
-    assert (found["covered"], found["other_files"]) == (False, {".mov": 1})
+    assert (found["covered"], found["not_compared"]) == (
+        False,
+        {".mov": {"count": 1, "examples": ["clip.mov"]}},
+    )
     assert found["images"][0]["copies"][0]["source"] == "backup"
 
     unknown = photolineage(new_lineage, "covered", "nowhere")

@@ -72,9 +72,10 @@ def test_a_disk_whose_files_were_all_verified_elsewhere_is_covered(two: Two) -> 
     assert (copy.source, copy.path, copy.problem) == (BACKUP, str(two.backup_root / "copy of a.jpg"), None)
     assert copy.verified_at is not None
     assert datetime.now(UTC) - copy.verified_at < timedelta(minutes=10)
-    assert coverage.plan == [
-        "Every image (3) stands on another disk. You may wipe this one. Photolineage deletes nothing."
-    ]
+    (step,) = coverage.plan
+    assert step.startswith(
+        "Every image (3) stands on another disk, and this one has no other files of yours."
+    )
 
 
 def _add_new(two: Two) -> None:
@@ -159,21 +160,48 @@ def test_an_image_without_a_copy_that_counts_would_be_lost(
     assert coverage.plan[-1] == "Then run this command again."
 
 
-def test_other_files_would_be_lost_and_files_of_programs_do_not_count(two: Two) -> None:
+def test_files_of_programs_do_not_count_and_other_files_are_not_compared(two: Two) -> None:
     for name in ("@eaDir/a.jpg/THUMB.jpg", ".DS_Store", "2020/Thumbs.db", "2020/._a.jpg"):
-        (two.disk_root / name).parent.mkdir(parents=True, exist_ok=True)
-        (two.disk_root / name).write_bytes(b"x")
+        _write(two.disk_root / name)
     (two.disk_root / "link.jpg").symlink_to(two.backup_root / "copy of a.jpg")
+    (two.disk_root / "folder").symlink_to(two.backup_root)
     coverage = two.coverage()
     assert coverage.covered
-    assert coverage.of_programs == {"@eaDir/": 1, ".DS_Store": 1, "Thumbs.db": 1, "._*": 1, "links": 1}
-    for name in ("2020/clip.MOV", "2021/clip.mov", "2020/a.xmp", ".hidden/notes"):
-        (two.disk_root / name).parent.mkdir(exist_ok=True)
-        (two.disk_root / name).write_bytes(b"x")
+    assert {kind: files.count for kind, files in coverage.of_programs.items()} == {
+        "links": 2,
+        "@eaDir/": 1,
+        ".DS_Store": 1,
+        "Thumbs.db": 1,
+        "._*": 1,
+    }
+    assert coverage.of_programs["links"].examples == ["folder", "link.jpg"]
+    beside = ("2020/a.MOV", "2020/b.mov", "2020/a.xmp", "2020/b.jpg.json", "2020/a.aae")
+    for name in (
+        *beside,
+        *(f"2021/{number}.mov" for number in range(7)),
+        "2021/package.json",
+        ".hidden/notes",
+    ):
+        _write(two.disk_root / name)
+        shutil.copy2(two.disk_root / name, two.backup_root)  # a copy proves nothing: nobody compares it
     coverage = two.coverage()
     assert (coverage.covered, coverage.lost) == (False, [])
-    assert coverage.other_files == {".mov": 2, ".xmp": 1, "no ending": 1}
-    assert "Copy 4 other files yourself, or do without them: 2 × .mov" in coverage.plan[0]
+    assert {kind: (files.count, files.examples) for kind, files in coverage.not_compared.items()} == {
+        ".mov": (7, [f"2021/{number}.mov" for number in range(5)]),
+        "live photos (.mov)": (2, ["2020/a.MOV", "2020/b.mov"]),
+        ".json": (1, ["2021/package.json"]),
+        "Apple's edits (.aae)": (1, ["2020/a.aae"]),
+        "no ending": (1, [".hidden/notes"]),
+        "sidecars (.json)": (1, ["2020/b.jpg.json"]),
+        "sidecars (.xmp)": (1, ["2020/a.xmp"]),
+    }
+    assert coverage.plan[0].startswith("Photolineage compares only images.")
+    assert "do without them: 7 × .mov, 2 × live photos (.mov)," in coverage.plan[0]
+
+
+def _write(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x")
 
 
 def test_an_unlistable_folder_may_hold_anything(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,9 @@ def covered(
 ) -> None:
     """Tell whether the disk of a source may be wiped: what would be lost, and what to do first. Deletes nothing.
 
-    The exit code is 0 if everything stands intact on another disk, and 1 if something would be lost or an error occurs.
+    Only images are compared, by their content. Sidecars, videos and other files are listed by kind.
+
+    The exit code is 0 if every image stands intact on another disk and there are no other files, else 1.
     """
     from photolineage.steps.covered import find_coverage
 
@@ -47,7 +49,7 @@ def covered(
 def _print_coverage(coverage: "Coverage") -> None:
     lost = coverage.lost
     kept = [image for image in coverage.images if image.problem is None]
-    title = f"{coverage.source}: {len(coverage.images):,} images in {printable(coverage.root)}"
+    title = f"{coverage.source}: {_counted(len(coverage.images), 'image')} in {printable(coverage.root)}"
     if kept:
         rows = [
             (printable(image.path), printable(copy.path), f"{copy.verified_at:%Y-%m-%d}")
@@ -59,7 +61,7 @@ def _print_coverage(coverage: "Coverage") -> None:
     if lost:
         console.print(
             table(
-                f"{len(lost):,} images would be lost",
+                f"{_counted(len(lost), 'image')} would be lost",
                 ["image", "why", "copy"],
                 [
                     (
@@ -72,23 +74,42 @@ def _print_coverage(coverage: "Coverage") -> None:
             )
         )
         _print_more(len(lost))
-    for name, counts in (
-        ("Other files that would be lost", coverage.other_files),
-        ("Files of programs and systems, which do not count", coverage.of_programs),
+    for name, kinds in (
+        ("Other files, which are not compared: you may have no copy of them", coverage.not_compared),
+        ("Files of programs and systems, which are not compared and do not count", coverage.of_programs),
     ):
-        if counts:
-            console.print(
-                table(name, ["kind", "files#"], [(printable(k), count) for k, count in counts.items()])
-            )
+        if kinds:
+            rows_of_kinds = [
+                (printable(kind), files.count, "\n".join(map(printable, files.examples)))
+                for kind, files in kinds.items()
+            ]
+            console.print(table(name, ["kind", "files#", "examples"], rows_of_kinds))
     if coverage.unreadable:
         places = [(printable(path), reason) for path, reason in coverage.unreadable.items()]
         console.print(table("Cannot be read", ["place", "reason"], places[:LISTED]))
         _print_more(len(places))
-    console.print(
-        shown("Covered." if coverage.covered else "NOT covered: something would be lost."), style="bold"
-    )
+    console.print(shown(_verdict(coverage)), style="bold")
     for step in coverage.plan:
         console.print(shown(f"- {step}"), soft_wrap=True)
+
+
+def _verdict(coverage: "Coverage") -> str:
+    if coverage.covered:
+        return "Covered."
+    reasons = []
+    if coverage.lost:
+        reasons.append(f"{_counted(len(coverage.lost), 'image')} would be lost")
+    if others := sum(files.count for files in coverage.not_compared.values()):
+        reasons.append(f"{_counted(others, 'other file')} cannot be compared")
+    if coverage.unreadable:
+        reasons.append(
+            f"{_counted(len(coverage.unreadable), 'folder or file', 'folders or files')} cannot be read"
+        )
+    return f"NOT covered: {', '.join(reasons)}."
+
+
+def _counted(count: int, one: str, many: str = "") -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def _print_more(count: int) -> None:

@@ -4,7 +4,7 @@ The answer errs on the safe side: a copy counts only if it is there now, on anot
 """
 
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,10 +22,20 @@ from photolineage.plain_text import printable
 from photolineage.steps.found_files import recorded_mtime
 from photolineage.steps.left_out import copies_of_programs, kind_of
 from photolineage.steps.physical_disks import physical_disks
+from photolineage.steps.sidecar_names import (
+    EDITS,
+    KIND_OF_EDITS,
+    KIND_OF_LIVE_PHOTOS,
+    MOVIE,
+    READ,
+    live_photos,
+    sidecars_of,
+)
 from photolineage.steps.source_jobs import find_source
 from photolineage.steps.tree_walk import why_unavailable
 
 LISTED_SHARDS: Final = 10
+LISTED_FILES: Final = 5
 
 OF_SYSTEMS: Final = frozenset(
     {".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", ".nomedia", ".localized"}
@@ -41,6 +51,7 @@ NOT_IN_CATALOG: Final = "not in the catalog: new, hidden or excluded"
 CHANGED: Final = "changed since the last scan"
 NOT_READ: Final = "new or changed, and not registered yet"
 TO_SCAN: Final = frozenset({NOT_IN_CATALOG, CHANGED, NOT_READ})
+LINKS: Final = "links"
 
 
 class CoverageError(PhotolineageError):
@@ -67,10 +78,19 @@ class ImageOnDisk:
 
 
 @dataclass(slots=True)
-class Coverage:
-    """The answer. `other_files` would be lost: files that are no images, by kind. `of_programs` are only named.
+class OtherFiles:
+    """Files of one kind that are not images: how many there are, and the first of them."""
 
-    `unreadable`: folders that cannot be listed, and why. `plan`: what to do before the disk is wiped.
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Coverage:
+    """The answer. `not_compared`: files that are not images, by kind; whether they stand elsewhere is not known.
+
+    `of_programs`: files of programs and systems, and links, by kind. They do not count. `unreadable`: folders that
+    cannot be listed, and why. `plan`: what to do before the disk is wiped.
     """
 
     source: str
@@ -79,8 +99,8 @@ class Coverage:
     verified_within_days: int
     covered: bool = False
     images: list[ImageOnDisk] = field(default_factory=list)
-    other_files: dict[str, int] = field(default_factory=dict)
-    of_programs: dict[str, int] = field(default_factory=dict)
+    not_compared: dict[str, OtherFiles] = field(default_factory=dict)
+    of_programs: dict[str, OtherFiles] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
     plan: list[str] = field(default_factory=list)
 
@@ -103,12 +123,15 @@ class _Known:
 
 @dataclass(slots=True)
 class _OnDisk:
-    """What stands below the root now. `contents`: the content hash by path; `unknown`: why it is not known."""
+    """What stands below the root now. `contents`: the content hash by path; `unknown`: why it is not known.
+
+    `others`, `of_programs`: the kind and the path of each file that is not an image.
+    """
 
     contents: dict[str, str] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
-    other_files: Counter[str] = field(default_factory=Counter)
-    of_programs: Counter[str] = field(default_factory=Counter)
+    others: list[tuple[str, str]] = field(default_factory=list)
+    of_programs: list[tuple[str, str]] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
 
 
@@ -152,12 +175,22 @@ def find_coverage(
             to_verify |= {copy.shard for copy, problem in judged if _only_needs_verifying(problem)}
     coverage.images += [ImageOnDisk(path, [], reason) for path, reason in found.unknown.items()]
     coverage.images.sort(key=lambda image: os.fsencode(image.path))
-    coverage.other_files = dict(found.other_files.most_common())
-    coverage.of_programs = dict(found.of_programs.most_common())
+    coverage.not_compared = _by_kind(found.others)
+    coverage.of_programs = _by_kind(found.of_programs)
     coverage.unreadable = found.unreadable
-    coverage.covered = not (coverage.lost or coverage.other_files or coverage.unreadable)
+    coverage.covered = not (coverage.lost or coverage.not_compared or coverage.unreadable)
     coverage.plan = list(_plan(coverage, sorted(to_verify)))
     return coverage
+
+
+def _by_kind(files: Sequence[tuple[str, str]]) -> dict[str, OtherFiles]:
+    """The files by their kinds, the most frequent kind first."""
+    kinds: dict[str, OtherFiles] = defaultdict(OtherFiles)
+    for kind, path in sorted(files, key=lambda one: os.fsencode(one[1])):
+        kinds[kind].count += 1
+        if kinds[kind].count <= LISTED_FILES:
+            kinds[kind].examples.append(path)
+    return dict(sorted(kinds.items(), key=lambda one: (-one[1].count, one[0])))
 
 
 def _known_files(connection: Connection, source_id: int) -> Mapping[str, _Known]:
@@ -192,21 +225,44 @@ def _look_at_disk(root: Path, known: Mapping[str, _Known]) -> _OnDisk:
             label = programs.get(folder) or copies_of_programs(f"{root.name}/{prefix}{name}")
             if label is not None:
                 programs[os.path.join(folder, name)] = label
+            if os.path.islink(os.path.join(folder, name)):
+                found.of_programs.append((LINKS, f"{prefix}{name}"))
+        others = []
         for name in names:
             try:
-                _sort_in(found, os.path.join(folder, name), f"{prefix}{name}", known, programs.get(folder))
+                if _sort_in(
+                    found, os.path.join(folder, name), f"{prefix}{name}", known, programs.get(folder)
+                ):
+                    others.append(name)
             except OSError as error:
                 note(error)
+        found.others += [(kind, f"{prefix}{name}") for kind, name in _with_kinds(others, names)]
     return found
+
+
+def _with_kinds(others: Sequence[str], names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The files of a folder that are not images, each with its kind. `names`: those of all files of the folder."""
+    images = [name for name in names if os.path.splitext(name)[1].lower() in SUPPORTED_SUFFIXES]
+    movies = live_photos(images, [name for name in others if name.lower().endswith(MOVIE)])
+    beside = sidecars_of(images, [name for name in others if name.lower().endswith(READ)])
+    sidecars = {name for of_image in beside.values() for name in of_image}
+    for name in others:
+        if name in sidecars:
+            yield f"sidecars ({kind_of(name)})", name
+        elif name in movies:
+            yield KIND_OF_LIVE_PHOTOS, name
+        else:
+            yield KIND_OF_EDITS if name.lower().endswith(EDITS) else kind_of(name), name
 
 
 def _sort_in(
     found: _OnDisk, place: str, path: str, known: Mapping[str, _Known], of_program: str | None
-) -> None:
+) -> bool:
+    """Note a file below the root. Returns whether it is neither an image nor a file of a program."""
     name = os.path.basename(path)
     status = os.lstat(place)
     if os.path.islink(place):
-        found.of_programs["links"] += 1
+        found.of_programs.append((LINKS, path))
     elif (row := known.get(path)) is not None:
         if (row.size_bytes, row.mtime_ns) != (status.st_size, recorded_mtime(status)):
             found.unknown[path] = CHANGED
@@ -217,13 +273,14 @@ def _sort_in(
         else:
             found.unknown[path] = NOT_READ
     elif of_program is not None:
-        found.of_programs[of_program] += 1
+        found.of_programs.append((of_program, path))
     elif name.lower() in OF_SYSTEMS or name.startswith("._"):
-        found.of_programs[name if name.lower() in OF_SYSTEMS else "._*"] += 1
+        found.of_programs.append((name if name.lower() in OF_SYSTEMS else "._*", path))
     elif os.path.splitext(name)[1].lower() in SUPPORTED_SUFFIXES:
         found.unknown[path] = NOT_IN_CATALOG
     else:
-        found.other_files[kind_of(name)] += 1
+        return True
+    return False
 
 
 class _Judge:
@@ -287,15 +344,23 @@ def _image(path: str, judged: Sequence[tuple[Copy, str | None]]) -> ImageOnDisk:
 def _plan(coverage: Coverage, to_verify: Sequence[str]) -> Iterator[str]:
     if coverage.covered:
         yield (
-            f"Every image ({len(coverage.images):,}) stands on another disk. You may wipe this one. Photolineage "
-            "deletes nothing."
+            f"Every image ({len(coverage.images):,}) stands on another disk, and this one has no other files of yours. "
+            "You may wipe it. Photolineage deletes nothing."
         )
         return
     reasons: dict[str, int] = defaultdict(int)
     for image in coverage.lost:
         reasons[image.problem or ""] += 1
     if (unseen := sum(reasons[reason] for reason in TO_SCAN if reason in reasons)) > 0:
-        yield f"Scan and register the source {coverage.source}: the catalog does not know {unseen:,} of its images."
+        left_out = (
+            " Copy those that a scan leaves out (hidden, excluded) yourself."
+            if reasons[NOT_IN_CATALOG]
+            else ""
+        )
+        yield (
+            f"Scan and register the source {coverage.source}: the catalog does not know {unseen:,} of its images."
+            f"{left_out}"
+        )
     if to_verify:
         shards = ", ".join(to_verify[:LISTED_SHARDS])
         more = f" and {len(to_verify) - LISTED_SHARDS:,} more" if len(to_verify) > LISTED_SHARDS else ""
@@ -310,9 +375,12 @@ def _plan(coverage: Coverage, to_verify: Sequence[str]) -> Iterator[str]:
     left -= sum(any(_only_needs_verifying(copy.problem) for copy in image.copies) for image in coverage.lost)
     if left > 0:
         yield f"Copy {left:,} image{'' if left == 1 else 's'} to another disk: no copy that counts is known."
-    if coverage.other_files:
-        kinds = ", ".join(f"{count:,} × {kind}" for kind, count in coverage.other_files.items())
-        yield f"Copy {sum(coverage.other_files.values()):,} other files yourself, or do without them: {kinds}."
+    if coverage.not_compared:
+        kinds = ", ".join(f"{files.count:,} × {kind}" for kind, files in coverage.not_compared.items())
+        yield (
+            "Photolineage compares only images. Copy the other files to another disk yourself, or do without them: "
+            f"{kinds}."
+        )
     if coverage.unreadable:
         yield f"Look into {len(coverage.unreadable):,} folders and files that cannot be read."
     yield "Then run this command again."
