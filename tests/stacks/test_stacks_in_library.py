@@ -1,6 +1,7 @@
 """Stacks from the disk to the search, the events and the album: one shows, all are kept."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +16,11 @@ from photolineage.checks.stores import check_events
 from photolineage.explain.answer import explain_photo
 from photolineage.search.find import find_images
 from photolineage.search.query import Query, Weighted
-from photolineage.stacks.stored import find_changed_stacks
 from photolineage.steps.cluster import cluster_model
 from photolineage.steps.forget_source import SourceStores, forget_source
+from photolineage.steps.index import build_index, maintain_index
 from photolineage.stores.event_segments import SegmentStore
-from tests.library import Library
+from tests.library import Library, draw_photo
 from tests.shots import draw_shot
 
 NOON = datetime(2024, 7, 20, 12, tzinfo=UTC)
@@ -133,15 +134,30 @@ def test_the_stack_changes_with_its_files(stacked: Library) -> None:
     assert live["stack_of"].null_count == len(live)
 
 
-def test_an_image_whose_stack_is_wrong_in_the_catalog_is_put_right(stacked: Library) -> None:
+def test_stacks_are_computed_only_after_a_registration(any_library: Library) -> None:
+    stacked = with_stacks(any_library)
     before = behind(stacked)
-    images = stacked.images()
-    with write_transaction(stacked.engine) as connection:
-        connection.execute(update(Image).values(stack_of_id=images["trip/IMG_0005.jpg"].id))
-    with stacked.engine.connect() as connection:
-        assert len(find_changed_stacks(connection)) == len(images)
-    stacked.index()
+
+    def restacked(**options: Any) -> int:
+        """How many images a build puts into their stacks, after somebody took all of them out. 0: it computes none."""
+        with write_transaction(stacked.engine) as connection:
+            connection.execute(update(Image).values(stack_of_id=None))
+        context = stacked.context()
+        return build_index(context, stacked.embeddings, stacked.indexes, **options).restacked
+
+    stacked.embed_all("tiny-b")
+    assert restacked(model_key="tiny-a") == 0
+    assert restacked(model_key="tiny-b") == 0
+    assert restacked(model_key="tiny-a", rebuild=True) == len(before)
     assert behind(stacked) == before
+    draw_photo(stacked.root / "new.jpg", 9)
+    stacked.scan()
+    assert restacked(model_key="tiny-a") == len(before)
+    stacked.register_all()
+    maintain_index(stacked.context(), stacked.indexes, "tiny-a")
+    stacked.embed_all()
+    assert restacked(model_key="tiny-a") == len(before)
+    assert restacked(model_key="tiny-a") == 0
 
 
 def test_why_names_the_stack_and_the_rule(stacked: Library) -> None:

@@ -4,13 +4,16 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
+from sqlalchemy import Connection, func, or_, select
+
 from photolineage.catalog.engine import reading
 from photolineage.catalog.leases import Lease
+from photolineage.catalog.orm import JobState, MlJob
 from photolineage.catalog.queries import find_model, materialized_version, shard_keys
 from photolineage.lineage import JobKind
 from photolineage.models.registry import require_model
 from photolineage.stacks.stored import find_changed_stacks, store_stacks
-from photolineage.steps.freshness import index_version
+from photolineage.steps.freshness import find_stale_shards, index_version
 from photolineage.steps.jobs import JobContext, running_job
 from photolineage.steps.progress import OnProgress, Progress, ignore_progress
 from photolineage.stores.embeddings import EmbeddingStore
@@ -51,10 +54,13 @@ def build_index(
     rebuild: bool = False,
     on_progress: OnProgress = ignore_progress,
 ) -> IndexingReport:
-    """Update the index to exactly one row for each embedded image of the model. `rebuild`: delete the table first.
+    """Update the index to exactly one row for each embedded image of the model.
+
+    `rebuild`: delete the table first, and compute the stacks in any case.
 
     The stacks are computed first: the index shows one image of each. They depend only on the registered images, so
     every model gets the same stacks. They change only when a shard is registered again, and then the index is due.
+    If none was since the last index was built, for example because only a model is new, they are left as they are.
     Raises ModelNotLoadedError if nothing is embedded, LeaseHeldError and StorageError.
     """
     started = time.monotonic()
@@ -62,7 +68,9 @@ def build_index(
         model = require_model(connection, model_key)
         version = index_version(connection, model_key, shard_keys(connection))
     with running_job(context, JobKind.INDEX, model_key, input_version=version) as lease:
-        restacked = _refresh_stacks(context, lease)
+        with reading(context.engine) as connection:
+            has_stacks = not rebuild and _has_current_stacks(connection)
+        restacked = 0 if has_stacks else _refresh_stacks(context, lease)
         with reading(context.engine) as connection:
             live = find_live_embeddings(connection, embeddings, model.id, model.embedding_dim)
         total = len(live.rows)
@@ -81,6 +89,28 @@ def build_index(
         lease.commit(lambda _connection: None, done=total)
         on_progress(Progress(total, total, 0, total))
     return IndexingReport(change, ann, index.describe(), live.missing, restacked, time.monotonic() - started)
+
+
+def _has_current_stacks(connection: Connection) -> bool:
+    """Whether no shard is due or was registered since the last build of any index began, which computed the stacks.
+
+    Maintaining an index computes none. It runs after a build from the same version, so only the first job of each
+    version counts.
+    """
+    builds = (
+        select(func.min(MlJob.started_at).label("at"))
+        .where(MlJob.kind == JobKind.INDEX, MlJob.state == JobState.SUCCEEDED)
+        .group_by(MlJob.subject, MlJob.input_version)
+        .subquery()
+    )
+    last = connection.execute(select(func.max(builds.c.at))).scalar_one()
+    if last is None or find_stale_shards(connection):
+        return False
+    registered = select(MlJob.id).where(
+        MlJob.kind == JobKind.REGISTER,
+        or_(MlJob.state == JobState.RUNNING, MlJob.heartbeat_at >= last, MlJob.finished_at >= last),
+    )
+    return connection.execute(registered.limit(1)).first() is None
 
 
 def _refresh_stacks(context: JobContext, lease: Lease) -> int:
