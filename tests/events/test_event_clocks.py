@@ -1,5 +1,7 @@
 """Common scenes show a constant clock offset. Without common scenes or without an offset, none is reported."""
 
+from datetime import timedelta
+
 import numpy as np
 import pytest
 
@@ -68,3 +70,25 @@ def test_of_three_cameras_the_two_that_agree_are_right(photos: Photos) -> None:
     (offset,) = photos.cluster().clock_offsets
     assert offset.camera == "phone"
     assert offset.correction_seconds == pytest.approx(-7200, abs=240)
+
+
+def test_times_that_somebody_corrected_are_not_corrected_again(photos: Photos) -> None:
+    """Of each scene, the time of one photo was corrected in a sidecar, and another has the time of the satellites."""
+    two_cameras(photos, 437.0)
+    taken_of_dslr = [row for row in photos.rows if row["camera"] == "dslr"]
+    for source, rows in (("sidecar", taken_of_dslr[::5]), ("gps", taken_of_dslr[1::5])):
+        for row in rows:
+            row["taken_at_source"] = source
+            row["taken_at"] -= timedelta(minutes=437)
+    clustering = photos.cluster()
+    (offset,) = clustering.clock_offsets
+    assert offset.correction_seconds / 60 == pytest.approx(-437, abs=4)
+    assert [len(event.members) for event in clustering.events] == [50] * OUTINGS
+
+
+def test_a_camera_whose_times_were_all_corrected_has_no_offset(photos: Photos) -> None:
+    two_cameras(photos, 437.0)
+    for row in photos.rows:
+        if row["camera"] == "dslr":
+            row["taken_at_source"] = "sidecar"
+    assert photos.cluster().clock_offsets == ()

@@ -154,8 +154,8 @@ def test_stacks_are_computed_only_after_a_registration(any_library: Library) -> 
     stacked.scan()
     assert restacked(model_key="tiny-a") == len(before)
     stacked.register_all()
-    maintain_index(stacked.context(), stacked.indexes, "tiny-a")
     stacked.embed_all()
+    maintain_index(stacked.context(), stacked.indexes, "tiny-a")
     assert restacked(model_key="tiny-a") == len(before)
     assert restacked(model_key="tiny-a") == 0
 

@@ -54,6 +54,8 @@ def notice_offsets(
 ) -> tuple[ClockOffset, ...]:
     """The clock offsets that common scenes show, by camera. Only the library's 32 busiest cameras are compared.
 
+    Only times that the cameras' own clocks showed are compared (`Timeline.by_camera`).
+
     A camera is compared with busier ones, beginning with those it was out with most often. The time that most
     cameras of a group show counts as right. Of two cameras, it is the time of the one with GPS in most photos (its
     clock follows satellites or the network), else of the busier one.
@@ -104,7 +106,7 @@ def _by_most_shown_time(clocks: dict[int, _Clock]) -> dict[int, _Clock]:
 
 
 def _rows_by_camera(timeline: Timeline, camera_count: int) -> dict[int, Rows]:
-    embedded = np.flatnonzero(timeline.vector >= 0)
+    embedded = np.flatnonzero((timeline.vector >= 0) & timeline.by_camera)
     order = embedded[np.argsort(timeline.camera[embedded], kind="stable")]
     edges = np.searchsorted(timeline.camera[order], np.arange(camera_count + 1))
     rows = {camera: order[edges[camera] : edges[camera + 1]] for camera in range(camera_count)}

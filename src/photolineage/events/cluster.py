@@ -64,8 +64,9 @@ def _shift_to_reference_clock(library: Library, offsets: tuple[ClockOffset, ...]
     if not offsets:
         return
     correction = {offset.camera: offset.correction_seconds * 1_000_000 for offset in offsets}
-    by_camera = np.array([correction.get(camera or "", 0) for camera in library.cameras], dtype=np.int64)
-    library.dated.shift(by_camera[library.dated.camera])
+    corrections = np.array([correction.get(camera or "", 0) for camera in library.cameras], dtype=np.int64)
+    dated = library.dated
+    dated.shift(np.where(dated.by_camera, corrections[dated.camera], 0))
 
 
 def _cluster_dated(

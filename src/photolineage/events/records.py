@@ -56,8 +56,9 @@ class Event:
 class ClockOffset:
     """A camera with a clock that differs from the reference camera's by a constant.
 
-    Add `correction_seconds` to the camera's times to make them agree with `reference`. `scenes` common scenes support
-    this; their likeness is `strength` standard errors above chance.
+    Add `correction_seconds` to the times that the camera's clock showed to make them agree with `reference`. Times
+    that somebody corrected are right already. `scenes` common scenes support this; their likeness is `strength`
+    standard errors above chance.
     """
 
     camera: str

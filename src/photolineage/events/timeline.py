@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from photolineage.catalog.vocabulary import TakenAtSource
 from photolineage.events.bounds import known_times
 from photolineage.events.records import Ids
 
@@ -53,8 +54,9 @@ class Timeline:
 
     `at`: microseconds since 1970 UTC, `NO_INSTANT` if unknown. `utc_offset`: minutes, `NO_OFFSET` if unknown.
     `latitude`, `longitude`: degrees, NaN if unknown. `camera`, `folder`: codes into `Library.cameras` and
-    `Library.folders`. `vector`: the row of the image's embedding, -1 without one. `quality`: 0 to 1, how sharp and
-    level, 0 if unknown.
+    `Library.folders`. `by_camera`: whether `at` is what the camera's own clock showed. A time that somebody corrected,
+    or that comes from satellites, is not. `vector`: the row of the image's embedding, -1 without one. `quality`: 0 to
+    1, how sharp and level, 0 if unknown.
     """
 
     image_id: Ids
@@ -63,6 +65,7 @@ class Timeline:
     latitude: NDArray[np.float64]
     longitude: NDArray[np.float64]
     camera: NDArray[np.int32]
+    by_camera: NDArray[np.bool_]
     folder: NDArray[np.int32]
     vector: NDArray[np.int64]
     quality: NDArray[np.float64]
@@ -130,7 +133,8 @@ def read_library(images: pa.Table, embedded_ids: Ids, trusted_time_sources: tupl
     order = _in_time_order(at, image_id, repeated["image_id"].to_numpy())
     at, image_id = at[order], image_id[order]
     (cameras, camera), (folders, folder) = _codes(images["camera"]), _codes(images["folder"])
-    camera[known.stands_for_day] = len(cameras) - 1  # no camera: the noon says nothing about its clock
+    by_camera = _array(pc.equal(images["taken_at_source"], TakenAtSource.EXIF), False, np.bool_)
+    by_camera[known.stands_for_day] = False  # the noon says nothing about the clock
     timeline = Timeline(
         image_id=image_id,
         at=at,
@@ -138,6 +142,7 @@ def read_library(images: pa.Table, embedded_ids: Ids, trusted_time_sources: tupl
         latitude=_array(images["latitude"], float("nan"), np.float64)[order],
         longitude=_array(images["longitude"], float("nan"), np.float64)[order],
         camera=camera[order],
+        by_camera=by_camera[order],
         folder=folder[order],
         vector=positions(embedded_ids, image_id),
         quality=_quality(images, order),

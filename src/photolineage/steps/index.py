@@ -94,16 +94,13 @@ def build_index(
 def _has_current_stacks(connection: Connection) -> bool:
     """Whether no shard is due or was registered since the last build of any index began, which computed the stacks.
 
-    Maintaining an index computes none. It runs after a build from the same version, so only the first job of each
-    version counts.
+    Maintaining an index computes none. The job of that has no total.
     """
-    builds = (
-        select(func.min(MlJob.started_at).label("at"))
-        .where(MlJob.kind == JobKind.INDEX, MlJob.state == JobState.SUCCEEDED)
-        .group_by(MlJob.subject, MlJob.input_version)
-        .subquery()
-    )
-    last = connection.execute(select(func.max(builds.c.at))).scalar_one()
+    last = connection.execute(
+        select(func.max(MlJob.started_at)).where(
+            MlJob.kind == JobKind.INDEX, MlJob.state == JobState.SUCCEEDED, MlJob.total > 0
+        )
+    ).scalar_one()
     if last is None or find_stale_shards(connection):
         return False
     registered = select(MlJob.id).where(
