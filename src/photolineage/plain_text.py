@@ -13,6 +13,11 @@ def encodable(text: Path | str) -> str:
     return str(text).encode(errors="backslashreplace").decode()
 
 
+def counted(count: int, one: str, several: str = "") -> str:
+    """The number with its noun, such as `1 image` or `2,000 images`."""
+    return f"{count:,} {one if count == 1 else several or one + 's'}"
+
+
 def printable(text: Path | str) -> str:
     """The text on one line, safe for a terminal: line breaks and control characters are escaped as in `\\n`.
 

@@ -12,13 +12,18 @@ from photolineage.catalog.engine import write_transaction
 from photolineage.catalog.listing import list_events
 from photolineage.catalog.orm import Image
 from photolineage.catalog.queries import find_model
+from photolineage.catalog.vocabulary import WrittenField
 from photolineage.checks.stores import check_events
 from photolineage.explain.answer import explain_photo
+from photolineage.media.written import Written
+from photolineage.search.by_notes import list_images
 from photolineage.search.find import find_images
 from photolineage.search.query import Query, Weighted
+from photolineage.search.scope import Scope
 from photolineage.steps.cluster import cluster_model
 from photolineage.steps.forget_source import SourceStores, forget_source
 from photolineage.steps.index import build_index, maintain_index
+from photolineage.steps.store_notes import store_notes
 from photolineage.stores.event_segments import SegmentStore
 from tests.library import Library, draw_photo
 from tests.shots import draw_shot
@@ -82,6 +87,19 @@ def test_a_search_shows_one_image_of_each_stack(stacked: Library) -> None:
         assert found[0].score == pytest.approx(1, abs=1e-3)
         assert {file.name for file in found[0].stack} == {path.rpartition("/")[2] for path in others}
         assert len({hit.image_id for hit in found}) == len(found) == 26 + 6 - 3
+
+
+def test_a_search_without_words_lists_a_stack_once(stacked: Library) -> None:
+    shown, others = burst_of(stacked)
+    images = stacked.images()
+    with stacked.engine.begin() as connection:
+        rating = Written(WrittenField.RATING, "5", "XMP")
+        store_notes(connection, {images[path].id: [rating] for path in (*others, "trip/IMG_0001.jpg")})
+    found = list_images(stacked.settings, stacked.engine, "tiny-a", Scope(least_rating=5))
+    assert [hit.path.relative_to(stacked.root).as_posix() for hit in found.hits] == [
+        shown,
+        "trip/IMG_0001-bearbeitet.jpg",
+    ]
 
 
 def test_the_exact_rank_of_an_image_is_that_of_its_stack(stacked: Library) -> None:

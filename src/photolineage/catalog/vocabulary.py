@@ -7,7 +7,8 @@ from typing import Final
 class TakenAtSource(StrEnum):
     """The source of the time at which an image was taken, the most trustworthy first.
 
-    `sidecar`: a time that somebody corrected in a file beside the image. `embedded`: a time in the file besides EXIF's,
+    `sidecar`: a time in a file beside the image: one that somebody corrected, or the best if EXIF and GPS have none.
+    `embedded`: a time in the file besides EXIF's,
     e.g. in its XMP, its IPTC block, the text of a PNG, or a note of the camera's maker.
     """
 

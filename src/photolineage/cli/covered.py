@@ -6,7 +6,7 @@ import typer
 
 from photolineage.cli.app import AsJson, app, chosen_settings, open_catalog, reported_errors
 from photolineage.cli.terminal import console, print_json, shown, table
-from photolineage.plain_text import printable
+from photolineage.plain_text import counted, printable
 
 if TYPE_CHECKING:
     from photolineage.steps.covered import Coverage
@@ -49,7 +49,7 @@ def covered(
 def _print_coverage(coverage: "Coverage") -> None:
     lost = coverage.lost
     kept = [image for image in coverage.images if image.problem is None]
-    title = f"{coverage.source}: {_counted(len(coverage.images), 'image')} in {printable(coverage.root)}"
+    title = f"{coverage.source}: {counted(len(coverage.images), 'image')} in {printable(coverage.root)}"
     if kept:
         rows = [
             (printable(image.path), printable(copy.path), f"{copy.verified_at:%Y-%m-%d}")
@@ -61,7 +61,7 @@ def _print_coverage(coverage: "Coverage") -> None:
     if lost:
         console.print(
             table(
-                f"{_counted(len(lost), 'image')} would be lost",
+                f"{counted(len(lost), 'image')} would be lost",
                 ["image", "why", "copy"],
                 [
                     (
@@ -98,18 +98,14 @@ def _verdict(coverage: "Coverage") -> str:
         return "Covered."
     reasons = []
     if coverage.lost:
-        reasons.append(f"{_counted(len(coverage.lost), 'image')} would be lost")
+        reasons.append(f"{counted(len(coverage.lost), 'image')} would be lost")
     if others := sum(files.count for files in coverage.not_compared.values()):
-        reasons.append(f"{_counted(others, 'other file')} cannot be compared")
+        reasons.append(f"{counted(others, 'other file')} cannot be compared")
     if coverage.unreadable:
         reasons.append(
-            f"{_counted(len(coverage.unreadable), 'folder or file', 'folders or files')} cannot be read"
+            f"{counted(len(coverage.unreadable), 'folder or file', 'folders or files')} cannot be read"
         )
     return f"NOT covered: {', '.join(reasons)}."
-
-
-def _counted(count: int, one: str, many: str = "") -> str:
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def _print_more(count: int) -> None:

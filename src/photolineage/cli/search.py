@@ -32,6 +32,7 @@ from photolineage.cli.scope_options import (
     scope_of,
 )
 from photolineage.cli.terminal import console, errors, linked, print_json, shown, table
+from photolineage.plain_text import counted
 
 if TYPE_CHECKING:
     from photolineage.search.find import FoundImages
@@ -167,7 +168,7 @@ def _print_found(found: "FoundImages", model_key: str, page: int, sheet: Path | 
         )
         for hit in found.hits
     ]
-    title = f"{len(rows)} images found with {model_key}" + (f", page {page}" if page > 1 else "")
+    title = f"{counted(len(rows), 'image')} found with {model_key}" + (f", page {page}" if page > 1 else "")
     console.print(table(title, ["score#", "image#", "taken (UTC)", "path"], rows))
     if sheet is not None:
         console.print("Contact sheet:", linked(sheet.resolve()))

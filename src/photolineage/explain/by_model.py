@@ -15,7 +15,7 @@ from photolineage.catalog.queries import (
 )
 from photolineage.explain.findings import NOT_YET, YES, Finding, work_left
 from photolineage.lineage import JobKind, partition_subject
-from photolineage.plain_text import printable
+from photolineage.plain_text import counted, printable
 from photolineage.settings import Settings
 from photolineage.steps.freshness import find_stale_models
 from photolineage.stores.vector_index import (
@@ -112,7 +112,7 @@ def event_finding(connection: Connection, settings: Settings, image: Row[Any], m
         return Finding(
             stage,
             printable(event.title),
-            f"event {event.id}, from {day:%Y-%m-%d %H:%M}, {event.image_count:,} images",
+            f"event {event.id}, from {day:%Y-%m-%d %H:%M}, {counted(event.image_count, 'image')}",
         )
     if image.state != ImageState.REGISTERED:
         return Finding(stage, NOT_YET, "only a registered image is in an event")

@@ -26,7 +26,7 @@ _RULES: Final = {
     StackRule.BURST: "a burst",
 }
 _DATED_FROM: Final = {
-    TakenAtSource.SIDECAR: "a time that somebody corrected",
+    TakenAtSource.SIDECAR: "a sidecar",
     TakenAtSource.EXIF: "the camera's time in the file (EXIF)",
     TakenAtSource.GPS: "the GPS time in the file",
     TakenAtSource.EMBEDDED: "what is written in the file besides EXIF",

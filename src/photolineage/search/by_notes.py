@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, or_, select
 
 from photolineage.catalog.engine import reading
 from photolineage.catalog.orm import Image, ImageState, Source
-from photolineage.catalog.queries import find_model
+from photolineage.catalog.queries import SHOWN_ID, find_model
 from photolineage.search.find import FoundImages, located
 from photolineage.search.query import QueryError
 from photolineage.search.scope import Scope
@@ -27,7 +27,8 @@ def list_images(
 ) -> FoundImages:
     """The images in the scope: page number `page`, with `k` images on a page. No model is loaded.
 
-    The scope limits what is written. The model is that of its events. Raises QueryError.
+    Of a stack, the image that shows is listed once, at the time of its newest image in the scope. The scope limits
+    what is written. The model is that of its events. Raises QueryError.
     """
     if not scope.is_about_notes:
         raise QueryError(
@@ -37,26 +38,29 @@ def list_images(
     with reading(engine) as connection:
         model = find_model(connection, model_key)
         filters = scope.filters(connection, model.id if model else _NO_MODEL)
-        found = sorted(_matching(connection, filters), reverse=True)
-    hits = [(image_id, None) for _taken_at, image_id in found[(page - 1) * k : page * k]]
+        newest: dict[int, datetime] = {}
+        for taken_at, shown_id in _matching(connection, filters):
+            newest[shown_id] = max(taken_at, newest.get(shown_id, _UNDATED))
+    found = sorted(newest, key=lambda shown_id: (newest[shown_id], shown_id), reverse=True)
+    hits = [(shown_id, None) for shown_id in found[(page - 1) * k : page * k]]
     return FoundImages(located(engine, hits), (), engine, PreviewStore(open_files(settings)))
 
 
 def _matching(connection: Connection, filters: SearchFilters) -> Iterator[tuple[datetime, int]]:
-    """The time and the id of each image that passes the filters."""
+    """The time of each image that passes the filters, and the id of the image that shows instead of it."""
     conditions = [
         Image.state == ImageState.REGISTERED,
         Image.duplicate_of_id.is_(None),
         *_conditions(filters),
     ]
-    statement = select(Image.id, Image.taken_at, Image.latitude, Image.longitude).join(
+    statement = select(SHOWN_ID, Image.taken_at, Image.latitude, Image.longitude).join(
         Source, Source.id == Image.source_id
     )
     for ids in _batches(filters.image_ids or ()):
         rows = connection.execute(statement.where(Image.id.in_(ids), *conditions))
-        for image_id, taken_at, latitude, longitude in rows:
+        for shown_id, taken_at, latitude, longitude in rows:
             if _is_within(filters.place, latitude, longitude):
-                yield taken_at or _UNDATED, image_id
+                yield taken_at or _UNDATED, shown_id
 
 
 def _conditions(filters: SearchFilters) -> Iterator[ColumnElement[bool]]:

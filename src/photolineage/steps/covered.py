@@ -18,7 +18,7 @@ from photolineage.catalog.orm import Image, ImageState, Source
 from photolineage.catalog.verification import Copy, find_copies
 from photolineage.errors import PhotolineageError
 from photolineage.media.formats import SUPPORTED_SUFFIXES
-from photolineage.plain_text import printable
+from photolineage.plain_text import counted, printable
 from photolineage.steps.found_files import recorded_mtime
 from photolineage.steps.left_out import copies_of_programs, kind_of
 from photolineage.steps.physical_disks import physical_disks
@@ -374,7 +374,7 @@ def _plan(coverage: Coverage, to_verify: Sequence[str]) -> Iterator[str]:
     left = len(coverage.lost) - unseen
     left -= sum(any(_only_needs_verifying(copy.problem) for copy in image.copies) for image in coverage.lost)
     if left > 0:
-        yield f"Copy {left:,} image{'' if left == 1 else 's'} to another disk: no copy that counts is known."
+        yield f"Copy {counted(left, 'image')} to another disk: no copy that counts is known."
     if coverage.not_compared:
         kinds = ", ".join(f"{files.count:,} × {kind}" for kind, files in coverage.not_compared.items())
         yield (

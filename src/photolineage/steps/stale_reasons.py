@@ -20,6 +20,7 @@ from photolineage.lineage import (
     partition_subject,
     split_partition_key,
 )
+from photolineage.plain_text import counted
 from photolineage.steps.freshness import (
     FORGOTTEN,
     LOST,
@@ -191,14 +192,14 @@ def _embedded_since(
     count, shards, embedded = connection.execute(jobs).one()
     images = int(embedded or 0)
     if images:
-        found = f"{_images(images)} embedded in {shards:,} shard{'' if shards == 1 else 's'}"
+        found = f"{_images(images)} embedded in {counted(shards, 'shard')}"
     else:
         found = "images have disappeared, moved or come back" if count else "built again"
     return StalePartition(model, f"{upstream.name}: {found}", images)
 
 
 def _images(count: int, kind: str = "") -> str:
-    return f"{count:,} {kind}image{'' if count == 1 else 's'}"
+    return counted(count, f"{kind}image")
 
 
 def _count_by_shard(
