@@ -210,7 +210,11 @@ def search_and_open(lineage: Lineage, path: str) -> subprocess.CompletedProcess[
         (["squares", "--model", "tiny-z"], "model 'tiny-z' is not configured; closest: tiny-b, tiny-a"),
         (["squares", "--model", "tiny-b"], "model 'tiny-b' has no embeddings yet."),
         (["   "], "the text is empty. Describe what the images show"),
-        ([], "the query is empty. Give a text, an image file or an image of the library"),
+        (
+            [],
+            "the query is empty. Give a text, an image file, an image of the library, or a filter by what is",
+        ),
+        (["--since", "2024-01-01"], "written: --keyword, --person, --rating or --written"),
         (["--image-id", "999"], "missing from the vector index of model 'tiny-a': images 999"),
         (["--image", "/nowhere.jpg"], "cannot open image file /nowhere.jpg"),
         (["a", "--source", "fotos"], "source 'fotos' is not in the library; closest: photos"),

@@ -70,6 +70,7 @@ def test_the_paths_without_a_reason_are_those_that_the_walk_finds(
     ("path", "state", "reason"),
     [
         ("c.svg", "passed over", ".svg is not a format that is read"),
+        ("IMG_0042.MOV", "passed over", ".mov is the suffix of videos, which are not read"),
         ("2023.07/d", "passed over", "the name has no suffix"),
         ("h/.i/j.jpg", "hidden", "the name .i begins with a dot"),
         ("l/@eaDir/m.jpg", "copies of a program", "programs keep thumbnails, snapshots or deleted files"),

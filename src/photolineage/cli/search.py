@@ -131,7 +131,7 @@ def search(
         files = (*map(Weighted, image or ()), *(weighted_image or ()))
         ids = (*map(Weighted, image_id or ()), *(weighted_image_id or ()))
         scope = scope_of(source, since, before, near, box, event, keyword, person, rating, written)
-        query = None if scope.is_about_notes and not (texts or files or ids) else Query(texts, files, ids)
+        query = Query(texts, files, ids) if texts or files or ids else None
         settings = chosen_settings(as_json)
         engine = open_catalog(settings)
         key = known_model(settings, engine, model)

@@ -23,6 +23,9 @@ from photolineage.steps.left_out import (
 from photolineage.steps.sidecar_names import EDITS, READ
 from photolineage.steps.tree_walk import is_followed
 
+_VIDEOS: Final = frozenset(
+    (".3gp", ".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".webm", ".wmv")
+)
 _FORMATS: Final = ", ".join(sorted(SUPPORTED_SUFFIXES))
 
 
@@ -142,6 +145,12 @@ def why_unsupported(path: str) -> PassedOver | None:
             "passed over",
             f"{printable(suffix)} is the suffix of the edits that Apple keeps beside a photo. They are not applied",
             "Export the edited photo to have it, too.",
+        )
+    if suffix in _VIDEOS:
+        return PassedOver(
+            "passed over",
+            f"{printable(suffix)} is the suffix of videos, which are not read",
+            "If this is the movie of a live photo, ask for the photo of the same name.",
         )
     return PassedOver(
         "passed over",
