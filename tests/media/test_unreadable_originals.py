@@ -170,10 +170,17 @@ def test_decompression_bombs_are_refused_by_their_header(encode: Encode) -> None
         assert caught.value.reason is FailureReason.TOO_LARGE
 
 
-def test_a_sensor_of_200_megapixels_is_read(encode: Encode) -> None:
+@pytest.mark.parametrize(
+    ("image_format", "options"), [("JPEG", {}), ("TIFF", {"compression": "tiff_adobe_deflate"})]
+)
+def test_a_sensor_of_200_megapixels_is_read(
+    encode: Encode, image_format: str, options: dict[str, object]
+) -> None:
     """More than Pillow's own limit, which is one for the process and stays as it was."""
     limit = Image.MAX_IMAGE_PIXELS
-    decoded = decode(encode(Image.new("L", (16320, 12240), 90), "JPEG"), short_side=384)
+    data = encode(Image.new("L", (16320, 12240), 90), image_format, **options)
+    decoded = decode(data, short_side=384)
+    assert decoded.lost_share is None
     assert (decoded.width, decoded.height, decoded.image.size) == (16320, 12240, (512, 384))
     assert limit == Image.MAX_IMAGE_PIXELS
 

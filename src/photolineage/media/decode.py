@@ -30,7 +30,7 @@ _logger = logging.getLogger(__name__)
 MAX_PIXELS: Final = 2**28
 """268 megapixels: above the largest sensors (200), and 1 GiB in memory at Pillow's 4 bytes per pixel.
 
-For TIFF and WebP, Pillow's own limit of 179 megapixels applies first."""
+For WebP, Pillow's own limit of 179 megapixels applies first."""
 _MAX_ASPECT_RATIO: Final = 16
 """A longer image is scaled down further: its long side must be far below a JPEG's limit of 65,500 pixels."""
 _MAX_EXIF_BYTES: Final = 2**22
@@ -216,8 +216,13 @@ def _load(
     if image_format == "JPEG":
         with contextlib.suppress(ValueError):
             return container, load_jpeg(container, data.lstrip(b"\r\n"))
+    if isinstance(container, TiffImagePlugin.TiffImageFile):
+        # Pillow makes this image itself, but refuses more than 179 megapixels.
+        container.im = Image.new(container.mode, container._tile_size).im
     try:
         container.load()
+    except (MemoryError, Image.DecompressionBombError):
+        raise
     except Exception as error:  # decoders raise errors of every kind on damaged bytes
         if image_format in _DECODED_WHOLE:
             raise
