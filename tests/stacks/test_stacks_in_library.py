@@ -1,6 +1,8 @@
 """Stacks from the disk to the search, the events and the album: one shows, all are kept."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from photolineage.steps.store_notes import store_notes
 from photolineage.stores.event_segments import SegmentStore
 from tests.library import Library, draw_photo
 from tests.shots import draw_shot
+from tests.steps.sources import configured_as, forget
 
 NOON = datetime(2024, 7, 20, 12, tzinfo=UTC)
 
@@ -200,6 +203,25 @@ def test_a_source_with_stacks_can_be_forgotten(stacked: Library) -> None:
     forget_source(stacked.context(), stores, "photos")
     with stacked.engine.connect() as connection:
         assert connection.execute(select(Image.id)).first() is None
+
+
+def test_a_stack_that_loses_what_it_shows_with_a_source_shows_another_photo(
+    library: Library, tmp_path: Path
+) -> None:
+    draw_shot(library.root / "trip/IMG_0001-edited.jpg", 1, NOON, width=384)
+    original = draw_shot(library.root / "trip/IMG_0001.jpg", 1, NOON)
+    library.build()
+    backup = tmp_path / "backup"
+    draw_shot(backup / "trip/IMG_0001-edited.jpg", 1, NOON)
+    shutil.copy(original, backup / "trip/IMG_0001.jpg")
+    library = configured_as(library, backup=backup)
+    library.build()
+    forget(library, "photos")
+    with library.engine.connect() as connection:
+        shown = select(Image.id).where(Image.path == "trip/IMG_0001-edited.jpg").scalar_subquery()
+        assert connection.execute(select(Image.path).where(Image.stack_of_id == shown)).scalars().all() == [
+            "trip/IMG_0001.jpg"
+        ]
 
 
 def cluster(library: Library) -> None:

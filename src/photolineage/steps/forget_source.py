@@ -219,13 +219,17 @@ def _forget(connection: Connection, key: str) -> None:
 def retire_jobs(connection: Connection, job_ids: Sequence[int]) -> None:
     """Let jobs no longer count: what they built was deleted.
 
-    Those that succeeded stay, with another version, so that a later source of the same name gets new versions.
+    Those that succeeded stay, with another version, so that a later source of the same name gets new versions. Their
+    newest heartbeat is now: the next index computes the stacks again.
     """
-    version = f"{FORGOTTEN}-{database_time(connection):%Y%m%dT%H%M%S%f}"
+    now = database_time(connection)
+    version = f"{FORGOTTEN}-{now:%Y%m%dT%H%M%S%f}"
     for start in range(0, len(job_ids), IDS_PER_QUERY):
         these = MlJob.id.in_(job_ids[start : start + IDS_PER_QUERY])
         succeeded = MlJob.state == JobState.SUCCEEDED
-        connection.execute(update(MlJob).where(these, succeeded).values(input_version=version))
+        connection.execute(
+            update(MlJob).where(these, succeeded).values(input_version=version, heartbeat_at=now)
+        )
         connection.execute(delete(MlJob).where(these, ~succeeded))
 
 
