@@ -208,15 +208,15 @@ def test_a_source_with_stacks_can_be_forgotten(stacked: Library) -> None:
 def test_a_stack_that_loses_what_it_shows_with_a_source_shows_another_photo(
     library: Library, tmp_path: Path
 ) -> None:
-    draw_shot(library.root / "trip/IMG_0001-edited.jpg", 1, NOON, width=384)
+    draw_shot(library.root / "trip/IMG_0001-edited.jpg", 1, NOON)
     original = draw_shot(library.root / "trip/IMG_0001.jpg", 1, NOON)
     library.build()
     backup = tmp_path / "backup"
-    draw_shot(backup / "trip/IMG_0001-edited.jpg", 1, NOON)
+    draw_shot(backup / "trip/IMG_0001-edited.jpg", 1, NOON, width=384)
     shutil.copy(original, backup / "trip/IMG_0001.jpg")
     library = configured_as(library, backup=backup)
     library.build()
-    forget(library, "photos")
+    forget(library, "backup")
     with library.engine.connect() as connection:
         shown = select(Image.id).where(Image.path == "trip/IMG_0001-edited.jpg").scalar_subquery()
         assert connection.execute(select(Image.path).where(Image.stack_of_id == shown)).scalars().all() == [
