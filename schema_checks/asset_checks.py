@@ -61,9 +61,9 @@ def catalog_table_checks() -> AssetChecksDefinition:
 
         selected = {key.name for key in context.selected_asset_check_keys}
         with reported(), reading(catalog.engine) as connection:
+            report = report_of(connection)
             for table in (table for table in tables if f"table_{table}" in selected):
-                report = report_of(connection, frozenset({table}))
-                yield contract_result(report, CATALOG_SCHEMA.name, f"table_{table}")
+                yield contract_result(report.of_table(table), CATALOG_SCHEMA.name, f"table_{table}")
 
     return catalog_tables
 

@@ -1,7 +1,15 @@
 """Every check in one go, as `photolineage check` runs them."""
 
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import Connection, MetaData
+
 from photolineage.catalog.orm import Base
+from photolineage.checks import catalog_contract
 from photolineage.checks.library import check_library
+from photolineage.contract import compare
+from photolineage.contract.drift import Drift
 from tests.lineage import Lineage
 
 
@@ -19,6 +27,20 @@ def test_a_built_library_passes_every_check(lineage: Lineage) -> None:
     assert [name for name, (passed, _) in found.items() if not passed] == []
     assert found["tiny-a: embedding_files"][1] == "7 checked, no problems"
     assert found["tiny-a: index_coverage"][1] == "26 checked, no problems"
+
+
+def test_the_schema_is_compared_once_and_not_once_for_each_table(
+    lineage: Lineage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[object] = []
+
+    def counted(metadata: MetaData, connection: Connection) -> Sequence[Drift]:
+        compared.append(connection)
+        return compare(metadata, connection)
+
+    monkeypatch.setattr(catalog_contract, "compare", counted)
+    findings(lineage)
+    assert len(compared) == 1
 
 
 def test_an_unmigrated_catalog_is_the_only_finding(new_lineage: Lineage) -> None:

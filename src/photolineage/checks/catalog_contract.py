@@ -1,7 +1,7 @@
 """The contract of the catalog: do these tables in the database match the code?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Engine
 
@@ -44,6 +44,16 @@ class ContractReport:
             drift.severity is Severity.ERROR for drift in self.drifts
         )
 
+    def of_table(self, table: str) -> "ContractReport":
+        """The same report with only the differences of this table, and those that belong to no table.
+
+        The whole schema is read to compare one table, so a report of all tables costs as much as a report of one.
+        """
+        if not self.drifts:
+            return self
+        drifts = _of_tables(self.drifts, frozenset({table}))
+        return replace(self, drifts=drifts, summary=_summary(drifts, self.revision_wanted))
+
 
 def contract_report(engine: Engine, tables: frozenset[str] | None = None) -> ContractReport:
     """The contract of some tables, or of all."""
@@ -66,15 +76,21 @@ def report_of(connection: Connection, tables: frozenset[str] | None = None) -> C
         found = compare(Base.metadata, connection)
     except ContractError as error:
         raise ContractUnverifiableError(str(error)) from error
-    drifts = tuple(drift for drift in found if tables is None or not drift.table or drift.table in tables)
-    errors = sum(drift.severity is Severity.ERROR for drift in drifts)
+    drifts = _of_tables(found, tables)
+    return ContractReport(drifts, revision.found, revision.wanted, _summary(drifts, revision.wanted))
+
+
+def _of_tables(drifts: Sequence[Drift], tables: frozenset[str] | None) -> tuple[Drift, ...]:
+    return tuple(drift for drift in drifts if tables is None or not drift.table or drift.table in tables)
+
+
+def _summary(drifts: Sequence[Drift], revision: str) -> str:
     if not drifts:
-        summary = f"The database matches the code (revision {revision.wanted})."
-    else:
-        where = ", ".join(sorted({drift.table or drift.name for drift in drifts}))
-        counts = f"{counted(len(drifts), 'difference')} ({counted(errors, 'error')})"
-        summary = f"{counts} between the code and the database, in {where}. {_remedy(drifts)}"
-    return ContractReport(drifts, revision.found, revision.wanted, summary)
+        return f"The database matches the code (revision {revision})."
+    errors = sum(drift.severity is Severity.ERROR for drift in drifts)
+    where = ", ".join(sorted({drift.table or drift.name for drift in drifts}))
+    counts = f"{counted(len(drifts), 'difference')} ({counted(errors, 'error')})"
+    return f"{counts} between the code and the database, in {where}. {_remedy(drifts)}"
 
 
 def _remedy(drifts: Sequence[Drift]) -> str:

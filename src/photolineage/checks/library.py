@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine
 from photolineage.catalog.engine import reading
 from photolineage.catalog.orm import Base
 from photolineage.catalog.queries import materialized_version, serving_model_key, shard_keys
-from photolineage.checks.catalog_contract import report_of
+from photolineage.checks.catalog_contract import ContractReport, report_of
 from photolineage.checks.stores import (
     StoreFindings,
     check_embedding_files,
@@ -41,7 +41,7 @@ def check_library(settings: Settings, engine: Engine) -> list[CheckFinding]:
         report = report_of(connection)
         if not report.holds and not report.drifts:
             return [CheckFinding("catalog", False, report.summary)]
-        findings = [_table_finding(connection, table) for table in sorted(Base.metadata.tables)]
+        findings = [_table_finding(report.of_table(table), table) for table in sorted(Base.metadata.tables)]
         findings.append(_store_finding(connection, settings))
         if all(finding.passed for finding in findings):
             for model_key in settings.models:
@@ -63,8 +63,7 @@ def _store_finding(connection: Connection, settings: Settings) -> CheckFinding:
     return CheckFinding("catalog: store", True, found)
 
 
-def _table_finding(connection: Connection, table: str) -> CheckFinding:
-    report = report_of(connection, frozenset({table}))
+def _table_finding(report: ContractReport, table: str) -> CheckFinding:
     differences = "; ".join(_sentence(drift) for drift in report.drifts)
     description = f"{differences.rstrip('.')}. Run `photolineage repair`." if differences else report.summary
     return CheckFinding(f"catalog: table {table}", report.holds, description)
