@@ -1,11 +1,13 @@
 """Kills workers and looks for lost or repeated work: `python -m benchmarks.kills --kills 200 --json`.
 
-A worker scans, registers, embeds and indexes a library of drawn photos until SIGKILL ends it. Half of the kills happen
-at a chosen step (in a migration; before and after the rename of a file, a commit, or a write to the index), half at any
-moment. Then another worker continues. Whenever a worker finishes, 30 photos change.
+A worker scans, registers, embeds, indexes and verifies a library of drawn photos until SIGKILL ends it. Half of the
+kills happen at a chosen step (in a migration; before and after the rename of a file, a commit, or a write to the index;
+before a photo is read to verify it), half at any moment. Then another worker continues. Whenever a worker finishes, 30
+photos change, and the sidecars of 30.
 
-After each worker that finishes, every photo must have exactly one embedding of its current content and one row in the
-index. The exit code is 1 if one does not, or if a kill cost more than a checkpoint.
+After each worker that finishes, every photo must have exactly one embedding of its current content, one row in the
+index, the keywords of its sidecar and its place in a stack, and must be verified. The exit code is 1 if one does not,
+or if a kill cost more than a checkpoint.
 """
 
 import json
@@ -25,6 +27,7 @@ from workloads.killing.lives import KilledLibrary, KillReport
 from workloads.killing.workers import Workers, nursery
 
 PHOTOS = 200
+EDITED = 20
 CHECKPOINT = 10
 
 
@@ -36,6 +39,8 @@ def write_library(folder: Path) -> Path:
         blocks = np.random.default_rng(number).integers(0, 256, (6, 8, 3), np.uint8)
         drawn = Image.fromarray(blocks).resize((96, 72), Image.Resampling.NEAREST)
         drawn.save(photos / f"{number:03}.jpg", "JPEG", quality=90)
+        if number < EDITED:
+            drawn.point(lambda level: level // 2 + 64).save(photos / f"{number:03}-edited.jpg", "JPEG")
     config = folder / "photolineage.toml"
     model = REPOSITORY_ROOT / "src/photolineage/demo/models/demo-clip-v1"
     config.write_text(
@@ -50,7 +55,7 @@ def measure(folder: Path, kills: int, seed: int) -> KillReport:
     settings = load_settings(write_library(folder))
     engine = settings.catalog.open_engine()
     with nursery() as process:
-        workers = Workers(settings, engine, folder / "log", process)
+        workers = Workers(settings, engine, folder / "log", process, verifies=True)
         report = KilledLibrary(workers, random.Random(seed)).kill(kills)
     engine.dispose()
     return report
@@ -69,9 +74,12 @@ def main(
     else:
         print(
             f"{report.kills} kills: {report.lost} images lost, {report.duplicates} duplicated. One kill cost at most "
-            f"{report.recomputed_max} embeddings and {report.reread_max} reads (checkpoint: {CHECKPOINT} images)"
+            f"{report.recomputed_max} embeddings, {report.reread_max} reads and {report.reverified_max} verified "
+            f"photos (checkpoint: {CHECKPOINT} images). {report.misread} images with wrong keywords or stacks, "
+            f"{report.unverified} not verified"
         )
-    raise typer.Exit(bool(report.lost or report.duplicates or report.recomputed_max > CHECKPOINT))
+    wrong = report.lost + report.duplicates + report.misread + report.unverified
+    raise typer.Exit(bool(wrong or max(report.recomputed_max, report.reverified_max) > CHECKPOINT))
 
 
 if __name__ == "__main__":

@@ -24,8 +24,9 @@ from photolineage.models.registry import require_model
 from photolineage.stores.vector_index import VectorIndexes
 from workloads.killing.steps import STEPS, Death
 from workloads.killing.workers import nursery
-from workloads.stateful.disk import Place, drawn_photo
-from workloads.stateful.library import MODELS, SEEDS, SOURCES, LivingLibrary, undisturbed_vectors
+from workloads.stateful.disk import SEEDS, Place, drawn_photo
+from workloads.stateful.library import SOURCES, LivingLibrary
+from workloads.stateful.undisturbed import MODELS, undisturbed_vectors
 
 MOST_PHOTOS = 40
 CHANGES = 6
@@ -93,7 +94,6 @@ class Soak:
                 disk.move(place, new)
             else:
                 disk.delete(place)
-        self.library.settled = False
 
     def upgrade_model(self) -> None:
         """Embed everything with the other model, promote it, and retire the former one."""

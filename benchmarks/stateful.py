@@ -1,11 +1,14 @@
 """Lets anything happen to a library, in any order: `python -m benchmarks.stateful --sequences 500 --json`.
 
-A sequence is up to 20 of these: photos arrive, change, are damaged, move or go; a disk is unplugged or comes back; a
-worker brings the library up to date, or dies on the way; a model is added, promoted, retired; the catalog is saved, and
-put back. After each time that the library was brought up to date, and at the end of each sequence, it is compared with
-a plain model of what must hold: which images there are and under which ids, one embedding and one row in the index for
-each content, with the vectors of a library to which nothing happened, the events of a clustering from nothing, and
-every check.
+A sequence is up to 20 of these: photos arrive, change, are damaged, move or go; sidecars are written or go; an edited
+copy appears beside a photo; a photo rots, and is verified; all times of a disk shift by an hour; a disk is unplugged or
+comes back; a source is renamed, moved, forgotten or added; a worker brings the library up to date, or dies on the way;
+a model is added, promoted, retired; the catalog is saved, and put back. After each time that the library was brought up
+to date, and at the end of each sequence, it is compared with a plain model of what must hold: which images there are
+and under which ids, their keywords and how a search finds them, which photo of a stack shows, one embedding and one row
+in the index for each content, with the vectors of a library to which nothing happened, the events of a clustering from
+nothing, and every check. No photo is read again to which nobody has written. Verifying finds the rotten photo, names
+its copies, and finds nothing else.
 
 Ctrl-C ends it early, with the result so far. The exit code is 1 if something does not hold. The sequence is then
 printed as a script.
@@ -23,8 +26,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from workloads.killing.workers import nursery
-from workloads.stateful.library import undisturbed_vectors
 from workloads.stateful.machine import LibraryMachine
+from workloads.stateful.undisturbed import undisturbed_vectors
 
 STEPS = 20
 

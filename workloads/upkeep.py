@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Engine
 
-from photolineage.catalog.queries import find_model
+from photolineage.catalog.queries import find_model, shard_keys
 from photolineage.catalog.vocabulary import Precision
+from photolineage.events.titles import PROMPT
 from photolineage.lineage import JobKind, split_partition_key
 from photolineage.models.embedder import Embedder, load_embedder
 from photolineage.models.registry import record_model
@@ -24,6 +25,7 @@ from photolineage.steps.lost_files import find_lost_files
 from photolineage.steps.register import register_shard
 from photolineage.steps.scan import ensure_source, scan_source, walk_of
 from photolineage.steps.tree_walk import SourceUnavailableError
+from photolineage.steps.verify import verify_shard
 from photolineage.stores.embeddings import EmbeddingStore
 from photolineage.stores.event_segments import SegmentStore
 from photolineage.stores.files import open_files
@@ -33,6 +35,9 @@ from photolineage.upgrade.promote import Readiness, assess_readiness, promote
 
 NEVER_AGAIN = timedelta(days=1)
 """Sources are scanned once, at the beginning, so they are not due again."""
+
+VERIFIED_PER_SECOND = 1e6
+"""Megabytes: no wait."""
 
 ROUNDS = 4
 """Whatever happened before, the steps settle within so many rounds: a round of the sensor materializes one step."""
@@ -48,21 +53,32 @@ def bring_up_to_date(
     models: Sequence[str] | None = None,
     *,
     before_index: Callable[[], object] = lambda: None,
-) -> None:
+) -> int:
     """Scan the sources, then materialize what is stale for these models (None: all), until nothing is.
 
-    `before_index` is called before LanceDB is first imported.
+    `before_index` is called before LanceDB is first imported. Returns the number of materialized partitions.
 
     Raises UnsettledError.
     """
     upkeep = _Upkeep(settings, engine, list(settings.models if models is None else models))
     sources = [key for key in settings.sources if upkeep.scan(key)]
+    materialized = 0
     for _ in range(ROUNDS * len(JobKind)):
         work = upkeep.stale(sources)
         if not work.count():
-            return
+            return materialized
         upkeep.materialize(work, before_index)
+        materialized += work.count()
     raise UnsettledError(f"still stale: {upkeep.stale(sources)}")
+
+
+def verify_all(settings: Settings, engine: Engine) -> None:
+    """Read every registered photo again."""
+    upkeep = _Upkeep(settings, engine, ())
+    with engine.connect() as connection:
+        shards = shard_keys(connection, list(settings.sources))
+    for shard in shards:
+        upkeep.verify(shard)
 
 
 def promote_if_ready(settings: Settings, engine: Engine, model: str) -> Readiness:
@@ -114,6 +130,15 @@ class _Upkeep:
         for model in work.events:
             self._cluster(model.subject)
 
+    def verify(self, shard: str) -> None:
+        """Read the photos of a shard again."""
+        verify_shard(
+            self._context,
+            shard,
+            megabytes_per_second=VERIFIED_PER_SECOND,
+            checkpoint_images=self._settings.checkpoint_images,
+        )
+
     def _register(self, shard: str) -> None:
         register_shard(
             self._context,
@@ -146,13 +171,30 @@ class _Upkeep:
         )
 
     def _encode_text(self, model: str, texts: list[str]) -> NDArray[np.float32]:
-        return self._embedder(model).encode_text(texts)
+        return _encoded(model, self._settings.models[model], self._precision(model), tuple(texts))
 
     def _embedder(self, model: str) -> Embedder:
+        return _loaded(model, self._settings.models[model], self._precision(model))
+
+    def _precision(self, model: str) -> Precision:
         with self._engine.connect() as connection:
             recorded = find_model(connection, model)
-        precision = recorded.precision if recorded else Precision.FLOAT32
-        return _loaded(model, self._settings.models[model], precision)
+        return recorded.precision if recorded else Precision.FLOAT32
+
+
+def load_ahead(settings: Settings) -> None:
+    """Load the models, and encode the words of titles, so that processes forked from this one don't need to."""
+    texts = tuple(PROMPT.format(word) for word in settings.events.title_words)
+    for model, of_model in settings.models.items():
+        _encoded(model, of_model, Precision.FLOAT32, texts)
+
+
+@cache
+def _encoded(
+    model: str, settings: ModelSettings, precision: Precision, texts: tuple[str, ...]
+) -> NDArray[np.float32]:
+    """The vectors of texts. The words of titles are the same for every library."""
+    return _loaded(model, settings, precision).encode_text(list(texts))
 
 
 @cache

@@ -4,6 +4,7 @@ import os
 import random
 import signal
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
@@ -46,9 +47,11 @@ def assert_no_stray_files(library: Library) -> None:
 
 
 def test_twenty_kills_at_random_moments(workers: Workers, large_library: Library) -> None:
-    report = KilledLibrary(workers, random.Random(20)).kill(KILLS)
+    report = KilledLibrary(replace(workers, verifies=True), random.Random(20)).kill(KILLS)
 
     assert (report.kills, report.lost, report.duplicates, report.unreadable) == (KILLS, 0, 0, 1)
+    assert (report.misread, report.unverified) == (0, 0)
+    assert report.reverified_max <= CHECKPOINT
     assert report.recomputed_max <= CHECKPOINT
     assert report.reread_max <= CHECKPOINT + READ_AHEAD
     assert report.died_at.total() == KILLS

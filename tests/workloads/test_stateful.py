@@ -9,18 +9,19 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import delete, update
 
-from photolineage.catalog.orm import EventImage, Image
+from photolineage.catalog.orm import EventImage, Image, ImageNote
 from photolineage.models.registry import require_model
 from photolineage.stores.vector_index import VectorIndexes
 from workloads.killing.steps import Death
 from workloads.killing.workers import nursery
-from workloads.stateful.disk import Place, drawn_photo
+from workloads.stateful.disk import NO_PICTURE, Place, drawn_photo
 from workloads.stateful.examine import Vectors
-from workloads.stateful.library import SOURCES, LivingLibrary, ViolationError, undisturbed_vectors
+from workloads.stateful.library import SOURCES, LivingLibrary, ViolationError
 from workloads.stateful.machine import LibraryMachine
+from workloads.stateful.undisturbed import undisturbed_vectors
 
 SEQUENCES = 50
-STEPS = 12
+STEPS = 10
 PHOTO = Place("camera", "x.jpg")
 
 
@@ -141,6 +142,43 @@ def test_no_disk_has_ever_been_there(library: LivingLibrary) -> None:
     assert len(library.ids) == 3
 
 
+def test_what_is_written_beside_a_photo_makes_only_this_photo_due(library: LivingLibrary) -> None:
+    library.bring_up_to_date()
+    library.disk.write_sidecar(PHOTO.sidecars[1], "wedding")
+    library.bring_up_to_date()
+    assert library.keywords[PHOTO] == {"wedding"}
+    library.shift_times("camera", 1)  # raises if anything is read again
+    with library.engine.begin() as connection:
+        connection.execute(update(Image).values(sidecars=None))  # so that the next scan finds it changed
+    library.settled_at = None
+
+    with pytest.raises(ViolationError, match=r"read again, though nobody wrote to them: .*x\.jpg"):
+        library.bring_up_to_date()
+
+
+def test_rot_that_nobody_finds_and_rot_that_is_none(library: LivingLibrary) -> None:
+    library.rot(PHOTO)
+    library.disk.photos[PHOTO] = NO_PICTURE  # the library does not know that it is one
+    library.seen[PHOTO] = NO_PICTURE
+    with pytest.raises(ViolationError, match="verifying found"):
+        library.rot(Place("camera", "first.jpg"))
+
+
+def test_a_source_is_forgotten_and_a_catalog_that_knows_it_put_back(library: LivingLibrary) -> None:
+    library.bring_up_to_date()
+    library.save()
+    library.forget("camera")
+    library.bring_up_to_date()
+    assert {place.source for place in library.ids} == {"phone"}
+    library.add("camera")
+    library.move("camera")
+    library.bring_up_to_date()
+    library.restore()
+
+    library.bring_up_to_date()
+    assert PHOTO in library.ids
+
+
 @pytest.mark.parametrize(
     ("damage", "named"),
     [
@@ -148,10 +186,16 @@ def test_no_disk_has_ever_been_there(library: LivingLibrary) -> None:
         ("hash", "has the hash of another content"),
         ("events", "the events"),
         ("index", "indexed"),
+        ("stack", "shows the image None instead"),
+        ("keywords", "has the keywords"),
+        ("search", "a search for the keyword sea"),
+        ("rot", "has the hash of another content"),
         ("file", "is committed, but not on the disk"),
     ],
 )
 def test_what_is_wrong_is_found(library: LivingLibrary, damage: str, named: str) -> None:
+    library.disk.write(PHOTO.edited, drawn_photo(5, is_edited=True))
+    library.disk.write_sidecar(PHOTO.sidecars[0], "sea")
     library.bring_up_to_date()
     settings = library.settings
     with library.engine.begin() as connection:
@@ -166,6 +210,14 @@ def test_what_is_wrong_is_found(library: LivingLibrary, damage: str, named: str)
                 dim = require_model(connection, "first").embedding_dim
                 index = VectorIndexes(settings.home).open("first", dim)
                 index.synchronize(index.live_rows().sort_by("image_id").slice(1), lambda _files: iter(()))
+            case "stack":
+                connection.execute(update(Image).values(stack_of_id=None, stack_rule=None))
+            case "keywords":
+                library.disk.delete_sidecar(PHOTO.sidecars[0])
+            case "search":
+                connection.execute(update(ImageNote).values(name="elsewhere"))
+            case "rot":
+                library.disk.photos[PHOTO] += b"rot"
             case "file":
                 next((settings.home / "previews").rglob("*.arrow")).unlink()
 

@@ -3,23 +3,28 @@
 import random
 import signal
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from PIL import Image as PillowImage
-from sqlalchemy import select
+from sqlalchemy import Connection, func, or_, select
 
-from photolineage.catalog.orm import Image, ImageState
+from photolineage.catalog.orm import Image, ImageNote, ImageState, Source
+from photolineage.catalog.vocabulary import WrittenField
 from photolineage.media import content_hash
+from photolineage.media.sidecars import XMP_SUFFIX
 from photolineage.models.registry import require_model
 from photolineage.settings import Settings
+from photolineage.stacks.stored import find_changed_stacks
 from photolineage.stores.embeddings import EmbeddingStore
 from photolineage.stores.files import open_files
 from photolineage.stores.live_embeddings import find_live_embeddings
 from photolineage.stores.vector_index import VectorIndexes
 from workloads.killing.steps import STEPS, Death
 from workloads.killing.workers import StandstillError, Workers
+from workloads.stateful.disk import KEYWORDS, sidecar
 
 MOST_STEPS = 12
 """A worker dies at the latest at the 12th pass of its step."""
@@ -35,7 +40,9 @@ class KillReport:
 
     `lost`: committed before a kill but not after it, or without a live embedding or an index row in the end.
     `duplicates`: embeddings of the same image and content beyond the first, and index rows beyond the first.
-    `recomputed_max`, `reread_max`: the most embeddings and originals that one kill cost.
+    `recomputed_max`, `reread_max`, `reverified_max`: the most embeddings, originals and verified originals that one
+    kill cost. `unverified`: images that were not found intact, if the workers verify. `misread`: images with other
+    keywords than their sidecars have, or in another stack than the rules give.
     `died_at`: the kills by step; `any moment` is a signal from outside.
     `unreadable`: images that failed in the end.
     """
@@ -46,6 +53,9 @@ class KillReport:
     duplicates: int = 0
     recomputed_max: int = 0
     reread_max: int = 0
+    reverified_max: int = 0
+    unverified: int = 0
+    misread: int = 0
     unreadable: int = 0
     died_at: Counter[str] = field(default_factory=Counter)
 
@@ -74,16 +84,23 @@ class KilledLibrary:
 
     def _live(self) -> bool:
         """Run one worker and kill it. Returns whether it finished first."""
-        before, registered = Counter(self.workers.committed()), self.workers.registered()
+        before, read_before = Counter(self.workers.committed()), self.workers.read_at()
         since = self.workers.written()
         place, status = self._start_and_kill(since)
         self._require(status, 0, -signal.SIGKILL)
-        after, registered_after = Counter(self.workers.committed()), self.workers.registered()
-        self.report.lost += len((before - after).keys() & registered_after)
+        after, read_after = Counter(self.workers.committed()), self.workers.read_at()
+        self.report.lost += len((before - after).keys() & self.workers.registered())
         encoded = sum(map(int, self.workers.of("encoded", since=since)))
         read = len(self.workers.of("read", since=since))
+        verified = self.workers.of("step", since=since).count("verifying")
+        never = (None, None)
+        registered_now, verified_now = (
+            sum(at[which] != read_before.get(image, never)[which] for image, at in read_after.items())
+            for which in (0, 1)
+        )
         self.report.recomputed_max = max(self.report.recomputed_max, encoded - (after - before).total())
-        self.report.reread_max = max(self.report.reread_max, read - len(registered_after - registered))
+        self.report.reread_max = max(self.report.reread_max, read - registered_now)
+        self.report.reverified_max = max(self.report.reverified_max, verified - verified_now)
         if status == 0:
             self.report.completed += 1
             return True
@@ -117,6 +134,15 @@ class KilledLibrary:
         self.report.lost += len(expected - live) + len(expected - indexed.keys())
         self.report.duplicates += (rows - Counter(set(rows))).total()
         self.report.duplicates += (indexed - Counter(expected)).total()
+        with self.workers.engine.connect() as connection:
+            self.report.misread += len(find_changed_stacks(connection)) + _count_wrong_keywords(connection)
+            if self.workers.verifies:
+                self.report.unverified += connection.execute(
+                    select(func.count()).where(
+                        Image.state == ImageState.REGISTERED,
+                        or_(Image.verified_at.is_(None), Image.rotten_at.is_not(None)),
+                    )
+                ).scalar_one()
 
 
 def expected_images(workers: Workers) -> tuple[set[int], int]:
@@ -136,11 +162,32 @@ def expected_images(workers: Workers) -> tuple[set[int], int]:
     return set(first.values()), sum(row.state == ImageState.FAILED for row in rows)
 
 
+def _count_wrong_keywords(connection: Connection) -> int:
+    """How many registered images have other keywords than the sidecars beside them."""
+    found: dict[int, set[str]] = defaultdict(set)
+    keywords = select(ImageNote.image_id, ImageNote.value).where(ImageNote.field == WrittenField.KEYWORD)
+    for image, keyword in connection.execute(keywords):
+        found[image].add(keyword)
+    images = select(Image.id, Image.path, Source.root).join(Source, Source.id == Image.source_id)
+    wrong = 0
+    for image, path, root in connection.execute(images.where(Image.state == ImageState.REGISTERED)):
+        beside = Path(root, f"{path}{XMP_SUFFIX}")
+        wanted = {word for word in KEYWORDS if beside.exists() and word in beside.read_text()}
+        wrong += found[image] != wanted
+    return wrong
+
+
 def change_photos(settings: Settings, rng: random.Random) -> None:
-    """Replace some photos with newly drawn ones."""
+    """Replace some photos with newly drawn ones, and change or remove the sidecars of some."""
     photos = sorted(
         path for source in settings.sources.values() for path in source.root.rglob("changing/*.jpg")
     )
+    for path in rng.sample(photos, min(CHANGED_EACH_TIME, len(photos))):
+        beside = path.with_name(f"{path.name}{XMP_SUFFIX}")
+        if beside.exists() and rng.random() < 0.5:
+            beside.unlink()
+        else:
+            beside.write_bytes(sidecar(rng.choice(KEYWORDS)))
     for path in rng.sample(photos, min(CHANGED_EACH_TIME, len(photos))):
         blocks = np.random.default_rng(rng.randrange(10**12)).integers(0, 256, (6, 8, 3), np.uint8)
         PillowImage.fromarray(blocks).resize((96, 72), PillowImage.Resampling.NEAREST).save(path, "JPEG")

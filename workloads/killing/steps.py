@@ -21,11 +21,22 @@ from photolineage.catalog.leases import Lease
 from photolineage.media import OriginalImage, read_original
 from photolineage.models.embedder import Embedder
 from photolineage.steps import register as registering
+from photolineage.steps import verify as verification
 from photolineage.stores.embeddings import EmbeddingFileHeader, EmbeddingStore
 
-STEPS = ("migrating", "flushing", "renaming", "renamed", "committing", "committed", "indexing", "indexed")
+STEPS = (
+    "migrating",
+    "flushing",
+    "renaming",
+    "renamed",
+    "committing",
+    "committed",
+    "indexing",
+    "indexed",
+    "verifying",
+)
 """In a migration; before the flush of a file, and before and after its rename; before and after every commit (of a scan
-too); before and after each write to the vector index."""
+too); before and after each write to the vector index; before a photo is read again to verify it."""
 
 INDEX_WRITES = ("delete", "_do_merge", "optimize", "create_index", "drop_index")
 
@@ -78,6 +89,7 @@ def announce_steps(announcer: Announcer) -> None:
     _around(os, "fsync", announcer, before="flushing")
     _around(os, "rename", announcer, before="renaming", after="renamed")
     _around(Lease, "commit", announcer, before="committing", after="committed")
+    _around(verification, "hash_content", announcer, before="verifying")
 
 
 def announce_index_writes(announcer: Announcer) -> None:

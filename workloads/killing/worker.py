@@ -1,10 +1,10 @@
 """Workers that bring a library up to date: `python -m workloads.killing.worker`.
 
-Each line on standard input is a JSON object: `config`, `log`, `models`, and, or null, `death` (a step and a count),
-`file_bytes` (the size limit of a file), `fault` (the fields of a `Fault`) and `promoted` (a model). For each line, a
-new process migrates, scans, materializes what is stale for the models, and promotes one. Its process id and, after
-its end, its exit status are written to standard output. The processes are forked from one that has already loaded
-torch, which takes seconds.
+Each line on standard input is a JSON object: `config`, `log`, `models`, `verifies`, and, or null, `death` (a step and a
+count), `file_bytes` (the size limit of a file), `fault` (the fields of a `Fault`) and `promoted` (a model). For each
+line, a new process migrates, scans, materializes what is stale for the models, promotes one, and verifies all photos.
+Its process id and, after its end, its exit status are written to standard output. The processes are forked from one
+that has already loaded torch and the models, which takes seconds.
 
 The log has a line `read <path>` for every original that was read, `encoded <count>` for every batch that the model
 computed, `embedded <image id> <content hash>` before each embedding is written, and `step <name>` before each step.
@@ -17,11 +17,14 @@ import os
 import resource
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from photolineage.catalog.migrate import upgrade
+from photolineage.errors import PhotolineageError
 from photolineage.settings import Settings, load_settings
 from workloads.crash_states.interposer import Fault, Mode
 from workloads.killing.steps import (
@@ -31,11 +34,18 @@ from workloads.killing.steps import (
     announce_migration,
     announce_steps,
 )
-from workloads.upkeep import bring_up_to_date, promote_if_ready
+from workloads.upkeep import bring_up_to_date, load_ahead, promote_if_ready, verify_all
+
+LOADED_AHEAD = ("alembic.command", "duckdb", "lance_namespace", "open_clip")
+"""What all workers need. LanceDB starts threads when it is imported, so each worker imports it; `lance_namespace` is
+the part of it that takes most of the time.
+"""
 
 
-def work(settings: Settings, announcer: Announcer, models: Sequence[str], promoted: str | None) -> None:
-    """Migrate the catalog, run all steps of the lineage for these models, and promote one."""
+def work(
+    settings: Settings, announcer: Announcer, models: Sequence[str], promoted: str | None, *, verifies: bool
+) -> None:
+    """Migrate the catalog, run all steps of the lineage for these models, promote one, and verify all photos."""
     engine = settings.catalog.open_engine()
     announced = announce_migration(announcer, engine)
     upgrade(engine)
@@ -44,6 +54,8 @@ def work(settings: Settings, announcer: Announcer, models: Sequence[str], promot
     bring_up_to_date(settings, engine, models, before_index=cache(partial(announce_index_writes, announcer)))
     if promoted is not None:
         promote_if_ready(settings, engine, promoted)
+    if verifies:
+        verify_all(settings, engine)
 
 
 def _fork(order: Mapping[str, Any]) -> int:
@@ -58,7 +70,8 @@ def _fork(order: Mapping[str, Any]) -> int:
         if order["fault"] is not None:
             folder, log, mode, at = order["fault"]
             Fault(Path(folder), Path(log), Mode(mode), at).arm()
-        work(load_settings(Path(order["config"])), announcer, order["models"], order["promoted"])
+        settings = load_settings(Path(order["config"]))
+        work(settings, announcer, order["models"], order["promoted"], verifies=order["verifies"])
     except BaseException as error:  # noqa: BLE001 (the parent's code must not go on in this process)
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         announcer.note(f"error {type(error).__name__}: {' '.join(str(error).split())}")
@@ -67,11 +80,12 @@ def _fork(order: Mapping[str, Any]) -> int:
 
 
 def main() -> None:
-    import duckdb  # noqa: F401
-    import open_clip  # noqa: F401 (loaded once for all workers)
-
+    for module in LOADED_AHEAD:
+        import_module(module)
     for line in sys.stdin:
         order = json.loads(line)
+        with suppress(PhotolineageError):  # the worker reports it
+            load_ahead(load_settings(Path(order["config"])))
         pid = _fork(order)
         print(pid, flush=True)
         _, status = os.waitpid(pid, 0)

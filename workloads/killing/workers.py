@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Engine, select
@@ -46,7 +47,7 @@ def nursery(prefix: Sequence[str] = ()) -> Iterator[subprocess.Popen[str]]:
 class Workers:
     """The worker processes of one library, one at a time, with one log. `engine` connects to the catalog.
 
-    `models`: those that they embed with; None for the first.
+    `models`: those that they embed with; None for the first. `verifies`: they read all photos again in the end.
     """
 
     settings: Settings
@@ -54,6 +55,7 @@ class Workers:
     log: Path
     nursery: subprocess.Popen[str]
     models: Sequence[str] | None = None
+    verifies: bool = False
 
     def start(
         self,
@@ -75,6 +77,7 @@ class Workers:
             "fault": fault and [str(fault.folder), str(fault.log), fault.mode, fault.at],
             "promoted": promoted,
             "models": self.models or list(self.settings.models)[:1],
+            "verifies": self.verifies,
         }
         self.nursery.stdin.write(json.dumps(order) + "\n")
         self.nursery.stdin.flush()
@@ -140,3 +143,15 @@ class Workers:
                 select(Image.id, Image.content_hash).where(Image.state == ImageState.REGISTERED)
             )
             return {f"{image} {content}" for image, content in rows}
+
+    def read_at(self) -> dict[int, tuple[datetime | None, datetime | None]]:
+        """When each registered image was registered, and when it was verified."""
+        with self.engine.connect() as connection:
+            if catalog_revision(connection).found is None:
+                return {}
+            rows = connection.execute(
+                select(Image.id, Image.registered_at, Image.verified_at).where(
+                    Image.state == ImageState.REGISTERED
+                )
+            )
+            return {image: (registered_at, verified_at) for image, registered_at, verified_at in rows}

@@ -1,28 +1,34 @@
 """What must hold in a library that is up to date, found out by other means than those of the steps."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Row, select
 
-from photolineage.catalog.orm import Image, ImageState, ShardFile, Source
+from photolineage.catalog.orm import Image, ImageNote, ImageState, ShardFile, Source
 from photolineage.catalog.queries import find_model, serving_model_key
+from photolineage.catalog.vocabulary import WrittenField
 from photolineage.checks.library import check_library
 from photolineage.events.cluster import cluster_events
 from photolineage.events.stored import members_of_events
 from photolineage.media import content_hash
 from photolineage.models.registry import require_model
+from photolineage.search.by_notes import list_images
+from photolineage.search.query import QueryError
+from photolineage.search.scope import Scope
 from photolineage.settings import Settings
 from photolineage.steps.cluster import read_images
 from photolineage.stores.embeddings import EmbeddingStore
 from photolineage.stores.files import open_files
 from photolineage.stores.live_embeddings import find_live_embeddings
 from photolineage.stores.vector_index import VectorIndexes
-from workloads.stateful.disk import NO_PICTURE, Place
+from workloads.stateful.disk import KEYWORDS, NO_PICTURE, SEEDS, Place, drawn_photo
 
 LEAST_COSINE = 0.9999
 
@@ -32,21 +38,42 @@ Vectors = Mapping[str, NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the library must be: the files that it has seen, the folder of each source by its key, the embeddings of an
-    undisturbed library by model, and the serving model.
+    """What the library must be: the photos that it has seen, the disk of each source by its key, the embeddings of an
+    undisturbed library by model, the serving model, and the keywords of the photos that have any.
     """
 
     photos: Mapping[Place, bytes]
     folders: Mapping[str, str]
     vectors: Mapping[str, Vectors]
     serving: str | None
+    keywords: Mapping[Place, frozenset[str]] = field(default_factory=dict)
+
+    def shown_instead(self) -> Mapping[str, str]:
+        """The contents that do not show, each with the one that shows: an edited copy beside its original."""
+        return {
+            content_hash(original): content_hash(content)
+            for place, content in self.photos.items()
+            if (original := _original_of(content)) is not None
+            if any(beside.edited == place and found == original for beside, found in self.photos.items())
+        }
+
+
+def _original_of(content: bytes) -> bytes | None:
+    """The photo of which this is the edited copy; None for any other photo."""
+    return {drawn_photo(seed, is_edited=True): drawn_photo(seed) for seed in range(SEEDS)}.get(content)
 
 
 def violations(settings: Settings, engine: Engine, expected: Expected) -> list[str]:
     """Everything in which a library that was just brought up to date is not as expected, as sentences."""
     with engine.connect() as connection:
         rows = images_by_place(connection, expected.folders)
-        found = [*_images(rows, expected.photos), *_duplicates(rows), *_files(connection, settings.home)]
+        found = [
+            *_images(rows, expected.photos),
+            *_duplicates(rows),
+            *_stacks(rows, expected),
+            *_keywords(connection, rows, expected),
+            *_files(connection, settings.home),
+        ]
         serving = serving_model_key(connection)
         if serving != expected.serving:
             found.append(f"{serving} serves instead of {expected.serving}")
@@ -55,6 +82,7 @@ def violations(settings: Settings, engine: Engine, expected: Expected) -> list[s
                 f"{model}: {one}"
                 for one in _of_model(connection, settings, model, rows, expected.vectors[model])
             ]
+    found += _searches(settings, engine, rows, expected)
     found += [
         f"check {finding.name} failed: {finding.description}"
         for finding in check_library(settings, engine)
@@ -73,15 +101,15 @@ def images_by_place(connection: Connection, folders: Mapping[str, str]) -> dict[
     return {Place(folders[row.source], row.path): row for row in rows}
 
 
-def embeddings_of(connection: Connection, settings: Settings, model: str) -> dict[int, NDArray[np.float32]]:
-    """The current embedding of each image, as the index and the events read them."""
+def embeddings_of(
+    connection: Connection, settings: Settings, model: str
+) -> tuple[dict[int, NDArray[np.float32]], pa.Table]:
+    """The current embedding of each image, as the index and the events read them; also as a table."""
     recorded = require_model(connection, model)
     store = EmbeddingStore(open_files(settings))
     table = find_live_embeddings(connection, store, recorded.id, recorded.embedding_dim).vectors()
-    return {
-        image: np.array(vector, np.float32)
-        for image, vector in zip(table["image_id"].to_pylist(), table["vector"].to_pylist(), strict=True)
-    }
+    vectors = (np.array(vector, np.float32) for vector in table["vector"].to_pylist())
+    return dict(zip(table["image_id"].to_pylist(), vectors, strict=True)), table
 
 
 def _images(rows: Mapping[Place, Row[Any]], photos: Mapping[Place, bytes]) -> Iterator[str]:
@@ -113,6 +141,48 @@ def _duplicates(rows: Mapping[Place, Row[Any]]) -> Iterator[str]:
             yield f"{row.path} is called a duplicate of image {row.duplicate_of_id}, which has another content"
 
 
+def _stacks(rows: Mapping[Place, Row[Any]], expected: Expected) -> Iterator[str]:
+    first = {row.content_hash: row.id for row in rows.values() if row.duplicate_of_id is None}
+    instead = expected.shown_instead()
+    for place, row in rows.items():
+        wanted = first.get(instead.get(row.content_hash, "")) if row.state == ImageState.REGISTERED else None
+        if row.stack_of_id != wanted:
+            yield f"{place} shows the image {row.stack_of_id} instead, but should show {wanted}"
+
+
+def _keywords(connection: Connection, rows: Mapping[Place, Row[Any]], expected: Expected) -> Iterator[str]:
+    """What people wrote is stored with each image."""
+    stored = defaultdict(set)
+    notes = select(ImageNote.image_id, ImageNote.value).where(ImageNote.field == WrittenField.KEYWORD)
+    for image, keyword in connection.execute(notes):
+        stored[image].add(keyword)
+    for place, row in rows.items():
+        is_read = row.state == ImageState.REGISTERED
+        wanted = expected.keywords.get(place, frozenset()) if is_read else frozenset()
+        if stored[row.id] != wanted:
+            yield f"{place} has the keywords {sorted(stored[row.id])} instead of {sorted(wanted)}"
+
+
+def _searches(
+    settings: Settings, engine: Engine, rows: Mapping[Place, Row[Any]], expected: Expected
+) -> Iterator[str]:
+    """The images, or those that their stacks show, are found by their keywords, and by nothing else."""
+    wanted = defaultdict(set)
+    for place, keywords in expected.keywords.items():
+        row = rows.get(place)
+        if row is not None and row.state == ImageState.REGISTERED:
+            for keyword in keywords:
+                wanted[keyword].add(row.stack_of_id or row.duplicate_of_id or row.id)
+    for keyword in KEYWORDS:
+        try:
+            hits = list_images(settings, engine, "", Scope(keywords=(keyword,)), k=len(rows) + 1).hits
+        except QueryError:  # no image has it
+            hits = []
+        found = {hit.image_id for hit in hits}
+        if found != wanted[keyword]:
+            yield f"a search for the keyword {keyword} finds the images {found} instead of {wanted[keyword]}"
+
+
 def _files(connection: Connection, home: Path) -> Iterator[str]:
     for path, size in connection.execute(select(ShardFile.path, ShardFile.size_bytes)):
         file = home / path
@@ -132,19 +202,24 @@ def _of_model(
         if contents:
             yield f"the images {sorted(contents)} should be embedded"
         return
-    embedded = embeddings_of(connection, settings, model)
+    embedded, table = embeddings_of(connection, settings, model)
     yield from _compared(contents, embedded, vectors, "embedded")
     index = VectorIndexes(settings.home).open(model, require_model(connection, model).embedding_dim)
-    indexed: Sequence[int] = index.live_rows()["image_id"].to_pylist()
+    live = index.live_rows()
+    indexed: Sequence[int] = live["image_id"].to_pylist()
     if len(set(indexed)) != len(indexed):
         yield "the index has an image twice"
+    stacks = {row.id: row.stack_of_id for row in rows.values()}
+    for image, shown in zip(indexed, live["stack_of"].to_pylist(), strict=True):
+        if shown != stacks.get(image):
+            yield f"the index shows the image {shown} instead of image {image}, but should show {stacks.get(image)}"
     at = dict(zip(indexed, index.vectors_of(indexed), strict=True)) if indexed else {}
     yield from _compared(contents, at, vectors, "indexed")
     for image, content in contents.items():
         found = [hit.image_id for hit in index.search(vectors[content], k=1)] if content in vectors else []
         if found != [image]:
             yield f"a search for image {image} finds {found}"
-    yield from _events(connection, settings, model)
+    yield from _events(connection, settings, model, table)
 
 
 def _compared(
@@ -165,11 +240,9 @@ def _cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
 
 
-def _events(connection: Connection, settings: Settings, model: str) -> Iterator[str]:
+def _events(connection: Connection, settings: Settings, model: str, vectors: pa.Table) -> Iterator[str]:
     """The stored events must be those of a clustering that keeps nothing from former ones."""
     recorded = require_model(connection, model)
-    store = EmbeddingStore(open_files(settings))
-    vectors = find_live_embeddings(connection, store, recorded.id, recorded.embedding_dim).vectors()
     fresh = cluster_events(read_images(connection), vectors, settings.events, previous=None)
     wanted = {frozenset(event.members) for event in fresh.events}
     stored = {frozenset(members) for members in members_of_events(connection, recorded.id).values()}

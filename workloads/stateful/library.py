@@ -3,23 +3,24 @@
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
-from photolineage.catalog.migrate import upgrade
 from photolineage.catalog.migration_plan import back_up
-from photolineage.catalog.queries import find_model
-from photolineage.media import content_hash
+from photolineage.catalog.orm import Image, ImageState, Source
+from photolineage.catalog.queries import find_model, shard_keys
+from photolineage.catalog.verification import RottenOriginal, find_rotten
 from photolineage.settings import Settings, load_settings
-from photolineage.steps.forget_source import SourceStores
+from photolineage.steps.forget_source import SourceStores, bring_indexes_up_to_date, forget_source
 from photolineage.steps.jobs import JobContext
-from photolineage.steps.rename_source import rename_source
-from photolineage.steps.source_jobs import end_dead_jobs
+from photolineage.steps.rename_source import move_source, rename_source
+from photolineage.steps.source_jobs import end_dead_jobs, is_known
+from photolineage.steps.verify import describe_copy, verify_shard
 from photolineage.stores.embeddings import EmbeddingStore
 from photolineage.stores.files import open_files
 from photolineage.stores.vector_index import VectorIndexes
@@ -27,14 +28,12 @@ from photolineage.upgrade.retire import ModelStores, retire_model
 from workloads import REPOSITORY_ROOT
 from workloads.killing.steps import Death
 from workloads.killing.workers import Workers
-from workloads.stateful.disk import Disk, Place, drawn_photo
-from workloads.stateful.examine import Expected, Vectors, embeddings_of, images_by_place, violations
-from workloads.upkeep import bring_up_to_date, promote_if_ready
+from workloads.stateful.disk import NO_PICTURE, Disk, Place, drawn_photo
+from workloads.stateful.examine import Expected, Vectors, images_by_place, violations
+from workloads.stateful.undisturbed import CATALOG, MODELS, new_catalog
+from workloads.upkeep import VERIFIED_PER_SECOND, bring_up_to_date, promote_if_ready
 
 SOURCES = ("camera", "phone")
-MODELS = {"first": "demo-clip-v1", "second": "demo-clip-v2"}
-SEEDS = 12
-"""The number of different photos, so that copies of one are frequent."""
 
 
 class ViolationError(AssertionError):
@@ -47,8 +46,10 @@ class Saved:
 
     catalog: Path
     seen: Mapping[Place, bytes]
+    keywords: Mapping[Place, frozenset[str]]
     ids: Mapping[Place, int]
     keys: Mapping[str, str]
+    names: Mapping[str, int]
     models: tuple[str, ...]
     serving: str | None
 
@@ -57,10 +58,13 @@ class Saved:
 class LivingLibrary:
     """A library below `folder`, whose workers are forked from `nursery`.
 
-    `seen`: the files that the catalog must know when it is up to date. `ids`: their images. `keys`: the configured
-    key of the source of each folder. `models`: the configured models. `settled`: nothing has happened since the
-    library was last up to date. `has_lost_files`: the catalog may name files that no longer are there, until the
-    library is up to date. `torn`: that, or a kill may have left a scan half done, so no disk may be unplugged now.
+    `seen`: the photos that the catalog must know when it is up to date. `keywords`: what their sidecars say. `ids`:
+    their images. `as_read`: the last write to each of them and to its sidecars; None if the catalog may have to
+    read anything again. `keys`: the configured key of the source on each disk. `names`: how often the root of a
+    source or its files in the home have got other names. `models`: the configured models. `settled_at`: how much
+    had happened on the disks when the library was last up to date; None if anything else has happened since.
+    `has_lost_files`: the catalog may name files that are no longer there, until the library is up to date. `torn`:
+    that, or a kill may have left a scan half done, so no disk may be unplugged now.
     """
 
     folder: Path
@@ -70,9 +74,12 @@ class LivingLibrary:
     keys: dict[str, str] = field(default_factory=lambda: {source: source for source in SOURCES})
     models: tuple[str, ...] = ("first",)
     serving: str | None = None
+    names: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SOURCES, 0))
     seen: dict[Place, bytes] = field(default_factory=dict)
+    keywords: dict[Place, frozenset[str]] = field(default_factory=dict)
     ids: dict[Place, int] = field(default_factory=dict)
-    settled: bool = False
+    as_read: dict[Place, tuple[int | None, ...]] | None = field(default_factory=dict)
+    settled_at: int | None = None
     has_lost_files: bool = False
     torn: bool = False
     saved: Saved | None = None
@@ -82,7 +89,8 @@ class LivingLibrary:
         for number, source in enumerate(SOURCES):  # an empty root is taken for an unmounted disk
             self.disk.write(Place(source, "first.jpg"), drawn_photo(number))
         self._configure()
-        upgrade(self.engine)
+        self.settings.home.mkdir()
+        (self.settings.home / CATALOG).write_bytes(new_catalog())
 
     @cached_property
     def engine(self) -> Engine:
@@ -93,19 +101,55 @@ class LivingLibrary:
         return load_settings(self.folder / "photolineage.toml", environment=False)
 
     def bring_up_to_date(self) -> None:
-        """Run every step that is due, and compare the library with the model. Raises ViolationError."""
-        bring_up_to_date(self.settings, self.engine)
+        """Run every step that is due, and compare the library with the model. Raises ViolationError.
+
+        If nothing has happened, nothing may be due. No photo may be read again that was not written since.
+        """
+        before = self._read_at()
+        materialized = bring_up_to_date(self.settings, self.engine)
+        if self.settled:
+            if materialized:
+                raise ViolationError(f"nothing has happened, but {materialized} partitions were due")
+            return
+        if self.as_read is not None:
+            read = {place for place, at in self._read_at().items() if before.get(place) != at}
+            again = [place for place in read if self.as_read.get(place) == self.disk.last_writes(place)]
+            if again:
+                raise ViolationError(f"read again, though nobody wrote to them: {again}")
         self.examine()
+
+    def _read_at(self) -> Mapping[Place, datetime]:
+        """When each image was read last."""
+        with self.engine.connect() as connection:
+            rows = images_by_place(connection, self._disks)
+        return {place: row.registered_at for place, row in rows.items()}
+
+    @property
+    def _disks(self) -> Mapping[str, str]:
+        """The disk of each source, by its key."""
+        return {key: disk for disk, key in self.keys.items()}
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing has happened since the library was last up to date."""
+        return self.settled_at == self.disk.changes
+
+    def settle(self) -> None:
+        """Bring the library up to date if anything has happened."""
+        if not self.settled:
+            self.bring_up_to_date()
 
     def kill(self, death: Death) -> None:
         """Let a worker bring the library up to date that dies at a step, if it comes so far."""
-        workers = Workers(self.settings, self.engine, self.folder / "log", self.nursery, self.models)
+        workers = Workers(
+            self.settings, self.engine, self.folder / "log", self.nursery, self.models, verifies=True
+        )
         workers.start(death)
         status = workers.wait()
         if status == 0:
             self.examine()
         elif status == -signal.SIGKILL:
-            self.settled, self.torn = False, True
+            self.settled_at, self.torn = None, True
             if len(self.models) == 1 and not self.has_lost_files:
                 rows = workers.committed()
                 if len(set(rows)) != len(rows):
@@ -117,7 +161,7 @@ class LivingLibrary:
         """Configure other models."""
         self.models = models
         self._configure()
-        self.settled = False
+        self.settled_at = None
 
     def promote(self, model: str) -> None:
         """Promote a model if it is ready. It must be if the library is up to date."""
@@ -138,68 +182,185 @@ class LivingLibrary:
         with self.engine.connect() as connection:
             known = find_model(connection, model) is not None or bool(stores.summary(model))
         if known:
-            context = JobContext(self.engine, "retirement", timedelta(seconds=settings.lease_timeout_seconds))
-            retire_model(context, stores, model, configured=settings.models)
+            retire_model(self._context, stores, model, configured=settings.models)
         left = stores.summary(model)
         if left:
             raise ViolationError(f"{model} is retired, but has files: {left}")
 
     def rename(self, folder: str) -> None:
         """Give a source that the catalog knows another key."""
-        if not any(place.source == folder for place in self.ids):
+        if not self._knows(self.keys[folder]):
             return
         old = self.keys[folder]
         self.keys[folder] = f"{folder}-renamed" if old == folder else folder
+        self.names[folder] += 1
         self._configure()
+        end_dead_jobs(self._context, old)
+        rename_source(self._context, self._stores, old, self.keys[folder], self.disk.root(folder))
+        self.settled_at = None
+
+    def move(self, folder: str) -> None:
+        """Rename the root of a source, and tell the catalog. Nothing is read again."""
+        self.disk.move_root(folder)
+        self.names[folder] += 1
+        self._configure()
+        if self._knows(self.keys[folder]):
+            end_dead_jobs(self._context, self.keys[folder])
+            move_source(self.engine, self.keys[folder], self.disk.root(folder))
+        self.settled_at = None
+
+    def forget(self, folder: str) -> None:
+        """Remove a source from the configuration and from the catalog."""
+        key = self.keys.pop(folder)
+        self.names[folder] += 1
+        self._configure()
+        if self._knows(key):
+            end_dead_jobs(self._context, key)
+            forget_source(self._context, self._stores, key)
+            bring_indexes_up_to_date(self._context, self._stores)
+            left = self._stores.files_of(key)
+            if left:
+                raise ViolationError(f"source {key} is forgotten, but has files: {left}")
+        for known in (self.seen, self.keywords, self.ids, self.as_read or {}):
+            for place in [place for place in known if place.source == folder]:
+                del known[place]
+        self.settled_at = None
+
+    def add(self, folder: str) -> None:
+        """Configure a forgotten source again."""
+        self.keys[folder] = folder
+        self._configure()
+        self.settled_at = None
+
+    def shift_times(self, folder: str, hours: int) -> None:
+        """Let all times of a source shift by hours, as on an exFAT disk after a change to daylight saving time."""
+        self.settle()
+        self.disk.shift_times(folder, hours)
+        self.bring_up_to_date()  # raises if it reads a photo
+
+    def rot(self, place: Place) -> None:
+        """Let a photo rot, verify its source, and restore the photo. Raises ViolationError."""
+        self.settle()
+        self._verify(place.source, set())  # ends a round that a kill has interrupted
+        self.disk.change_byte(place)
+        self.bring_up_to_date()
+        self._verify(place.source, {place})
+        self.disk.change_byte(place)
+        self._verify(place.source, set())
+
+    def _verify(self, folder: str, rotten: Collection[Place]) -> None:
+        """Verify the shards of a source: these photos must be found, each with its intact copies, and nothing else."""
+        sound = {
+            place for place, content in self.seen.items() if place.source == folder and content != NO_PICTURE
+        }.difference(rotten)
+        found: dict[Place, RottenOriginal] = {}
+        verified = 0
+        with self.engine.connect() as connection:
+            shards = shard_keys(connection, [self.keys[folder]])
+        for shard in shards:
+            report = verify_shard(
+                self._context, shard, megabytes_per_second=VERIFIED_PER_SECOND, checkpoint_images=3
+            )
+            verified += report.resumed + report.verified
+            if report.changed or report.unreadable:
+                raise ViolationError(f"{shard}: neither {report.changed} nor {report.unreadable} has changed")
+            with self.engine.connect() as connection:
+                found |= {Place(folder, one.path): one for one in find_rotten(connection, shard)}
+        if found.keys() != set(rotten) or verified != len(sound):
+            raise ViolationError(
+                f"rotten are {rotten}, but verifying found {list(found)}, and {verified} intact photos"
+            )
+        for place, one in found.items():
+            copies = {Place(self._disks[copy.source], copy.path) for copy in one.copies}
+            wanted = {
+                copy for copy, content in self.seen.items() if content == self.seen[place] and copy != place
+            }
+            there = [copy for copy in wanted if copy.source not in self.disk.away]
+            said = describe_copy(one)
+            if copies != wanted or (there and not any(str(self.disk.file(copy)) in said for copy in there)):
+                raise ViolationError(f"the intact copies of {place} are {wanted}, but verifying says: {said}")
+
+    def has_most_of(self, folder: str) -> bool:
+        """Whether at least half of the photos that the catalog knows of a source are on its disk."""
+        with self.engine.connect() as connection:
+            paths = list(
+                connection.execute(
+                    select(Image.path)
+                    .join(Source, Source.id == Image.source_id)
+                    .where(Source.key == self.keys[folder], Image.state != ImageState.MISSING)
+                ).scalars()
+            )
+        there = [path for path in paths if Place(folder, path) in self.disk.photos]
+        return 2 * len(there) >= len(paths)
+
+    def _knows(self, key: str) -> bool:
+        with self.engine.connect() as connection:
+            return is_known(connection, key)
+
+    @property
+    def _context(self) -> JobContext:
+        return JobContext(self.engine, "a command", timedelta(seconds=self.settings.lease_timeout_seconds))
+
+    @property
+    def _stores(self) -> SourceStores:
         settings = self.settings
-        context = JobContext(self.engine, "renaming", timedelta(seconds=settings.lease_timeout_seconds))
-        stores = SourceStores(EmbeddingStore(open_files(settings)), VectorIndexes(settings.home))
-        end_dead_jobs(context, old)
-        rename_source(context, stores, old, self.keys[folder], self.disk.root(folder))
-        self.settled = False
+        return SourceStores(EmbeddingStore(open_files(settings)), VectorIndexes(settings.home))
 
     def save(self) -> None:
         """Back the catalog up."""
         backup = back_up(self.engine, self.folder / "backups", "saved")
         assert backup is not None
         self.saved = Saved(
-            backup, dict(self.seen), dict(self.ids), dict(self.keys), self.models, self.serving
+            backup,
+            dict(self.seen),
+            dict(self.keywords),
+            dict(self.ids),
+            dict(self.keys),
+            dict(self.names),
+            self.models,
+            self.serving,
         )
 
     @property
     def can_restore(self) -> bool:
         """Whether all photos can be read that the saved catalog would have to read again.
 
-        Renaming a source renames its files. With the catalog of the day before, they are made again, from the photos.
+        Renaming a source renames its files, and forgetting it removes them. With the catalog of the day before, they
+        are made again, from the photos.
         """
         return self.saved is not None and all(
-            self.saved.keys[folder] == self.keys[folder] for folder in self.disk.away
+            self.saved.names[folder] == self.names[folder] for folder in self.disk.away
         )
 
     def restore(self) -> None:
         """Put the backup of the catalog back, with the configuration of that day. Every other file stays."""
         assert self.saved is not None
-        is_renamed = self.saved.keys != self.keys
+        has_other_names = self.saved.names != self.names
         self.engine.dispose()
-        catalog = self.settings.home / "catalog.db"
-        for file in catalog.parent.glob("catalog.db*"):
+        catalog = self.settings.home / CATALOG
+        for file in catalog.parent.glob(f"{CATALOG}*"):
             file.unlink()
         shutil.copyfile(self.saved.catalog, catalog)
-        self.seen, self.ids = dict(self.saved.seen), dict(self.saved.ids)
+        self.seen, self.keywords = dict(self.saved.seen), dict(self.saved.keywords)
+        self.ids, self.as_read = dict(self.saved.ids), None
         self.serving, self.keys = self.saved.serving, dict(self.saved.keys)
         self.configure(*self.saved.models)
-        self.torn = self.has_lost_files = is_renamed
+        self.torn = self.has_lost_files = has_other_names
 
     def examine(self) -> None:
         """Compare a library that is up to date with the model. Raises ViolationError."""
-        there = {place: self.disk.photos[place] for place in self.disk.places()}
-        away = {place: content for place, content in self.seen.items() if place.source in self.disk.away}
-        self.seen = there | away
-        folders = {key: folder for folder, key in self.keys.items()}
-        expected = Expected(self.seen, folders, self.vectors, self.serving)
+        there = [place for place in self.disk.places() if place.source in self.keys]
+        away = {place for place in self.seen if place.source in self.disk.away}
+        self.seen = {place: self.seen[place] for place in away} | {
+            place: self.disk.photos[place] for place in there
+        }
+        self.keywords = {place: self.keywords[place] for place in away} | {
+            place: self.disk.keywords_of(place) for place in there
+        }
+        expected = Expected(self.seen, self._disks, self.vectors, self.serving, self.keywords)
         found = violations(self.settings, self.engine, expected)
         with self.engine.connect() as connection:
-            ids = {place: row.id for place, row in images_by_place(connection, folders).items()}
+            ids = {place: row.id for place, row in images_by_place(connection, self._disks).items()}
         found += [
             f"{place} was image {self.ids[place]} and is image {image} now"
             for place, image in ids.items()
@@ -207,7 +368,8 @@ class LivingLibrary:
         ]
         if found:
             raise ViolationError("\n".join(found))
-        self.ids, self.settled, self.torn, self.has_lost_files = ids, True, False, False
+        self.as_read = {place: self.disk.last_writes(place) for place in self.seen}
+        self.ids, self.settled_at, self.torn, self.has_lost_files = ids, self.disk.changes, False, False
 
     def close(self) -> None:
         """Close the catalog."""
@@ -215,7 +377,7 @@ class LivingLibrary:
 
     def _configure(self) -> None:
         sources = "".join(
-            f"[sources.{key}]\nroot = 'photos/{folder}'\nremovable = true\n"
+            f"[sources.{key}]\nroot = '{self.disk.root(folder)}'\nremovable = true\n"
             for folder, key in self.keys.items()
         )
         folder = REPOSITORY_ROOT / "src/photolineage/demo/models"
@@ -225,36 +387,3 @@ class LivingLibrary:
         (self.folder / "photolineage.toml").write_text(
             f"home = 'home'\nshard_capacity = 6\ncheckpoint_images = 3\n{sources}{models}"
         )
-
-
-def undisturbed_vectors(folder: Path) -> Mapping[str, Vectors]:
-    """The embeddings of all photos by all models, by content, from a library to which nothing happens."""
-    photos = folder / "photos"
-    photos.mkdir(parents=True)
-    for seed in range(SEEDS):
-        (photos / f"{seed}.jpg").write_bytes(drawn_photo(seed))
-    models = REPOSITORY_ROOT / "src/photolineage/demo/models"
-    config = folder / "photolineage.toml"
-    config.write_text(
-        "home = 'home'\n[sources.photos]\nroot = 'photos'\n"
-        + "".join(
-            f"[models.{key}]\narchitecture = 'local-dir:{models / name}'\n" for key, name in MODELS.items()
-        )
-    )
-    settings = load_settings(config, environment=False)
-    engine = settings.catalog.open_engine()
-    upgrade(engine)
-    bring_up_to_date(settings, engine)
-    with engine.connect() as connection:
-        content = {
-            row.id: content_hash((photos / row.path).read_bytes())
-            for row in images_by_place(connection, {"photos": "photos"}).values()
-        }
-        found = {
-            model: {
-                content[image]: vector for image, vector in embeddings_of(connection, settings, model).items()
-            }
-            for model in MODELS
-        }
-    engine.dispose()
-    return found

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from workloads.killing.steps import STEPS, Death
-from workloads.stateful.disk import NO_PICTURE, Disk, Place, drawn_photo
+from workloads.stateful.disk import KEYWORDS, NO_PICTURE, SEEDS, Disk, Place, drawn_photo
 from workloads.stateful.examine import Vectors
-from workloads.stateful.library import MODELS, SEEDS, SOURCES, LivingLibrary
+from workloads.stateful.library import SOURCES, LivingLibrary
+from workloads.stateful.undisturbed import MODELS
 
 ANCHOR = "first.jpg"
 LATEST_STEP = 12
@@ -48,6 +49,11 @@ class LibraryMachine(RuleBasedStateMachine):
     def disk(self) -> Disk:
         return self.library.disk
 
+    @initialize(photos=st.lists(st.tuples(sources, paths, seeds), max_size=6))
+    def begin(self, photos: list[tuple[str, str, int]]) -> None:
+        for source, path, seed in photos:
+            self.add_or_change(source, path, seed)
+
     @rule(source=sources, path=paths, seed=seeds)
     def add_or_change(self, source: str, path: str, seed: int) -> None:
         self._write(Place(source, path), drawn_photo(seed))
@@ -60,16 +66,50 @@ class LibraryMachine(RuleBasedStateMachine):
     def move(self, choice: int, source: str, path: str) -> None:
         place = self._choose(choice)
         to = Place(source, path)
+        if place is not None and place.is_edited:
+            to = to.edited
         if place is not None and to not in self.disk.photos and source not in self.disk.away:
             self.disk.move(place, to)
-            self.library.settled = False
 
     @rule(choice=choices)
     def delete(self, choice: int) -> None:
         place = self._choose(choice)
         if place is not None:
             self.disk.delete(place)
-            self.library.settled = False
+
+    @rule(choice=choices, has_suffix=st.booleans(), keyword=st.sampled_from(("", *KEYWORDS)))
+    def write_sidecar(self, choice: int, has_suffix: bool, keyword: str) -> None:
+        place = self._choose(choice, anchors=True)
+        if place is not None:
+            self.disk.write_sidecar(place.sidecars[0 if has_suffix else 1], keyword)
+
+    @rule(choice=choices)
+    def delete_sidecar(self, choice: int) -> None:
+        there = sorted(
+            (place for place in self.disk.keywords if place.source not in self.disk.away),
+            key=lambda place: (place.source, place.path),
+        )
+        if there:
+            self.disk.delete_sidecar(there[choice % len(there)])
+
+    @rule(choice=choices)
+    def edit(self, choice: int) -> None:
+        """Write an edited copy beside a photo."""
+        place = self._choose(choice, anchors=True)
+        seeds_of = {drawn_photo(seed): seed for seed in range(SEEDS)}
+        if place is not None and not place.is_edited and self.disk.photos[place] in seeds_of:
+            self._write(place.edited, drawn_photo(seeds_of[self.disk.photos[place]], is_edited=True))
+
+    @rule(choice=choices)
+    def rot(self, choice: int) -> None:
+        place = self._choose(choice, anchors=True)
+        if place is not None and place.source in self.library.keys and self.disk.photos[place] != NO_PICTURE:
+            self.library.rot(place)
+
+    @rule(source=sources, hours=st.sampled_from((-1, 1)))
+    def shift_times(self, source: str, hours: int) -> None:
+        if source in self.library.keys and source not in self.disk.away:
+            self.library.shift_times(source, hours)
 
     @precondition(lambda self: not self.library.torn)
     @rule(source=sources, leaves_mount_point=st.booleans())
@@ -78,7 +118,6 @@ class LibraryMachine(RuleBasedStateMachine):
             self.disk.plug_in(source)
         else:
             self.disk.unplug(source, leaves_mount_point=leaves_mount_point)
-        self.library.settled = False
 
     @rule()
     def bring_up_to_date(self) -> None:
@@ -105,7 +144,20 @@ class LibraryMachine(RuleBasedStateMachine):
 
     @rule(source=sources)
     def rename_source(self, source: str) -> None:
-        self.library.rename(source)
+        if source in self.library.keys and self.library.has_most_of(source):
+            self.library.rename(source)
+
+    @rule(source=sources)
+    def move_source(self, source: str) -> None:
+        if source in self.library.keys and source not in self.disk.away and self.library.has_most_of(source):
+            self.library.move(source)
+
+    @rule(source=sources)
+    def forget_or_add_source(self, source: str) -> None:
+        if source not in self.library.keys:
+            self.library.add(source)
+        elif len(self.library.keys) > 1:
+            self.library.forget(source)
 
     @precondition(lambda self: not self.library.torn)
     @rule()
@@ -120,9 +172,8 @@ class LibraryMachine(RuleBasedStateMachine):
     def _write(self, place: Place, content: bytes) -> None:
         if place.source not in self.disk.away:
             self.disk.write(place, content)
-            self.library.settled = False
 
-    def _choose(self, choice: int) -> Place | None:
-        """One of the photos that can be reached, but not the one that keeps the root of its source from being empty."""
-        places = [place for place in self.disk.places() if place.path != ANCHOR]
+    def _choose(self, choice: int, *, anchors: bool = False) -> Place | None:
+        """One of the photos that can be reached. The anchors keep the roots of the sources from being empty."""
+        places = [place for place in self.disk.places() if anchors or place.path != ANCHOR]
         return places[choice % len(places)] if places else None
