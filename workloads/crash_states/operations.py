@@ -5,10 +5,14 @@ fsync is kept; any part of what came after it may be lost. The flush of a file k
 of a folder keeps the names in it.
 """
 
+import hashlib
 import os
 import random
 import shutil
+import sqlite3
+import tempfile
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -24,6 +28,7 @@ KINDS = {
     "S": "fsync",
 }
 _OF_CONTENT = frozenset("WT")
+CATALOG = "catalog.db"
 SHARED_MEMORY = "-shm"
 """SQLite maps these files, so their content is not seen here. SQLite makes them again."""
 
@@ -106,6 +111,28 @@ class Tree:
     def files(self) -> dict[str, bytes]:
         """The content of each file, by name."""
         return {name: bytes(self.contents[inode]) for name, inode in self.names.items()}
+
+    def outcome(self) -> bytes | None:
+        """A digest of what a process finds here: the files, and the catalog as SQLite recovers it.
+
+        Most operations write a page of a transaction that is not committed, and SQLite recovers the same catalog after
+        each of them. None if SQLite cannot open it.
+        """
+        digest = hashlib.sha256("\n".join(sorted(self.folders)).encode())
+        for name, inode in sorted(self.names.items()):
+            if not name.startswith(CATALOG):
+                digest.update(f"\n{name} {len(self.contents[inode])}\n".encode() + self.contents[inode])
+        with tempfile.TemporaryDirectory(prefix="photolineage-outcome-") as folder:
+            for name, inode in self.names.items():
+                if name.startswith(CATALOG):
+                    Path(folder, name).write_bytes(self.contents[inode])
+            try:
+                with closing(sqlite3.connect(Path(folder, CATALOG))) as connection:
+                    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+                    digest.update(connection.serialize() if pages else b"")
+            except sqlite3.Error:
+                return None
+        return digest.digest()
 
     def apply(self, operation: Operation) -> None:
         """Do an operation. One whose file or folder was lost does nothing."""

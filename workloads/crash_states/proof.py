@@ -13,11 +13,11 @@ from photolineage.catalog.migrate import upgrade
 from photolineage.settings import Settings, load_settings
 from workloads import REPOSITORY_ROOT
 from workloads.crash_states.interposer import Fault, Mode
-from workloads.crash_states.operations import Operation, Tree, after_a_loss_of_power, read_log
+from workloads.crash_states.operations import CATALOG, Operation, Tree, after_a_loss_of_power, read_log
 from workloads.killing.workers import Workers
 from workloads.stateful.disk import Place, drawn_photo
 from workloads.stateful.examine import Expected, Vectors, violations
-from workloads.stateful.library import MODELS
+from workloads.stateful.undisturbed import MODELS
 from workloads.upkeep import bring_up_to_date, promote_if_ready
 
 SOURCE = "photos"
@@ -27,13 +27,32 @@ FIRST_PHOTOS, LATER_PHOTOS = range(5), range(5, 9)
 @dataclass(slots=True)
 class Report:
     """`states`: the faults and losses of power tried. `violations`: what was wrong afterwards, each with its place.
-    `by_operation`: the states by what went wrong at which operation; `errors`: the errors that told of the faults.
+    `by_operation`: the states by what went wrong at which operation; `by_part`: by the part of the home whose file it
+    was; `errors`: the errors that told of the faults. `repeated`: losses of power that leave what another one left.
     """
 
     states: int = 0
+    repeated: int = 0
     violations: list[str] = field(default_factory=list)
     by_operation: Counter[str] = field(default_factory=Counter)
+    by_part: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
+
+    def count(self, what: str, operation: Operation) -> None:
+        """Count one more state."""
+        self.states += 1
+        self.by_operation[f"{what} {operation.kind}"] += 1
+        part = operation.path.partition("/")[0]
+        self.by_part["catalog" if part.startswith(CATALOG) else part] += 1
+
+    def add(self, other: "Report") -> None:
+        """Add what another process has tried."""
+        self.states += other.states
+        self.repeated += other.repeated
+        self.violations += other.violations
+        self.by_operation += other.by_operation
+        self.by_part += other.by_part
+        self.errors += other.errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +83,7 @@ class Scenario:
         place = f"{self.name}, {mode.name.lower()} at {at}: {operation.kind} {operation.path}"
         self.before.write(self.home)
         status, errors = self._work(Fault(self.home, self.folder / "operations", mode, at))
-        report.states += 1
-        report.by_operation[f"{mode.name.lower()} {operation.kind}"] += 1
+        report.count(mode.name.lower(), operation)
         report.errors.update(error.split(":")[0] for error in errors)
         if status == 0:
             report.violations += [f"{place}: not told: {one}" for one in self._violations()]
@@ -77,8 +95,7 @@ class Scenario:
         """Go on from what a loss of power left."""
         operation = self.operations[done - 1]
         tree.write(self.home)
-        report.states += 1
-        report.by_operation[f"power lost after {operation.kind}"] += 1
+        report.count("power lost after", operation)
         self._recover(report, f"{self.name}, power lost after {done}: {operation.kind} {operation.path}")
 
     def losses_of_power(self, rng: random.Random) -> Iterator[tuple[int, Tree]]:
