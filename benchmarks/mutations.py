@@ -1,6 +1,7 @@
 """Damaged images and decompression bombs: `python -m benchmarks.mutations --count 10000 --json`.
 
-Damages copies of valid images of every format, as an old disk does: flips, cuts, splices, zeroes or removes bytes.
+Damages copies of valid images of every format, with EXIF and XMP in them, and of sidecars (XMP and Takeout's JSON), as
+an old disk does: flips, cuts, splices, zeroes or removes bytes.
 Reads the copies in worker processes, with a limit of memory per process and of time per image. Then reads decompression
 bombs, each with all cores at once, and measures the memory of the process and its decoders. The exit code is 1 if a
 worker crashed, hung or raised an unexpected exception, or if the bombs took more memory than one image may.

@@ -1,4 +1,4 @@
-"""Reads damaged images in processes that may crash or hang."""
+"""Reads damaged images and sidecars in processes that may crash or hang."""
 
 import os
 import resource
@@ -12,12 +12,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from photolineage.catalog.vocabulary import WrittenField
 from photolineage.media import PREVIEW_SHORT_SIDE, UnreadableImageError
 from photolineage.media.decoding import DecodingTask
 from photolineage.media.decoding_worker import decode_bytes
+from photolineage.media.sidecars import read_sidecars
+from photolineage.steps.sidecar_names import READ as BESIDE
 from workloads import REPOSITORY_ROOT
-from workloads.mutations import mutations, valid_images
+from workloads.mutations import mutations, valid_images, valid_sidecars
 
+BROKEN_SIDECAR = "broken sidecar"
 SECONDS_AN_IMAGE = 20.0
 SECONDS_TO_START = 120.0
 MEMORY_BYTES = 3 << 30
@@ -28,10 +32,10 @@ _TASK = DecodingTask(PREVIEW_SHORT_SIDE, as_preview=True)
 
 @dataclass(slots=True)
 class MutationReport:
-    """The outcomes of reading `count` damaged images.
+    """The outcomes of reading `count` damaged images and sidecars.
 
-    `refused`: how many, by reason. `errors`: unexpected exceptions. `peak_memory_mb`: the resident memory of the
-    largest process.
+    `refused`: how many, by reason, or as broken sidecars. `errors`: unexpected exceptions. `peak_memory_mb`: the
+    resident memory of the largest process.
     """
 
     count: int = 0
@@ -127,6 +131,10 @@ def _count(report: MutationReport, reader: _Reader, line: str) -> None:
 
 def _read(path: Path) -> tuple[str, str]:
     try:
+        if path.suffix in BESIDE:
+            ((_, found),) = read_sidecars(str(path.parent), [path.name])
+            is_broken = any(one.field is WrittenField.PROBLEM for one in found)
+            return (BROKEN_SIDECAR if is_broken else "decoded"), ""
         decoded = decode_bytes(path.read_bytes(), _TASK)
         return ("truncated" if decoded.lost_share is not None else "decoded"), ""
     except UnreadableImageError as error:
@@ -139,7 +147,7 @@ def main(count: int, seed: int, stride: int, first: int) -> None:
     """Print one line per image: outcome, seconds, peak memory in MB, detail."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     with tempfile.TemporaryDirectory(prefix="photolineage-mutations-") as folder:
-        for number, (name, data) in enumerate(mutations(valid_images(), count, seed=seed)):
+        for number, (name, data) in enumerate(mutations(valid_images() | valid_sidecars(), count, seed=seed)):
             if number < first or (number - first) % stride:
                 continue
             path = Path(folder, name)

@@ -1,13 +1,18 @@
 """Damaged copies of images of every format: an image or a reason, in bounded time and memory."""
 
 import resource
+from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from photolineage.catalog.vocabulary import WrittenField
 from photolineage.media import FailureReason, read_original
-from workloads.mutation_reading import read_mutations
-from workloads.mutations import mutations, read_all, valid_images
+from photolineage.media.sidecars import read_sidecars
+from photolineage.media.written import Written
+from workloads.mutation_reading import BROKEN_SIDECAR, read_mutations
+from workloads.mutations import mutations, read_all, valid_images, valid_sidecars
 
 # Under pytest, which sets the filters of warnings anew for every test.
 pytestmark = pytest.mark.filterwarnings(
@@ -20,7 +25,22 @@ def test_the_images_are_valid_before_they_are_damaged(tmp_path: Path) -> None:
     images = valid_images()
     assert dict(read_all(iter(images.items()), tmp_path)) == dict.fromkeys(images, "read")
     formats = {read_original(tmp_path / name).format for name in images}
-    assert formats == {"JPEG", "MPO", "PNG", "WEBP", "TIFF", "GIF", "BMP", "HEIF", "AVIF"}
+    wanted = {"JPEG", "MPO", "PNG", "WEBP", "TIFF", "GIF", "BMP", "HEIF", "AVIF"}
+    assert formats == wanted | ({"JXL"} if find_spec("pillow_jxl") else set())
+    with_xmp = {name for name in images if says(read_original(tmp_path / name).written, "river")}
+    assert with_xmp >= {"baseline.jpg", "color.png", "lossy.webp", "phone.heic", "phone.avif"}
+
+
+def test_the_sidecars_are_valid_before_they_are_damaged(tmp_path: Path) -> None:
+    for name, data in valid_sidecars().items():
+        (tmp_path / name).write_bytes(data)
+        ((_, found),) = read_sidecars(str(tmp_path), [name])
+        assert says(found, "Anna")
+        assert not any(one.field is WrittenField.PROBLEM for one in found)
+
+
+def says(written: Iterable[Written], value: str) -> bool:
+    return any(one.value == value for one in written)
 
 
 def test_the_same_seed_makes_the_same_damage() -> None:
@@ -50,4 +70,5 @@ def test_readers_in_processes_of_their_own_count_every_mutation_once() -> None:
     assert report.decoded + report.refused.total() == report.count == 100
     assert (report.crashes, report.hangs, report.errors) == ([], [], [])
     assert 0 < report.truncated < report.decoded
-    assert report.refused.keys() <= {reason.value for reason in FailureReason}
+    assert report.refused.keys() <= {BROKEN_SIDECAR} | {reason.value for reason in FailureReason}
+    assert report.refused[BROKEN_SIDECAR]
