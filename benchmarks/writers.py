@@ -2,8 +2,9 @@
 
 8 processes on SQLite, then 16 on PostgreSQL, each with its own source, register and commit as fast as they can. A job
 counts the whole catalog like `photolineage status`, takes a lease, commits ten checkpoints of 50 images (with their
-facts, the commit record of their file and a search for duplicates), and ends. Afterwards every image, commit record and
-job must be in the catalog. The exit code is 1 if one is missing or a writer failed.
+facts, what their sidecars say, the commit record of their file and a search for duplicates), and ends. A second job
+commits ten checkpoints in which these images are verified. Afterwards every image, note, commit record and job must be
+in the catalog. The exit code is 1 if one is missing or a writer failed.
 """
 
 import json
@@ -11,23 +12,24 @@ import multiprocessing
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Barrier
 from typing import Annotated
 
 import typer
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from benchmarks.postgresql_server import postgresql_server
 from photolineage.catalog.duplicates import refresh_duplicates
-from photolineage.catalog.engine import create_catalog_engine, run_in_transaction
+from photolineage.catalog.engine import DATABASE_TIME, create_catalog_engine, run_in_transaction
 from photolineage.catalog.leases import acquire_lease
 from photolineage.catalog.migrate import upgrade
 from photolineage.catalog.orm import (
     FileKind,
     Image,
+    ImageNote,
     ImageState,
     JobState,
     MlJob,
@@ -35,18 +37,22 @@ from photolineage.catalog.orm import (
     ShardFile,
     Source,
 )
+from photolineage.catalog.vocabulary import WrittenField
 from photolineage.lineage import JobKind
+from photolineage.media.written import Written as Statement
+from photolineage.steps.store_notes import store_notes
 
 SQLITE_WRITERS = 8
 POSTGRESQL_WRITERS = 16
 CHECKPOINTS_A_JOB = 10
 IMAGES_A_CHECKPOINT = 50
 LEASE_TIMEOUT = timedelta(minutes=5)
+KEYWORD = Statement(WrittenField.KEYWORD, "holiday", "XMP dc:subject", "0000001.jpg.xmp")
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What one writer has committed, and its slowest commit in seconds."""
+    """What one writer has committed, half of it registrations, and its slowest commit in seconds."""
 
     jobs: int
     commits: int
@@ -71,14 +77,17 @@ class WritersResult:
 
 @dataclass(slots=True)
 class Writer:
-    """The source and shard of one process, and its number of images."""
+    """The source and shard of one process, its number of images, and the ids of those that are not verified yet, by the
+    number of the first of each checkpoint.
+    """
 
     number: int
     source_id: int
     shard_id: int
     images: int = 0
+    unverified: dict[int, list[int]] = field(default_factory=dict)
 
-    def checkpoint(self, connection: Connection, *, job_id: int) -> None:
+    def register(self, connection: Connection, *, job_id: int) -> None:
         """Write the rows of one checkpoint, as registering does."""
         now = datetime.now(UTC)
         rows = [
@@ -95,7 +104,11 @@ class Writer:
             }
             for number in range(self.images, self.images + IMAGES_A_CHECKPOINT)
         ]
-        connection.execute(insert(Image), rows)
+        images = connection.execute(
+            insert(Image).returning(Image.id, sort_by_parameter_order=True), rows
+        ).scalars()
+        ids = self.unverified[self.images] = list(images)
+        store_notes(connection, dict.fromkeys(ids, (KEYWORD,)))
         connection.execute(
             insert(ShardFile).values(
                 kind=FileKind.PREVIEW,
@@ -108,6 +121,15 @@ class Writer:
             )
         )
         refresh_duplicates(connection, [str(row["content_hash"]) for row in rows])
+
+    def verify(self, connection: Connection, *, first: int) -> None:
+        """Record that the images of one checkpoint are intact, as verifying does."""
+        connection.execute(
+            update(Image)
+            .where(Image.id == bindparam("image"), Image.state == ImageState.REGISTERED)
+            .values(verified_at=DATABASE_TIME),
+            [{"image": image} for image in self.unverified[first]],
+        )
 
 
 def write(url: str, number: int, together: Barrier, seconds: float) -> Written:
@@ -123,18 +145,24 @@ def write(url: str, number: int, together: Barrier, seconds: float) -> Written:
         while time.monotonic() < end:
             with engine.connect() as connection:
                 connection.execute(select(Image.state, func.count()).group_by(Image.state)).all()
-            lease = acquire_lease(
-                engine, JobKind.REGISTER, f"source-{number}", run_id=f"job-{jobs}", input_version="1",
-                timeout=LEASE_TIMEOUT,
-            )  # fmt: skip
-            jobs += 1
-            for _ in range(CHECKPOINTS_A_JOB):
-                started = time.monotonic()
-                lease.commit(partial(writer.checkpoint, job_id=lease.job_id), done=IMAGES_A_CHECKPOINT)
-                slowest = max(slowest, time.monotonic() - started)
-                writer.images += IMAGES_A_CHECKPOINT
-                commits += 1
-            lease.finish(JobState.SUCCEEDED)
+            for kind in (JobKind.REGISTER, JobKind.VERIFY):
+                lease = acquire_lease(
+                    engine, kind, f"source-{number}", run_id=f"job-{jobs}", input_version="1",
+                    timeout=LEASE_TIMEOUT,
+                )  # fmt: skip
+                jobs += 1
+                for _ in range(CHECKPOINTS_A_JOB):
+                    started = time.monotonic()
+                    if kind == JobKind.REGISTER:
+                        lease.commit(partial(writer.register, job_id=lease.job_id), done=IMAGES_A_CHECKPOINT)
+                        writer.images += IMAGES_A_CHECKPOINT
+                    else:
+                        first = min(writer.unverified)
+                        lease.commit(partial(writer.verify, first=first), done=IMAGES_A_CHECKPOINT)
+                        del writer.unverified[first]
+                    slowest = max(slowest, time.monotonic() - started)
+                    commits += 1
+                lease.finish(JobState.SUCCEEDED)
     except Exception as failure:  # noqa: BLE001 (the purpose is to find any exception)
         error = f"{type(failure).__name__}: {failure}"
     engine.dispose()
@@ -183,7 +211,7 @@ def measure(database: str, url: str, writers: int, seconds: float) -> WritersRes
         seconds=round(elapsed, 1),
         commits=commits,
         commits_per_second=round(commits / elapsed, 1),
-        images=commits * IMAGES_A_CHECKPOINT,
+        images=commits // 2 * IMAGES_A_CHECKPOINT,
         slowest_commit_seconds=round(max(one.slowest for one in written), 3),
         missing=_missing(url, written),
         errors=[one.error for one in written if one.error is not None],
@@ -198,15 +226,21 @@ def _missing(url: str, written: list[Written]) -> int:
         def count(statement: object) -> int:
             return int(connection.execute(statement).scalar_one())  # type: ignore[call-overload]
 
-        images = count(select(func.count(Image.id)).where(Image.duplicate_of_id.is_(None)))
+        images = count(
+            select(func.count(Image.id)).where(
+                Image.duplicate_of_id.is_(None), Image.verified_at.is_not(None)
+            )
+        )
+        notes = count(select(func.count(ImageNote.id)))
         files = count(select(func.count(ShardFile.id)))
         done = count(select(func.coalesce(func.sum(MlJob.done), 0)))
         succeeded = count(select(func.count(MlJob.id)).where(MlJob.state == JobState.SUCCEEDED))
     engine.dispose()
     return (
-        abs(images - commits * IMAGES_A_CHECKPOINT)
+        abs(images - commits // 2 * IMAGES_A_CHECKPOINT)
+        + abs(notes - commits // 2 * IMAGES_A_CHECKPOINT)
         + abs(done - commits * IMAGES_A_CHECKPOINT)
-        + abs(files - commits)
+        + abs(files - commits // 2)
         + abs(succeeded - jobs)
     )
 
