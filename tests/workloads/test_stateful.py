@@ -142,6 +142,19 @@ def test_no_disk_has_ever_been_there(library: LivingLibrary) -> None:
     assert len(library.ids) == 3
 
 
+def test_a_stack_ends_with_the_source_whose_folder_held_both_photos(library: LivingLibrary) -> None:
+    original, edited = drawn_photo(6), drawn_photo(6, is_edited=True)
+    library.disk.write(Place("phone", "a/y.jpg"), original)
+    library.disk.write(Place("phone", "y-edited.jpg"), edited)
+    library.bring_up_to_date()
+    library.disk.write(Place("camera", "y.jpg"), original)
+    library.disk.write(Place("camera", "y-edited.jpg"), edited)
+    library.bring_up_to_date()
+    library.forget("camera")
+
+    library.bring_up_to_date()
+
+
 def test_what_is_written_beside_a_photo_makes_only_this_photo_due(library: LivingLibrary) -> None:
     library.bring_up_to_date()
     library.disk.write_sidecar(PHOTO.sidecars[1], "wedding")
