@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import Connection, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, delete, exists, func, insert, select, update
 from sqlalchemy.orm import aliased
 
 from photolineage.catalog.coverage import mark_embedded
@@ -202,7 +202,6 @@ def _forget(connection: Connection, key: str) -> None:
     refuse_running_jobs(connection, jobs)
     images = select(Image.id).where(Image.source_id == source.id)
     _leave_events(connection, source.id)
-    _leave_stacks(connection, source.id)
     _let_copies_stand(connection, source.id)
     of_shards = ShardFile.shard_id.in_(select(Shard.id).where(Shard.source_id == source.id))
     connection.execute(delete(ShardFile).where(of_shards))
@@ -255,21 +254,6 @@ def _leave_events(connection: Connection, source_id: int) -> None:
         these = Event.id.in_(touched[start : start + IDS_PER_QUERY])
         connection.execute(update(Event).where(these).values(image_count=left))
         connection.execute(delete(Event).where(these, Event.image_count == 0))
-
-
-def _leave_stacks(connection: Connection, source_id: int) -> None:
-    """Let the stacks be computed again that a folder of the source may have joined.
-
-    Two photos of another source are in one stack if copies of both are in one folder of this source. A build of an
-    index computes the stacks if a shard was registered since the last one, so their shards get a new revision.
-    """
-    mine, other, hidden = aliased(Image), aliased(Image), aliased(Image)
-    shards = select(other.shard_id).where(
-        other.source_id != source_id,
-        or_(other.stack_of_id.is_not(None), exists().where(hidden.stack_of_id == other.id)),
-        exists().where(mine.source_id == source_id, mine.content_hash == other.content_hash),
-    )
-    connection.execute(update(Shard).where(Shard.id.in_(shards)).values(revision=Shard.revision + 1))
 
 
 def _let_copies_stand(connection: Connection, source_id: int) -> None:
