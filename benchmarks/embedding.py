@@ -38,7 +38,7 @@ from benchmarks.photographs import write_photographs
 from photolineage.catalog.orm import FileKind
 from photolineage.media import decode_upright
 from photolineage.models.embedder import Embedder, encoding_threads
-from photolineage.models.precision import available_device
+from photolineage.models.ways import available_device
 from photolineage.settings import ModelSettings
 
 BATCH = 32

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -16,7 +17,8 @@ from sqlalchemy import URL, Engine, NullPool, create_engine, make_url
 
 from photolineage.catalog.engine import create_catalog_engine
 from photolineage.catalog.migrate import is_at_newest_revision, upgrade
-from photolineage.settings import load_settings
+from photolineage.models.ways import Timing
+from photolineage.settings import ModelSettings, load_settings
 from photolineage.settings.private_home import create_private_files
 from resources.own_server import OWN_SERVER_VARIABLE
 from tests.library import TINY_MODELS, Library, draw_photo, write_tiny_model
@@ -61,7 +63,7 @@ SLOW = {
     "contract/test_fix_trials.py": "makes a database for each fix of 300 random cases",
     "checks/test_stores.py": "damages a built library again and again",
     "models/test_hub_models.py": "loads models of the usual size",
-    "models/test_int8_encoder.py": "converts models to int8",
+    "models/test_openvino_encoder.py": "converts models to int8",
     "models/test_loading.py": "loads each model in several precisions",
     "models/test_text_encoder.py": "exports the text half of models",
     "orchestration": "executes Dagster jobs",
@@ -123,6 +125,24 @@ def _no_library_of_the_person_who_tests(tmp_path_factory: pytest.TempPathFactory
         patch.setenv("XDG_DATA_HOME", str(folder / "data"))
         patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
         patch.setenv(OWN_SERVER_VARIABLE, "1")  # jobs that tests execute run as under `photolineage ui`
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _models_measured_once() -> Iterator[None]:
+    """A model is measured by the first test that loads it, and not again for each library of this process."""
+    from photolineage.models import loading
+    from photolineage.models.measuring import measure_ways
+
+    measured: dict[str, tuple[Timing, ...]] = {}
+
+    def measure_once(key: str, model: ModelSettings, *arguments: Any) -> tuple[Timing, ...]:
+        if model.architecture not in measured:
+            measured[model.architecture] = measure_ways(key, model, *arguments)
+        return measured[model.architecture]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loading, "measure_ways", measure_once)
         yield
 
 

@@ -216,4 +216,3 @@ def test_models_of_before_precision_was_recorded_are_of_float32(empty_engine: En
     with empty_engine.connect() as connection:
         row = connection.execute(select(MlModel.__table__)).one()
     assert (row.key, row.weights_digest, row.precision) == ("old", "abc", Precision.FLOAT32)
-    assert (row.agreement_cosine, row.agreement_neighbors) == (None, None)

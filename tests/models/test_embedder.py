@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,10 +24,11 @@ from photolineage.models.embedder import (
     Embedder,
     encoding_threads,
     load_embedder,
-    measure_agreement,
     unload,
 )
+from photolineage.models.measuring import measure_ways
 from photolineage.models.unavailable import ModelUnavailableError
+from photolineage.models.ways import REFERENCE, WAYS, Backend, Way
 from photolineage.settings import ModelSettings
 from tests.library import TINY_MODELS, write_tiny_model
 from workloads import REPOSITORY_ROOT
@@ -109,6 +111,7 @@ import resource, sys
 import open_clip, psutil
 from photolineage.models.embedder import load_embedder
 from photolineage.models.unavailable import ModelUnavailableError
+from photolineage.models.ways import REFERENCE, WAYS, Backend, Way
 from photolineage.settings import ModelSettings
 limit = psutil.Process().memory_info().vms + 200 * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -242,72 +245,69 @@ def test_another_error_of_the_device_is_raised_at_once(
     assert embedder.batch_images == batch_images
 
 
-FASTER = pytest.mark.parametrize("faster", [Precision.BFLOAT16, Precision.INT8])
-
-
-@FASTER
-def test_a_precision_without_instructions_is_replaced_by_float32(
-    tiny_models: Mapping[str, Path],
-    pictures: list[Image.Image],
-    monkeypatch: pytest.MonkeyPatch,
-    faster: Precision,
+@pytest.mark.parametrize("faster", WAYS["cpu"][2:], ids=str)
+def test_the_way_is_another_and_the_precision_of_the_embeddings_the_same(
+    tiny_models: Mapping[str, Path], pictures: list[Image.Image], faster: Way
 ) -> None:
     settings = settings_of(tiny_models["tiny-a"])
-    found = {}
-    for instructions in Precision:
-        monkeypatch.setattr(
-            "photolineage.models.embedder.native_precisions", lambda _device, native=instructions: (native,)
-        )
-        unload()
-        found[instructions] = load_embedder("tiny-a", settings, faster)
+    other = load_embedder("tiny-a", settings, faster.precision, REFERENCE)
     unload()
-    emulating, native = found[Precision.FLOAT32], found[faster]
-    assert (emulating.computes_in, native.computes_in) == (Precision.FLOAT32, faster)
-    assert emulating.facts == native.facts
-    assert native.facts.precision == faster
-    vectors, reference = native.encode_images(pictures), emulating.encode_images(pictures)
+    native = load_embedder("tiny-a", settings, faster.precision, faster)
+    unload()
+    assert (other.way, native.way) == (REFERENCE, faster)
+    assert other.facts == native.facts
+    assert native.facts.precision == faster.precision
+    vectors, reference = native.encode_images(pictures), other.encode_images(pictures)
     assert not np.array_equal(vectors, reference)
     assert float(np.min(np.sum(vectors * reference, axis=1))) > 0.99
-    np.testing.assert_array_equal(native.encode_text(["a beach"]), emulating.encode_text(["a beach"]))
+    np.testing.assert_array_equal(native.encode_text(["a beach"]), other.encode_text(["a beach"]))
 
 
-@FASTER
-def test_the_agreement_is_measured_on_the_images_that_are_given(
-    tiny_models: Mapping[str, Path], pictures: list[Image.Image], faster: Precision
-) -> None:
-    settings = settings_of(tiny_models["tiny-a"])
-    measured = measure_agreement("tiny-a", settings, faster, pictures)
-    assert 0.99 < measured.cosine < 1
-    assert measured.neighbors is None
-    whole = measure_agreement("tiny-a", settings, Precision.FLOAT32, pictures)
-    assert whole.cosine == pytest.approx(1, abs=1e-6)
-
-
-@pytest.mark.parametrize("step", ["encode_images", "compute_in"])
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
-def test_too_little_memory_for_the_agreement_names_the_model_and_the_remedy(
+def test_too_little_memory_to_measure_names_the_model_and_the_remedy(
     tiny_models: Mapping[str, Path],
     pictures: list[Image.Image],
     monkeypatch: pytest.MonkeyPatch,
-    step: str,
     error: Exception,
 ) -> None:
     def refuse(_embedder: Embedder, _given: object) -> None:
         raise error
 
-    settings = settings_of(tiny_models["tiny-a"])
-    monkeypatch.setattr(
-        "photolineage.models.embedder.native_precisions", lambda _device: (Precision.FLOAT32,)
-    )
-    load = Embedder.__init__
-
-    def load_and_then_run_out(self: Embedder, *arguments: object) -> None:
-        load(self, *arguments)  # type: ignore[arg-type]
-        monkeypatch.setattr(Embedder, step, refuse)
-
-    monkeypatch.setattr(Embedder, "__init__", load_and_then_run_out)
+    monkeypatch.setattr(Embedder, "encode_batch", refuse)
     with pytest.raises(ModelUnavailableError, match=r"models\.tiny-a: .* Only \d+\.\d GB of memory are free"):
-        measure_agreement("tiny-a", settings, Precision.BFLOAT16, pictures)
+        measure_ways("tiny-a", settings_of(tiny_models["tiny-a"]), pictures)
+
+
+def test_ways_that_take_too_much_memory_or_far_too_long_are_left_out(
+    tiny_models: Mapping[str, Path], pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode = Embedder.encode_batch
+
+    def encode_batch(embedder: Embedder, batch: list[torch.Tensor]) -> np.ndarray:
+        if embedder.way.precision == Precision.INT8:
+            raise MemoryError
+        if embedder.way.backend == Backend.TORCH and embedder.way != REFERENCE:
+            assert len(batch) == 1, "after the first image, it is known to be slow"
+            used = time.process_time()
+            while time.process_time() < used + 0.5:
+                pass
+        return encode(embedder, batch)
+
+    monkeypatch.setattr(Embedder, "encode_batch", encode_batch)
+    counted: list[tuple[int, int]] = []
+    timings = measure_ways(
+        "tiny-a", settings_of(tiny_models["tiny-a"]), pictures, lambda *counts: counted.append(counts)
+    )
+    assert counted == [(number, 5) for number in range(1, 6)]
+    by_way = {timing.way: timing for timing in timings}
+    slow = by_way[Way(Precision.BFLOAT16, Backend.TORCH)]
+    assert (slow.agreement, slow.agrees) == (None, False)
+    assert slow.milliseconds is not None
+    assert slow.milliseconds >= 500
+    assert by_way[Way(Precision.INT8, Backend.OPENVINO)].problem == "there is too little free memory"
+    assert [timing.way for timing in timings if timing.agrees] == [
+        REFERENCE, Way(Precision.FLOAT32, Backend.OPENVINO), Way(Precision.BFLOAT16, Backend.OPENVINO),
+    ]  # fmt: skip
 
 
 def test_on_a_processor_each_encoding_thread_has_one_core() -> None:

@@ -1,6 +1,9 @@
-"""A model's precision is settled at its first load, by measurement, and holds."""
+"""A model is measured at its first load on a machine; the precision of its embeddings is chosen once, and holds."""
 
+import hashlib
+import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import open_clip
@@ -10,18 +13,29 @@ import torch
 from photolineage.catalog.queries import ModelRow, find_model
 from photolineage.catalog.vocabulary import Precision
 from photolineage.models import loading as model_loading
-from photolineage.models.embedder import measure_agreement, unload
-from photolineage.models.loading import LibraryModel, load_model
-from photolineage.models.precision import Agreement
+from photolineage.models.embedder import unload
+from photolineage.models.loading import (
+    LibraryModel,
+    NothingToMeasureError,
+    load_model,
+    measure_model,
+)
+from photolineage.models.measuring import measure_ways
 from photolineage.models.registry import ModelChangedError
+from photolineage.models.timings import Machine, ModelTimings, list_timings, this_machine
 from photolineage.models.unavailable import ModelUnavailableError
+from photolineage.models.ways import REFERENCE, WAYS, Backend, Timing, Way
 from photolineage.settings import ModelSettings
 from tests.library import Library
+
+IN_BFLOAT16 = Way(Precision.BFLOAT16, Backend.TORCH)
+IN_INT8 = Way(Precision.INT8, Backend.OPENVINO)
+FLOAT32_WITH_OPENVINO = Way(Precision.FLOAT32, Backend.OPENVINO)
+FASTER = pytest.mark.parametrize("faster", [IN_BFLOAT16, IN_INT8], ids=str)
 
 
 @pytest.fixture(autouse=True)
 def _nothing_loaded() -> Iterator[None]:
-    """What a processor computes in is looked up when a model is loaded."""
     unload()
     yield
     unload()
@@ -34,18 +48,52 @@ def registered(any_library: Library) -> Library:
     return any_library
 
 
-def computing_in(monkeypatch: pytest.MonkeyPatch, precision: Precision) -> None:
-    """From now on the processor has instructions for this precision; the others are computed all the same."""
-    unload()
-    for module in ("photolineage.models.embedder", "photolineage.models.loading"):
-        monkeypatch.setattr(f"{module}.native_precisions", lambda _device: (precision, Precision.FLOAT32))
+@pytest.fixture
+def small_library(library: Library) -> Library:
+    library.scan()
+    library.register_all()
+    return library
+
+
+class Fleet:
+    """Machines that measure as this one does, but each is said to be fastest in one way, ten times as fast."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._patch = monkeypatch
+        self._measure = vars(model_loading)["measure_ways"]
+        self.measured: list[str] = []
+
+    def work_on(self, name: str, fastest: Way) -> None:
+        """From now on, this process runs on the machine with this name."""
+        unload()
+        machine = Machine(hashlib.sha256(name.encode()).hexdigest()[:16], name, "cpu", 2)
+
+        def measure(*arguments: Any) -> tuple[Timing, ...]:
+            self.measured.append(name)
+            return tuple(
+                timing
+                if timing.milliseconds is None
+                else replace(timing, milliseconds=1.0 if timing.way == fastest else 10.0)
+                for timing in self._measure(*arguments)
+            )
+
+        self._patch.setattr(model_loading, "this_machine", lambda: machine)
+        self._patch.setattr(model_loading, "measure_ways", measure)
+
+
+@pytest.fixture
+def fleet(monkeypatch: pytest.MonkeyPatch) -> Fleet:
+    return Fleet(monkeypatch)
+
+
+def settings_of(library: Library, precision: str) -> ModelSettings:
+    return ModelSettings.model_validate(
+        {"architecture": library.settings.models["tiny-a"].architecture, "precision": precision}
+    )
 
 
 def load(library: Library, precision: str = "auto") -> LibraryModel:
-    settings = ModelSettings.model_validate(
-        {"architecture": library.settings.models["tiny-a"].architecture, "precision": precision}
-    )
-    return load_model(library.engine, library.previews, "tiny-a", settings)
+    return load_model(library.engine, library.previews, "tiny-a", settings_of(library, precision))
 
 
 def row_of(library: Library) -> ModelRow:
@@ -55,161 +103,230 @@ def row_of(library: Library) -> ModelRow:
     return row
 
 
-FASTER = pytest.mark.parametrize("faster", [Precision.BFLOAT16, Precision.INT8])
+def stored(library: Library) -> list[ModelTimings]:
+    with library.engine.connect() as connection:
+        return list_timings(connection)
 
 
-def test_a_processor_without_faster_instructions_computes_in_float32_and_compares_nothing(
+def test_every_way_of_this_machine_is_measured_once_and_the_fastest_is_taken(
     registered: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    computing_in(monkeypatch, Precision.FLOAT32)
+    """Nothing is imitated here: whichever way is the fastest on the machine of the test is taken."""
+    monkeypatch.setattr(model_loading, "measure_ways", measure_ways)
     model = load(registered)
-    assert (model.precision, model.agreement) == ("float32", None)
-    row = row_of(registered)
-    assert (row.id, row.precision, row.agreement_cosine, row.agreement_neighbors) == (
-        model.id, Precision.FLOAT32, None, None,
+    (found,) = stored(registered)
+    assert (found.model, found.machine, found.threads) == (
+        "tiny-a", this_machine().name, torch.get_num_threads(),
     )  # fmt: skip
+    assert [timing.way for timing in found.timings] == list(WAYS["cpu"])
+    for timing in found.timings:
+        assert timing.problem is None
+        assert timing.milliseconds is not None
+        assert timing.agreement is None or 0.99 < timing.agreement.cosine <= 1 + 1e-6
+    assert model.embedder.way == found.way
+    assert row_of(registered).precision == found.way.precision == model.embedder.facts.precision
+    again = load(registered)
+    assert (again.timings, again.embedder.way) == (found.timings, found.way)
+    assert stored(registered) == [found]
 
 
 @FASTER
-def test_a_faster_precision_is_compared_with_float32_on_the_previews_and_then_used(
-    registered: Library, monkeypatch: pytest.MonkeyPatch, faster: Precision
+def test_a_way_that_is_faster_and_agrees_is_used_and_its_agreement_is_told(
+    small_library: Library, fleet: Fleet, faster: Way
 ) -> None:
-    computing_in(monkeypatch, faster)
-    model = load(registered)
-    row = row_of(registered)
-    assert row.precision == model.embedder.computes_in == faster
-    assert row.agreement_cosine is not None
-    assert row.agreement_neighbors is not None
-    assert model.agreement == Agreement(row.agreement_cosine, row.agreement_neighbors)
-    assert 0.995 < row.agreement_cosine < 1
-    assert 0.5 < row.agreement_neighbors <= 1
-    assert model.precision.startswith(f"{faster} (mean cosine with float32 {row.agreement_cosine:.4f}, ")
-    assert load(registered).agreement == model.agreement
-
-
-@FASTER
-def test_a_machine_without_the_instructions_takes_part_in_float32(
-    registered: Library, monkeypatch: pytest.MonkeyPatch, faster: Precision
-) -> None:
-    computing_in(monkeypatch, faster)
-    first = load(registered)
-    computing_in(monkeypatch, Precision.FLOAT32)
-    second = load(registered)
-    assert (second.id, second.embedder.facts) == (first.id, first.embedder.facts)
-    assert second.embedder.computes_in == Precision.FLOAT32
-    assert second.precision.startswith(
-        f"float32 instead of {faster}, because this machine lacks the instructions for it ("
+    fleet.work_on("first", faster)
+    model = load(small_library)
+    assert model.embedder.way == faster
+    assert row_of(small_library).precision == faster.precision
+    (found,) = stored(small_library)
+    measured = next(timing for timing in found.timings if timing.way == faster)
+    assert measured.agreement is not None
+    assert 0.995 < measured.agreement.cosine < 1
+    assert measured.agreement.neighbors is not None
+    assert 0.5 < measured.agreement.neighbors <= 1
+    assert (
+        model.precision == f"{faster.precision} (mean cosine with float32 {measured.agreement.cosine:.4f}, "
+        f"{measured.agreement.neighbors:.0%} of the ten nearest neighbours in common)"
     )
+    assert load(small_library).timings == model.timings
+    assert fleet.measured == ["first"]
 
 
 @FASTER
+def test_a_machine_that_is_faster_in_float32_computes_in_float32(
+    small_library: Library, fleet: Fleet, faster: Way
+) -> None:
+    fleet.work_on("first", faster)
+    first = load(small_library)
+    for name, way in (("second", REFERENCE), ("third", FLOAT32_WITH_OPENVINO)):
+        fleet.work_on(name, way)
+        other = load(small_library)
+        assert (other.id, other.embedder.facts) == (first.id, first.embedder.facts)
+        assert other.embedder.way == way
+        expected = f"float32 instead of {faster.precision}, because it is faster on this machine"
+        assert other.precision.startswith(expected)
+    assert [(one.machine, one.way) for one in stored(small_library)] == [
+        ("first", faster), ("second", REFERENCE), ("third", FLOAT32_WITH_OPENVINO),
+    ]  # fmt: skip
+
+
+def test_another_machine_may_use_another_backend_but_no_other_precision(
+    small_library: Library, fleet: Fleet
+) -> None:
+    fleet.work_on("first", IN_BFLOAT16)
+    load(small_library)
+    with_openvino = Way(Precision.BFLOAT16, Backend.OPENVINO)
+    fleet.work_on("second", with_openvino)
+    assert load(small_library).embedder.way == with_openvino
+    fleet.work_on("third", IN_INT8)
+    model = load(small_library)
+    assert model.embedder.way == IN_BFLOAT16
+    assert (model.precision[:8], row_of(small_library).precision) == ("bfloat16", Precision.BFLOAT16)
+
+
 @pytest.mark.parametrize("named", [True, False])
-def test_a_model_that_was_loaded_before_there_was_a_picture_is_settled_by_the_first_ones(
-    any_library: Library, monkeypatch: pytest.MonkeyPatch, faster: Precision, named: bool
+def test_a_model_that_was_loaded_before_there_was_a_picture_is_measured_on_the_first_ones(
+    library: Library, fleet: Fleet, named: bool
 ) -> None:
-    computing_in(monkeypatch, faster)
-    first = load(any_library, faster if named else "auto")
-    assert (first.precision, first.agreement) == ("float32", None)
-    any_library.scan()
-    any_library.register_all()
-    model = load(any_library, faster if named else "auto")
+    fleet.work_on("first", IN_INT8)
+    precision = "int8" if named else "auto"
+    first = load(library, precision)
+    assert (first.precision, first.timings) == ("float32", ())
+    library.scan()
+    library.register_all()
+    model = load(library, precision)
     assert model.id == first.id
-    assert row_of(any_library).precision == model.embedder.computes_in == faster
-    assert model.agreement is not None
+    assert model.embedder.way == IN_INT8
+    assert row_of(library).precision == Precision.INT8
 
 
-@FASTER
-def test_a_model_that_began_in_float32_stays_in_it(
-    registered: Library, monkeypatch: pytest.MonkeyPatch, faster: Precision
-) -> None:
-    computing_in(monkeypatch, Precision.FLOAT32)
-    load(registered)
-    registered.embed(registered.shard_keys()[0])
-    computing_in(monkeypatch, faster)
-    model = load(registered)
-    assert (model.precision, row_of(registered).precision) == ("float32", Precision.FLOAT32)
+def test_a_model_that_began_in_float32_stays_in_it(small_library: Library, fleet: Fleet) -> None:
+    fleet.work_on("first", REFERENCE)
+    load(small_library)
+    small_library.embed(small_library.shard_keys()[0])
+    fleet.work_on("second", IN_INT8)
+    model = load(small_library)
+    assert (model.precision, row_of(small_library).precision) == ("float32", Precision.FLOAT32)
     with pytest.raises(
-        ModelChangedError, match=rf"(?s)the precision differ.*FLOAT32.*{faster.name}.*key of its own"
+        ModelChangedError,
+        match=r"(?s)the precision differ.*FLOAT32.*INT8.*key of its own",
     ):
-        load(registered, faster)
+        load(small_library, "int8")
 
 
 @FASTER
 def test_below_the_bar_the_model_falls_back_and_says_so(
-    registered: Library, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, faster: Precision
+    small_library: Library,
+    fleet: Fleet,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    faster: Way,
 ) -> None:
-    monkeypatch.setattr("photolineage.models.precision.LEAST_COSINE", 1.1)
-    computing_in(monkeypatch, faster)
-    model = load(registered)
-    assert model.embedder.computes_in == row_of(registered).precision == Precision.FLOAT32
-    cosine = row_of(registered).agreement_cosine
-    assert cosine is not None
-    assert 0.9 < cosine < 1
-    assert f"models.tiny-a: not computed in {faster}: the mean cosine with float32 is" in caplog.text
-    assert model.precision.startswith("float32, because the faster precision is below ")
-    assert load(registered, faster).embedder.facts == model.embedder.facts
-
-
-def test_a_setting_goes_before_the_hardware(registered: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    computing_in(monkeypatch, Precision.BFLOAT16)
-    assert load(registered, "float32").precision == "float32"
-    assert row_of(registered).precision == Precision.FLOAT32
+    monkeypatch.setattr("photolineage.models.ways.LEAST_COSINE", 1.1)
+    fleet.work_on("first", faster)
+    model = load(small_library)
+    assert model.embedder.way == REFERENCE
+    assert row_of(small_library).precision == Precision.FLOAT32
+    assert model.precision == "float32"
+    assert f"models.tiny-a: not computed in {faster}: the mean cosine with float32 is " in caplog.text
+    assert load(small_library, faster.precision).embedder.facts == model.embedder.facts
 
 
 @FASTER
-def test_a_precision_may_be_asked_for_without_instructions_for_it(
-    registered: Library, monkeypatch: pytest.MonkeyPatch, faster: Precision
+def test_a_setting_goes_before_the_speed(small_library: Library, fleet: Fleet, faster: Way) -> None:
+    fleet.work_on("first", faster)
+    assert load(small_library, "float32").precision == "float32"
+    assert row_of(small_library).precision == Precision.FLOAT32
+
+
+def test_a_precision_that_was_asked_for_is_recorded_and_computed_where_it_is_no_slower(
+    small_library: Library, fleet: Fleet
 ) -> None:
-    computing_in(monkeypatch, Precision.FLOAT32)
-    model = load(registered, faster)
-    assert row_of(registered).precision == faster
-    cosine = row_of(registered).agreement_cosine
-    assert cosine is not None
-    assert cosine > 0.995
-    assert model.embedder.computes_in == Precision.FLOAT32
+    fleet.work_on("first", REFERENCE)
+    assert load(small_library, "bfloat16").precision.startswith(
+        "float32 instead of bfloat16, because it is faster"
+    )
+    assert row_of(small_library).precision == Precision.BFLOAT16
+    fleet.work_on("second", IN_INT8)
+    assert load(small_library, "bfloat16").embedder.way == IN_BFLOAT16
+
+
+def test_measuring_anew_replaces_what_was_measured_and_keeps_the_precision(
+    small_library: Library, fleet: Fleet
+) -> None:
+    fleet.work_on("first", IN_BFLOAT16)
+    load(small_library)
+    fleet.work_on("first", FLOAT32_WITH_OPENVINO)
+    model = measure_model(
+        small_library.engine,
+        small_library.previews,
+        "tiny-a",
+        settings_of(small_library, "auto"),
+        lambda *_counts: None,
+    )
+    assert model.embedder.way == FLOAT32_WITH_OPENVINO
+    assert row_of(small_library).precision == Precision.BFLOAT16
+    assert [found.timings for found in stored(small_library)] == [model.timings]
+    assert load(small_library).embedder.way == FLOAT32_WITH_OPENVINO
+    assert fleet.measured == ["first", "first"]
+
+
+def test_without_a_registered_photo_there_is_nothing_to_measure(library: Library) -> None:
+    with pytest.raises(NothingToMeasureError, match="photolineage run"):
+        measure_model(
+            library.engine, library.previews, "tiny-a", settings_of(library, "auto"), lambda *_counts: None
+        )
+
+
+def test_a_slow_model_has_small_batches(
+    small_library: Library, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 10 ms an image, five images take 50 ms."""
+    monkeypatch.setattr("photolineage.models.timings.SLOWEST_BATCH_SECONDS", 0.05)
+    fleet.work_on("first", IN_INT8)
+    assert load(small_library, "float32").embedder.batch_images == 5
 
 
 @pytest.fixture
 def _without_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     """A model with a step that OpenVINO has no operator for."""
+    monkeypatch.setattr(model_loading, "measure_ways", measure_ways)
 
     def encode_image(model: open_clip.CLIP, pixels: torch.Tensor) -> torch.Tensor:
         embeddings: torch.Tensor = model.visual(pixels)
-        return embeddings + torch.linalg.eigvals(embeddings[:, None, :1]).real
+        return embeddings + torch.linalg.eigvals(embeddings[:, None, :1].float()).real
 
     monkeypatch.setattr(open_clip.CLIP, "encode_image", encode_image)
 
 
 @pytest.mark.usefixtures("_without_a_graph")
-def test_a_model_that_cannot_be_computed_in_int8_is_in_float32_and_says_so(
-    registered: Library, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_model_that_openvino_cannot_compute_is_computed_by_torch_and_says_so(
+    small_library: Library, fleet: Fleet, caplog: pytest.LogCaptureFixture
 ) -> None:
-    computing_in(monkeypatch, Precision.INT8)
-    model = load(registered)
-    assert (model.precision, row_of(registered).agreement_cosine) == ("float32", None)
-    assert (
-        "models.tiny-a: cannot be computed in int8; trying another precision: OpenVINO cannot" in caplog.text
-    )
-
-
-@pytest.mark.usefixtures("_without_a_graph")
-def test_int8_that_is_asked_for_and_cannot_be_is_refused(registered: Library) -> None:
+    fleet.work_on("first", IN_INT8)
+    model = load(small_library)
+    assert model.embedder.way == REFERENCE
+    problems = {timing.way: timing.problem for timing in stored(small_library)[0].timings}
+    assert [way.backend for way, problem in problems.items() if problem] == [Backend.OPENVINO] * 3
+    assert "models.tiny-a: cannot be computed in int8 with OpenVINO: OpenVINO cannot" in caplog.text
     with pytest.raises(ModelUnavailableError, match=r"models.tiny-a.precision = 'int8'.*OpenVINO.*'auto'"):
-        load(registered, "int8")
-    with registered.engine.connect() as connection:
-        assert find_model(connection, "tiny-a") is None
+        load_model(small_library.engine, small_library.previews, "tiny-b", settings_of(small_library, "int8"))
 
 
 def test_machines_that_load_a_new_model_at_once_agree_on_its_precision(
-    registered: Library, monkeypatch: pytest.MonkeyPatch
+    small_library: Library, fleet: Fleet, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The first embeddings of the other machine appear while this one still measures."""
-    computing_in(monkeypatch, Precision.BFLOAT16)
+    caplog.set_level(logging.INFO)
+    fleet.work_on("first", IN_BFLOAT16)
+    measure = vars(model_loading)["measure_ways"]
 
-    def be_slow(*arguments: Any) -> Agreement:
-        registered.embed(registered.shard_keys()[0])  # in float32
-        return measure_agreement(*arguments)
+    def be_slow(*arguments: Any) -> tuple[Timing, ...]:
+        small_library.embed(small_library.shard_keys()[0])  # in float32
+        return measure(*arguments)
 
-    monkeypatch.setattr(model_loading, "measure_agreement", be_slow)
-    assert load(registered).precision == "float32"
-    assert row_of(registered).precision == Precision.FLOAT32
+    monkeypatch.setattr(model_loading, "measure_ways", be_slow)
+    assert load(small_library).precision == "float32"
+    assert row_of(small_library).precision == Precision.FLOAT32
+    assert fleet.measured == ["first"]
+    assert "models.tiny-a: measuring how this machine computes it fastest" in caplog.text

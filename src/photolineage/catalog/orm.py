@@ -247,9 +247,8 @@ class MlModel(Base):
     """An embedding model, as measured at its first load. At most one row serves.
 
     `serving_since`: when the model last began to serve; kept when another model takes over, null if it never served.
-    `precision`: the number format in which its image embeddings are computed. `agreement_*`: the agreement with
-    float32 of the precision tried at the first load (`photolineage.models.precision.Agreement`); null if none was
-    tried. `embedded_bit`: the model's bit in `Image.embedded_models`, a power of two.
+    `precision`: the number format in which its image embeddings are computed. `embedded_bit`: the model's bit in
+    `Image.embedded_models`, a power of two.
     """
 
     __tablename__ = "ml_model"
@@ -276,12 +275,31 @@ class MlModel(Base):
     precision: Mapped[Precision] = mapped_column(
         enum_type(Precision, "embedding_precision"), server_default=Precision.FLOAT32
     )
-    agreement_cosine: Mapped[float | None]
-    agreement_neighbors: Mapped[float | None]
     embedded_bit: Mapped[int] = mapped_column(BigInteger, unique=True)
     first_loaded_at: Mapped[datetime] = mapped_column(UtcDateTime)
     serving: Mapped[bool] = mapped_column(server_default=false())
     serving_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class MlModelTiming(Base):
+    """What was measured of a model on one machine, at its first load there (`photolineage.models.timings`).
+
+    `machine`: the digest of the machine's identity. `threads`: the batches that it computes at once. `timings`: each
+    way of computing the model (`photolineage.models.ways.Timing`), as a JSON list.
+    """
+
+    __tablename__ = "ml_model_timing"
+    __table_args__ = (UniqueConstraint("model_id", "machine"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    model_id: Mapped[int] = mapped_column(ForeignKey("ml_model.id", ondelete="CASCADE"))
+    machine: Mapped[str] = mapped_column(
+        CheckedString("ml_model_timing.machine", DIGEST_PATTERN, DIGEST_REASON, 64)
+    )
+    machine_name: Mapped[str] = mapped_column(Text)
+    threads: Mapped[int]
+    timings: Mapped[str] = mapped_column(Text)
+    measured_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class MlJob(Base):

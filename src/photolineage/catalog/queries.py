@@ -49,8 +49,6 @@ class ModelRow:
     image_size: int
     weights_digest: str
     precision: Precision
-    agreement_cosine: float | None
-    agreement_neighbors: float | None
     embedded_bit: int
     first_loaded_at: datetime
     serving: bool

@@ -92,12 +92,13 @@ class FailureReason(StrEnum):
 
 
 class Precision(StrEnum):
-    """The number format in which a model's image embeddings are computed, under torch's name.
+    """The number format in which a model's image embeddings are computed, under torch's name; the most exact first.
 
     In `int8`, the linear layers multiply 8-bit weights (with one scale per output) by 8-bit activations (with one scale
-    per group of a token's activations; see `photolineage.models.int8_encoder`). Everything else is float32.
+    per group of a token's activations; see `photolineage.models.openvino_encoder`). Everything else is float32.
     """
 
     FLOAT32 = "float32"
+    FLOAT16 = "float16"
     BFLOAT16 = "bfloat16"
     INT8 = "int8"

@@ -1,5 +1,6 @@
 """Embedding models: open_clip on torch. A process holds one loaded model at a time."""
 
+import copy
 import hashlib
 import logging
 import time
@@ -16,12 +17,17 @@ from PIL import Image
 
 from photolineage.catalog.vocabulary import Precision
 from photolineage.models.image_transform import ImageTransform
-from photolineage.models.int8_encoder import Int8ExportError, Int8ImageEncoder
 from photolineage.models.model_files import require_plain_files, require_safe_weights
+from photolineage.models.openvino_encoder import (
+    ImageGraph,
+    OpenVinoImageEncoder,
+    WayUnavailableError,
+    trace_image_half,
+)
 from photolineage.models.plain_configuration import forbid_remote_code, require_plain_configuration
-from photolineage.models.precision import Agreement, agreement, available_device, native_precisions
 from photolineage.models.text_encoder import export_text_encoder
 from photolineage.models.unavailable import ModelUnavailableError, is_out_of_memory, why_unavailable
+from photolineage.models.ways import REFERENCE, Backend, Way, available_device, unmeasured_way
 from photolineage.settings import ModelSettings
 
 if TYPE_CHECKING:
@@ -51,8 +57,8 @@ class ModelFacts:
 class Embedder:
     """One loaded model. Embeddings are float32 (n, dim) of unit length, on the CPU.
 
-    The image half computes in `computes_in`, the text half in float32. `batch_images` is the largest batch of one
-    forward pass; it is halved for good whenever the device runs out of memory. Several threads may encode at once.
+    The image half is computed in `way`, the text half in float32. `batch_images` is the largest batch of one forward
+    pass; it is halved for good whenever the device runs out of memory. Several threads may encode at once.
     """
 
     def __init__(
@@ -63,6 +69,7 @@ class Embedder:
         tokenizer: Any,
         device: str,
         precision: Precision = Precision.FLOAT32,
+        way: Way = REFERENCE,
     ) -> None:
         self.key = key
         self.device = device
@@ -76,10 +83,10 @@ class Embedder:
             weights_digest=_digest(model),
             precision=precision,
         )
-        self.computes_in = Precision.FLOAT32
-        self._in_int8: Int8ImageEncoder | None = None
-        if precision in native_precisions(device):
-            self.compute_in(precision)
+        self.way = REFERENCE
+        self._openvino: OpenVinoImageEncoder | None = None
+        self._graph: ImageGraph | None = None
+        self._convert(way)
 
     @property
     def parameters(self) -> int:
@@ -91,14 +98,33 @@ class Embedder:
         """The memory that the weights take."""
         return sum(int(weights.nbytes) for weights in self._model.parameters())
 
-    def compute_in(self, precision: Precision) -> None:
-        """Convert the image half to this precision, even if the device only emulates it. Raises Int8ExportError."""
-        if precision == Precision.INT8:
-            self._in_int8 = Int8ImageEncoder(self._model, self.transform, _height_and_width(self._model))
+    @contextmanager
+    def computing_in(self, way: Way) -> Iterator[None]:
+        """Within the block, the image half is computed in this way; before and after it in float32 with torch.
+
+        Raises WayUnavailableError, and the errors of torch and OpenVINO if memory runs out.
+        """
+        visual = self._model.visual
+        try:
+            if way.backend == Backend.OPENVINO:
+                self._graph = self._graph or self._trace()  # kept for the other precisions
+            elif way != REFERENCE:
+                self._model.visual = copy.deepcopy(visual)
+            self._convert(way)
+            yield
+        finally:
+            self._model.visual, self._openvino, self.way = visual, None, REFERENCE
+
+    def _convert(self, way: Way) -> None:
+        if way.backend == Backend.OPENVINO:
+            graph = self._graph or self._trace()
+            self._openvino = OpenVinoImageEncoder(graph, self.transform, way.precision)
         else:
-            self._in_int8 = None
-            self._model.visual.to(_dtype(precision))
-        self.computes_in = precision
+            self._model.visual.to(_dtype(way))
+        self.way = way
+
+    def _trace(self) -> ImageGraph:
+        return trace_image_half(self._model, _height_and_width(self._model))
 
     def encode_batch(self, batch: Sequence["torch.Tensor"]) -> NDArray[np.float32]:
         """Embeddings of transformed images (`transform`: uint8, (3, size, size)), in order.
@@ -127,10 +153,10 @@ class Embedder:
 
         seen = torch.stack(list(batch))
         with torch.inference_mode():
-            if self._in_int8 is not None:
-                return self._unit(torch.from_numpy(self._in_int8.encode(seen.numpy())))
+            if self._openvino is not None:
+                return self._unit(torch.from_numpy(self._openvino.encode(seen.numpy())))
             pixels = self.transform.normalize(seen.to(self.device))
-            return self._unit(self._model.encode_image(pixels.to(_dtype(self.computes_in))))
+            return self._unit(self._model.encode_image(pixels.to(_dtype(self.way))))
 
     def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """Embeddings of upright RGB images, in order."""
@@ -203,21 +229,27 @@ def encoding_threads(device: str) -> Iterator[int]:
         torch.set_num_threads(cores)
 
 
-_loaded: dict[tuple[str, ModelSettings, Precision], Embedder] = {}
+_loaded: dict[tuple[str, ModelSettings, Precision, Way | None], Embedder] = {}
 _LOADING = Lock()
 
 
-def load_embedder(key: str, settings: ModelSettings, precision: Precision = Precision.FLOAT32) -> Embedder:
+def load_embedder(
+    key: str,
+    settings: ModelSettings,
+    precision: Precision = Precision.FLOAT32,
+    way: Way | None = None,
+) -> Embedder:
     """The model, ready to run. It stays loaded until another model is requested, and is unloaded before that one loads.
 
-    The model computes in `precision` if the device supports it natively, else in float32. The default, float32, loads
-    fastest: use it for texts and single images. Weights load without pickle. Raises ModelUnavailableError.
+    `precision`: of the model's embeddings. `way`: how to compute it here; by default the way of `unmeasured_way`. The
+    defaults load fastest: use them for texts and single images. Weights load without pickle. Raises
+    ModelUnavailableError.
     """
     with _LOADING:
-        wanted = key, settings, precision
+        wanted = key, settings, precision, way
         if wanted not in _loaded:
             unload()
-            _loaded[wanted] = _load(*wanted)
+            _loaded[wanted] = load_anew(*wanted)
         return _loaded[wanted]
 
 
@@ -226,28 +258,13 @@ def unload() -> None:
     _loaded.clear()
 
 
-def measure_agreement(
-    key: str, settings: ModelSettings, precision: Precision, images: Sequence[Image.Image]
-) -> Agreement:
-    """The agreement of the model's embeddings of upright RGB images in `precision` with those in float32.
+def load_anew(
+    key: str, settings: ModelSettings, precision: Precision = Precision.FLOAT32, way: Way | None = None
+) -> Embedder:
+    """The model, which does not stay loaded. Raises ModelUnavailableError.
 
-    Loads the model and unloads it again; a model that was loaded before is unloaded too. Raises
-    ModelUnavailableError and Int8ExportError.
+    The log says that it is loaded, then every ten seconds how long that has taken: a download takes minutes.
     """
-    unload()
-    embedder = _load(key, settings, Precision.FLOAT32)
-    try:
-        reference = embedder.encode_images(images)
-        embedder.compute_in(precision)
-        return agreement(embedder.encode_images(images), reference)
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        raise ModelUnavailableError(why_unavailable(key, settings, error)) from error
-
-
-def _load(key: str, settings: ModelSettings, precision: Precision) -> Embedder:
-    """Load the model. The log says so, then every ten seconds how long it has taken: a download takes minutes."""
     model = " ".join(filter(None, [settings.architecture, settings.pretrained]))
     started, ended = time.monotonic(), Event()
 
@@ -259,7 +276,7 @@ def _load(key: str, settings: ModelSettings, precision: Precision) -> Embedder:
     speaker = Thread(target=say_seconds, name=f"loading of {key}", daemon=True)
     speaker.start()
     try:
-        embedder = _create(key, settings, precision)
+        embedder = _create(key, settings, precision, way)
     finally:
         ended.set()
         speaker.join()
@@ -268,10 +285,11 @@ def _load(key: str, settings: ModelSettings, precision: Precision) -> Embedder:
     return embedder
 
 
-def _create(key: str, settings: ModelSettings, precision: Precision) -> Embedder:
+def _create(key: str, settings: ModelSettings, precision: Precision, way: Way | None) -> Embedder:
     import open_clip
 
     device = available_device()
+    way = way or unmeasured_way(precision, device)
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # the error below explains failed downloads
     forbid_remote_code()
     try:
@@ -284,14 +302,13 @@ def _create(key: str, settings: ModelSettings, precision: Precision) -> Embedder
         tokenizer = open_clip.get_tokenizer(settings.architecture)
         _require_words(tokenizer)
         model.eval()
-        return Embedder(key, model, preprocess, tokenizer, device, precision)
+        return Embedder(key, model, preprocess, tokenizer, device, precision, way)
     except ModelUnavailableError:
         raise
-    except Int8ExportError as error:
+    except WayUnavailableError as error:
         raise ModelUnavailableError(
-            f"models.{key}: the model's embeddings are in int8, but this machine cannot compute in int8: {error}. "
-            "Install the version of OpenVINO in constraints.txt, or configure the model under a new key with "
-            "precision = 'float32'."
+            f"models.{key}: the model cannot be computed in {way} on this machine: {error}. Install the version of "
+            "OpenVINO in constraints.txt, or configure the model under a new key with precision = 'float32'."
         ) from error
     except Exception as error:
         raise ModelUnavailableError(why_unavailable(key, settings, error)) from error
@@ -303,10 +320,11 @@ def _require_words(tokenizer: Any) -> None:
         raise ValueError("the vocabulary of its tokenizer is empty: tokenizer.json is missing")
 
 
-def _dtype(precision: Precision) -> "torch.dtype":
+def _dtype(way: Way) -> "torch.dtype":
+    """The type of torch's weights: float32 for OpenVINO, which converts a copy."""
     import torch
 
-    dtype: torch.dtype = getattr(torch, precision)
+    dtype: torch.dtype = getattr(torch, way.precision) if way.backend == Backend.TORCH else torch.float32
     return dtype
 
 

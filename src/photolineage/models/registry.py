@@ -1,17 +1,17 @@
 """The models in the catalog: the facts measured at the first load, and the current serving model."""
 
+from collections.abc import Callable
 from dataclasses import asdict, fields, replace
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
 from photolineage.catalog.coverage import free_bit
 from photolineage.catalog.engine import DATABASE_TIME, advisory_lock, run_in_transaction
-from photolineage.catalog.orm import MlModel, ShardFile
+from photolineage.catalog.orm import MlModel, MlModelTiming, ShardFile
 from photolineage.catalog.queries import ModelRow, find_model, serving_model_key
-from photolineage.catalog.vocabulary import Precision
 from photolineage.errors import PhotolineageError
 from photolineage.models.embedder import Embedder, ModelFacts, load_embedder
-from photolineage.models.precision import Agreement
+from photolineage.models.ways import REFERENCE, Way
 from photolineage.settings import ModelSettings
 
 MODELS_LOCK = 0x6D6F64656C
@@ -47,34 +47,37 @@ def require_model(connection: Connection, key: str) -> ModelRow:
     return row
 
 
-def load_recorded(
-    model: ModelRow, settings: ModelSettings, precision: Precision = Precision.FLOAT32
-) -> Embedder:
-    """The model of a row, in any precision, to compare new embeddings with the stored ones.
+def load_recorded(model: ModelRow, settings: ModelSettings, way: Way = REFERENCE) -> Embedder:
+    """The model of a row, computed in any way, to compare new embeddings with the stored ones.
 
     Raises ModelUnavailableError, and ModelChangedError if its weights differ from those of the stored embeddings.
     """
-    embedder = load_embedder(model.key, settings, precision)
+    embedder = load_embedder(model.key, settings, model.precision, way)
     recorded = ModelFacts(model.embedding_dim, model.image_size, model.weights_digest, model.precision)
-    loaded = replace(embedder.facts, precision=recorded.precision)
-    if loaded != recorded:
-        raise ModelChangedError(model.key, recorded, loaded)
+    if embedder.facts != recorded:
+        raise ModelChangedError(model.key, recorded, embedder.facts)
     return embedder
 
 
 def is_unsettled(connection: Connection, model: ModelRow) -> bool:
-    """Whether a model has no embeddings yet and its agreement was never measured (for example, without a preview)."""
-    embedded = select(ShardFile.id).where(ShardFile.model_id == model.id).limit(1)
-    return model.agreement_cosine is None and connection.execute(embedded).first() is None
+    """Whether a model has no embeddings yet and was never measured, for example because there was no preview."""
+    settling = (ShardFile, MlModelTiming)
+    queries = (select(table.id).where(table.model_id == model.id).limit(1) for table in settling)
+    return all(connection.execute(query).first() is None for query in queries)
 
 
 def record_model(
-    engine: Engine, key: str, settings: ModelSettings, facts: ModelFacts, measured: Agreement | None = None
+    engine: Engine,
+    key: str,
+    settings: ModelSettings,
+    facts: ModelFacts,
+    record_measured: Callable[[Connection, int], None] = lambda _connection, _model_id: None,
 ) -> int:
     """The id of the model's row, which is created at the first load.
 
-    A precision whose agreement was never measured may still change as long as nothing is embedded. Raises
-    ModelChangedError if the facts differ from the recorded ones, and TooManyModelsError if the catalog has no bit left.
+    The precision of a model that was never measured may still change as long as nothing is embedded. `record_measured`
+    stores what was measured, in the same transaction. Raises ModelChangedError if the facts differ from the recorded
+    ones, and TooManyModelsError if the catalog has no bit left.
     """
 
     def record(connection: Connection) -> int:
@@ -88,28 +91,22 @@ def record_model(
                     architecture=settings.architecture,
                     pretrained=settings.pretrained,
                     **asdict(facts),
-                    agreement_cosine=measured and measured.cosine,
-                    agreement_neighbors=measured and measured.neighbors,
                     embedded_bit=free_bit(connection),
                     first_loaded_at=DATABASE_TIME,
                     serving=False,
                 )
                 .returning(MlModel.id)
             ).scalar_one()
+            record_measured(connection, model_id)
             return model_id
         recorded = ModelFacts(**{field.name: getattr(known, field.name) for field in fields(ModelFacts)})
         if replace(recorded, precision=facts.precision) == facts and is_unsettled(connection, known):
             connection.execute(
-                update(MlModel)
-                .where(MlModel.id == known.id)
-                .values(
-                    precision=facts.precision,
-                    agreement_cosine=measured and measured.cosine,
-                    agreement_neighbors=measured and measured.neighbors,
-                )
+                update(MlModel).where(MlModel.id == known.id).values(precision=facts.precision)
             )
         elif recorded != facts:
             raise ModelChangedError(key, recorded, facts)
+        record_measured(connection, known.id)
         return known.id
 
     return run_in_transaction(engine, record)

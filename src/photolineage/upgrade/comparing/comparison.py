@@ -11,6 +11,7 @@ from photolineage.catalog.engine import reading
 from photolineage.catalog.orm import FileKind
 from photolineage.catalog.queries import ModelRow, committed_files, serving_model_key
 from photolineage.errors import PhotolineageError
+from photolineage.models.loading import way_of
 from photolineage.models.registry import load_recorded, require_model
 from photolineage.settings import ComparisonSettings, ModelSettings
 from photolineage.steps.embed import Stores
@@ -75,7 +76,7 @@ def compare_models(
     for key, index in opened.items():
         figures[key] = _measure(engine, rows[key], models[key], index, previews)
         said[key] = answers(
-            index, load_recorded(rows[key], models[key], rows[key].precision), sample, settings.queries
+            index, load_recorded(rows[key], models[key], way_of(engine, rows[key])), sample, settings.queries
         )
     return _compared(
         figures[serving_key],
@@ -123,7 +124,7 @@ def _measure(
     index: VectorIndex,
     previews: Mapping[int, bytes],
 ) -> ModelFigures:
-    embedder = load_recorded(model, settings, model.precision)
+    embedder = load_recorded(model, settings, way_of(engine, model))
     search = search_near_duplicates(index, embedder, previews)
     with reading(engine) as connection:
         files = committed_files(connection, FileKind.EMBEDDING, model_id=model.id)

@@ -1,4 +1,4 @@
-"""The images' side of a model in int8."""
+"""The images' side of a model, computed by OpenVINO."""
 
 import logging
 import subprocess
@@ -15,8 +15,13 @@ from PIL import Image
 
 from photolineage.catalog.vocabulary import Precision
 from photolineage.models.embedder import Embedder, load_embedder, unload
-from photolineage.models.int8_encoder import Int8ExportError, Int8ImageEncoder, _as_linear_layers
-from photolineage.models.precision import native_precisions
+from photolineage.models.openvino_encoder import (
+    OpenVinoImageEncoder,
+    WayUnavailableError,
+    _as_linear_layers,
+    trace_image_half,
+)
+from photolineage.models.ways import WAYS
 from photolineage.settings import ModelSettings
 
 
@@ -26,9 +31,14 @@ def embedder(tiny_models: Mapping[str, Path]) -> Embedder:
     return load_embedder("tiny-a", ModelSettings(architecture=f"local-dir:{tiny_models['tiny-a']}"))
 
 
+def encoder_of(embedder: Embedder) -> OpenVinoImageEncoder:
+    graph = trace_image_half(embedder._model, (64, 64))
+    return OpenVinoImageEncoder(graph, embedder.transform, Precision.INT8)
+
+
 @pytest.fixture
-def encoder(embedder: Embedder) -> Int8ImageEncoder:
-    return Int8ImageEncoder(embedder._model, embedder.transform, (64, 64))
+def encoder(embedder: Embedder) -> OpenVinoImageEncoder:
+    return encoder_of(embedder)
 
 
 @pytest.fixture
@@ -47,7 +57,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def test_embeddings_are_nearly_those_of_the_model_and_not_the_same(
-    embedder: Embedder, encoder: Int8ImageEncoder, seen: np.ndarray
+    embedder: Embedder, encoder: OpenVinoImageEncoder, seen: np.ndarray
 ) -> None:
     reference = embedder.encode_batch(list(torch.from_numpy(seen)))
     found = unit(encoder.encode(seen))
@@ -58,19 +68,19 @@ def test_embeddings_are_nearly_those_of_the_model_and_not_the_same(
 
 
 def test_an_embedding_does_not_depend_on_the_rest_of_its_batch(
-    encoder: Int8ImageEncoder, seen: np.ndarray
+    encoder: OpenVinoImageEncoder, seen: np.ndarray
 ) -> None:
     np.testing.assert_array_equal(encoder.encode(seen)[7:9], encoder.encode(seen[7:9]))
 
 
-def test_several_threads_may_encode_at_once(encoder: Int8ImageEncoder, seen: np.ndarray) -> None:
+def test_several_threads_may_encode_at_once(encoder: OpenVinoImageEncoder, seen: np.ndarray) -> None:
     alone = encoder.encode(seen)
     with ThreadPoolExecutor(4) as pool:
         for found in pool.map(encoder.encode, [seen] * 16):
             np.testing.assert_array_equal(found, alone)
 
 
-def test_what_was_returned_stays_as_it_is(encoder: Int8ImageEncoder, seen: np.ndarray) -> None:
+def test_what_was_returned_stays_as_it_is(encoder: OpenVinoImageEncoder, seen: np.ndarray) -> None:
     first = encoder.encode(seen[:1])
     kept = first.copy()
     encoder.encode(seen[1:2])
@@ -78,9 +88,12 @@ def test_what_was_returned_stays_as_it_is(encoder: Int8ImageEncoder, seen: np.nd
 
 
 @pytest.mark.skipif(
-    Precision.INT8 not in native_precisions("cpu"), reason="OpenVINO multiplies in float32 without VNNI"
+    not any(torch.cpu.get_capabilities().get(name) for name in ("avx512_vnni", "avx_vnni")),
+    reason="OpenVINO multiplies in float32 without VNNI",
 )
-def test_every_linear_layer_multiplies_8_bit_weights(embedder: Embedder, encoder: Int8ImageEncoder) -> None:
+def test_every_linear_layer_multiplies_8_bit_weights(
+    embedder: Embedder, encoder: OpenVinoImageEncoder
+) -> None:
     """Four in each block of the transformer, the embedding of patches, and the projection."""
     weights = [
         node.input_values()[1].get_element_type().to_string()
@@ -171,8 +184,8 @@ def test_what_cannot_be_computed_in_int8_says_why(
     encode_image(step)
     root = logging.getLogger()
     before = root.level, root.filters[:], root.handlers[:]
-    with pytest.raises(Int8ExportError, match=reason):
-        Int8ImageEncoder(embedder._model, embedder.transform, (64, 64))
+    with pytest.raises(WayUnavailableError, match=reason):
+        encoder_of(embedder)
     assert (root.level, root.filters, root.handlers) == before
     assert torch.nn.Conv2d.forward.__qualname__ == "Conv2d.forward"
     assert torch.backends.mha.get_fastpath_enabled()
@@ -186,14 +199,14 @@ def test_a_lack_of_memory_is_not_taken_for_what_cannot_be_computed(
 
     encode_image(allocate)
     with pytest.raises(RuntimeError, match="allocate memory"):
-        Int8ImageEncoder(embedder._model, embedder.transform, (64, 64))
+        encoder_of(embedder)
 
 
 def test_weights_that_are_all_zero_stay_so(embedder: Embedder, seen: np.ndarray) -> None:
     with torch.no_grad():
         layer = embedder._model.visual.transformer.resblocks[0].mlp.c_fc
         layer.weight[0] = 0
-    found = Int8ImageEncoder(embedder._model, embedder.transform, (64, 64)).encode(seen)
+    found = encoder_of(embedder).encode(seen)
     unload()
     assert np.isfinite(found).all()
 
@@ -202,8 +215,13 @@ def test_the_model_computes_as_before(embedder: Embedder, seen: np.ndarray) -> N
     batch = list(torch.from_numpy(seen))
     before = embedder.encode_batch(batch)
     had_fast_path = torch.backends.mha.get_fastpath_enabled()
-    embedder.compute_in(Precision.INT8)
-    embedder.compute_in(Precision.FLOAT32)
+    for way in WAYS["cpu"][1:]:
+        with embedder.computing_in(way):
+            found = embedder.encode_batch(batch)
+            assert embedder.way == way
+        assert 0.99 < float(np.sum(found * before, axis=1).mean()) < 1.001
+        if way.precision != Precision.FLOAT32:
+            assert not np.array_equal(found, before)
     np.testing.assert_array_equal(embedder.encode_batch(batch), before)
     assert torch.backends.mha.get_fastpath_enabled() == had_fast_path
     unload()
@@ -212,7 +230,7 @@ def test_the_model_computes_as_before(embedder: Embedder, seen: np.ndarray) -> N
 def test_openvino_tells_nobody_that_it_is_used() -> None:
     """Its telemetry would write of every import to a web service."""
     script = (
-        "import sys; from photolineage.models.int8_encoder import _openvino; _openvino().convert_model;"
+        "import sys; from photolineage.models.openvino_encoder import _openvino; _openvino().convert_model;"
         "print(*(name for name, module in sys.modules.items() if 'telemetry' in name and module))"
     )
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout

@@ -1,4 +1,4 @@
-"""The image half of a model in int8, on OpenVINO: a third of float32's time if the processor has VNNI."""
+"""The image half of a model on OpenVINO: in int8, a third of float32's time if the processor has VNNI."""
 
 import logging
 import sys
@@ -6,12 +6,14 @@ import warnings
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from photolineage.catalog.vocabulary import Precision
 from photolineage.models.unavailable import is_out_of_memory
 
 if TYPE_CHECKING:
@@ -26,28 +28,24 @@ _LARGEST_INT8: Final = 127
 _TRACING: Final = Lock()
 
 
-class Int8ExportError(Exception):
-    """The image half of a model cannot be computed in int8; the message gives the reason."""
+class WayUnavailableError(Exception):
+    """The image half of a model cannot be computed in some way; the message gives the reason."""
 
 
-class Int8ImageEncoder:
-    """The image half of an open_clip model on the CPU, with its linear layers in int8. The model is not changed.
+class OpenVinoImageEncoder:
+    """The image half of an open_clip model on the CPU, in float32, bfloat16 or int8. The model is not changed.
 
-    Weights have one scale per output of a layer, activations one per `ACTIVATION_GROUP` of a token. So an image's
-    embedding does not depend on the other images of its batch. As many threads as torch has may encode at once, each
-    on one core. Raises Int8ExportError; if memory runs out, MemoryError or the errors of torch and OpenVINO.
+    In int8, the weights of linear layers have one scale per output, activations one per `ACTIVATION_GROUP` of a token.
+    So an image's embedding does not depend on the other images of its batch. OpenVINO computes in float32 in place of
+    bfloat16 if the processor lacks the instructions. As many threads as torch has may encode at once, each on one
+    core. Raises WayUnavailableError; if memory runs out, MemoryError or the errors of torch and OpenVINO.
     """
 
-    def __init__(self, model: Any, transform: "ImageTransform", image_size: tuple[int, int]) -> None:
+    def __init__(self, graph: "ImageGraph", transform: "ImageTransform", precision: Precision) -> None:
         self._idle_requests: deque[openvino.InferRequest] = deque()
-        try:
-            self._compiled = _compiled(model, transform, image_size)
-            self._try_out(image_size)
-        except Exception as error:  # OpenVINO raises plain Exceptions
-            if is_out_of_memory(error):
-                raise
-            reason = " ".join(str(error).split()).rstrip(" .")
-            raise Int8ExportError(f"OpenVINO cannot compute it: {reason}") from error
+        with _reasons_given():
+            self._compiled = _compiled(graph, transform, precision)
+            self._try_out(graph.image_size)
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embeddings (n, dim), not normalized, of the pixels of n images, (n, 3, height, width)."""
@@ -68,22 +66,37 @@ class Int8ImageEncoder:
                 raise ValueError(f"for {images} images it returns embeddings of shape {found}")
 
 
+@contextmanager
+def _reasons_given() -> Iterator[None]:
+    """Raise WayUnavailableError for an error of the block that is no lack of memory."""
+    try:
+        yield
+    except Exception as error:  # OpenVINO raises plain Exceptions
+        if is_out_of_memory(error):
+            raise
+        reason = " ".join(str(error).split()).rstrip(" .")
+        raise WayUnavailableError(f"OpenVINO cannot compute it: {reason}") from error
+
+
 def _compiled(
-    model: Any, transform: "ImageTransform", image_size: tuple[int, int]
+    graph: "ImageGraph", transform: "ImageTransform", precision: Precision
 ) -> "openvino.CompiledModel":
     import torch
 
-    graph = _graph(model, image_size)
-    _quantize_weights(graph)
+    pixels_to_embeddings = graph.model.clone()  # shares its weights
+    if precision == Precision.INT8:
+        _quantize_weights(pixels_to_embeddings)
     cores = torch.get_num_threads()
     options = {
         "NUM_STREAMS": cores,
         "INFERENCE_NUM_THREADS": cores,
         "ENABLE_CPU_PINNING": False,
-        "INFERENCE_PRECISION_HINT": "f32",
-        "DYNAMIC_QUANTIZATION_GROUP_SIZE": ACTIVATION_GROUP,
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == Precision.BFLOAT16 else "f32",
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": ACTIVATION_GROUP if precision == Precision.INT8 else 0,
     }
-    return _openvino().Core().compile_model(_with_normalization(graph, transform), "CPU", options)
+    return (
+        _openvino().Core().compile_model(_with_normalization(pixels_to_embeddings, transform), "CPU", options)
+    )
 
 
 def _openvino() -> Any:
@@ -158,8 +171,21 @@ def _as_linear_layers() -> Iterator[None]:
         attention.forward, convolution.forward = attend, convolve
 
 
-def _graph(model: Any, image_size: tuple[int, int]) -> "openvino.Model":
-    """The graph from normalized pixels to embeddings."""
+@dataclass(frozen=True, slots=True)
+class ImageGraph:
+    """The image half of a model, from normalized pixels (n, 3, height, width) to embeddings, as OpenVINO reads it."""
+
+    model: "openvino.Model"
+    image_size: tuple[int, int]
+
+
+def trace_image_half(model: Any, image_size: tuple[int, int]) -> ImageGraph:
+    """The image half of an open_clip model. Raises WayUnavailableError, and torch's errors if memory runs out."""
+    with _reasons_given():
+        return ImageGraph(_traced(model, image_size), image_size)
+
+
+def _traced(model: Any, image_size: tuple[int, int]) -> "openvino.Model":
     import torch
 
     class ImageHalf(torch.nn.Module):
