@@ -10,6 +10,9 @@ from dagster import (
     MetadataValue,
     MultiPartitionKey,
     ResourceParam,
+    TableColumn,
+    TableRecord,
+    TableSchema,
 )
 
 from assets.orchestration.checked_run import CheckedRun, Recorded, checked_run
@@ -24,9 +27,19 @@ from schema_checks.partition_checks import CheckInputs
 if TYPE_CHECKING:
     from photolineage.contract import Drift
     from photolineage.models.loading import LibraryModel
+    from photolineage.models.timings import MeasuredWay
     from photolineage.steps.embed import EmbeddingReport
 
 MODEL_CHECK = "model_contract"
+MEASURED_COLUMNS = TableSchema(
+    [
+        TableColumn("precision", "string"),
+        TableColumn("backend", "string"),
+        TableColumn("images/s", "float"),
+        TableColumn("cosine with float32", "float"),
+        TableColumn("note", "string"),
+    ]
+)
 
 
 @step_asset(
@@ -72,6 +85,7 @@ def image_embeddings(
                             model.id,
                             key.keys_by_dimension["shard"],
                             checkpoint_images=settings.checkpoint_images,
+                            checkpoint_seconds=settings.checkpoint_seconds,
                             on_progress=progress.track(context, str(key)),
                         )
                         yield from run.materialized(
@@ -146,5 +160,19 @@ def _metadata(
         "embedding_dim": MetadataValue.int(model.embedder.facts.embedding_dim),
         "device": MetadataValue.text(model.embedder.device),
         "precision": MetadataValue.text(model.precision),
+        "backend": MetadataValue.text(model.embedder.way.backend.value),
+        "measured": MetadataValue.table(
+            [TableRecord(_as_row(way)) for way in model.measured], MEASURED_COLUMNS
+        ),
         "weights_digest": MetadataValue.text(model.embedder.facts.weights_digest[:16]),
+    }
+
+
+def _as_row(way: "MeasuredWay") -> dict[str, str | float | None]:
+    return {
+        "precision": way.precision.value,
+        "backend": way.backend.value,
+        "images/s": way.images_per_second,
+        "cosine with float32": way.cosine,
+        "note": "used" if way.is_used else way.problem or "",
     }

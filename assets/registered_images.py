@@ -74,6 +74,7 @@ def registered_images(
                     shard_key,
                     time_zone=settings.time_zone_of(shard.source_key),
                     checkpoint_images=settings.checkpoint_images,
+                    checkpoint_seconds=settings.checkpoint_seconds,
                     on_progress=progress.track(context, shard_key),
                 )
                 yield from run.materialized(shard_key, _metadata(catalog, shard.id, report))

@@ -178,6 +178,7 @@ def measure(architecture: str, images: int, few: int, rounds: int, venv: Path | 
             "device": device,
             "cores": os.cpu_count(),
             "precision": model.precision,
+            "backend": model.embedder.way.backend,
             "images": images,
             "batch_images": model.embedder.batch_images,
             **summary(rates),

@@ -27,7 +27,7 @@ from photolineage.stores.files import LocalFiles
 from photolineage.stores.previews import PreviewStore
 
 SOURCE, MODEL = "photos", "benchmark"
-CHECKPOINT_IMAGES = 500
+CHECKPOINT_IMAGES, CHECKPOINT_SECONDS = 500, 60
 
 
 def write_random_model(folder: Path, architecture: str) -> ModelSettings:
@@ -74,6 +74,7 @@ class BenchmarkLibrary:
             self._shard,
             time_zone="UTC",
             checkpoint_images=CHECKPOINT_IMAGES,
+            checkpoint_seconds=CHECKPOINT_SECONDS,
         )
         return report.registered
 
@@ -86,6 +87,7 @@ class BenchmarkLibrary:
             model.id,
             self._shard,
             checkpoint_images=CHECKPOINT_IMAGES,
+            checkpoint_seconds=CHECKPOINT_SECONDS,
         )
         return report.embedded
 

@@ -136,7 +136,9 @@ def _register(engine: Engine, folder: Path) -> None:
     with engine.connect() as connection:
         keys = shard_keys(connection)
     for key in keys:
-        report = register_shard(_context(engine), previews, key, time_zone="UTC", checkpoint_images=500)
+        report = register_shard(
+            _context(engine), previews, key, time_zone="UTC", checkpoint_images=500, checkpoint_seconds=60
+        )
         assert report.failed == 0, report
 
 

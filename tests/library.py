@@ -172,6 +172,7 @@ class Library:
             shard_key,
             time_zone="UTC",
             checkpoint_images=self.settings.checkpoint_images,
+            checkpoint_seconds=self.settings.checkpoint_seconds,
             on_progress=on_progress,
         )
 
@@ -213,6 +214,7 @@ class Library:
             model_id,
             shard_key,
             checkpoint_images=self.settings.checkpoint_images,
+            checkpoint_seconds=self.settings.checkpoint_seconds,
             on_progress=on_progress,
         )
 

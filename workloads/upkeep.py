@@ -146,6 +146,7 @@ class _Upkeep:
             shard,
             time_zone="UTC",
             checkpoint_images=self._settings.checkpoint_images,
+            checkpoint_seconds=self._settings.checkpoint_seconds,
         )
 
     def _embed(self, model: str, shard: str) -> None:
@@ -158,6 +159,7 @@ class _Upkeep:
             model_id,
             shard,
             checkpoint_images=self._settings.checkpoint_images,
+            checkpoint_seconds=self._settings.checkpoint_seconds,
         )
 
     def _cluster(self, model: str) -> None:

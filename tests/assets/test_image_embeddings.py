@@ -18,6 +18,7 @@ from photolineage.catalog.orm import JobState, MlJob
 from photolineage.catalog.vocabulary import Precision
 from photolineage.lineage import JobKind
 from photolineage.models.embedder import Embedder
+from photolineage.models.ways import WAYS
 from tests.library import touch
 from tests.lineage import Lineage, failure_of, metadata_of, open_lineage, plain, steps_of
 
@@ -57,6 +58,14 @@ def test_a_partition_and_what_its_metadata_say(lineage: Lineage) -> None:
     assert found["images_per_second"] > 0
     assert len(found["weights_digest"]) == 16
     assert found["precision"].split(" ")[0] in set(Precision)
+    measured = list(found["measured"])
+    assert [(row["precision"], row["backend"]) for row in measured] == [
+        (way.precision, way.backend) for way in WAYS["cpu"]
+    ]
+    (used,) = (row for row in measured if row["note"] == "used")
+    assert used["backend"] == found["backend"]
+    assert used["precision"] in found["precision"]
+    assert used["images/s"] > 0
     assert {name: check.passed for name, check in lineage.checks_of(run).items()} == {
         "catalog_contract": True,
         "model_contract": True,

@@ -15,7 +15,9 @@ from photolineage.catalog.orm import FileKind, Image, ShardFile
 from photolineage.catalog.queries import committed_files, find_shard
 from photolineage.lineage import JobKind
 from photolineage.steps.compact import GRACE, FileSet, compact
+from photolineage.steps.embed import Stores, embed_shard
 from photolineage.steps.jobs import running_job
+from photolineage.steps.register import register_shard
 from photolineage.stores.embeddings import EmbeddingFileHeader
 from photolineage.stores.vector_index import live_schema
 from tests.library import Library, draw_photo, touch
@@ -102,6 +104,29 @@ def test_what_holds_goes_into_one_file_and_the_others_after_the_grace(superseded
     for kind in FileKind:
         assert recorded(superseded, kind) == [(10, False), (1, False)]
     assert len(files_of(superseded, "embeddings/tiny-a")) == len(files_of(superseded, "previews")) == 2
+
+
+def test_the_small_files_of_checkpoints_that_end_by_time_become_one(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each checkpoint has the one image that is read or computed in its time."""
+    library.scan()
+    registered = register_shard(
+        library.context(), library.previews, SHARD, time_zone="UTC", checkpoint_images=500, checkpoint_seconds=1e-9
+    )  # fmt: skip
+    assert (registered.registered, registered.checkpoints, registered.compacted) == (10, 10, 10)
+    embedder, model_id = library.embedder()
+    monkeypatch.setattr(embedder, "batch_images", 1)
+    stores = Stores(library.previews, library.embeddings)
+    embedded = embed_shard(
+        library.context(), stores, embedder, model_id, SHARD, checkpoint_images=500, checkpoint_seconds=1e-9
+    )  # fmt: skip
+    assert (embedded.embedded, embedded.checkpoints, embedded.compacted) == (10, 10, 10)
+    for kind in FileKind:
+        assert recorded(library, kind) == [(1, True)] * 10 + [(10, False)]
+    assert library.live().missing == 18, "the images of the other shards"
+    assert len(vectors(library)) == 10
+    assert library.embed(SHARD).compacted == library.register(SHARD).compacted == 0
 
 
 def test_embeddings_are_bit_for_bit_what_they_were(superseded: Library) -> None:
@@ -208,6 +233,7 @@ def test_of_an_image_whose_content_is_not_known_the_newest_row_is_held(library: 
             FileSet(FileKind.EMBEDDING, 1, model_id),
             library.embeddings.read_identities,
             lambda rows: library.embeddings.rewrite(header, "compacted", rows),
+            rows_per_file=4,
         )
     (compacted,) = (library.settings.home / f"embeddings/tiny-a/{SHARD}").glob("compacted-*.parquet")
     table = library.embeddings.read(f"embeddings/tiny-a/{SHARD}/{compacted.name}")

@@ -1,12 +1,13 @@
 """Work ahead of its consumer keeps the order and is bounded."""
 
+import itertools
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from photolineage.steps.lookahead import map_ahead
+from photolineage.steps.lookahead import map_ahead, until
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
@@ -60,3 +61,11 @@ def test_work_goes_on_while_the_consumer_is_busy() -> None:
         return item
 
     assert list(map_ahead(meet, range(6), threads=3, ahead=3)) == list(range(6))
+
+
+def test_what_comes_after_the_deadline_is_left_for_the_next_who_asks() -> None:
+    items = iter(range(5))
+    assert list(until(time.monotonic() - 1, items)) == [0]
+    assert list(itertools.islice(until(time.monotonic() + 60, items), 2)) == [1, 2]
+    assert list(until(time.monotonic() + 60, items)) == [3, 4]
+    assert list(until(time.monotonic() + 60, items)) == []

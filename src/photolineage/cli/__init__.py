@@ -15,6 +15,7 @@ from photolineage.cli import (  # noqa: E402, F401 (each module registers its co
     duplicates,
     events,
     init,
+    models,
     pin,
     report,
     retire,

@@ -43,7 +43,7 @@ def report(
                 key,
                 folder,
                 on_pictures=bars.counter("Copying pictures"),
-                on_pages=bars.counter("Writing pages"),
+                on_pages=bars.counter("Writing pages", unit="pages"),
             )
     if as_json:
         print_json({"model": key, **asdict(written)})

@@ -77,7 +77,7 @@ class ProgressBars:
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("images {task.fields[rate]}"),
+            TextColumn("{task.fields[unit]} {task.fields[rate]}", markup=False),
             TimeRemainingColumn(),
             console=errors,
             disable=not visible,
@@ -93,7 +93,7 @@ class ProgressBars:
 
     def begin(self, title: str, images: int | None) -> None:
         """Add the bar of a step. `images` is the number of images, or None if that is unknown."""
-        self._task = self._bar.add_task(title, total=images, rate="")
+        self._task = self._bar.add_task(title, total=images, unit="images", rate="")
 
     def end(self) -> None:
         """Mark the step as done: its bar is shown full."""
@@ -106,9 +106,9 @@ class ProgressBars:
         """Print a message above the bars, on standard error."""
         self._bar.console.print(shown(message), soft_wrap=True)
 
-    def counter(self, title: str) -> Callable[[int, int], None]:
+    def counter(self, title: str, unit: str = "images") -> Callable[[int, int], None]:
         """Add a bar, and return the function that moves it to (done, total)."""
-        task = self._bar.add_task(title, total=None, rate="")
+        task = self._bar.add_task(title, total=None, unit=unit, rate="")
         return lambda done, total: self._bar.update(task, completed=done, total=total)
 
     def track(self, context: "AssetExecutionContext", label: str) -> OnProgress:
@@ -281,6 +281,24 @@ def print_status(status: "LibraryFigures") -> None:
             ],
         )
     )
+    if status.speeds:
+        console.print(
+            table(
+                "How each machine computes the models (photolineage models shows more)",
+                ["model", "precision", "backend", "images per second#", "machine", "measured"],
+                [
+                    (
+                        s.model,
+                        s.way.precision,
+                        s.way.backend,
+                        "" if s.way.images_per_second is None else f"{s.way.images_per_second:,.1f}",
+                        s.machine,
+                        f"{s.measured_at:%Y-%m-%d}",
+                    )
+                    for s in status.speeds
+                ],
+            )
+        )
     if status.stale:
         console.print(
             table(

@@ -18,8 +18,10 @@ from photolineage.models.measuring import OnWay, measure_ways
 from photolineage.models.registry import ModelChangedError, is_unsettled, record_model
 from photolineage.models.timings import (
     Machine,
+    MeasuredWay,
     find_timings,
     largest_batch,
+    measured_ways,
     record_timings,
     this_machine,
     way_here,
@@ -59,6 +61,11 @@ class LibraryModel:
         if way.precision != recorded:
             return f"{way.precision} instead of {recorded}, because it is faster on this machine{reason}"
         return f"{way.precision}{reason}"
+
+    @property
+    def measured(self) -> list[MeasuredWay]:
+        """What was measured on this machine, to be shown."""
+        return measured_ways(self.timings, self.machine.threads, self.embedder.way)
 
 
 def load_model(engine: Engine, previews: PreviewStore, key: str, settings: ModelSettings) -> LibraryModel:
@@ -118,10 +125,11 @@ def _measure(
     """Measure a model; the log says which ways are not used, whatever their speed."""
     _logger.info("models.%s: measuring how this machine computes it fastest …", key)
     timings = measure_ways(key, settings, images, on_way)
+    for problem in dict.fromkeys(timing.problem for timing in timings if timing.problem):
+        ways = ", ".join(str(timing.way) for timing in timings if timing.problem == problem)
+        _logger.warning("models.%s: cannot be computed in %s: %s", key, ways, problem)
     for timing in timings:
-        if timing.problem is not None:
-            _logger.warning("models.%s: cannot be computed in %s: %s", key, timing.way, timing.problem)
-        elif timing.agreement is not None and not timing.agrees:
+        if timing.agreement is not None and not timing.agrees:
             _logger.warning(
                 "models.%s: not computed in %s: the mean cosine with float32 is %.4f, and at least %s is required",
                 key, timing.way, timing.agreement.cosine, LEAST_COSINE,

@@ -60,6 +60,53 @@ class ModelTimings:
         """How that machine computes the model: the fastest way in the precision of its embeddings, or in float32."""
         return fastest(self.timings, (self.precision,))
 
+    def ways(self) -> list["MeasuredWay"]:
+        """All ways; the one that the machine uses is marked."""
+        return measured_ways(self.timings, self.threads, self.way)
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredWay:
+    """One way of computing a model on one machine, to be shown.
+
+    `milliseconds` per image: of one core on a processor, of the whole device on a GPU. `cosine`, `neighbors`: the
+    agreement with float32. `problem`: why this way is not used, whatever its speed.
+    """
+
+    precision: Precision
+    backend: Backend
+    images_per_second: float | None
+    milliseconds: float | None
+    cosine: float | None
+    neighbors: float | None
+    is_used: bool
+    problem: str | None
+
+
+def measured_ways(timings: Sequence[Timing], threads: int, used: Way) -> list[MeasuredWay]:
+    """What was measured on a machine that computes so many batches at once and uses this way."""
+    return [_measured_way(timing, threads, timing.way == used) for timing in timings]
+
+
+def _measured_way(timing: Timing, threads: int, is_used: bool) -> MeasuredWay:
+    time, agreed = timing.milliseconds, timing.agreement
+    return MeasuredWay(
+        timing.way.precision,
+        timing.way.backend,
+        None if time is None else round(1000 * threads / time, 1),
+        None if time is None else round(time, 2),
+        None if agreed is None else round(agreed.cosine, 5),
+        None if agreed is None else agreed.neighbors,
+        is_used,
+        _problem(timing),
+    )
+
+
+def _problem(timing: Timing) -> str | None:
+    if timing.problem is not None or timing.agrees:
+        return timing.problem
+    return "far too slow" if timing.agreement is None else "does not agree with float32"
+
 
 def this_machine() -> Machine:
     """The machine that this process runs on."""

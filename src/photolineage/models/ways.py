@@ -92,10 +92,6 @@ class Timing:
     agreement: Agreement | None = None
     problem: str | None = None
 
-    def images_per_second(self, threads: int) -> float | None:
-        """The rate of so many batches at once, without decoding."""
-        return None if self.milliseconds is None else 1000 * threads / self.milliseconds
-
     @property
     def agrees(self) -> bool:
         """Whether the way may be used: it is the reference, or its embeddings agree with the reference's."""
@@ -130,8 +126,11 @@ def fastest(timings: Sequence[Timing], precisions: Collection[Precision] = tuple
 
 
 def agreement(vectors: NDArray[np.float32], reference: NDArray[np.float32]) -> Agreement:
-    """The agreement of unit vectors (n, dim) with the float32 vectors of the same images; n is at least 1."""
-    cosine = float(np.mean(np.sum(vectors * reference, axis=1)))
+    """The agreement of unit vectors (n, dim) with the float32 vectors of the same images; n is at least 1.
+
+    Vectors that are not finite agree with nothing.
+    """
+    cosine = float(np.nan_to_num(np.mean(np.sum(vectors * reference, axis=1)), posinf=0))
     if len(vectors) <= 2 * NEIGHBORS:
         return Agreement(cosine, None)
     pairs = zip(_nearest(vectors), _nearest(reference), strict=True)

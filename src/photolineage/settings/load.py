@@ -74,7 +74,14 @@ class Settings(BaseSettings):
         default=500,
         ge=1,
         le=5_000,
-        description="Images in one checkpoint. A killed run loses at most this many.",
+        description="Images in one checkpoint, at most. A killed run computes at most one checkpoint again.",
+    )
+    checkpoint_seconds: int = Field(
+        default=60,
+        ge=1,
+        le=3_600,
+        description="Seconds after which a checkpoint ends even if it has fewer images, because the model or the disk "
+        "is slow.",
     )
     partitions_per_run: int = Field(
         default=8, ge=1, le=100, description="Partitions in one run of a backfill or of the sensor, at most."

@@ -121,8 +121,9 @@ class ModelSettings(_Section):
     )
     precision: Literal["auto"] | Precision = Field(
         default="auto",
-        description="Precision of the image embeddings: 'float32', 'bfloat16', 'int8', or 'auto'. With 'auto', the "
-        "first machine that loads the model chooses its fastest precision, if the embeddings agree with float32.",
+        description="Precision of the image embeddings: 'float32', 'float16', 'bfloat16', 'int8', or 'auto'. With "
+        "'auto', the first machine that loads the model measures all of them, and takes the fastest whose embeddings "
+        "agree with float32.",
     )
     prompt_templates: PromptTemplates | None = Field(
         default=None, description="Prompt templates of this model. They replace the ones for all models."

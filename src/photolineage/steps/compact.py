@@ -1,4 +1,4 @@
-"""Rewriting the files of a shard when most of their rows are outdated, without disturbing readers.
+"""Rewriting the files of a shard when most of their rows are outdated, or they are small, without disturbing readers.
 
 The current rows go into one new file. The transaction that commits it marks the former files as superseded. They are
 kept for `GRACE`, because readers may have looked them up before; a later sweep of the shard removes them.
@@ -19,6 +19,9 @@ from photolineage.catalog.queries import CommittedFile, committed_files
 
 GRACE: Final = timedelta(days=1)
 """Longer than any run reads files that it looked up at its start."""
+
+FEW_FILES: Final = 8
+"""So many files are never too many, however small they are."""
 
 SelectedRows = Sequence[tuple[str, Sequence[int]]]
 """Paths of committed files, each with the positions of the selected rows."""
@@ -46,8 +49,13 @@ def compact(
     files: FileSet,
     read_identities: Callable[[str], pa.Table],
     write: Callable[[SelectedRows], tuple[str, int]],
+    *,
+    rows_per_file: int,
 ) -> int:
-    """Compact a shard's files if more than half of their rows are outdated. Returns the number of superseded files.
+    """Compact a shard's files if more than half of their rows are outdated, or if they are many and small.
+
+    They are small if they have less than half of `rows_per_file` rows on average: those of a slow model, whose
+    checkpoints end by time, or of many runs with a few new photos each. Returns the number of superseded files.
 
     `read_identities` returns image id and content hash of each row of a file. `write` writes a file of the selected
     rows and returns its path and size. Raises StorageError, and LeaseLostError with nothing changed.
@@ -56,11 +64,12 @@ def compact(
         committed = committed_files(connection, files.kind, shard_id=files.shard_id, model_id=files.model_id)
         contents = _contents(connection, files.shard_id)
     total = sum(file.row_count for file in committed)
-    if total <= len(contents):
+    is_scattered = len(committed) > max(FEW_FILES, 2 * total / rows_per_file)
+    if total <= len(contents) and not is_scattered:
         return 0  # at most one row per image, so almost no row is outdated
     held = _rows_that_hold([read_identities(file.path) for file in committed], contents)
     rows = sum(map(len, held))
-    if 2 * rows >= total:
+    if 2 * rows >= total and not is_scattered:
         return 0
     selected = [(file.path, positions) for file, positions in zip(committed, held, strict=True) if positions]
     path, size = write(selected) if selected else ("", 0)

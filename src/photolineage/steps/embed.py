@@ -3,7 +3,7 @@
 import itertools
 import math
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -32,7 +32,7 @@ from photolineage.models.embedder import Embedder, encoding_threads
 from photolineage.plain_text import printable
 from photolineage.steps.compact import FileSet, compact
 from photolineage.steps.jobs import JobContext, StopRequest, running_job
-from photolineage.steps.lookahead import map_ahead
+from photolineage.steps.lookahead import map_ahead, until
 from photolineage.steps.model_input import ModelInput, UnusableOriginal, UnusableOriginalsError, model_inputs
 from photolineage.steps.progress import OnProgress, Progress, ignore_progress
 from photolineage.steps.sweep import sweep_shard
@@ -79,6 +79,14 @@ class EmbeddingReport:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckpointLimit:
+    """A checkpoint ends after so many images or seconds, whichever comes first."""
+
+    images: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Stores:
     """The stores that previews are read from and embeddings are written to."""
 
@@ -94,6 +102,7 @@ def embed_shard(
     shard_key: str,
     *,
     checkpoint_images: int,
+    checkpoint_seconds: float,
     on_progress: OnProgress = ignore_progress,
 ) -> EmbeddingReport:
     """Embed the images of a shard that have no committed embedding of their current content.
@@ -139,14 +148,11 @@ def embed_shard(
                 file.path for file in preview_files if stores.previews.is_sound(file.path, file.size_bytes)
             )
             work = _ShardEmbedding(lease, stores.embeddings, embedder, model_id, shard, report)
-            sizes = [
-                min(checkpoint_images, len(remaining) - start)
-                for start in range(0, len(remaining), checkpoint_images)
-            ]
+            limit = CheckpointLimit(checkpoint_images, checkpoint_seconds)
             with closing(model_inputs(embedder, shard, reader, remaining)) as inputs:
-                work.embed(inputs, sizes, stop, on_progress)
+                work.embed(inputs, len(remaining), limit, stop, on_progress)
         lost = [file for file in committed if file not in whole]
-        _tidy_up(lease, stores.embeddings, embedder, shard, files, lost, report)
+        _tidy_up(lease, stores.embeddings, embedder, shard, files, lost, report, checkpoint_images)
     report.seconds = time.monotonic() - started
     return report
 
@@ -173,6 +179,7 @@ def _tidy_up(
     files: FileSet,
     lost: Sequence[CommittedFile],
     report: EmbeddingReport,
+    checkpoint_images: int,
 ) -> None:
     """Delete the records of lost files, and compact the other files if that is due."""
     if lost:
@@ -185,7 +192,11 @@ def _tidy_up(
     header = EmbeddingFileHeader(embedder.key, embedder.facts.weights_digest, shard.key)
     name = f"{lease.job_id:08d}-compacted"
     report.compacted = compact(
-        lease, files, embeddings.read_identities, lambda rows: embeddings.rewrite(header, name, rows)
+        lease,
+        files,
+        embeddings.read_identities,
+        lambda rows: embeddings.rewrite(header, name, rows),
+        rows_per_file=checkpoint_images,
     )
 
 
@@ -254,11 +265,12 @@ class _ShardEmbedding:
     def embed(
         self,
         inputs: Iterator[ModelInput],
-        checkpoint_sizes: Iterable[int],
+        left: int,
+        limit: CheckpointLimit,
         stop: StopRequest,
         on_progress: OnProgress,
     ) -> None:
-        """Embed and commit the images in checkpoints of `checkpoint_sizes`.
+        """Embed and commit the `left` images in checkpoints.
 
         Raises UnusableOriginalsError, or else UnusableEmbeddingsError, after all other images are committed.
         """
@@ -266,15 +278,17 @@ class _ShardEmbedding:
         unusable: list[tuple[EmbeddableImage, UnusableOriginal]] = []
         without_vector: list[EmbeddableImage] = []
         with encoding_threads(self.embedder.device) as threads:
-            for size in checkpoint_sizes:
+            while left:
                 images: list[EmbeddableImage] = []
                 vectors: list[NDArray[np.float32]] = []
-                with closing(self._encoded(inputs, size, threads)) as batches:
+                size = min(limit.images, left)
+                with closing(self._encoded(inputs, size, limit.seconds, threads)) as batches:
                     for batch in batches:
                         images += batch.images
                         vectors.append(batch.vectors)
                         unusable += batch.unusable
                         without_vector += batch.without_vector
+                        left -= len(batch.images) + len(batch.unusable) + len(batch.without_vector)
                         done = report.resumed + report.embedded + len(images)
                         failed = len(unusable) + len(without_vector)
                         on_progress(Progress(done, report.total, failed, report.resumed))
@@ -308,10 +322,15 @@ class _ShardEmbedding:
         self.lease.commit(forget, done=0)
 
     def _encoded(
-        self, inputs: Iterator[ModelInput], size: int, threads: int
+        self, inputs: Iterator[ModelInput], size: int, seconds: float, threads: int
     ) -> Generator[_Batch, None, None]:
-        """The next `size` images in batches, in order. The next checkpoint is not encoded before this one's commit."""
-        counts = even_batches(size, self.embedder.batch_images, threads)
+        """The next `size` images in batches, in order; fewer if so many seconds have passed.
+
+        The next checkpoint is not encoded before this one's commit.
+        """
+        counts = until(
+            time.monotonic() + seconds, iter(even_batches(size, self.embedder.batch_images, threads))
+        )
         batches = (list(itertools.islice(inputs, count)) for count in counts)
         return map_ahead(self._encode, batches, threads=threads, ahead=threads + 1)
 

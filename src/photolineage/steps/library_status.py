@@ -6,6 +6,7 @@ The command `photolineage status` and the asset `library_status` show the same f
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, Engine, select
@@ -24,6 +25,7 @@ from photolineage.lineage import (
     JobKind,
     Step,
 )
+from photolineage.models.timings import MeasuredWay, list_timings
 from photolineage.settings import Settings
 from photolineage.steps.freshness import RETIRED
 from photolineage.steps.lost_files import find_lost_files
@@ -77,6 +79,16 @@ class StaleStep:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelSpeed:
+    """How one machine computes a model, and how fast, as measured there."""
+
+    model: str
+    machine: str
+    measured_at: datetime
+    way: MeasuredWay
+
+
+@dataclass(frozen=True, slots=True)
 class LibraryFigures(LibraryStatus):
     """The state of the whole library. `problem`: why it is unknown what is stale.
 
@@ -87,6 +99,7 @@ class LibraryFigures(LibraryStatus):
     progress: list[StepProgress]
     stale: list[StaleStep]
     failed_jobs: int
+    speeds: list[ModelSpeed]
     problem: str | None = None
 
 
@@ -100,6 +113,12 @@ def library_figures(
         tallies = tally_images(connection)
         status = library_status(connection, tallies=tallies, recent_jobs=COUNTED_JOBS)
         progress = list(_progress(connection, status, tallies, models))
+        speeds = [
+            ModelSpeed(one.model, one.machine, one.measured_at, way)
+            for one in list_timings(connection)
+            for way in one.ways()
+            if way.is_used
+        ]
         try:
             lost = find_lost_files(connection, files, indexes, models)
             outdated = find_outdated(connection, list(settings.sources), models, lost)
@@ -108,7 +127,9 @@ def library_figures(
     stale = [StaleStep(step.name, [*partitions]) for step, partitions in outdated.items() if partitions]
     jobs = [job for job in status.jobs if _is_configured(job, settings)]
     failed = sum(job.state != JobState.RUNNING for job in jobs)
-    return LibraryFigures(status.sources, status.models, jobs[:OPEN_JOBS], progress, stale, failed, problem)
+    return LibraryFigures(
+        status.sources, status.models, jobs[:OPEN_JOBS], progress, stale, failed, speeds, problem
+    )
 
 
 def _is_configured(job: JobStatus, settings: Settings) -> bool:

@@ -1,7 +1,8 @@
 """Bounded, order-preserving work ahead of its consumer."""
 
+import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -28,3 +29,11 @@ def map_ahead(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def until(deadline: float, items: Iterator[Item]) -> Iterator[Item]:
+    """The next items, until this time of `time.monotonic()` has come; at least one. The rest stays in `items`."""
+    for item in items:
+        yield item
+        if time.monotonic() >= deadline:
+            return

@@ -25,7 +25,7 @@ from photolineage.media import OriginalImage, UnreadableImageError, read_origina
 from photolineage.media.written import Written
 from photolineage.steps.compact import FileSet, compact
 from photolineage.steps.jobs import JobContext, StopRequest, running_job
-from photolineage.steps.lookahead import map_ahead
+from photolineage.steps.lookahead import map_ahead, until
 from photolineage.steps.lost_files import find_lost_previews, forget_lost_files
 from photolineage.steps.progress import OnProgress, Progress, ignore_progress
 from photolineage.steps.store_notes import sidecar_names, store_notes
@@ -78,6 +78,7 @@ def register_shard(
     *,
     time_zone: str,
     checkpoint_images: int,
+    checkpoint_seconds: float,
     on_progress: OnProgress = ignore_progress,
 ) -> RegistrationReport:
     """Read the new and changed images of a shard, and those whose previews are lost, one checkpoint at a time.
@@ -114,22 +115,32 @@ def register_shard(
                 ahead=LOOK_AHEAD_PER_THREAD * threads,
             )
         ) as readings:
-            while checkpoint := _next_checkpoint(readings, checkpoint_images, report, total, on_progress):
+            while True:
+                soon = until(time.monotonic() + checkpoint_seconds, readings)
+                checkpoint = _next_checkpoint(soon, checkpoint_images, report, total, on_progress)
+                if not checkpoint:
+                    break
                 _commit(lease, previews, shard, checkpoint, report)
                 stop.raise_if_asked(report.resumed + report.read, total)
         if lost.file_ids:
             lease.commit(partial(forget_lost_files, file_ids=lost.file_ids), done=0)
-        report.compacted = _compact(lease, previews, shard, files)
+        report.compacted = _compact(lease, previews, shard, files, checkpoint_images)
     with reading(context.engine) as connection:
         _count_states(connection, shard.id, report)
     report.seconds = time.monotonic() - started
     return report
 
 
-def _compact(lease: Lease, previews: PreviewStore, shard: ShardRow, files: FileSet) -> int:
+def _compact(
+    lease: Lease, previews: PreviewStore, shard: ShardRow, files: FileSet, checkpoint_images: int
+) -> int:
     name = f"{lease.job_id:08d}-compacted"
     return compact(
-        lease, files, previews.read_identities, lambda rows: previews.rewrite(shard.key, name, rows)
+        lease,
+        files,
+        previews.read_identities,
+        lambda rows: previews.rewrite(shard.key, name, rows),
+        rows_per_file=checkpoint_images,
     )
 
 

@@ -1,0 +1,50 @@
+"""`photolineage models`: what was measured of each model, and measuring it anew."""
+
+from sqlalchemy import select
+
+from photolineage.catalog.orm import MlModelTiming
+from photolineage.models.ways import WAYS
+from tests.command_line import after_configuration, as_json, failure, photolineage
+from tests.lineage import Lineage
+
+
+def test_the_ways_of_each_model_are_listed_and_measured_anew(lineage: Lineage) -> None:
+    (first,) = as_json(lineage, "models")["models"]
+    assert (first["key"], first["serving"], len(first["weights_digest"])) == ("tiny-a", True, 64)
+    (measured,) = first["measured"]
+    assert [(way["precision"], way["backend"]) for way in measured["ways"]] == [
+        (way.precision, way.backend) for way in WAYS["cpu"]
+    ]
+    (used,) = (way for way in measured["ways"] if way["is_used"])
+    assert used["precision"] in {first["precision"], "float32"}
+    (speed,) = as_json(lineage, "status")["speeds"]
+    assert speed == {
+        "model": "tiny-a",
+        "machine": measured["machine"],
+        "measured_at": measured["measured_at"],
+        "way": used,
+    }
+
+    said = photolineage(lineage, "models", "--measure", "--model", "tiny-a")
+    assert said.exit_code == 0
+    shown = after_configuration(said)
+    assert f"tiny-a, digest {first['weights_digest'][:16]}, embeddings in {first['precision']}" in shown
+    assert measured["machine"].split(",")[0] in shown
+    assert shown.count("used") == 1
+    (again,) = as_json(lineage, "models", "--model", "tiny-a")["models"]
+    assert again["precision"] == first["precision"]
+    (anew,) = again["measured"]
+    assert anew["measured_at"] > measured["measured_at"]
+
+    as_json(lineage, "models", "--measure")
+    with lineage.library.engine.connect() as connection:
+        assert len(connection.execute(select(MlModelTiming.model_id)).all()) == 2
+    assert [model["key"] for model in as_json(lineage, "models")["models"]] == ["tiny-a", "tiny-b"]
+    assert "model 'tiny-z' is not configured" in failure(lineage, "models", "--measure", "--model", "tiny-z")
+
+
+def test_before_a_model_was_loaded_there_is_nothing_to_list(new_lineage: Lineage) -> None:
+    assert "No model was loaded yet." in after_configuration(photolineage(new_lineage, "models"))
+    assert as_json(new_lineage, "models") == {"models": []}
+    said = failure(new_lineage, "models", "--measure")
+    assert "no photo is registered yet" in said
