@@ -4,7 +4,7 @@ from sqlalchemy import select
 
 from photolineage.catalog.orm import MlModelTiming
 from photolineage.models.ways import WAYS
-from tests.command_line import after_configuration, as_json, failure, photolineage
+from tests.command_line import as_json, failure, photolineage
 from tests.lineage import Lineage
 
 
@@ -26,8 +26,8 @@ def test_the_ways_of_each_model_are_listed_and_measured_anew(lineage: Lineage) -
     }
 
     said = photolineage(lineage, "models", "--measure", "--model", "tiny-a")
-    assert said.exit_code == 0
-    shown = after_configuration(said)
+    assert said.returncode == 0
+    shown = said.stdout
     assert f"tiny-a, digest {first['weights_digest'][:16]}, embeddings in {first['precision']}" in shown
     assert measured["machine"].split(",")[0] in shown
     assert shown.count("used") == 1
@@ -44,7 +44,8 @@ def test_the_ways_of_each_model_are_listed_and_measured_anew(lineage: Lineage) -
 
 
 def test_before_a_model_was_loaded_there_is_nothing_to_list(new_lineage: Lineage) -> None:
-    assert "No model was loaded yet." in after_configuration(photolineage(new_lineage, "models"))
+    new_lineage.must_materialize("catalog_schema")
+    assert "No model was loaded yet." in photolineage(new_lineage, "models").stdout
     assert as_json(new_lineage, "models") == {"models": []}
     said = failure(new_lineage, "models", "--measure")
     assert "no photo is registered yet" in said

@@ -10,6 +10,9 @@ from photolineage.demo.evaluate import captions, embed_library, names, open_mode
 from photolineage.demo.library import ImageKind
 from photolineage.demo.records import EVALUATION_FILE, TRAINING_FILE, Evaluation, Training
 from photolineage.models.embedder import Embedder
+from photolineage.models.measuring import measure_ways
+from photolineage.models.ways import WAYS
+from photolineage.settings import ModelSettings
 from tests.demo.conftest import DrawnLibrary
 
 LARGEST_BYTES = 8_000_000
@@ -74,6 +77,21 @@ def test_the_second_model_is_better() -> None:
     assert second.zero_shot_accuracy > first.zero_shot_accuracy
     assert second.copies_found_first > first.copies_found_first
     assert second.held_out_captions.precision_at_10 > first.held_out_captions.precision_at_10
+
+
+def test_every_way_of_computing_a_trained_model_finds_the_same_pictures(
+    key: str, drawn_library: DrawnLibrary
+) -> None:
+    """With random weights, everything agrees with everything. These are trained."""
+    readable = [image for image in drawn_library.truth.images if image.kind is not ImageKind.CORRUPT]
+    pictures = [Image.open(drawn_library.photos / image.path).convert("RGB") for image in readable[::5]]
+    timings = measure_ways(key, ModelSettings(architecture=f"local-dir:{model_folder(key)}"), pictures)
+    assert len(timings) == len(WAYS["cpu"])
+    for timing in timings:
+        assert timing.agreement is not None, timing
+        assert timing.agreement.cosine >= 0.999, timing
+        assert timing.agreement.neighbors is not None
+        assert timing.agreement.neighbors >= 0.95, timing
 
 
 def test_the_name_of_a_scene_finds_that_scene_first(
