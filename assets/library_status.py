@@ -61,6 +61,15 @@ VERIFIED_COLUMNS = TableSchema(
         TableColumn("rotten", "int"),
     ]
 )
+SPEED_COLUMNS = TableSchema(
+    [
+        TableColumn("model", "string"),
+        TableColumn("precision", "string"),
+        TableColumn("backend", "string"),
+        TableColumn("images/s", "float"),
+        TableColumn("machine", "string"),
+    ]
+)
 PASSED_OVER_COLUMNS = TableSchema(
     [TableColumn("source", "string"), TableColumn("kind", "string"), TableColumn("files", "int")]
 )
@@ -118,6 +127,7 @@ def status_metadata(
     ]
     metadata: dict[str, MetadataValue[Any]] = {
         "progress": MetadataValue.table(_progress(figures), PROGRESS_COLUMNS),
+        "speeds": MetadataValue.table(_speeds(figures), SPEED_COLUMNS),
         "stale": MetadataValue.table(stale[:SHOWN_STALE], STALE_COLUMNS),
         "failures": MetadataValue.md("\n".join([FAILURE_COLUMNS, *failures]) if failures else NONE),
         "newest_events": MetadataValue.md(_newest_events(catalog, storage, figures)),
@@ -152,6 +162,22 @@ def _progress(figures: "LibraryFigures") -> list[TableRecord]:
             }
         )
         for one in figures.progress
+    ]
+
+
+def _speeds(figures: "LibraryFigures") -> list[TableRecord]:
+    """How each machine computes the models, and how fast, as measured there."""
+    return [
+        TableRecord(
+            {
+                "model": one.model,
+                "precision": one.way.precision.value,
+                "backend": one.way.backend.value,
+                "images/s": one.way.images_per_second,
+                "machine": one.machine,
+            }
+        )
+        for one in figures.speeds
     ]
 
 

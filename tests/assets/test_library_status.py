@@ -42,6 +42,10 @@ def test_the_page_shows_figures_and_pictures(lineage: Lineage) -> None:
         ("image_events", "tiny-a"): (27, 0),
     }
     assert all(row["images/s"] for row in progress if "tiny-a" in str(row["of"]))
+    speeds = shown["speeds"]
+    assert isinstance(speeds, list)
+    assert [row["model"] for row in speeds] == ["tiny-a"]
+    assert speeds[0]["images/s"] > 0
     assert shown["stale"] == []
     assert shown["failures"] == "None."
     assert str(shown["newest_events"]).startswith("![Covers of the newest events](data:image/webp;base64,")

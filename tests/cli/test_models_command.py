@@ -28,7 +28,7 @@ def test_the_ways_of_each_model_are_listed_and_measured_anew(lineage: Lineage) -
     said = photolineage(lineage, "models", "--measure", "--model", "tiny-a")
     assert said.returncode == 0
     shown = said.stdout
-    assert f"tiny-a, digest {first['weights_digest'][:16]}, embeddings in {first['precision']}" in shown
+    assert f"tiny-a: embeddings in {first['precision']}, digest {first['weights_digest'][:16]}" in shown
     assert measured["machine"].split(",")[0] in shown
     assert shown.count("used") == 1
     (again,) = as_json(lineage, "models", "--model", "tiny-a")["models"]

@@ -82,13 +82,13 @@ def _measured_models(engine: Engine) -> list[dict[str, Any]]:
 
 
 def _print_model(model: dict[str, Any]) -> None:
-    described = f"{model['key']}, digest {model['weights_digest'][:16]}, embeddings in {model['precision']}"
+    described = f"{model['key']}: embeddings in {model['precision']}, digest {model['weights_digest'][:16]}"
     if not model["measured"]:
-        console.print(shown(f"{described}: not measured yet"))
+        console.print(shown(f"{described}, not measured yet"))
     for one in model["measured"]:
         console.print(
             table(
-                f"{described}\non {one['machine']}, {one['measured_at']:%Y-%m-%d %H:%M} UTC",
+                f"{described}; measured {one['measured_at']:%Y-%m-%d %H:%M} UTC on {one['machine']}",
                 [
                     "precision",
                     "backend",
@@ -110,7 +110,7 @@ def _cells(way: "MeasuredWay") -> tuple[object, ...]:
         way.backend,
         "" if way.images_per_second is None else f"{way.images_per_second:,.1f}",
         "" if way.milliseconds is None else f"{way.milliseconds:,.1f}",
-        "" if way.cosine is None else f"{way.cosine:.4f}",
+        "" if way.cosine is None else f"{way.cosine:.5f}",
         "" if way.neighbors is None else f"{way.neighbors:.0%}",
         chosen,
     )
