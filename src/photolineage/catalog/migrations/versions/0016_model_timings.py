@@ -53,6 +53,6 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ml_model_timing")),
-        sa.UniqueConstraint("model_id", "machine", name=op.f("uq_ml_model_timing_model_id")),
+        sa.UniqueConstraint("model_id", "machine", name=op.f("uq_ml_model_timing_model_id_machine")),
         sqlite_autoincrement=True,
     )
