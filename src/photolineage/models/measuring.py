@@ -51,7 +51,7 @@ def measure_ways(
     try:
         single = _single(embedder, pixels)
         with encoding_threads(embedder.device) as threads:
-            affordable = int(SECONDS * threads / single)
+            affordable = int(SECONDS * threads / max(single, 1e-4))
         pixels = pixels[: max(LEAST_IMAGES, affordable)]
         milliseconds, reference = _timed(embedder, pixels)
     except Exception as error:
@@ -80,13 +80,17 @@ def _measured(
             if single > longest:
                 return Timing(way, 1000 * single)
             milliseconds, vectors = _timed(embedder, pixels)
-    except WayUnavailableError as error:
-        return Timing(way, problem=str(error))
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        return Timing(way, problem="there is too little free memory")
+    except (WayUnavailableError, RuntimeError, TypeError, ValueError, MemoryError) as error:
+        return Timing(way, problem=_reason(error))
     return Timing(way, milliseconds, agreement(vectors, reference))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, WayUnavailableError):
+        return str(error)
+    if is_out_of_memory(error):
+        return "there is too little free memory"
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _clock(embedder: Embedder) -> Callable[[], float]:
