@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from photolineage.catalog.migrate import upgrade
+from photolineage.errors import PhotolineageError
 from photolineage.settings import Settings, load_settings
 from workloads import REPOSITORY_ROOT
 from workloads.crash_states.interposer import Fault, Mode
@@ -137,6 +138,8 @@ class Scenario:
         engine = settings.catalog.open_engine()
         try:
             return violations(settings, engine, self.expected)
+        except PhotolineageError as error:
+            return [f"{type(error).__name__}: {error}"]
         finally:
             engine.dispose()
 
