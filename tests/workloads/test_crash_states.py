@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from workloads.crash_states.interposer import Mode, build
-from workloads.crash_states.operations import CATALOG, Operation, Tree, after_a_loss_of_power
+from workloads.crash_states.operations import CATALOG, Operation, Tree, after_a_loss_of_power, unflushed
 from workloads.crash_states.proof import Report, Scenario, first_run, upgrade_day
 from workloads.killing.workers import nursery
 from workloads.stateful.examine import Vectors
@@ -81,6 +81,16 @@ def test_the_operations_of_all_writers_are_seen(scenario: Scenario) -> None:
     paths = [operation.path for operation in scenario.operations]
     for part in ("catalog.db-wal", "previews/", "embeddings/", "index/", "_versions/", "events/"):
         assert any(part in path for path in paths), part
+
+
+def test_no_operation_on_an_index_can_be_lost_in_the_end(scenario: Scenario) -> None:
+    tree = scenario.before.copy()
+    for operation in scenario.operations:
+        tree.apply(operation)
+    lost = [scenario.operations[number] for number in unflushed(scenario.operations)]
+    there = {0, *tree.names.values()}  # names have no inode
+
+    assert [one for one in lost if one.path.startswith("index/") and one.inode in there] == []
 
 
 def operations_on(*steps: tuple[str, int, str, str, bytes]) -> list[Operation]:

@@ -186,9 +186,9 @@ def after_a_loss_of_power(
             tree.apply(operation)
             yield done, tree
         elif rng is not None:
-            unflushed = _unflushed(operations[: done - 1])
-            if unflushed:
-                lost = set(rng.sample(unflushed, rng.randint(1, len(unflushed))))
+            may_be_lost = unflushed(operations[: done - 1])
+            if may_be_lost:
+                lost = set(rng.sample(may_be_lost, rng.randint(1, len(may_be_lost))))
                 yield done - 1, _without(before, operations[: done - 1], lost)
 
 
@@ -200,7 +200,7 @@ def _without(before: Tree, operations: Sequence[Operation], lost: Collection[int
     return tree
 
 
-def _unflushed(operations: Sequence[Operation]) -> list[int]:
+def unflushed(operations: Sequence[Operation]) -> list[int]:
     """The numbers of the operations that a loss of power may undo."""
     flushed_inodes: set[int] = set()
     flushed_paths: set[str] = set()

@@ -86,6 +86,7 @@ def build_index(
         change = index.synchronize(live.rows, live.read_vectors, on_progress=report_rows)
         index.compact()
         ann = index.build_ann_if_outgrown()
+        index.flush()
         lease.commit(lambda _connection: None, done=total)
         on_progress(Progress(total, total, 0, total))
     return IndexingReport(change, ann, index.describe(), live.missing, restacked, time.monotonic() - started)
@@ -142,4 +143,6 @@ def maintain_index(
         return None  # not built yet, retired or lost
     with running_job(context, JobKind.INDEX, model_key, input_version=version):
         index = indexes.open(model_key, model.embedding_dim)
-        return IndexMaintenanceReport(index.compact(), index.build_ann_if_outgrown())
+        report = IndexMaintenanceReport(index.compact(), index.build_ann_if_outgrown())
+        index.flush()
+        return report

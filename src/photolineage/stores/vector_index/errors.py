@@ -13,8 +13,10 @@ from photolineage.errors import PhotolineageError
 _DAMAGE: Final = re.compile(
     r"Not found: |\(os error 2\)|file size is too small|failed to fill whole buffer|Invalid range|corrupt file"
     r"|does not appear to be a Lance file|does not contain correct footer|unsupported index version"
+    r"|Requested range was invalid|invalid seek to a negative or overflowing position"
 )
-"""How LanceDB 0.40 reports files that are missing, truncated or overwritten."""
+"""How LanceDB 0.40 reports files that are missing, truncated or overwritten; the last two are an empty manifest and an
+empty file of deletions."""
 _INVALID: Final = "Invalid input"
 """LanceDB's ValueErrors about files begin with this. Its other ValueErrors are about the arguments of a call."""
 REBUILD: Final = (

@@ -33,7 +33,7 @@ from photolineage.stores.vector_index.maintenance import AnnIndexReport, Compact
 from photolineage.stores.vector_index.ranking import Hit, Rank, SearchEffort, usual_effort
 from photolineage.stores.vector_index.recall import RecallReport
 from photolineage.stores.vector_index.rows import WantedRows, index_schema, live_schema, table_name
-from photolineage.stores.vector_index.writing import remove_rows, update_facts, write_rows
+from photolineage.stores.vector_index.writing import flush_files, remove_rows, update_facts, write_rows
 
 if TYPE_CHECKING:
     from lancedb.db import DBConnection
@@ -157,6 +157,11 @@ class VectorIndex:
             before = maintenance.fragment_count(table), self._bytes()
             maintenance.optimize(table, self._keep_versions_for)
             return CompactionReport(*before, maintenance.fragment_count(table), self._bytes())
+
+    def flush(self) -> None:
+        """Write the table's files to the disk. LanceDB does not, so a loss of power could damage what it wrote last."""
+        with self._exclusive():
+            flush_files(self._folder)
 
     def row_count(self) -> int:
         """The number of rows; 0 without a table."""

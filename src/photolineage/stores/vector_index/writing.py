@@ -1,6 +1,8 @@
 """The commits of a synchronization. Each is atomic and may be repeated."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -59,3 +61,21 @@ def _chunks(wanted: WantedRows, batches: Iterable[pa.RecordBatch]) -> Iterator[p
             pending = []
     if pending:
         yield pa.concat_tables(pending)
+
+
+def flush_files(folder: Path) -> None:
+    """Write the files below a folder to the disk, and then the names of all: those of the folder itself, too."""
+    if folder.is_dir():
+        for directory, _folders, names in os.walk(folder, topdown=False):
+            for path in (*(os.path.join(directory, name) for name in names), directory):
+                _flush(path)
+        _flush(folder.parent)
+        _flush(folder.parent.parent)
+
+
+def _flush(path: str | Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
