@@ -13,10 +13,13 @@ from photolineage.errors import PhotolineageError
 _DAMAGE: Final = re.compile(
     r"Not found: |\(os error 2\)|file size is too small|failed to fill whole buffer|Invalid range|corrupt file"
     r"|does not appear to be a Lance file|does not contain correct footer|unsupported index version"
-    r"|Requested range was invalid|invalid seek to a negative or overflowing position"
+    r"|Requested range was invalid|LanceError\(Arrow\): (?!.*(?:os error|[Mm]emory))"
 )
-"""How LanceDB 0.40 reports files that are missing, truncated or overwritten; the last two are an empty manifest and an
-empty file of deletions."""
+"""How LanceDB 0.40 reports files that are missing, truncated or overwritten. An empty manifest is an invalid range.
+
+What Arrow cannot decode is damage, too, unless the system refused something: an empty file of deletions, or zeros in
+place of rows.
+"""
 _INVALID: Final = "Invalid input"
 """LanceDB's ValueErrors about files begin with this. Its other ValueErrors are about the arguments of a call."""
 REBUILD: Final = (
