@@ -25,17 +25,24 @@ class ExplainedError(DagsterUserCodeProcessError, Failure):
     """A failure whose description says why, and what to do. It is not retried.
 
     The log of the run shows the description without the stack trace of the error that it explains: that would only
-    say where Photolineage found it.
+    say where Photolineage found it. Dagster records the class of that error, `explained`.
     """
 
-    def __init__(self, description: str, metadata: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        description: str,
+        metadata: Mapping[str, Any] | None = None,
+        *,
+        explained: type[Exception] | None = None,
+    ) -> None:
+        info = _without_stack(description, explained)
         super().__init__(  # type: ignore[no-untyped-call]
-            description, metadata, False, user_code_process_error_infos=[_without_stack(description)]
+            description, metadata, False, user_code_process_error_infos=[info]
         )
 
 
-def _without_stack(message: str) -> SerializableErrorInfo:
-    return SerializableErrorInfo(message, stack=[], cls_name=None)
+def _without_stack(message: str, explained: type[Exception] | None = None) -> SerializableErrorInfo:
+    return SerializableErrorInfo(message, stack=[], cls_name=explained.__name__ if explained else None)
 
 
 @contextmanager
@@ -47,7 +54,7 @@ def reported() -> Iterator[None]:
     try:
         yield
     except PhotolineageError as error:
-        raise ExplainedError(str(error)) from error
+        raise ExplainedError(str(error), explained=type(error)) from error
     except (DBAPIError, OSError, MemoryError, ImportError) as error:
         if (explained := explain_refusal(error)) is None:
             raise

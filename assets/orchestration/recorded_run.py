@@ -65,9 +65,7 @@ def was_interrupted(result: JobExecutionResult) -> bool:
 def cause_class(result: JobExecutionResult) -> str | None:
     """The class of the error that made the step fail."""
     errors = (event.step_failure_data.error for event in result.all_events if event.is_step_failure)
-    return next(
-        (error.cause.cls_name for error in errors if error is not None and error.cause is not None), None
-    )
+    return next(((error.cause or error).cls_name for error in errors if error is not None), None)
 
 
 def cause(result: JobExecutionResult) -> str:

@@ -5,7 +5,7 @@ import logging
 import pytest
 from dagster import DagsterRunStatus, Definitions, RunsFilter, asset, in_process_executor
 
-from assets.orchestration.recorded_run import cause, execute_recorded, was_interrupted
+from assets.orchestration.recorded_run import cause, cause_class, execute_recorded, was_interrupted
 from photolineage.errors import PhotolineageError
 from photolineage.models.embedder import unload
 from resources.failures import StoppedError, failure_reason, reported
@@ -63,6 +63,7 @@ def test_a_refused_run_shows_what_to_do_and_no_stack_trace(new_lineage: Lineage)
     error = failed.step_failure_data.error
     assert error is not None
     assert (error.message, error.stack, error.cause) == ("this disk is full; free some space", [], None)
+    assert cause_class(result) == "PhotolineageError"
 
 
 def test_the_log_of_a_run_says_that_a_model_is_loaded(
