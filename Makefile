@@ -21,13 +21,13 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED) ## run the whole lineage on a drawn photo library
 	$(VENV)/bin/photolineage demo
 
-test: $(INSTALLED) ## run all tests except the heavy ones
+test: $(INSTALLED) ## run all tests except the heavy ones, like continuous integration
 	$(PYTEST) -m "not heavy"
 
 test-quick: $(INSTALLED) ## run the fast tests (SLOW in tests/conftest.py lists the others), in three minutes
 	$(PYTEST) -m "not heavy and not slow"
 
-test-all: $(INSTALLED) ## run all tests, like continuous integration
+test-all: $(INSTALLED) ## run all tests, as before a release
 	$(PYTEST)
 
 test-newest-dagster: ## run the tests of three folders with the newest Dagster, in a separate environment

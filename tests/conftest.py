@@ -38,18 +38,13 @@ HEAVY = {
     "browser/test_runs_and_history.py": "kills and terminates runs in a real Dagster UI",
     "integration/test_backfill.py": "waits for a backfill of two models and then for the sensor",
     "integration/test_end_of_the_ui.py": "ends a Dagster UI twice, and waits for the run that goes on",
-    "integration/test_orm_drift_wheel.py": "installs the second wheel twice, and runs the examples of its readme",
     "integration/test_power_cut.py": "starts Dagster twice, with a backfill in between",
     "integration/test_termination.py": "terminates a run in a real Dagster, and runs it again",
     "integration/test_upgrade.py": "a dozen runs in a real Dagster, each in a process of its own",
     "integration/test_wheel.py": "builds and installs the wheel, and runs the demo with it",
-    "security/test_real_servers.py": "starts a real Dagster UI and a plain `dagster dev`",
-    "workloads/test_crash_states.py": "lets workers fail at operations on files",
-    "workloads/test_stateful.py": "lets 50 libraries live",
-    "browser/test_page_of_another_site.py": "a real browser at a real Dagster UI, and a page of another site",
     "security/test_secrets.py": "a real Dagster UI with runs, ticks and a database that asks for a password",
 }
-"""Files of tests that only `make test-all` runs, and why; below tests/."""
+"""Files of tests that only `make test-all` runs, and why; below tests/. Run them before a release."""
 
 SLOW = {
     "assets": "executes Dagster jobs",
@@ -77,6 +72,7 @@ SLOW = {
     "security/test_paths.py": "runs every step of a changed library again and again",
     "security/test_printing.py": "builds a library with hostile names, and runs every command on it",
     "security/test_private_home.py": "commands in processes of their own",
+    "security/test_real_servers.py": "starts a real Dagster UI and a plain `dagster dev`",
     "security/test_run_config.py": "executes Dagster jobs",
     "steps/test_compact.py": "kills processes that compact files",
     "steps/test_forget_source.py": "builds libraries on both databases, and forgets their sources",
@@ -86,6 +82,8 @@ SLOW = {
     "upgrade/test_comparison.py": "compares two models again and again",
     "upgrade/test_promote.py": "promotes models of built libraries",
     "upgrade/test_retire.py": "retires models of built libraries",
+    "workloads/test_crash_states.py": "lets workers fail at operations on files",
+    "workloads/test_stateful.py": "lets 50 libraries live",
 }
 """Folders and files of tests that `make test-quick` leaves out too, and why; below tests/."""
 
