@@ -83,6 +83,10 @@ def test_the_operations_of_all_writers_are_seen(scenario: Scenario) -> None:
         assert any(part in path for path in paths), part
 
 
+HINT_OF_NEWEST_VERSION = b'{"version":'
+"""LanceDB may write this small file after a commit has returned. It finds the newest version without it, too."""
+
+
 def test_no_operation_on_an_index_can_be_lost_in_the_end(scenario: Scenario) -> None:
     tree = scenario.before.copy()
     for operation in scenario.operations:
@@ -90,7 +94,8 @@ def test_no_operation_on_an_index_can_be_lost_in_the_end(scenario: Scenario) -> 
     lost = [scenario.operations[number] for number in unflushed(scenario.operations)]
     there = {0, *tree.names.values()}  # names have no inode
 
-    assert [one for one in lost if one.path.startswith("index/") and one.inode in there] == []
+    of_index = [one for one in lost if one.path.startswith("index/") and one.inode in there]
+    assert [one for one in of_index if not one.data.startswith(HINT_OF_NEWEST_VERSION)] == []
 
 
 def operations_on(*steps: tuple[str, int, str, str, bytes]) -> list[Operation]:

@@ -125,6 +125,17 @@ def test_every_file_of_the_indices_and_versions_counts(
     assert make_index()._read_everywhere().num_rows == IMAGES + 18
 
 
+def test_the_hint_of_the_newest_version_may_be_lost(
+    make_index: Callable[..., VectorIndex], table: Path
+) -> None:
+    """LanceDB writes it after a commit has returned, so a loss of power may empty it or leave an older one."""
+    expected = nearest(make_index(), "exact")
+    (hint,) = table.glob("_versions/latest_version_hint.json")
+    for content in (b"", bytes(13), b'{"version":1}', b'{"version":999}'):
+        hint.write_bytes(content)
+        assert nearest(make_index(), "exact") == expected
+
+
 SYNCHRONIZE = """
 import sys
 from pathlib import Path
