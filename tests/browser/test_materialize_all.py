@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from photolineage.lineage import STEPS
-from tests.browser_page import open_groups, screenshot
+from tests.browser_page import open_groups
 from tests.library import draw_photo
 from tests.lineage import Lineage, open_lineage, write_configuration
 from workloads.dagster_ui import DagsterUi, running_ui
@@ -51,7 +51,6 @@ def test_everything_of_a_new_library_is_materialized_in_order(
         page.get_by_role("button", name="Materialize all").click()
         page.get_by_role("button", name="Launch backfill").click()
         page.get_by_text("Created backfill").first.wait_for()
-        screenshot(page, "materialize_all")
         (backfill,) = ui.query(NEWEST_BACKFILL)["partitionBackfillsOrError"]["results"]
         ended = ui.wait_for(
             lambda: ui.end_of_backfill(backfill["id"]), seconds=780, what="the end of the backfill", every=2
