@@ -13,7 +13,7 @@ import pytest
 from dagster import DagsterRun, DagsterRunStatus
 
 from assets.orchestration.dead_runs import PROCESS_TAG, fail_dead_runs, process_of, process_tag
-from assets.orchestration.run_launcher import ProcessRunLauncher
+from assets.orchestration.run_launcher import STANDBY, ProcessRunLauncher
 from photolineage.catalog.leases import started_after_boot
 from photolineage.settings import CONFIG_VARIABLE
 from resources.dagster_internals import LaunchRunContext, WorkerStatus
@@ -177,6 +177,37 @@ def test_a_run_succeeds_in_a_process_and_a_session_of_its_own(
     assert os.getsid(process.pid) == process.pid != os.getsid(0)
     assert end_of(new_lineage, run) == DagsterRunStatus.SUCCESS
     assert f"Started process for run (pid: {process.pid})." in messages_of(new_lineage, run)
+
+
+def test_the_next_run_has_the_process_that_was_prepared_for_it(
+    launch: Callable[[], DagsterRun], new_lineage: Lineage
+) -> None:
+    (first, _) = launch(), launch()
+    prepared = {
+        process.pid for process in psutil.Process().children() if "standby.py" in process.cmdline()[-1]
+    }
+    third = process_of(launch())
+    assert third is not None
+    assert third.pid in prepared
+    assert end_of(new_lineage, first) == DagsterRunStatus.SUCCESS
+
+
+def test_a_process_that_was_prepared_ends_with_the_launcher() -> None:
+    process = subprocess.Popen(STANDBY, stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(60) == 0
+
+
+def test_a_prepared_process_that_was_killed_is_replaced(
+    launch: Callable[[], DagsterRun], new_lineage: Lineage
+) -> None:
+    launch()
+    for process in psutil.Process().children():
+        if "standby.py" in process.cmdline()[-1]:
+            process.kill()
+            process.wait(60)
+    assert end_of(new_lineage, launch()) == DagsterRunStatus.SUCCESS
 
 
 def test_a_killed_run_has_failed_at_once_and_tells_the_signal(
