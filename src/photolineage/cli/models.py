@@ -109,7 +109,7 @@ def _cells(way: "MeasuredWay") -> tuple[object, ...]:
         way.precision,
         way.backend,
         "" if way.images_per_second is None else f"{way.images_per_second:,.1f}",
-        "" if way.milliseconds is None else f"{way.milliseconds:,.1f}",
+        "" if way.milliseconds is None else f"{way.milliseconds:,.{1 if way.milliseconds >= 10 else 2}f}",
         "" if way.cosine is None else f"{way.cosine:.5f}",
         "" if way.neighbors is None else f"{way.neighbors:.0%}",
         chosen,
