@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow as pa
 from sqlalchemy import Connection, Select, select
 
-from photolineage.catalog.orm import FileKind, Image, Source
+from photolineage.catalog.orm import Image, Source
 from photolineage.catalog.queries import IS_EMBEDDABLE, CommittedFile, committed_files
+from photolineage.catalog.vocabulary import FileKind
 from photolineage.stores.analytics import arrow_table, query
 from photolineage.stores.embeddings import EmbeddingStore, embedding_file, embedding_schema
 from photolineage.stores.vector_index import live_schema

@@ -13,9 +13,9 @@ from PIL import ImageDraw, ImageOps
 from sqlalchemy import Engine, select
 
 from photolineage.catalog.engine import reading
-from photolineage.catalog.orm import FileKind, Image, ImageState, Shard, Source
+from photolineage.catalog.orm import Image, Shard, Source
 from photolineage.catalog.queries import committed_files
-from photolineage.catalog.vocabulary import TakenAtPrecision
+from photolineage.catalog.vocabulary import FileKind, ImageState, TakenAtPrecision
 from photolineage.stores.captions import draw_line, wrap
 from photolineage.stores.previews import PreviewStore
 from photolineage.stores.root_folder import StorageError

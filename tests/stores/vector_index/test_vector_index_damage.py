@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -134,6 +134,26 @@ def test_the_hint_of_the_newest_version_may_be_lost(
     for content in (b"", bytes(13), b'{"version":1}', b'{"version":999}'):
         hint.write_bytes(content)
         assert nearest(make_index(), "exact") == expected
+
+
+def test_a_file_that_is_renamed_during_a_flush_is_left_out(
+    make_index: Callable[..., VectorIndex], table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hint = table / "_versions/.tmp123"
+    hint.write_bytes(b"{}")
+    flushed, opened = [], os.open
+
+    def rename_first(path: Any, *arguments: Any, **named: Any) -> int:
+        if Path(path) == hint:
+            hint.rename(hint.with_name("latest_version_hint.json"))
+        descriptor = opened(path, *arguments, **named)
+        flushed.append(Path(path))
+        return descriptor
+
+    monkeypatch.setattr(os, "open", rename_first)
+    make_index().flush()
+    assert hint not in flushed
+    assert {*table.rglob("*.manifest"), *table.rglob("*.lance"), table, table.parent} <= {*flushed}
 
 
 SYNCHRONIZE = """

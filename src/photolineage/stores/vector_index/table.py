@@ -278,9 +278,7 @@ class VectorIndex:
         with writing(self.model_key, self._folder):
             self.directory.mkdir(parents=True, exist_ok=True)
             with FileLock(self._root.inner(f"{self._name}.lock")):
-                self._root.require_no_links(
-                    self._folder.name
-                )  # LanceDB follows links, also when it cleans up
+                self._root.require_no_links(self._folder.name)  # LanceDB follows them, also when it cleans up
                 yield
 
     def _reading(self) -> AbstractContextManager[None]:

@@ -64,7 +64,11 @@ def _chunks(wanted: WantedRows, batches: Iterable[pa.RecordBatch]) -> Iterator[p
 
 
 def flush_files(folder: Path) -> None:
-    """Write the files below a folder to the disk, and then the names of all: those of the folder itself, too."""
+    """Write the files below a folder to the disk, and then the names of all: those of the folder itself, too.
+
+    A file that is renamed meanwhile is left out: LanceDB writes its hint of the newest version after a commit has
+    returned, and does without it.
+    """
     if folder.is_dir():
         for directory, _folders, names in os.walk(folder, topdown=False):
             for path in (*(os.path.join(directory, name) for name in names), directory):
@@ -74,7 +78,10 @@ def flush_files(folder: Path) -> None:
 
 
 def _flush(path: str | Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
     try:
         os.fsync(descriptor)
     finally:
