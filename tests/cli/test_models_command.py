@@ -40,12 +40,17 @@ def test_the_ways_of_each_model_are_listed_and_measured_anew(lineage: Lineage) -
     with lineage.library.engine.connect() as connection:
         assert len(connection.execute(select(MlModelTiming.model_id)).all()) == 2
     assert [model["key"] for model in as_json(lineage, "models")["models"]] == ["tiny-a", "tiny-b"]
-    assert "model 'tiny-z' is not configured" in failure(lineage, "models", "--measure", "--model", "tiny-z")
+    for arguments in (["--measure"], []):
+        assert "model 'tiny-z' is not configured" in failure(
+            lineage, "models", *arguments, "--model", "tiny-z"
+        )
 
 
 def test_before_a_model_was_loaded_there_is_nothing_to_list(new_lineage: Lineage) -> None:
     new_lineage.must_materialize("catalog_schema")
     assert "No model was loaded yet." in photolineage(new_lineage, "models").stdout
+    said = photolineage(new_lineage, "models", "--model", "tiny-b").stdout
+    assert "The model tiny-b was not loaded yet." in " ".join(said.split())
     assert as_json(new_lineage, "models") == {"models": []}
     said = failure(new_lineage, "models", "--measure")
     assert "no photo is registered yet" in said

@@ -14,7 +14,7 @@ import pytest
 from dagster import DagsterRunStatus
 
 from photolineage.catalog.leases import acquire_lease
-from photolineage.catalog.orm import JobState
+from photolineage.catalog.vocabulary import JobState
 from photolineage.lineage import JobKind
 from tests.command_line import PHOTOLINEAGE, as_json, embedded_images, environment, failure, photolineage
 from tests.library import draw_photo

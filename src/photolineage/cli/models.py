@@ -36,11 +36,14 @@ def models(
             keys = list(settings.models) if model is None else [known_model(settings, engine, model)]
             _measure(settings, engine, keys, visible=not as_json)
         found = [one for one in _measured_models(engine) if model in (None, one["key"])]
+        if model is not None and not found:
+            known_model(settings, engine, model)  # a key that is not configured either is a mistake
     if as_json:
         print_json({"models": found})
         return
     if not found:
-        console.print("No model was loaded yet. The first run that embeds photos loads and measures one.")
+        unloaded = "No model was loaded yet" if model is None else f"The model {model} was not loaded yet"
+        console.print(shown(f"{unloaded}. The first run that embeds photos with it loads and measures it."))
     for one in found:
         _print_model(one)
 
