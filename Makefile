@@ -24,7 +24,7 @@ demo: $(INSTALLED) ## run the whole lineage on a drawn photo library
 test: $(INSTALLED) ## run all tests except the heavy ones, like continuous integration
 	$(PYTEST) -m "not heavy"
 
-test-quick: $(INSTALLED) ## run the fast tests (SLOW in tests/conftest.py lists the others), in three minutes
+test-quick: $(INSTALLED) ## run the fast tests (SLOW in tests/heavy_and_slow.py lists the others), in three minutes
 	$(PYTEST) -m "not heavy and not slow"
 
 test-all: $(INSTALLED) ## run all tests, as before a release
