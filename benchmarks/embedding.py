@@ -35,7 +35,7 @@ from rich.table import Table
 
 from benchmarks.embedding_library import new_library, write_random_model
 from benchmarks.photographs import write_photographs
-from photolineage.catalog.orm import FileKind
+from photolineage.catalog.vocabulary import FileKind
 from photolineage.media import decode_upright
 from photolineage.models.embedder import Embedder, encoding_threads
 from photolineage.models.ways import available_device

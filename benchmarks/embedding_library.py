@@ -11,8 +11,9 @@ from sqlalchemy import delete
 
 from photolineage.catalog.engine import create_catalog_engine, write_transaction
 from photolineage.catalog.migrate import upgrade
-from photolineage.catalog.orm import FileKind, ShardFile
+from photolineage.catalog.orm import ShardFile
 from photolineage.catalog.queries import shard_keys
+from photolineage.catalog.vocabulary import FileKind
 from photolineage.lineage import JobKind
 from photolineage.media import SUPPORTED_SUFFIXES
 from photolineage.models.loading import LibraryModel, load_model

@@ -28,7 +28,8 @@ from assets.orchestration.lineage_run import prepare_dagster_home
 from assets.orchestration.partitions import SHARDS
 from photolineage.catalog.engine import run_in_transaction
 from photolineage.catalog.migrate import upgrade
-from photolineage.catalog.orm import JobState, MlJob, Shard, Source
+from photolineage.catalog.orm import MlJob, Shard, Source
+from photolineage.catalog.vocabulary import JobState
 from photolineage.lineage import JobKind, partition_subject
 from photolineage.settings import CONFIG_VARIABLE, Settings, load_settings
 from workloads import REPOSITORY_ROOT

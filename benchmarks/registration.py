@@ -29,8 +29,9 @@ from benchmarks.large_photos import decode_alone, draw_photos
 from benchmarks.small_files import make_tree, walk_alone
 from photolineage.catalog.engine import create_catalog_engine, write_transaction
 from photolineage.catalog.migrate import upgrade
-from photolineage.catalog.orm import Image, ImageState
+from photolineage.catalog.orm import Image
 from photolineage.catalog.queries import shard_keys
+from photolineage.catalog.vocabulary import ImageState
 from photolineage.lineage import JobKind
 from photolineage.media import SUPPORTED_SUFFIXES
 from photolineage.steps.jobs import JobContext, running_job

@@ -26,18 +26,8 @@ from photolineage.catalog.duplicates import refresh_duplicates
 from photolineage.catalog.engine import DATABASE_TIME, create_catalog_engine, run_in_transaction
 from photolineage.catalog.leases import acquire_lease
 from photolineage.catalog.migrate import upgrade
-from photolineage.catalog.orm import (
-    FileKind,
-    Image,
-    ImageNote,
-    ImageState,
-    JobState,
-    MlJob,
-    Shard,
-    ShardFile,
-    Source,
-)
-from photolineage.catalog.vocabulary import WrittenField
+from photolineage.catalog.orm import Image, ImageNote, MlJob, Shard, ShardFile, Source
+from photolineage.catalog.vocabulary import FileKind, ImageState, JobState, WrittenField
 from photolineage.lineage import JobKind
 from photolineage.media.written import Written as Statement
 from photolineage.steps.store_notes import store_notes

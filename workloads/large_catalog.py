@@ -14,19 +14,8 @@ from sqlalchemy.types import BigInteger, LargeBinary, String
 
 from photolineage.catalog.engine import write_transaction
 from photolineage.catalog.migrate import upgrade
-from photolineage.catalog.orm import (
-    Event,
-    FileKind,
-    Image,
-    ImageState,
-    JobState,
-    MlJob,
-    MlModel,
-    Shard,
-    ShardFile,
-    Source,
-)
-from photolineage.catalog.vocabulary import FailureReason, TakenAtSource
+from photolineage.catalog.orm import Event, Image, MlJob, MlModel, Shard, ShardFile, Source
+from photolineage.catalog.vocabulary import FailureReason, FileKind, ImageState, JobState, TakenAtSource
 from photolineage.lineage import JobKind, partition_subject
 
 MODELS = {"complete": 1, "outdated": 2, "half": 4}

@@ -6,8 +6,8 @@ Without them Dagster would take every materialization for new data, and call all
 from dagster import AssetKey, DagsterInstance
 from sqlalchemy import Connection
 
-from photolineage.catalog.orm import FileKind
 from photolineage.catalog.queries import materialized_version, newest_file_ids
+from photolineage.catalog.vocabulary import FileKind
 from photolineage.lineage import JobKind, Step
 
 DATA_VERSION_TAG = "dagster/data_version"

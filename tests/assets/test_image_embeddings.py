@@ -14,8 +14,8 @@ from sqlalchemy import select
 
 from assets.orchestration.partitions import model_shard_key
 from photolineage.catalog.leases import acquire_lease
-from photolineage.catalog.orm import JobState, MlJob
-from photolineage.catalog.vocabulary import Precision
+from photolineage.catalog.orm import MlJob
+from photolineage.catalog.vocabulary import JobState, Precision
 from photolineage.lineage import JobKind
 from photolineage.models.embedder import Embedder
 from photolineage.models.ways import WAYS

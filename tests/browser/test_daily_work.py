@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from photolineage.catalog.orm import JobState
+from photolineage.catalog.vocabulary import JobState
 from photolineage.lineage import JobKind
 from tests.browser_page import (
     containing,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from photolineage.catalog.orm import JobState
+from photolineage.catalog.vocabulary import JobState
 from photolineage.lineage import JobKind
 from photolineage.settings import CONFIG_VARIABLE
 from tests.browser_page import screenshot

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from photolineage.catalog.engine import write_transaction
-from photolineage.catalog.orm import Image, ImageState, Shard, Source
+from photolineage.catalog.orm import Image, Shard, Source
+from photolineage.catalog.vocabulary import ImageState
 
 NOW = datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
 

@@ -10,9 +10,9 @@ from sqlalchemy.exc import DBAPIError, StatementError
 
 from photolineage.catalog.column_types import DamagedCatalogError
 from photolineage.catalog.engine import write_transaction
-from photolineage.catalog.orm import Base, Image, ImageState, Source
+from photolineage.catalog.orm import Base, Image, Source
 from photolineage.catalog.queries import shard_keys
-from photolineage.catalog.vocabulary import FailureReason
+from photolineage.catalog.vocabulary import FailureReason, ImageState
 
 AddImage = Callable[..., int]
 

@@ -15,8 +15,9 @@ from photolineage.catalog.coverage import (
     tally_images,
 )
 from photolineage.catalog.engine import write_transaction
-from photolineage.catalog.orm import Image, ImageState, MlModel, Shard
+from photolineage.catalog.orm import Image, MlModel, Shard
 from photolineage.catalog.queries import EmbeddableImage, embeddable_images
+from photolineage.catalog.vocabulary import ImageState
 from tests.catalog.conftest import NOW
 
 AddImage = Callable[..., int]

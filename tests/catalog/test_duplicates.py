@@ -8,7 +8,8 @@ from sqlalchemy.orm import aliased
 
 from photolineage.catalog.duplicates import HASHES_PER_QUERY, refresh_duplicates
 from photolineage.catalog.engine import write_transaction
-from photolineage.catalog.orm import Image, ImageState, Shard
+from photolineage.catalog.orm import Image, Shard
+from photolineage.catalog.vocabulary import ImageState
 
 AddImage = Callable[..., int]
 

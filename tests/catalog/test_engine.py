@@ -18,7 +18,8 @@ from photolineage.catalog.engine import (
     write_transaction,
 )
 from photolineage.catalog.migrate import upgrade
-from photolineage.catalog.orm import JobState, MlJob, Shard, Source
+from photolineage.catalog.orm import MlJob, Shard, Source
+from photolineage.catalog.vocabulary import JobState
 from tests.catalog.conftest import NOW
 
 ROOT = Path(__file__).parents[2]

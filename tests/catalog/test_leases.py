@@ -21,7 +21,8 @@ from sqlalchemy.exc import IntegrityError
 
 from photolineage.catalog.engine import create_catalog_engine, write_transaction
 from photolineage.catalog.leases import JOBS_KEPT, Lease, LeaseHeldError, LeaseLostError, acquire_lease
-from photolineage.catalog.orm import FileKind, JobState, MlJob, Shard, ShardFile, Source
+from photolineage.catalog.orm import MlJob, Shard, ShardFile, Source
+from photolineage.catalog.vocabulary import FileKind, JobState
 from photolineage.lineage import JobKind
 from tests.catalog.conftest import NOW
 

@@ -20,8 +20,8 @@ from photolineage.catalog.migrate import (
     upgrade,
     upgrade_sql,
 )
-from photolineage.catalog.orm import Base, Image, ImageState, JobState, MlJob, MlModel, Shard, Source
-from photolineage.catalog.vocabulary import Precision
+from photolineage.catalog.orm import Base, Image, MlJob, MlModel, Shard, Source
+from photolineage.catalog.vocabulary import ImageState, JobState, Precision
 from photolineage.lineage import JobKind
 from tests.catalog.conftest import NOW
 

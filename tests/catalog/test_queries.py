@@ -7,16 +7,7 @@ from sqlalchemy import Engine, insert
 
 from photolineage.catalog.coverage import free_bit
 from photolineage.catalog.engine import write_transaction
-from photolineage.catalog.orm import (
-    FileKind,
-    ImageState,
-    JobState,
-    MlJob,
-    MlModel,
-    Shard,
-    ShardFile,
-    Source,
-)
+from photolineage.catalog.orm import MlJob, MlModel, Shard, ShardFile, Source
 from photolineage.catalog.queries import (
     CommittedFile,
     EmbeddableImage,
@@ -35,7 +26,7 @@ from photolineage.catalog.queries import (
     shard_revisions,
     shard_sizes,
 )
-from photolineage.catalog.vocabulary import FailureReason
+from photolineage.catalog.vocabulary import FailureReason, FileKind, ImageState, JobState
 from photolineage.lineage import JobKind
 from tests.catalog.conftest import NOW
 

@@ -7,7 +7,8 @@ from sqlalchemy import Connection, insert, select, update
 
 from photolineage.catalog.engine import create_catalog_engine
 from photolineage.catalog.leases import acquire_lease
-from photolineage.catalog.orm import JobState, Shard
+from photolineage.catalog.orm import Shard
+from photolineage.catalog.vocabulary import JobState
 from photolineage.lineage import JobKind
 
 

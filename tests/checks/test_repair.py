@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Row, inspect, select
 
 from photolineage.catalog.leases import acquire_lease
 from photolineage.catalog.migration_plan import BackupRequiredError
-from photolineage.catalog.orm import Image, ImageState
+from photolineage.catalog.orm import Image
+from photolineage.catalog.vocabulary import ImageState
 from photolineage.checks.catalog_contract import contract_report
 from photolineage.checks.repair import RepairReport, plan_repair, repair_library
 from photolineage.checks.repair_catalog import Outcome, RepairRefusedError

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from photolineage.catalog.orm import FileKind
 from photolineage.catalog.queries import CommittedFile, committed_files, find_shard
+from photolineage.catalog.vocabulary import FileKind
 from photolineage.checks.stores import (
     StoreFindings,
     check_embedding_files,

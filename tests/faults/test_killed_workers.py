@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
-from photolineage.catalog.orm import ImageState, JobState, ShardFile
+from photolineage.catalog.orm import ShardFile
+from photolineage.catalog.vocabulary import ImageState, JobState
 from photolineage.lineage import JobKind
 from photolineage.media import content_hash
 from photolineage.steps.register import LOOK_AHEAD_PER_THREAD

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import URL
 
 from photolineage.catalog.migrate import upgrade
-from photolineage.catalog.orm import JobState
+from photolineage.catalog.vocabulary import JobState
 from photolineage.lineage import JobKind
 from photolineage.settings import load_settings
 from tests.faults.conftest import CHECKPOINT

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from photolineage.catalog.orm import ImageState, JobState
+from photolineage.catalog.vocabulary import ImageState, JobState
 from photolineage.lineage import JobKind
 from tests.faults.conftest import CHECKPOINT
 from tests.library import Library

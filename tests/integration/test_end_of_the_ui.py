@@ -9,7 +9,7 @@ import psutil
 import pytest
 from dagster import DagsterRunStatus
 
-from photolineage.catalog.orm import JobState
+from photolineage.catalog.vocabulary import JobState
 from photolineage.lineage import JobKind
 from tests.lineage import Lineage, registered_shard
 from workloads.dagster_ui import running_ui

@@ -12,7 +12,8 @@ from sqlalchemy import Engine, func, select
 
 from assets.orchestration.build import build_definitions
 from assets.orchestration.partitions import SHARDS
-from photolineage.catalog.orm import Base, Image, ImageState, MlJob
+from photolineage.catalog.orm import Base, Image, MlJob
+from photolineage.catalog.vocabulary import ImageState
 from tests.library import Library
 from tests.lineage import Lineage, differences, failure_of
 from workloads.contract_cases.fixing import apply_fixes

@@ -8,7 +8,8 @@ import psutil
 import pytest
 from sqlalchemy import func, select
 
-from photolineage.catalog.orm import FileKind, JobState, ShardFile
+from photolineage.catalog.orm import ShardFile
+from photolineage.catalog.vocabulary import FileKind, JobState
 from photolineage.lineage import JobKind
 from tests.library import draw_photo
 from tests.lineage import Lineage, open_lineage, write_configuration

@@ -10,7 +10,7 @@ import pytest
 from dagster import ExecuteInProcessResult, TableMetadataValue
 
 from photolineage.catalog.leases import acquire_lease
-from photolineage.catalog.orm import JobState
+from photolineage.catalog.vocabulary import JobState
 from photolineage.lineage import JobKind
 from photolineage.steps.freshness import find_stale_models
 from photolineage.upgrade.retire import ModelStores, retire_model

@@ -10,7 +10,7 @@ from dagster import RunRequest
 from assets.orchestration import stale_partitions
 from assets.orchestration.partitions import model_shard_key
 from photolineage.catalog.leases import acquire_lease
-from photolineage.catalog.orm import JobState
+from photolineage.catalog.vocabulary import JobState
 from photolineage.lineage import JobKind
 from tests.library import draw_photo, touch
 from tests.lineage import Lineage, copy_library, metadata_of, open_lineage

@@ -15,7 +15,8 @@ from PIL import ExifTags, ImageFilter
 from PIL import Image as PillowImage
 from sqlalchemy import Row, select
 
-from photolineage.catalog.orm import Event, EventImage, ImageState, JobState
+from photolineage.catalog.orm import Event, EventImage
+from photolineage.catalog.vocabulary import ImageState, JobState
 from photolineage.events import segments
 from photolineage.lineage import JobKind
 from photolineage.settings.events import EventSettings

@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import select, update
 
 from photolineage.catalog.engine import write_transaction
-from photolineage.catalog.orm import FileKind, Image, ShardFile
+from photolineage.catalog.orm import Image, ShardFile
 from photolineage.catalog.queries import committed_files, find_shard
+from photolineage.catalog.vocabulary import FileKind
 from photolineage.lineage import JobKind
 from photolineage.steps.compact import GRACE, FileSet, compact
 from photolineage.steps.embed import Stores, embed_shard

@@ -12,7 +12,8 @@ from PIL import Image as PillowImage
 from sqlalchemy import func, select
 
 from photolineage.catalog.leases import LeaseHeldError
-from photolineage.catalog.orm import FileKind, ImageState, JobState, ShardFile
+from photolineage.catalog.orm import ShardFile
+from photolineage.catalog.vocabulary import FileKind, ImageState, JobState
 from photolineage.lineage import JobKind
 from photolineage.models.embedder import Embedder, ModelFacts
 from photolineage.models.registry import ModelChangedError, record_model

@@ -10,7 +10,8 @@ from PIL import Image as PillowImage
 from sqlalchemy import delete
 
 from photolineage.catalog.engine import write_transaction
-from photolineage.catalog.orm import FileKind, JobState, ShardFile
+from photolineage.catalog.orm import ShardFile
+from photolineage.catalog.vocabulary import FileKind, JobState
 from photolineage.lineage import JobKind
 from photolineage.media import PREVIEW_SHORT_SIDE, open_picture
 from photolineage.settings import ModelSettings

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from photolineage.catalog.orm import JobState
+from photolineage.catalog.vocabulary import JobState
 from photolineage.lineage import JobKind
 from photolineage.models.registry import ModelNotLoadedError
 from tests.library import Library, draw_photo, touch

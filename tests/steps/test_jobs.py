@@ -12,7 +12,8 @@ from sqlalchemy import update
 
 from photolineage.catalog.engine import CatalogUnreachableError, write_transaction
 from photolineage.catalog.leases import LeaseHeldError, LeaseLostError, acquire_lease
-from photolineage.catalog.orm import JobState, MlJob
+from photolineage.catalog.orm import MlJob
+from photolineage.catalog.vocabulary import JobState
 from photolineage.lineage import JobKind
 from photolineage.steps.jobs import InterruptedAtCheckpointError, StopRequest, running_job
 from tests.library import Library

@@ -11,8 +11,9 @@ from sqlalchemy import select
 
 from photolineage.catalog.leases import LeaseHeldError
 from photolineage.catalog.listing import library_status
-from photolineage.catalog.orm import FileKind, Image
+from photolineage.catalog.orm import Image
 from photolineage.catalog.queries import committed_files, find_shard
+from photolineage.catalog.vocabulary import FileKind
 from photolineage.lineage import JobKind
 from photolineage.media import open_picture, read_original
 from photolineage.steps import model_input

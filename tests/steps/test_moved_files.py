@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import insert, select
 
 from photolineage.catalog.engine import write_transaction
-from photolineage.catalog.orm import Event, EventImage, ImageState
+from photolineage.catalog.orm import Event, EventImage
+from photolineage.catalog.vocabulary import ImageState
 from tests.library import Library, draw_photo, touch
 
 

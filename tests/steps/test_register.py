@@ -14,14 +14,9 @@ from PIL import Image as PillowImage
 from sqlalchemy import func, select
 
 from photolineage.catalog.leases import LeaseHeldError
-from photolineage.catalog.orm import (
-    FileKind,
-    ImageState,
-    JobState,
-    ShardFile,
-)
+from photolineage.catalog.orm import ShardFile
 from photolineage.catalog.queries import UnknownPartitionError, committed_files, find_shard
-from photolineage.catalog.vocabulary import FailureReason, TakenAtSource
+from photolineage.catalog.vocabulary import FailureReason, FileKind, ImageState, JobState, TakenAtSource
 from photolineage.lineage import JobKind
 from photolineage.media import read_original
 from photolineage.settings import Settings

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import update
 
 from photolineage.catalog.engine import write_transaction
-from photolineage.catalog.orm import Image, ImageState
+from photolineage.catalog.orm import Image
+from photolineage.catalog.vocabulary import ImageState
 from photolineage.steps.register import find_shards_with_failures, read_failures_again
 from tests.library import Library
 

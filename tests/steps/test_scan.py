@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from photolineage.catalog.orm import ImageState, JobState
+from photolineage.catalog.vocabulary import ImageState, JobState
 from photolineage.lineage import JobKind
 from photolineage.media import SUPPORTED_SUFFIXES
 from photolineage.steps import known_files

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from photolineage.catalog.orm import Image, ImageNote, ImageState
-from photolineage.catalog.vocabulary import TakenAtSource
+from photolineage.catalog.orm import Image, ImageNote
+from photolineage.catalog.vocabulary import ImageState, TakenAtSource
 from photolineage.steps.tree_walk import TreeWalk
 from tests.library import Library, draw_photo, touch
 from tests.media.test_xmp import packet

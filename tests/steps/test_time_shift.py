@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import update
 
 from photolineage.catalog.engine import write_transaction
-from photolineage.catalog.orm import Image, ImageState
+from photolineage.catalog.orm import Image
+from photolineage.catalog.vocabulary import ImageState
 from photolineage.lineage import JobKind
 from photolineage.steps import scan as scanning
 from tests.library import Library, rot

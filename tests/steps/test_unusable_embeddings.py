@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from photolineage.catalog.orm import ImageState, JobState
+from photolineage.catalog.vocabulary import ImageState, JobState
 from photolineage.lineage import JobKind
 from photolineage.models.embedder import Embedder
 from photolineage.steps.embed import UnusableEmbeddingsError

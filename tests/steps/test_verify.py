@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import update
 
 from photolineage.catalog.engine import reading, write_transaction
-from photolineage.catalog.orm import Image, JobState, MlJob
+from photolineage.catalog.orm import Image, MlJob
 from photolineage.catalog.verification import RottenOriginal, count_rotten, find_rotten, last_verified
+from photolineage.catalog.vocabulary import JobState
 from photolineage.lineage import JobKind
 from photolineage.media.original import hash_content
 from photolineage.steps import verify

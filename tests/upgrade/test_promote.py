@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy import URL, Connection, Engine, event, insert, select, text
 
 from photolineage.catalog.engine import run_in_transaction, write_transaction
-from photolineage.catalog.orm import FileKind, Image, ImageState, MlModel, ShardFile
+from photolineage.catalog.orm import Image, MlModel, ShardFile
 from photolineage.catalog.queries import serving_model_key
+from photolineage.catalog.vocabulary import FileKind, ImageState
 from photolineage.lineage import JobKind
 from photolineage.models.registry import ModelNotLoadedError, record_model, record_serving_model
 from photolineage.stores.embeddings import EmbeddingFileHeader

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, func, select, update
 from photolineage.catalog.coverage import clear_bits_of_no_model, free_bit
 from photolineage.catalog.engine import run_in_transaction, write_transaction
 from photolineage.catalog.leases import LeaseHeldError, acquire_lease
-from photolineage.catalog.orm import Event, EventImage, Image, JobState, MlJob, MlModel, ShardFile
+from photolineage.catalog.orm import Event, EventImage, Image, MlJob, MlModel, ShardFile
+from photolineage.catalog.vocabulary import JobState
 from photolineage.lineage import JobKind
 from photolineage.models.registry import ModelNotLoadedError, record_serving_model
 from photolineage.models.text_encoder import ensure_text_encoder, find_text_encoder

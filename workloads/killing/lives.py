@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image as PillowImage
 from sqlalchemy import Connection, func, or_, select
 
-from photolineage.catalog.orm import Image, ImageNote, ImageState, Source
-from photolineage.catalog.vocabulary import WrittenField
+from photolineage.catalog.orm import Image, ImageNote, Source
+from photolineage.catalog.vocabulary import ImageState, WrittenField
 from photolineage.media import content_hash
 from photolineage.media.sidecars import XMP_SUFFIX
 from photolineage.models.registry import require_model

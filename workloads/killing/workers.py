@@ -15,8 +15,9 @@ from pathlib import Path
 from sqlalchemy import Engine, select
 
 from photolineage.catalog.migrate import catalog_revision
-from photolineage.catalog.orm import FileKind, Image, ImageState
+from photolineage.catalog.orm import Image
 from photolineage.catalog.queries import committed_files
+from photolineage.catalog.vocabulary import FileKind, ImageState
 from photolineage.settings import Settings
 from photolineage.stores.embeddings import EmbeddingStore
 from photolineage.stores.files import open_files

@@ -11,9 +11,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, Row, select
 
-from photolineage.catalog.orm import Image, ImageNote, ImageState, ShardFile, Source
+from photolineage.catalog.orm import Image, ImageNote, ShardFile, Source
 from photolineage.catalog.queries import find_model, serving_model_key
-from photolineage.catalog.vocabulary import WrittenField
+from photolineage.catalog.vocabulary import ImageState, WrittenField
 from photolineage.checks.library import check_library
 from photolineage.events.cluster import cluster_events
 from photolineage.events.stored import members_of_events

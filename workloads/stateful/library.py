@@ -12,9 +12,10 @@ from pathlib import Path
 from sqlalchemy import Engine, select
 
 from photolineage.catalog.migration_plan import back_up
-from photolineage.catalog.orm import Image, ImageState, Source
+from photolineage.catalog.orm import Image, Source
 from photolineage.catalog.queries import find_model, shard_keys
 from photolineage.catalog.verification import RottenOriginal, find_rotten
+from photolineage.catalog.vocabulary import ImageState
 from photolineage.settings import Settings, load_settings
 from photolineage.steps.forget_source import SourceStores, bring_indexes_up_to_date, forget_source
 from photolineage.steps.jobs import JobContext

@@ -25,8 +25,9 @@ from photolineage.album.pages import (
 )
 from photolineage.catalog.engine import reading
 from photolineage.catalog.listing import ListedEvent, list_events
-from photolineage.catalog.orm import Event, EventImage, FileKind, Image, Shard
+from photolineage.catalog.orm import Event, EventImage, Image, Shard
 from photolineage.catalog.queries import IS_EMBEDDABLE, committed_files
+from photolineage.catalog.vocabulary import FileKind
 from photolineage.models.registry import require_model
 from photolineage.stores.previews import PreviewStore
 from photolineage.stores.vector_index import VectorIndexes

@@ -15,8 +15,9 @@ from typing import Final
 
 from sqlalchemy import Connection, bindparam, func, select, union, update
 
-from photolineage.catalog.orm import Image, ImageState, MlModel, Shard, Source
+from photolineage.catalog.orm import Image, MlModel, Shard, Source
 from photolineage.catalog.queries import EmbeddableImage
+from photolineage.catalog.vocabulary import ImageState
 from photolineage.errors import PhotolineageError
 
 HIGHEST_BIT: Final = 1 << 62

@@ -5,7 +5,8 @@ from collections.abc import Collection
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from photolineage.catalog.engine import advisory_lock
-from photolineage.catalog.orm import Image, ImageState, Shard
+from photolineage.catalog.orm import Image, Shard
+from photolineage.catalog.vocabulary import ImageState
 
 DUPLICATES_LOCK = 0x70686F746F
 """The key of the PostgreSQL lock for decisions about duplicates."""

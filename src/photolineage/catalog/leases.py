@@ -18,7 +18,8 @@ from sqlalchemy import Connection, Engine, Row, Select, delete, exists, func, in
 from sqlalchemy.exc import IntegrityError
 
 from photolineage.catalog.engine import DATABASE_TIME, database_time, run_in_transaction
-from photolineage.catalog.orm import JobState, MlJob, ShardFile
+from photolineage.catalog.orm import MlJob, ShardFile
+from photolineage.catalog.vocabulary import JobState
 from photolineage.errors import PhotolineageError
 from photolineage.lineage import JobKind
 from photolineage.plain_text import encodable

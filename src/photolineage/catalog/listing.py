@@ -9,9 +9,9 @@ from typing import Final
 from sqlalchemy import Connection, func, select
 
 from photolineage.catalog.coverage import ImageTally, tally_images
-from photolineage.catalog.orm import Event, ImageState, JobState, MlJob, MlModel, Source
+from photolineage.catalog.orm import Event, MlJob, MlModel, Source
 from photolineage.catalog.verification import count_rotten, last_verified
-from photolineage.catalog.vocabulary import TakenAtPrecision
+from photolineage.catalog.vocabulary import ImageState, JobState, TakenAtPrecision
 from photolineage.lineage import JobKind
 
 _FORM_OF_PRECISION: Final = {

@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from photolineage.catalog.duplicates import DUPLICATES_LOCK
 from photolineage.catalog.engine import advisory_lock
-from photolineage.catalog.orm import EventImage, Image, ImageNote, ImageState, Shard, Source
+from photolineage.catalog.orm import EventImage, Image, ImageNote, Shard, Source
+from photolineage.catalog.vocabulary import ImageState
 
 IDS_PER_QUERY = 500
 

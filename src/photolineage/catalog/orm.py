@@ -2,7 +2,6 @@
 
 import re
 from datetime import datetime
-from enum import StrEnum
 from typing import ClassVar
 
 from sqlalchemy import (
@@ -31,6 +30,9 @@ from photolineage.catalog.column_types import (
 )
 from photolineage.catalog.vocabulary import (
     FailureReason,
+    FileKind,
+    ImageState,
+    JobState,
     Precision,
     StackRule,
     TakenAtPrecision,
@@ -46,31 +48,6 @@ STORED_PATH_PATTERN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Z
 KEY_REASON = "a key has only a-z, 0-9, '.', '_' and '-', and begins with a letter or digit"
 DIGEST_REASON = "a digest has only hexadecimal digits"
 STORED_PATH_REASON = "not a relative path of names with only letters, digits, '.', '_' and '-'"
-
-
-class ImageState(StrEnum):
-    """`discovered`: new or changed on the disk, not read yet. `missing`: its file no longer exists."""
-
-    DISCOVERED = "discovered"
-    REGISTERED = "registered"
-    FAILED = "failed"
-    MISSING = "missing"
-
-
-class JobState(StrEnum):
-    """`interrupted`: a signal or the death of its process ended the job before its work was done."""
-
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    INTERRUPTED = "interrupted"
-
-
-class FileKind(StrEnum):
-    """The content of a committed file of a shard."""
-
-    PREVIEW = "preview"
-    EMBEDDING = "embedding"
 
 
 class Base(DeclarativeBase):

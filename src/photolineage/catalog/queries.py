@@ -6,18 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Row, and_, func, select
 
-from photolineage.catalog.orm import (
-    FileKind,
-    Image,
-    ImageState,
-    JobState,
-    MlJob,
-    MlModel,
-    Shard,
-    ShardFile,
-    Source,
-)
-from photolineage.catalog.vocabulary import FailureReason, Precision
+from photolineage.catalog.orm import Image, MlJob, MlModel, Shard, ShardFile, Source
+from photolineage.catalog.vocabulary import FailureReason, FileKind, ImageState, JobState, Precision
 from photolineage.errors import PhotolineageError
 from photolineage.lineage import JobKind
 

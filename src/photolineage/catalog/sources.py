@@ -9,7 +9,8 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, Connection, and_, func, select
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from photolineage.catalog.orm import Image, ImageState, Source
+from photolineage.catalog.orm import Image, Source
+from photolineage.catalog.vocabulary import ImageState
 
 SAME_SHARE = 0.5
 """Two sources count as one if they share more than this of the photos of each."""

@@ -8,7 +8,8 @@ from typing import Final
 
 from sqlalchemy import Connection, func, select
 
-from photolineage.catalog.orm import Image, ImageState, JobState, MlJob, Shard, Source
+from photolineage.catalog.orm import Image, MlJob, Shard, Source
+from photolineage.catalog.vocabulary import ImageState, JobState
 from photolineage.lineage import JobKind
 
 HASHES_PER_QUERY: Final = 500

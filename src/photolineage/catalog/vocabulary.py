@@ -102,3 +102,28 @@ class Precision(StrEnum):
     FLOAT16 = "float16"
     BFLOAT16 = "bfloat16"
     INT8 = "int8"
+
+
+class ImageState(StrEnum):
+    """`discovered`: new or changed on the disk, not read yet. `missing`: its file no longer exists."""
+
+    DISCOVERED = "discovered"
+    REGISTERED = "registered"
+    FAILED = "failed"
+    MISSING = "missing"
+
+
+class JobState(StrEnum):
+    """`interrupted`: a signal or the death of its process ended the job before its work was done."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+class FileKind(StrEnum):
+    """The content of a committed file of a shard."""
+
+    PREVIEW = "preview"
+    EMBEDDING = "embedding"

@@ -2,7 +2,8 @@
 
 from sqlalchemy import Connection, select
 
-from photolineage.catalog.orm import FileKind, Shard, ShardFile
+from photolineage.catalog.orm import Shard, ShardFile
+from photolineage.catalog.vocabulary import FileKind
 from photolineage.checks.store_contract import compare_arrow
 from photolineage.contract.drift import Drift
 from photolineage.lineage import partition_subject

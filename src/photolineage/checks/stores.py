@@ -4,17 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, exists, func, or_, select
 
-from photolineage.catalog.orm import (
-    Event,
-    EventImage,
-    FileKind,
-    Image,
-    ImageState,
-    JobState,
-    MlJob,
-    Shard,
-    ShardFile,
-)
+from photolineage.catalog.orm import Event, EventImage, Image, MlJob, Shard, ShardFile
 from photolineage.catalog.queries import (
     IS_EMBEDDABLE,
     SHOWN_ID,
@@ -22,7 +12,7 @@ from photolineage.catalog.queries import (
     materialized_version,
     serving_model_key,
 )
-from photolineage.catalog.vocabulary import TIMES_OF_DAY
+from photolineage.catalog.vocabulary import TIMES_OF_DAY, FileKind, ImageState, JobState
 from photolineage.checks.store_contract import compare_arrow
 from photolineage.contract.drift import Drift
 from photolineage.lineage import JobKind, partition_subject

@@ -6,13 +6,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from photolineage.catalog.listing import local_time
-from photolineage.catalog.orm import Event, EventImage, ImageState, JobState, MlModel
+from photolineage.catalog.orm import Event, EventImage, MlModel
 from photolineage.catalog.queries import (
     ModelRow,
     find_model,
     materialized_version,
     shard_revisions,
 )
+from photolineage.catalog.vocabulary import ImageState, JobState
 from photolineage.explain.findings import NOT_YET, YES, Finding, work_left
 from photolineage.lineage import JobKind, partition_subject
 from photolineage.plain_text import counted, printable

@@ -7,8 +7,8 @@ from sqlalchemy import Connection, Row, func, select
 
 from photolineage.catalog.listing import local_time
 from photolineage.catalog.notes import Note, notes_of
-from photolineage.catalog.orm import Image, ImageState, Source
-from photolineage.catalog.vocabulary import StackRule, TakenAtSource, WrittenField
+from photolineage.catalog.orm import Image, Source
+from photolineage.catalog.vocabulary import ImageState, StackRule, TakenAtSource, WrittenField
 from photolineage.explain.findings import YES, Finding, moment, work_left
 from photolineage.explain.places import Place, find_image
 from photolineage.lineage import JobKind

@@ -9,7 +9,8 @@ from typing import Final
 
 from sqlalchemy import Connection, func, select
 
-from photolineage.catalog.orm import JobState, MlJob
+from photolineage.catalog.orm import MlJob
+from photolineage.catalog.vocabulary import JobState
 from photolineage.explain.findings import YES, Finding, moment
 from photolineage.explain.places import KnownSource
 from photolineage.lineage import JobKind

@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from photolineage.catalog.listing import newest_job
-from photolineage.catalog.orm import JobState
+from photolineage.catalog.vocabulary import JobState
 from photolineage.lineage import JOB_STEPS, JobKind
 
 NOT_YET: Final = "not yet"

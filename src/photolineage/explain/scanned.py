@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row
 
 from photolineage.catalog.listing import newest_job
-from photolineage.catalog.orm import ImageState, JobState
+from photolineage.catalog.vocabulary import ImageState, JobState
 from photolineage.explain.disk import AWAY, NO_FILE, THERE
 from photolineage.explain.findings import NOT_YET, YES, Finding, moment, work_left
 from photolineage.explain.passed_over import why_passed_over

@@ -10,8 +10,9 @@ from typing import Final
 from sqlalchemy import Connection, Engine, select
 
 from photolineage.catalog.engine import reading
-from photolineage.catalog.orm import Image, ImageState, Source
+from photolineage.catalog.orm import Image, Source
 from photolineage.catalog.queries import ModelRow, serving_model_key
+from photolineage.catalog.vocabulary import ImageState
 from photolineage.errors import PhotolineageError
 from photolineage.models.registry import require_model
 from photolineage.pins.stored import Pin, list_pins

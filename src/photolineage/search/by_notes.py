@@ -7,8 +7,9 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, Engine, or_, select
 
 from photolineage.catalog.engine import reading
-from photolineage.catalog.orm import Image, ImageState, Source
+from photolineage.catalog.orm import Image, Source
 from photolineage.catalog.queries import SHOWN_ID, find_model
+from photolineage.catalog.vocabulary import ImageState
 from photolineage.search.find import FoundImages, located
 from photolineage.search.query import QueryError
 from photolineage.search.scope import Scope

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine, select
 
 from photolineage.catalog.engine import reading
-from photolineage.catalog.orm import FileKind, Image
+from photolineage.catalog.orm import Image
 from photolineage.catalog.queries import ModelRow, find_model, newest_file_id
-from photolineage.catalog.vocabulary import TakenAtPrecision
+from photolineage.catalog.vocabulary import FileKind, TakenAtPrecision
 from photolineage.lineage import JobKind
 from photolineage.models.registry import load_recorded, require_model
 from photolineage.models.text_encoder import find_text_encoder

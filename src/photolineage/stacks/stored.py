@@ -9,9 +9,9 @@ from sqlalchemy import Connection, Row, bindparam, exists, or_, select, update
 from sqlalchemy.orm import aliased
 
 from photolineage.catalog.engine import one_transaction
-from photolineage.catalog.orm import Image, ImageState, Source
+from photolineage.catalog.orm import Image, Source
 from photolineage.catalog.queries import SHOWN_ID
-from photolineage.catalog.vocabulary import TakenAtPrecision, TakenAtSource
+from photolineage.catalog.vocabulary import ImageState, TakenAtPrecision, TakenAtSource
 from photolineage.stacks.rules import Link, Place, StackFile, assemble, find_links, rank
 
 _CAMERA_TIMES: Final = frozenset({TakenAtSource.EXIF, TakenAtSource.GPS})

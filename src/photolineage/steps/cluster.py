@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, LargeBinary, func, select, type_coerce
 
 from photolineage.catalog.engine import reading
-from photolineage.catalog.orm import Image, ImageState
+from photolineage.catalog.orm import Image
+from photolineage.catalog.vocabulary import ImageState
 from photolineage.errors import PhotolineageError
 from photolineage.events.cluster import cluster_events
 from photolineage.events.places import place_names

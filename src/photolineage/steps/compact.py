@@ -14,8 +14,9 @@ from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
 from photolineage.catalog.engine import database_time, reading
 from photolineage.catalog.leases import Lease
-from photolineage.catalog.orm import FileKind, Image, ShardFile
+from photolineage.catalog.orm import Image, ShardFile
 from photolineage.catalog.queries import CommittedFile, committed_files
+from photolineage.catalog.vocabulary import FileKind
 
 GRACE: Final = timedelta(days=1)
 """Longer than any run reads files that it looked up at its start."""

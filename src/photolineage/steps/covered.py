@@ -14,8 +14,9 @@ from typing import Final
 from sqlalchemy import Connection, Engine, select
 
 from photolineage.catalog.engine import database_time, reading
-from photolineage.catalog.orm import Image, ImageState, Source
+from photolineage.catalog.orm import Image, Source
 from photolineage.catalog.verification import Copy, find_copies
+from photolineage.catalog.vocabulary import ImageState
 from photolineage.errors import PhotolineageError
 from photolineage.media.formats import SUPPORTED_SUFFIXES
 from photolineage.plain_text import counted, printable

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from photolineage.catalog.coverage import mark_embedded, settle_embedded
 from photolineage.catalog.engine import DATABASE_TIME, reading
 from photolineage.catalog.leases import Lease
-from photolineage.catalog.orm import FileKind, Image, ImageState, Shard, ShardFile
+from photolineage.catalog.orm import Image, Shard, ShardFile
 from photolineage.catalog.queries import (
     CommittedFile,
     EmbeddableImage,
@@ -26,6 +26,7 @@ from photolineage.catalog.queries import (
     find_shard,
     materialized_version,
 )
+from photolineage.catalog.vocabulary import FileKind, ImageState
 from photolineage.errors import PhotolineageError
 from photolineage.lineage import JobKind, partition_subject
 from photolineage.models.embedder import Embedder, encoding_threads

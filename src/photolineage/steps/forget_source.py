@@ -27,11 +27,8 @@ from photolineage.catalog.migrate import schema_transaction
 from photolineage.catalog.orm import (
     Event,
     EventImage,
-    FileKind,
     Image,
     ImageNote,
-    ImageState,
-    JobState,
     MlJob,
     MlModel,
     Shard,
@@ -39,6 +36,7 @@ from photolineage.catalog.orm import (
     Source,
 )
 from photolineage.catalog.queries import SHOWN_ID, EmbeddableImage, ModelRow, all_models, committed_files
+from photolineage.catalog.vocabulary import FileKind, ImageState, JobState
 from photolineage.lineage import JobKind, partition_subject
 from photolineage.steps.freshness import FORGOTTEN
 from photolineage.steps.index import build_index

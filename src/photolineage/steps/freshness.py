@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, select
 
 from photolineage.catalog.engine import database_time
-from photolineage.catalog.orm import FileKind, Shard, Source
+from photolineage.catalog.orm import Shard, Source
 from photolineage.catalog.queries import (
     materialized_version,
     materialized_versions,
@@ -16,6 +16,7 @@ from photolineage.catalog.queries import (
     shard_keys,
     shard_revisions,
 )
+from photolineage.catalog.vocabulary import FileKind
 from photolineage.lineage import AUTOMATIC_STEPS, IMAGE_EMBEDDINGS, JobKind, Step, partition_subject
 
 

@@ -8,8 +8,9 @@ from sqlalchemy import Connection, func, or_, select
 
 from photolineage.catalog.engine import reading
 from photolineage.catalog.leases import Lease
-from photolineage.catalog.orm import JobState, MlJob
+from photolineage.catalog.orm import MlJob
 from photolineage.catalog.queries import find_model, materialized_version, shard_keys
+from photolineage.catalog.vocabulary import JobState
 from photolineage.lineage import JobKind
 from photolineage.models.registry import require_model
 from photolineage.stacks.stored import find_changed_stacks, store_stacks

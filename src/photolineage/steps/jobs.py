@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from photolineage.catalog.engine import REFUSALS, CatalogUnreachableError, explained_errors
 from photolineage.catalog.leases import Lease, LeaseLostError, acquire_lease
-from photolineage.catalog.orm import JobState
+from photolineage.catalog.vocabulary import JobState
 from photolineage.lineage import JobKind
 
 _logger = logging.getLogger(__name__)

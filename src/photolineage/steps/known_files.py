@@ -21,8 +21,8 @@ from sqlalchemy import (
 )
 
 from photolineage.catalog.engine import reading
-from photolineage.catalog.orm import Image, ImageState
-from photolineage.catalog.vocabulary import FailureReason
+from photolineage.catalog.orm import Image
+from photolineage.catalog.vocabulary import FailureReason, ImageState
 from photolineage.steps.found_files import FileRun
 
 CATALOG_PAGE = 5_000

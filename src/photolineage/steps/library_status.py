@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Engine, select
 from photolineage.catalog.coverage import ImageTally, tally_images
 from photolineage.catalog.engine import reading
 from photolineage.catalog.listing import JobStatus, LibraryStatus, ModelStatus, SourceStatus, library_status
-from photolineage.catalog.orm import JobState, MlJob, MlModel
+from photolineage.catalog.orm import MlJob, MlModel
+from photolineage.catalog.vocabulary import JobState
 from photolineage.lineage import (
     IMAGE_EMBEDDINGS,
     IMAGE_EVENTS,

@@ -7,17 +7,9 @@ from functools import cache
 
 from sqlalchemy import Connection, delete, func, or_, select, update
 
-from photolineage.catalog.orm import (
-    FileKind,
-    Image,
-    ImageState,
-    JobState,
-    MlJob,
-    MlModel,
-    Shard,
-    ShardFile,
-)
+from photolineage.catalog.orm import Image, MlJob, MlModel, Shard, ShardFile
 from photolineage.catalog.queries import committed_files, materialized_versions
+from photolineage.catalog.vocabulary import FileKind, ImageState, JobState
 from photolineage.lineage import JobKind, partition_subject
 from photolineage.steps.freshness import LOST, RETIRED, LostFiles
 from photolineage.stores.embeddings import embeddings_folder

@@ -17,9 +17,9 @@ from photolineage.catalog.duplicates import refresh_duplicates
 from photolineage.catalog.engine import DATABASE_TIME, database_time, reading, run_in_transaction
 from photolineage.catalog.leases import Lease
 from photolineage.catalog.moves import reunite_moved_images
-from photolineage.catalog.orm import FileKind, Image, ImageState, MlJob, Shard, ShardFile, Source
+from photolineage.catalog.orm import Image, MlJob, Shard, ShardFile, Source
 from photolineage.catalog.queries import ShardRow, find_shard
-from photolineage.catalog.vocabulary import FailureReason
+from photolineage.catalog.vocabulary import FailureReason, FileKind, ImageState
 from photolineage.lineage import JobKind
 from photolineage.media import OriginalImage, UnreadableImageError, read_original
 from photolineage.media.written import Written

@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 from sqlalchemy import Connection, Engine, bindparam, delete, func, select, update
 
 from photolineage.catalog.engine import run_in_transaction
-from photolineage.catalog.orm import Image, ImageState, MlJob, Shard, ShardFile, Source
+from photolineage.catalog.orm import Image, MlJob, Shard, ShardFile, Source
+from photolineage.catalog.vocabulary import ImageState
 from photolineage.lineage import JOB_STEPS, JobKind, partition_subject, shard_key
 from photolineage.plain_text import printable
 from photolineage.steps.forget_source import SourceStores, forget_source

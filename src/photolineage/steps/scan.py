@@ -17,7 +17,8 @@ from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from photolineage.catalog.engine import DATABASE_TIME, database_time, reading, run_in_transaction
 from photolineage.catalog.leases import Lease
-from photolineage.catalog.orm import ImageState, JobState, MlJob, Source
+from photolineage.catalog.orm import MlJob, Source
+from photolineage.catalog.vocabulary import ImageState, JobState
 from photolineage.media.errors import UnreadableImageError
 from photolineage.media.formats import SUPPORTED_SUFFIXES
 from photolineage.media.regular_file import open_regular_file

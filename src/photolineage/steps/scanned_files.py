@@ -9,7 +9,8 @@ from photolineage.catalog.duplicates import refresh_duplicates
 from photolineage.catalog.engine import database_time
 from photolineage.catalog.leases import Lease
 from photolineage.catalog.moves import reunite_missing_images
-from photolineage.catalog.orm import Image, ImageState, Shard, Source
+from photolineage.catalog.orm import Image, Shard, Source
+from photolineage.catalog.vocabulary import ImageState
 from photolineage.lineage import shard_key
 from photolineage.steps.found_files import FoundFile
 from photolineage.steps.known_files import KnownImage

@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from photolineage.catalog.leases import acquire_lease
-from photolineage.catalog.orm import JobState, MlJob, Shard, Source
+from photolineage.catalog.orm import MlJob, Shard, Source
+from photolineage.catalog.vocabulary import JobState
 from photolineage.errors import PhotolineageError
 from photolineage.lineage import JOB_STEPS, JobKind, source_of_shard
 from photolineage.steps.freshness import FORGOTTEN, RETIRED

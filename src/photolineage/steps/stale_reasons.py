@@ -7,8 +7,9 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, case, func, select
 
-from photolineage.catalog.orm import Image, ImageState, JobState, MlJob, MlModel, Shard, Source
+from photolineage.catalog.orm import Image, MlJob, MlModel, Shard, Source
 from photolineage.catalog.queries import IS_EMBEDDABLE, materialized_versions
+from photolineage.catalog.vocabulary import ImageState, JobState
 from photolineage.lineage import (
     IMAGE_EMBEDDINGS,
     JOB_STEPS,

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, Engine, delete, select
 
 from photolineage.catalog.engine import database_time, reading, shown_url
 from photolineage.catalog.leases import Lease
-from photolineage.catalog.orm import JobState, MlJob, ShardFile
+from photolineage.catalog.orm import MlJob, ShardFile
+from photolineage.catalog.vocabulary import JobState
 from photolineage.errors import PhotolineageError
 from photolineage.models.text_encoder import TEXT_ENCODERS
 from photolineage.steps.compact import GRACE, FileSet

@@ -17,7 +17,8 @@ from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from photolineage.catalog.engine import reading
 from photolineage.catalog.leases import Lease
-from photolineage.catalog.orm import Image, ImageState, JobState, MlJob, Shard
+from photolineage.catalog.orm import Image, MlJob, Shard
+from photolineage.catalog.vocabulary import ImageState, JobState
 from photolineage.media.errors import UnreadableImageError
 from photolineage.media.original import hash_content
 from photolineage.media.regular_file import open_regular_file

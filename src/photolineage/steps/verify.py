@@ -17,10 +17,10 @@ from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from photolineage.catalog.engine import database_time, reading
 from photolineage.catalog.leases import Lease
-from photolineage.catalog.orm import Image, ImageState, JobState, MlJob
+from photolineage.catalog.orm import Image, MlJob
 from photolineage.catalog.queries import find_shard, materialized_versions, shard_keys
 from photolineage.catalog.verification import RottenOriginal, last_verified
-from photolineage.catalog.vocabulary import FailureReason
+from photolineage.catalog.vocabulary import FailureReason, ImageState, JobState
 from photolineage.lineage import JobKind
 from photolineage.media.errors import UnreadableImageError
 from photolineage.media.original import hash_content

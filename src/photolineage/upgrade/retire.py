@@ -12,17 +12,9 @@ from sqlalchemy import ColumnElement, Connection, Engine, delete, func, or_, sel
 from photolineage.catalog.coverage import clear_bits_of_no_model
 from photolineage.catalog.engine import advisory_lock, database_time, reading, run_in_transaction
 from photolineage.catalog.leases import acquire_lease
-from photolineage.catalog.orm import (
-    Event,
-    EventImage,
-    FileKind,
-    JobState,
-    MlJob,
-    MlModel,
-    Shard,
-    ShardFile,
-)
+from photolineage.catalog.orm import Event, EventImage, MlJob, MlModel, Shard, ShardFile
 from photolineage.catalog.queries import committed_files, find_model
+from photolineage.catalog.vocabulary import FileKind, JobState
 from photolineage.errors import PhotolineageError
 from photolineage.lineage import KEY_PATTERN, JobKind, partition_subject
 from photolineage.models.registry import MODELS_LOCK, ModelNotLoadedError

@@ -8,8 +8,8 @@ from sqlalchemy import Engine
 
 from photolineage.catalog.coverage import tally_images
 from photolineage.catalog.engine import reading
-from photolineage.catalog.orm import FileKind
 from photolineage.catalog.queries import ModelRow, committed_files, serving_model_key
+from photolineage.catalog.vocabulary import FileKind
 from photolineage.errors import PhotolineageError
 from photolineage.models.loading import way_of
 from photolineage.models.registry import load_recorded, require_model
